@@ -1,0 +1,82 @@
+# Palaver's house-keeping. It needs make and Python 3.11 or newer; everything else is fetched, pinned and checked by hash.
+#
+# `.venv/.*-done` are stamps: a step runs again only when what it depends on has changed.
+
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-input
+PIP_COMPILE := python -m piptools compile --quiet --generate-hashes --strip-extras --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-options
+PIP_TOOLS := pip-tools==7.6.2
+
+# loadfile keeps a file's tests together, so that a server that a file shares is started once and not once per core.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help install run ready test prove check format bench requirements clean
+
+help:  ## Say what can be made.
+	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@echo
+	@echo '  ARGS="…" goes to pytest, to the benchmark or to pip-compile; PYTHON=… chooses the Python that makes .venv.'
+
+install: $(VENV)/.project-done  ## Make .venv with everything that Palaver needs to run; leaves .venv/bin/palaver.
+
+run: install  ## Run Palaver at PALAVER_HOST and PALAVER_PORT (127.0.0.1:8000).
+	@exec $(BIN)/palaver serve
+
+ready: install $(VENV)/.test-done  ## Get everything that the tests need: packages, Redis, Chromium.
+	@scripts/test-parts
+
+test: ready  ## Run all tests, on all cores.
+	@$(PYTEST) $(ARGS)
+
+prove: ready  ## Run all tests at full size: what the suite samples, this does in full. Takes long.
+	@PALAVER_PROVE=1 $(PYTEST) -o faulthandler_timeout=3600 $(ARGS)
+
+check: install $(VENV)/.test-done  ## Check format, lint, types and import arrows.
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest tests/meta
+
+format: $(VENV)/.test-done  ## Format the code and repair what the linter can repair.
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: install $(VENV)/.test-done  ## Measure what a turn costs.
+	@$(BIN)/python bench/turn.py $(ARGS)
+
+# A later file is held to the pins of the earlier ones: all three are installed into one .venv.
+requirements:  ## Pin requirements/*.in again. ARGS="--upgrade" takes newer versions.
+	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT INT TERM; \
+	$(PYTHON) -m venv "$$tools"; \
+	"$$tools/bin/python" -m pip --disable-pip-version-check install --quiet $(PIP_TOOLS); \
+	for name in run build test; do \
+		echo "Pinning requirements/$$name.in"; \
+		"$$tools/bin/"$(PIP_COMPILE) --allow-unsafe --output-file requirements/$$name.txt $(ARGS) requirements/$$name.in; \
+	done
+
+clean:  ## Remove .venv and what tools have left.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.made-done:
+	@scripts/make-venv "$(PYTHON)" $(VENV)
+	@touch $@
+
+$(VENV)/.run-done: $(VENV)/.made-done requirements/build.txt requirements/run.txt
+	@echo "Installing what Palaver runs on (requirements/run.txt)."
+	@$(PIP_INSTALL) --require-hashes -r requirements/build.txt -r requirements/run.txt
+	@touch $@
+
+$(VENV)/.project-done: $(VENV)/.run-done pyproject.toml
+	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.test-done: $(VENV)/.run-done requirements/test.txt
+	@echo "Installing what the tests need (requirements/test.txt)."
+	@$(PIP_INSTALL) --require-hashes -r requirements/test.txt
+	@touch $@

@@ -1,0 +1,148 @@
+"""A request as a handler sees it: who asks, what it holds, and what it may use."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.parser import BytesParser
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+from msgspec import Struct
+from starlette.types import Scope
+
+from palaver.api.fields import Body
+from palaver.api.language import Language
+from palaver.chat.accounts import Accounts, Caller, to_reader
+from palaver.chat.flow import Chat
+from palaver.chat.user import Reader, User
+
+B = TypeVar("B", bound=Body)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+decode = msgspec.json.Decoder().decode
+
+
+class MalformedBody(Exception):
+    """Not JSON, or JSON that is no object."""
+
+
+class Site(Struct, frozen=True):
+    """What the APIs work with, and what the operator has settled for them."""
+
+    chat: Chat
+    accounts: Accounts
+    version: str
+    language: Language = "en"
+    max_body_bytes: int = 1_048_576
+    public_url: str | None = None
+    cors_origins: frozenset[str] = frozenset()
+    chat_flow_max_prompt: int = 100_000
+    stateless_window: int = 200
+
+
+class Answer(Struct, frozen=True):
+    """An answer that needs more than a body: a status, headers, or bytes that are no JSON."""
+
+    body: Any = None
+    status: int | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = b"application/json"
+
+
+class Call:
+    __slots__ = ("caller", "language", "parameters", "payload", "request_id", "scope", "site")
+
+    def __init__(self, site: Site, scope: Scope, request_id: str, language: Language) -> None:
+        self.site = site
+        self.scope = scope
+        self.request_id = request_id
+        self.language: Language = language
+        self.parameters: dict[str, str] = {}
+        self.payload: dict[str, Any] = {}
+        self.caller: Caller | None = None
+
+    @property
+    def chat(self) -> Chat:
+        return self.site.chat
+
+    @property
+    def user(self) -> User:
+        assert self.caller is not None, "an open operation has no caller"
+        return self.caller.user
+
+    @property
+    def reader(self) -> Reader:
+        return to_reader(self.user, guests_allowed=self.chat.rules.guests)
+
+    async def stored_user(self) -> User:
+        """The caller with a row in the store, before something becomes theirs."""
+        return await self.site.accounts.stored(self.user)
+
+    def read(self, body: type[B]) -> B:
+        """Raises `Invalid` with all that is wrong with the body."""
+        return body.read(self.payload)
+
+    def read_query(self, query: type[B]) -> B:
+        raw = self.scope.get("query_string", b"").decode("latin-1")
+        return query.read(dict(parse_qsl(raw, keep_blank_values=True)), "query")
+
+    def header(self, name: bytes) -> str:
+        for key, value in self.scope["headers"]:
+            if key == name:
+                return str(value.decode("latin-1"))
+        return ""
+
+    def address(self) -> str:
+        client = self.scope.get("client")
+        return client[0] if client else ""
+
+    def is_secure(self) -> bool:
+        return self.scope.get("scheme") == "https" or (self.site.public_url or "").startswith("https://")
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """Raises `MalformedBody`."""
+    try:
+        payload = decode(body)
+    except msgspec.DecodeError:
+        payload = _parse_leniently(body)
+    if not isinstance(payload, dict):
+        raise MalformedBody
+    return payload
+
+
+def _parse_leniently(body: bytes) -> Any:
+    # msgspec refuses a lone surrogate as malformed; it is well-formed JSON with an invalid string in it.
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise MalformedBody from error
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
+
+
+def parse_form(body: bytes, content_type: str) -> dict[str, Any]:
+    """The fields of a form. Raises `MalformedBody`."""
+    if content_type.startswith("multipart/form-data"):
+        head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
+        parts = BytesParser().parsebytes(head + body)
+        if not parts.is_multipart():
+            raise MalformedBody
+        fields = {}
+        for part in parts.walk():
+            name = part.get_param("name", header="content-disposition")
+            content = part.get_payload(decode=True)
+            if isinstance(name, str) and isinstance(content, bytes):
+                fields[name] = content.decode("utf-8", "surrogateescape").removesuffix("\r\n")
+        return fields
+    try:
+        return dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=100))
+    except ValueError as error:
+        raise MalformedBody from error
+
+
+def to_time(micros: int) -> datetime:
+    return EPOCH + timedelta(microseconds=micros)

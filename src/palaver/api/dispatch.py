@@ -1,0 +1,283 @@
+"""The way in: finds the operation, checks in the order the contracts lay down, calls the handler, spells what it says.
+
+A table of its own rather than a framework's router: exact slashes, 405 with `Allow`, five shapes of errors and one
+order of checks on one server, and the same table is what OpenAPI and the tests read (docs/decisions/0003).
+"""
+
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from starlette.types import Message, Receive, Scope, Send
+
+from palaver.api.call import Answer, Call, MalformedBody, Site, parse_form, parse_json
+from palaver.api.fields import FieldProblem, Invalid
+from palaver.api.language import accepted_language, text
+from palaver.api.operation import Operation
+from palaver.api.refusals import error_body, find_refusal, invalid_body, malformed_body, retry_after
+from palaver.api.who import guest_cookie, identify
+from palaver.chat.accounts import WrongCredentials
+from palaver.chat.errors import ChatError, Draining
+from palaver.chat.errors import Invalid as InvalidValue
+
+log = logging.getLogger("palaver.api")
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+JSON = b"application/json"
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+UNSAFE_BODY_METHODS = ("POST", "PUT", "PATCH")
+EXPOSED = b"X-Request-Id, Retry-After"
+
+encode = msgspec.json.Encoder().encode
+
+Socket = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class TooLong(Exception):
+    """The body is over the limit."""
+
+
+class WrongMediaType(Exception):
+    """The body is not JSON."""
+
+
+class ClientLeft(Exception):
+    """The client closed before it had sent its whole request; nobody reads an answer."""
+
+
+class Spelled(Struct, frozen=True):
+    """An answer as it goes out."""
+
+    status: int
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+class Dispatcher:
+    """An ASGI app over the operations of all APIs."""
+
+    def __init__(self, site: Site, operations: Iterable[Operation], sockets: dict[str, Socket]) -> None:
+        self.site = site
+        self._routes = Routes(operations)
+        self._sockets = sockets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["path"] in self._sockets:
+            await self._sockets[scope["path"]](scope, receive, send)
+        else:
+            await _refuse_socket(scope, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = scope["headers"]
+        sent_id = language = origin = ""
+        for name, value in headers:
+            if name == b"x-request-id":
+                sent_id = value.decode("latin-1")
+            elif name == b"accept-language":
+                language = value.decode("latin-1")
+            elif name == b"origin":
+                origin = value.decode("latin-1")
+        request_id = sent_id if REQUEST_ID.fullmatch(sent_id) else secrets.token_hex(8)
+        call = Call(self.site, scope, request_id, accepted_language(language, self.site.language))
+        try:
+            spelled = await self._spell(call, receive, origin)
+        except ClientLeft:
+            return
+        spelled.headers.append((b"x-request-id", request_id.encode()))
+        if origin:
+            spelled.headers.extend(self._cors(origin))
+        await _send(send, spelled, with_body=scope["method"] != "HEAD")
+
+    async def _spell(self, call: Call, receive: Receive, origin: str) -> Spelled:
+        method = call.scope["method"]
+        if method == "OPTIONS" and origin and call.header(b"access-control-request-method"):
+            return self._preflight(call, origin)
+        operations, call.parameters = self._routes.find(call.scope["path"])
+        if not operations:
+            return _plain(404, {"detail": "Not Found"})
+        operation = operations.get("GET" if method == "HEAD" else method)
+        if operation is None:
+            allowed = sorted(operations) + (["HEAD"] if "GET" in operations else [])
+            return _plain(405, {"detail": "Method Not Allowed"}, [(b"allow", ", ".join(allowed).encode())])
+        return await self._carry_out(call, operation, receive)
+
+    async def _carry_out(self, call: Call, operation: Operation, receive: Receive) -> Spelled:
+        style, language = operation.style, call.language
+        new_guest: str | None = None
+        try:
+            body = await _read_body(call.scope, receive, self.site.max_body_bytes)
+            if operation.starts_turn and call.chat.replies.draining:
+                raise Draining
+            if operation.who != "open":
+                identity = await identify(call, operation.who)
+                call.caller = identity.caller
+                new_guest = identity.new_guest_cookie
+            if operation.body is not None:
+                call.payload = _parse(call, operation, body)
+            answer = await operation.handler(call)
+            spelled = _spell_answer(answer, operation)
+        except TooLong:
+            spelled = _plain(413, error_body(style, text("too_large", language)), [(b"connection", b"close")])
+        except WrongMediaType:
+            spelled = _plain(415, error_body(style, text("media_type", language)))
+        except MalformedBody:
+            spelled = _plain(*malformed_body(style, language))
+        except Invalid as error:
+            spelled = _plain(*invalid_body(style, list(error.problems), error.place, language))
+        except InvalidValue as error:
+            problem = FieldProblem(error.field, error.reason, {})
+            spelled = _plain(*invalid_body(style, [problem], "body", language))
+        except ChatError as error:
+            spelled = _spell_refusal(error, call, operation)
+        except ClientLeft:
+            raise
+        except Exception:
+            # The request's outer edge: the cause is in the log under the request id, and nowhere else.
+            log.exception("%s %s failed", operation.method, operation.path, extra={"request_id": call.request_id})
+            spelled = _plain(500, error_body(style, text("internal", language)))
+        if new_guest is not None:
+            spelled.headers.append(guest_cookie(call, new_guest))
+        return spelled
+
+    def _preflight(self, call: Call, origin: str) -> Spelled:
+        if not self._allows(origin):
+            return _plain(400, {"detail": "CORS is not allowed for this origin."})
+        headers = [
+            (b"access-control-allow-methods", b"GET, HEAD, POST, PUT, PATCH, DELETE"),
+            (b"access-control-max-age", b"600"),
+        ]
+        asked = call.header(b"access-control-request-headers")
+        if asked:
+            headers.append((b"access-control-allow-headers", asked.encode("latin-1")))
+        return _plain(200, {}, headers)
+
+    def _allows(self, origin: str) -> bool:
+        allowed = self.site.cors_origins
+        return "*" in allowed or origin in allowed
+
+    def _cors(self, origin: str) -> list[tuple[bytes, bytes]]:
+        if not self._allows(origin):
+            return []
+        if origin in self.site.cors_origins:
+            headers = [
+                (b"access-control-allow-origin", origin.encode("latin-1")),
+                (b"access-control-allow-credentials", b"true"),
+                (b"vary", b"Origin"),
+            ]
+        else:
+            # With the wildcard credentials would let any page act as the person who visits it.
+            headers = [(b"access-control-allow-origin", b"*")]
+        return [*headers, (b"access-control-expose-headers", EXPOSED)]
+
+
+class Routes:
+    """Paths to operations: exact ones by a look-up, those with parameters by their pattern."""
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._exact: dict[str, dict[str, Operation]] = {}
+        self._patterns: dict[int, list[tuple[re.Pattern[str], dict[str, Operation]]]] = {}
+        by_path: dict[str, dict[str, Operation]] = {}
+        for operation in operations:
+            by_path.setdefault(operation.path, {})[operation.method] = operation
+        for path, methods in by_path.items():
+            if "{" in path:
+                pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+                self._patterns.setdefault(path.count("/"), []).append((pattern, methods))
+            else:
+                self._exact[path] = methods
+
+    def find(self, path: str) -> tuple[dict[str, Operation], dict[str, str]]:
+        exact = self._exact.get(path)
+        if exact is not None:
+            return exact, {}
+        for pattern, methods in self._patterns.get(path.count("/"), ()):
+            found = pattern.fullmatch(path)
+            if found is not None:
+                return methods, found.groupdict()
+        return {}, {}
+
+
+async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    if scope["method"] not in UNSAFE_BODY_METHODS:
+        return b""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and (not value.isdigit() or int(value) > limit):
+            raise TooLong
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        part: bytes = message.get("body", b"")
+        body += part
+        if len(body) > limit:
+            raise TooLong
+        if not message.get("more_body"):
+            return body
+
+
+def _parse(call: Call, operation: Operation, body: bytes) -> dict[str, Any]:
+    content_type = call.header(b"content-type")
+    media_type = content_type.partition(";")[0].strip().lower()
+    if operation.takes_form and media_type in FORMS:
+        return parse_form(body, content_type)
+    if not body and not content_type and operation.body is not None and operation.body.all_optional():
+        return {}
+    if media_type != "application/json":
+        raise WrongMediaType
+    return parse_json(body)
+
+
+def _spell_answer(answer: Any, operation: Operation) -> Spelled:
+    if not isinstance(answer, Answer):
+        return Spelled(operation.status, encode(answer), [(b"content-type", JSON)])
+    status = operation.status if answer.status is None else answer.status
+    if answer.body is None:
+        return Spelled(status, b"", list(answer.headers))
+    body = answer.body if isinstance(answer.body, bytes) else encode(answer.body)
+    return Spelled(status, body, [(b"content-type", answer.content_type), *answer.headers])
+
+
+def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelled:
+    refusal = find_refusal(error, operation.refusals)
+    if refusal is None:
+        log.error("no refusal for %s", type(error).__name__, extra={"request_id": call.request_id})
+        return _plain(500, error_body(operation.style, text("internal", call.language)))
+    if refusal.status >= 500:
+        log.warning("%s: %s", operation.path, error.code, extra={"request_id": call.request_id}, exc_info=error)
+    headers = []
+    if isinstance(error, WrongCredentials) and refusal.status == 401:
+        headers.append((b"www-authenticate", operation.style.challenge.encode()))
+    seconds = retry_after(error)
+    if seconds is not None:
+        headers.append((b"retry-after", str(seconds).encode()))
+    return _plain(refusal.status, error_body(operation.style, refusal.words(error, call.language)), headers)
+
+
+def _plain(status: int, body: dict[str, Any], headers: Iterable[tuple[bytes, bytes]] = ()) -> Spelled:
+    return Spelled(status, encode(body), [(b"content-type", JSON), *headers])
+
+
+async def _send(send: Send, spelled: Spelled, *, with_body: bool) -> None:
+    headers = spelled.headers
+    if spelled.status != 204:
+        headers.append((b"content-length", str(len(spelled.body)).encode()))
+    start: Message = {"type": "http.response.start", "status": spelled.status, "headers": headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": spelled.body if with_body else b""})
+
+
+async def _refuse_socket(scope: Scope, send: Send) -> None:
+    if "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close"})
+        return
+    spelled = _plain(404, {"detail": "Not Found"}, [(b"x-request-id", secrets.token_hex(8).encode())])
+    await send({"type": "websocket.http.response.start", "status": 404, "headers": spelled.headers})
+    await send({"type": "websocket.http.response.body", "body": spelled.body})

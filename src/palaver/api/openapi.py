@@ -1,0 +1,184 @@
+"""The OpenAPI 3.1 document, drawn from the same table that the server answers by."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from palaver.api.operation import Operation, Style
+from palaver.api.refusals import EVERYWHERE
+from palaver.chat.accounts import WrongCredentials
+from palaver.chat.errors import (
+    BotUnavailable,
+    Busy,
+    ChatError,
+    Conflict,
+    Draining,
+    Ended,
+    Forbidden,
+    NotFound,
+    RateLimited,
+)
+
+DETAIL = {"type": "object", "properties": {"detail": {"type": "string"}}, "required": ["detail"]}
+FIELDS = {
+    "type": "object",
+    "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+}
+ERROR = {
+    "type": "object",
+    "properties": {"error": {"type": "string"}, "details": {"type": "object"}},
+    "required": ["error"],
+}
+PROBLEMS = {
+    "type": "object",
+    "properties": {
+        "detail": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "loc": {"type": "array", "items": {"type": ["string", "integer"]}},
+                    "msg": {"type": "string"},
+                    "type": {"type": "string"},
+                },
+                "required": ["loc", "msg", "type"],
+            },
+        }
+    },
+    "required": ["detail"],
+}
+SCHEMAS = {"Detail": DETAIL, "Fields": FIELDS, "Error": ERROR, "Problems": PROBLEMS}
+
+WORDS = {
+    400: "Invalid, or refused for a reason it tells",
+    401: "No valid credentials",
+    402: "Over budget",
+    403: "Not allowed",
+    404: "Not there, or not yours",
+    409: "In conflict with what is there",
+    413: "Too large",
+    415: "Not JSON",
+    422: "Invalid",
+    429: "Too many; Retry-After says when to come back",
+    500: "An error of the server's own",
+    503: "Not just now",
+}
+
+SECURITY = {
+    "token": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer …` or `Token …`"},
+    "session": {"type": "apiKey", "in": "cookie", "name": "palaver_session"},
+    "guest": {"type": "apiKey", "in": "cookie", "name": "palaver_guest"},
+}
+
+
+def describe(operations: Iterable[Operation], version: str) -> bytes:
+    operations = list(operations)
+    answers = [operation.answer for operation in operations if operation.answer is not None]
+    schemas, components = msgspec.json.schema_components(answers, ref_template="#/components/schemas/{name}")
+    by_answer = {id(answer): schema for answer, schema in zip(answers, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        described = _operation(operation, by_answer.get(id(operation.answer)))
+        paths.setdefault(operation.path, {})[operation.method.lower()] = described
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "Palaver", "version": version, "description": "A chat backend that people run themselves."},
+        "paths": paths,
+        "components": {"schemas": {**components, **SCHEMAS}, "securitySchemes": SECURITY},
+    }
+    return msgspec.json.encode(document)
+
+
+def _operation(operation: Operation, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.api],
+        "summary": operation.name.replace("_", " "),
+        "parameters": _parameters(operation),
+        "responses": _responses(operation, answer),
+        "security": _security(operation),
+    }
+    if operation.body is not None:
+        media = {"application/json": {"schema": operation.body.schema()}}
+        if operation.takes_form:
+            media["application/x-www-form-urlencoded"] = {"schema": operation.body.schema()}
+        described["requestBody"] = {"required": not operation.body.all_optional(), "content": media}
+    return described
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    if operation.who == "open":
+        return []
+    known: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
+    return [*known, {"guest": []}, {}] if operation.who == "caller" else known
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"\{(\w+)\}", operation.path)
+    ]
+    if operation.query is None:
+        return in_path
+    in_query = [
+        {"name": field.names[0], "in": "query", "required": field.required, "schema": field.kind.schema()}
+        for field in operation.query.fields.values()
+    ]
+    return in_path + in_query
+
+
+def _responses(operation: Operation, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": "Done"}
+    if answer is not None:
+        success["content"] = {"application/json": {"schema": answer}}
+    responses: dict[str, Any] = {str(operation.status): success}
+    for status in sorted(_statuses(operation) | set(operation.extra)):
+        words = operation.extra.get(status, WORDS.get(status, "Refused"))
+        responses.setdefault(str(status), _refused(operation.style, status, words))
+    return responses
+
+
+def _refused(style: Style, status: int, words: str) -> dict[str, Any]:
+    if style is Style.STREAMING:
+        name = "Error"
+    elif status == 422:
+        name = "Problems"
+    else:
+        name = "Fields" if status == 400 and style is Style.DRF else "Detail"
+    refused: dict[str, Any] = {
+        "description": words,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}},
+    }
+    if status in (429, 503):
+        refused["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    return refused
+
+
+def _statuses(operation: Operation) -> set[int]:
+    """Every status a refusal of this operation can have."""
+    invalid = 422 if operation.style is Style.FASTAPI else 400
+    statuses = {500, 503}
+    statuses |= {refusal.status for refusal in operation.refusals.values() if refusal.status != 404}
+    for kind in _possible(operation):
+        statuses.add((operation.refusals.get(kind) or EVERYWHERE[kind]).status)
+    if operation.body is not None:
+        statuses |= {413, 415, invalid}
+    if operation.query is not None:
+        statuses.add(invalid)
+    return statuses
+
+
+def _possible(operation: Operation) -> list[type[ChatError]]:
+    possible: list[type[ChatError]] = []
+    if operation.who == "open":
+        if operation.body is not None:
+            possible += [RateLimited]
+        return possible
+    possible += [WrongCredentials, Forbidden]
+    if "{" in operation.path or operation.starts_turn:
+        possible.append(NotFound)
+    if operation.starts_turn:
+        possible += [Busy, Conflict, Ended, BotUnavailable, Draining, RateLimited]
+    return possible

@@ -1,0 +1,117 @@
+"""What belongs to no contract: health, the first page, the OpenAPI document and the page that reads it. All open."""
+
+import base64
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+
+from msgspec import Struct
+
+from palaver.api.call import Answer, Call
+from palaver.api.operation import Api, Style
+from palaver.chat.errors import StoreUnavailable
+
+api = Api("palaver", Style.FASTAPI)
+
+HTML = b"text/html; charset=utf-8"
+
+
+class Welcome(Struct):
+    message: str
+    version: str
+    docs: str
+
+
+class Health(Struct):
+    status: str
+    service: str
+
+
+class Status(Struct):
+    status: str
+
+
+class StatusWithMessage(Struct):
+    status: str
+    message: str
+
+
+class Said(Struct):
+    message: str
+
+
+@api.add("GET", "/", who="open", answer=Welcome)
+async def home(call: Call) -> Answer:
+    vary = (b"vary", b"Accept")
+    if "text/html" in call.header(b"accept"):
+        body, policy = page("welcome.html")
+        return Answer(body, headers=(vary, policy), content_type=HTML)
+    return Answer(Welcome("Palaver is running", call.site.version, "/docs"), headers=(vary,))
+
+
+@api.add("GET", "/health", who="open", answer=Health, extra={503: "draining, or no store"})
+async def health(call: Call) -> Answer:
+    state = await _state(call)
+    if state is not None:
+        return Answer(Status(state), status=503)
+    return Answer(Health("healthy", "palaver"))
+
+
+@api.add("GET", "/api/v1/health", who="open", answer=Status, extra={503: "draining, or no store"})
+async def health_v1(call: Call) -> Answer:
+    state = await _state(call)
+    return Answer(Status(state or "healthy"), status=503 if state else 200)
+
+
+@api.add("GET", "/api/health/", who="open", answer=StatusWithMessage, extra={503: "draining, or no store"})
+async def health_api(call: Call) -> Answer:
+    state = await _state(call)
+    if state is not None:
+        return Answer(Status(state), status=503)
+    return Answer(StatusWithMessage("ok", "API is running"))
+
+
+@api.add("GET", "/api/v1/", who="open", answer=Said)
+async def welcome_v1(_call: Call) -> Said:
+    return Said("Palaver is running")
+
+
+@api.add("GET", "/docs", who="open")
+async def docs(_call: Call) -> Answer:
+    body, policy = page("docs.html")
+    return Answer(body, headers=(policy,), content_type=HTML)
+
+
+@api.add("GET", "/docs/", who="open")
+async def docs_with_slash(call: Call) -> Answer:
+    answer: Answer = await docs(call)
+    return answer
+
+
+async def _state(call: Call) -> str | None:
+    """What is wrong, if anything is."""
+    if call.chat.replies.draining:
+        return "draining"
+    try:
+        await call.chat.store.check()
+    except StoreUnavailable:
+        return "unhealthy"
+    return None
+
+
+@cache
+def page(name: str) -> tuple[bytes, tuple[bytes, bytes]]:
+    """A page of ours with the policy that lets only its own script and style run."""
+    body = files("palaver.api").joinpath("pages", name).read_bytes()
+    scripts = " ".join(_hash(part) for part in re.findall(rb"<script>(.*?)</script>", body, re.DOTALL))
+    styles = " ".join(_hash(part) for part in re.findall(rb"<style>(.*?)</style>", body, re.DOTALL))
+    policy = (
+        f"default-src 'none'; connect-src 'self'; img-src 'self' data:; script-src {scripts}; style-src {styles}; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
+    return body, (b"content-security-policy", policy.encode())
+
+
+def _hash(part: bytes) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(part).digest()).decode()}'"

@@ -1,0 +1,100 @@
+"""How errors are spelled: the statuses and words that hold for every API unless its own table says otherwise."""
+
+from typing import Any
+
+from palaver.api.fields import FieldProblem
+from palaver.api.language import Language, text
+from palaver.api.operation import Refusal, Refusals, Style, worded
+from palaver.api.who import CrossSite, WrongCsrf
+from palaver.chat.accounts import Closed, WrongCredentials
+from palaver.chat.errors import (
+    BotUnavailable,
+    Busy,
+    ChatError,
+    Conflict,
+    Draining,
+    Ended,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    StoreUnavailable,
+    Taken,
+)
+from palaver.chat.presets import BuiltIn
+
+# Seconds after which it is worth coming back when nobody knows better.
+COME_BACK_SECONDS = 2
+
+EVERYWHERE: Refusals = {
+    NotFound: worded(404, "not_found"),
+    WrongCredentials: worded(401, "unauthenticated"),
+    CrossSite: worded(403, "cross_site"),
+    WrongCsrf: worded(403, "csrf"),
+    BuiltIn: worded(400, "built_in"),
+    Forbidden: worded(403, "forbidden"),
+    Closed: worded(403, "closed"),
+    Conflict: worded(409, "conflict"),
+    Ended: worded(409, "ended"),
+    Busy: worded(409, "busy"),
+    Taken: worded(400, "taken"),
+    RateLimited: worded(429, "rate_limited"),
+    BotUnavailable: worded(503, "bot_unavailable"),
+    Draining: worded(503, "draining"),
+    StoreUnavailable: worded(503, "store_unavailable"),
+}
+
+
+def find_refusal(error: ChatError, own: Refusals) -> Refusal | None:
+    """The nearest entry for the error's class: in the API's own table first, then in the one for all."""
+    for table in (own, EVERYWHERE):
+        for kind in type(error).__mro__:
+            if kind in table:
+                return table[kind]
+    return None
+
+
+def retry_after(error: ChatError) -> int | None:
+    match error:
+        case RateLimited():
+            return max(1, round(error.retry_after))
+        case Draining() | StoreUnavailable():
+            return COME_BACK_SECONDS
+        case _:
+            return None
+
+
+def error_body(style: Style, words: str) -> dict[str, Any]:
+    return {"error": words} if style is Style.STREAMING else {"detail": words}
+
+
+def malformed_body(style: Style, language: Language) -> tuple[int, dict[str, Any]]:
+    words = text("bad_json", language)
+    match style:
+        case Style.DRF:
+            return 400, {"detail": words}
+        case Style.STREAMING:
+            return 400, {"error": words, "details": {}}
+        case Style.FASTAPI:
+            return 422, {"detail": [{"loc": ["body"], "msg": words, "type": "json_invalid"}]}
+
+
+def invalid_body(
+    style: Style, problems: list[FieldProblem], place: str, language: Language
+) -> tuple[int, dict[str, Any]]:
+    if style is Style.FASTAPI:
+        return 422, {
+            "detail": [
+                {
+                    "loc": [place, problem.name, *problem.path],
+                    "msg": text(problem.reason, language, **problem.values),
+                    "type": problem.reason,
+                }
+                for problem in problems
+            ]
+        }
+    fields: dict[str, list[str]] = {}
+    for problem in problems:
+        fields.setdefault(problem.name, []).append(text(problem.reason, language, **problem.values))
+    if style is Style.STREAMING:
+        return 400, {"error": text("invalid_data", language), "details": fields}
+    return 400, fields

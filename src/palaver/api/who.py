@@ -1,0 +1,142 @@
+"""Who asks: the one function that turns a request into a user, for every API and every kind of credential."""
+
+import hmac
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from palaver.api.call import Call, Site
+from palaver.api.operation import Who
+from palaver.chat.accounts import Caller, WrongCredentials
+from palaver.chat.errors import Forbidden
+
+SESSION = "palaver_session"
+GUEST = "palaver_guest"
+CSRF = "csrftoken"
+
+SAFE = ("GET", "HEAD", "OPTIONS")
+SCHEMES = ("token", "bearer")
+
+
+class CrossSite(Forbidden):
+    code = "cross_site"
+
+
+class WrongCsrf(Forbidden):
+    code = "csrf"
+
+
+class Identity(Struct, frozen=True):
+    """The caller, and what has to be told the browser so that it is known again."""
+
+    caller: Caller
+    new_guest_cookie: str | None = None
+
+
+async def identify(call: Call, who: Who) -> Identity:
+    """Who asks, if `who` may: the first carrier present decides.
+
+    Raises `WrongCredentials`, `CrossSite`, `WrongCsrf` or `Forbidden`.
+    """
+    identity = await _by_carrier(call)
+    if identity.caller.user.kind == "guest" and who in ("signed_in", "admin"):
+        raise WrongCredentials
+    if who == "admin" and not identity.caller.user.is_admin:
+        raise Forbidden
+    return identity
+
+
+async def _by_carrier(call: Call) -> Identity:
+    accounts = call.site.accounts
+    token = _bearer(call.header(b"authorization"))
+    if token is not None:
+        return Identity(await accounts.by_token(token))
+    cookies = _cookies(call.header(b"cookie"))
+    if SESSION in cookies:
+        try:
+            caller = await accounts.by_token(cookies[SESSION], "session")
+        except WrongCredentials as error:
+            if not error.forgotten:
+                raise
+        else:
+            _check_same_site(call)
+            _check_csrf(call, cookies)
+            return Identity(caller)
+    if not call.chat.rules.guests:
+        raise WrongCredentials
+    if GUEST in cookies:
+        guest = await accounts.by_guest_cookie(cookies[GUEST])
+        if guest is not None:
+            _check_same_site(call)
+            return Identity(Caller(guest))
+    guest = accounts.new_guest()
+    return Identity(Caller(guest), accounts.guest_cookie(guest))
+
+
+def _bearer(header: str) -> str | None:
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() in SCHEMES else None
+
+
+def _cookies(header: str) -> dict[str, str]:
+    if not header:
+        return {}
+    cookies: SimpleCookie = SimpleCookie()
+    try:
+        cookies.load(header)
+    except CookieError:
+        return {}
+    return {name: morsel.value for name, morsel in cookies.items()}
+
+
+def _check_same_site(call: Call) -> None:
+    if call.scope["method"] in SAFE:
+        return
+    origin = call.header(b"origin") or call.header(b"referer")
+    if origin and not is_ours(call.site, origin, call.header(b"host")):
+        raise CrossSite
+
+
+def _check_csrf(call: Call, cookies: dict[str, str]) -> None:
+    if call.scope["method"] in SAFE:
+        return
+    kept = cookies.get(CSRF, "")
+    if not kept or not hmac.compare_digest(kept.encode(), call.header(b"x-csrftoken").encode()):
+        raise WrongCsrf
+
+
+def is_ours(site: Site, origin: str, host: str) -> bool:
+    """Whether a page of that origin is one of ours or allowed."""
+    parts = urlsplit(origin)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        return False
+    exact = f"{parts.scheme}://{parts.netloc}"
+    own = urlsplit(site.public_url).netloc if site.public_url else host
+    return parts.netloc in (own, host) or exact in site.cors_origins
+
+
+def session_cookies(call: Call, session: str, csrf: str, days: int) -> list[tuple[bytes, bytes]]:
+    age = days * 86_400
+    return [
+        _cookie(call, f"{SESSION}={session}; Max-Age={age}", http_only=True),
+        _cookie(call, f"{CSRF}={csrf}; Max-Age={age}", http_only=False),
+    ]
+
+
+def cleared_cookies(call: Call) -> list[tuple[bytes, bytes]]:
+    return [
+        _cookie(call, f"{SESSION}=; Max-Age=0", http_only=True),
+        _cookie(call, f"{CSRF}=; Max-Age=0", http_only=False),
+    ]
+
+
+def guest_cookie(call: Call, value: str) -> tuple[bytes, bytes]:
+    return _cookie(call, f"{GUEST}={value}; Max-Age={365 * 86_400}", http_only=True)
+
+
+def _cookie(call: Call, named: str, *, http_only: bool) -> tuple[bytes, bytes]:
+    attributes = (
+        "; Path=/; SameSite=Lax" + ("; HttpOnly" if http_only else "") + ("; Secure" if call.is_secure() else "")
+    )
+    return (b"set-cookie", (named + attributes).encode("latin-1"))

@@ -1,0 +1,156 @@
+"""The composition root: settings in, ASGI app out. The only place that knows every part."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from msgspec import Struct
+
+from palaver import __version__
+from palaver.api import chat_domain, chat_flow, doors, outside
+from palaver.api.call import Answer, Call, Site
+from palaver.api.dispatch import Dispatcher
+from palaver.api.openapi import describe
+from palaver.api.operation import Operation
+from palaver.bots.installed import open_bots
+from palaver.bots.options import BotOptions
+from palaver.chat.accounts import AccountRules, Accounts
+from palaver.chat.clock import SystemClock
+from palaver.chat.flow import Chat, Rules
+from palaver.chat.reply import Replies, ReplyLimits
+from palaver.chat.sweep import sweep
+from palaver.settings import Settings
+from palaver.store import SqlStore, StoreOptions, open_store
+from palaver.store.migrate import migrate
+
+log = logging.getLogger("palaver")
+
+APIS = (
+    outside.api,
+    doors.drf,
+    doors.fastapi,
+    chat_flow.api,
+    chat_domain.api,
+)
+
+
+class Palaver(Struct, frozen=True):
+    """A running server: the app, and what stands behind it."""
+
+    app: Dispatcher
+    chat: Chat
+    accounts: Accounts
+    store: SqlStore
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
+    """Everything opened, in order; closed again in reverse. Raises `StoreUnavailable` or `SchemaTooNew`."""
+    async with (
+        open_store(store_options(settings)) as store,
+        open_bots(bot_options(settings, port)) as bots,
+    ):
+        await migrate(store.database, store.engine)
+        clock = SystemClock()
+        accounts = Accounts(store, clock, account_rules(settings), await store.accounts.server_secret())
+        replies = Replies(store=store, bots=bots, clock=clock, limits=reply_limits(settings), worker=uuid.uuid4().hex)
+        chat = Chat(store, bots, replies, clock, rules(settings))
+        # SQLite has one process; whatever its last one left running can be ended at once.
+        await replies.take_over(everything=store.engine == "sqlite")
+        working = [asyncio.create_task(replies.watch()), asyncio.create_task(sweep(chat, accounts))]
+        try:
+            yield Palaver(make_app(settings, chat, accounts), chat, accounts, store)
+        finally:
+            await replies.drain(0)
+            for task in working:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+            await accounts.keep_last_used()
+
+
+def make_app(settings: Settings, chat: Chat, accounts: Accounts) -> Dispatcher:
+    site = Site(
+        chat=chat,
+        accounts=accounts,
+        version=__version__,
+        language=settings.language,
+        max_body_bytes=settings.max_body_bytes,
+        public_url=settings.public_url,
+        cors_origins=frozenset(settings.cors_origins),
+        chat_flow_max_prompt=settings.chat_flow_max_prompt,
+    )
+    return Dispatcher(site, operations(), {})
+
+
+def operations() -> list[Operation]:
+    """Every operation of every API, with the three paths of the document that describes them."""
+    document: list[bytes] = []
+
+    async def openapi(_call: Call) -> Answer:
+        return Answer(document[0])
+
+    described = [operation for api in APIS for operation in api.operations]
+    described += [
+        Operation(
+            method="GET",
+            path=path,
+            handler=openapi,
+            api="palaver",
+            style=outside.api.style,
+            who="open",
+            name=f"palaver_openapi_{number}",
+        )
+        for number, path in enumerate(("/openapi.json", "/api/v1/openapi.json", "/schema/"), 1)
+    ]
+    document.append(describe(described, __version__))
+    return described
+
+
+def store_options(settings: Settings) -> StoreOptions:
+    return StoreOptions(settings.data_dir, settings.database_url, settings.database_connections)
+
+
+def bot_options(settings: Settings, port: int) -> BotOptions:
+    return BotOptions(
+        llm_server_url=settings.llm_server_url,
+        openai_api_key=settings.openai_api_key,
+        openai_base_url=settings.openai_base_url,
+        default_provider=settings.default_provider,
+        default_model=settings.llm_default_model,
+        discover_ports=settings.discover_ports,
+        own_port=port,
+        tries=settings.llm_tries,
+    )
+
+
+def account_rules(settings: Settings) -> AccountRules:
+    return AccountRules(
+        registration=settings.registration,
+        guests=settings.guests,
+        attempts=settings.sign_in_attempts,
+        attempt_seconds=settings.sign_in_window_seconds,
+    )
+
+
+def reply_limits(settings: Settings) -> ReplyLimits:
+    return ReplyLimits(
+        first_seconds=2 * settings.llm_timeout,
+        between_seconds=settings.llm_timeout,
+        total_seconds=settings.reply_seconds,
+        lease_seconds=settings.lease_seconds,
+        context_tokens=settings.context_tokens,
+    )
+
+
+def rules(settings: Settings) -> Rules:
+    return Rules(
+        when_busy=settings.when_busy,
+        guests=settings.guests,
+        idle_seconds=settings.session_idle_minutes * 60,
+        retention_seconds=settings.retention_days * 86_400,
+        domain_model=settings.openai_model,
+        domain_temperature=settings.openai_temperature,
+    )

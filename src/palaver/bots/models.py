@@ -1,0 +1,57 @@
+"""What a server tells of its models: a name for certain, the rest where it happens to tell."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+
+class Model(Struct, frozen=True):
+    name: str
+    context_length: int | None = None
+    size: int | None = None
+    parameter_count: str = ""
+
+
+class _Meta(Struct, frozen=True):
+    """llama.cpp's."""
+
+    n_ctx_train: Any = None
+    n_params: Any = None
+    size: Any = None
+
+
+class _Listed(Struct, frozen=True):
+    id: str
+    context_length: Any = None
+    max_model_len: Any = None
+    meta: _Meta | None = None
+
+
+class _Listing(Struct, frozen=True):
+    data: list[_Listed]
+
+
+_decode = msgspec.json.Decoder(_Listing).decode
+
+
+def decode_models(body: bytes) -> tuple[Model, ...]:
+    """The models, each once, by name. Raises `ValueError` where the body is no list of models."""
+    models = {listed.id: _to_model(listed) for listed in _decode(body).data if listed.id}
+    return tuple(models[name] for name in sorted(models))
+
+
+def _to_model(listed: _Listed) -> Model:
+    meta = listed.meta or _Meta()
+    lengths = (_to_count(value) for value in (listed.context_length, listed.max_model_len, meta.n_ctx_train))
+    parameters = _to_count(meta.n_params)
+    return Model(
+        name=listed.id,
+        context_length=next((length for length in lengths if length), None),
+        size=_to_count(meta.size),
+        parameter_count=f"{parameters / 1e9:.1f}B" if parameters else "",
+    )
+
+
+def _to_count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

@@ -1,0 +1,54 @@
+"""The bot behind which stands a server with the OpenAI protocol: OpenAI itself, or one that the operator runs."""
+
+from collections.abc import AsyncGenerator
+
+from palaver.bots.catalogue import Catalogue
+from palaver.bots.completion import to_completion
+from palaver.bots.stream import CompletionStream
+from palaver.bots.upstream import Answer, Upstream, UpstreamFailed
+from palaver.chat.errors import BotUnavailable
+from palaver.chat.pieces import Piece, Prompt
+
+# Once the model has finished, its usage and the stream's own end are worth no more waiting than this.
+LAST_SECONDS = 1.0
+
+
+class OpenAIBot:
+    def __init__(self, upstream: Upstream, catalogue: Catalogue) -> None:
+        self._upstream = upstream
+        self._catalogue = catalogue
+
+    async def talk(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
+        """Leaving it closes the connection. It ends without `Finished` where the server just stops talking."""
+        model = prompt.model or self._catalogue.default_model()
+        answer = await self._upstream.complete(to_completion(prompt, model), prompt.request_id)
+        stream = CompletionStream()
+        try:
+            while not stream.ended and (data := await _read(answer, stream)):
+                for piece in stream.feed(data):
+                    yield piece
+            for piece in stream.finish():
+                yield piece
+            if stream.done:
+                await answer.settle()
+        finally:
+            answer.close()
+        finished = stream.finished()
+        if finished is not None:
+            yield finished
+        else:
+            self._give_up(stream, prompt.request_id)
+
+    def _give_up(self, stream: CompletionStream, request_id: str) -> None:
+        self._upstream.log_failure(request_id, stream.failure or "ended its stream without a finish mark")
+        if stream.failure is not None:
+            raise BotUnavailable
+
+
+async def _read(answer: Answer, stream: CompletionStream) -> bytes:
+    """What arrives next. Nothing where it broke off, or where no more can be expected."""
+    try:
+        return await answer.read(LAST_SECONDS if stream.has_finished else None)
+    except UpstreamFailed as error:
+        stream.failure = str(error)
+        return b""

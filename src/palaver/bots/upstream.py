@@ -1,0 +1,334 @@
+"""An OpenAI-compatible server over HTTP: where its paths are, when it is asked again, what it does not take.
+
+What a vendor says about a failure goes to the log, with the request's id and without the key; nobody else reads it.
+"""
+
+import asyncio
+import io
+import logging
+from types import TracebackType
+from typing import Self
+
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from msgspec import Struct
+from yarl import URL
+
+from palaver import __version__
+from palaver.bots.backoff import Backoff, read_retry_after
+from palaver.bots.completion import Completion, encode_completion, read_refused_field
+from palaver.bots.models import Model, decode_models
+from palaver.chat.errors import BotUnavailable
+
+log = logging.getLogger("palaver.bots")
+
+CONNECT_SECONDS = 5.0
+MODELS_SECONDS = 5.0
+HEALTH_SECONDS = 5.0
+
+# Answers that another try may change.
+PASSING = frozenset({429, 500, 502, 503, 504})
+
+# Answers that a path gives which is not there.
+NO_PATH = frozenset({404, 405})
+
+# How much of a vendor's words the log gets, and how long they are waited for.
+SHOWN = 500
+_TEXT_BYTES = 4096
+_TEXT_SECONDS = 2.0
+
+# After [DONE] only the end of the HTTP answer is missing, which most servers send in the same moment.
+_SETTLE_SECONDS = 0.1
+
+# Lists of models reach a megabyte (OpenRouter).
+_BODY_BYTES = 16 * 1024 * 1024
+
+# From here on aiohttp wants a file, which it sends in parts, so that the loop is not held up.
+_LARGE_BODY = 1024 * 1024
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+_JSON = {"Content-Type": "application/json"}
+_OF_THE_SERVER = frozenset({"stream_options"})
+
+
+class UpstreamFailed(Exception):
+    """The server cannot be used just now. Why, in words for the log that go on from "The LLM server …"."""
+
+
+class _Refusal(Struct, frozen=True):
+    status: int
+    text: str
+    retry_after: float | None
+
+    @property
+    def words(self) -> str:
+        return f"answers {self.status}: {self.text}"
+
+
+class _Root(Struct, frozen=True):
+    """A place where the protocol's paths may begin."""
+
+    models: URL
+    completions: URL
+
+
+class Answer:
+    """A reply on its way: bytes as they arrive. Closing it early closes the connection, so that the server stops."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: ClientResponse) -> None:
+        self._response = response
+
+    async def read(self, patience: float | None = None) -> bytes:
+        """What has arrived; nothing at the end or once `patience` is over. Raises `UpstreamFailed` where it broke."""
+        content = self._response.content
+        try:
+            if patience is None or content.is_eof():
+                return await content.readany()
+            async with asyncio.timeout(patience):
+                return await content.readany()
+        except TimeoutError:
+            return b""
+        except (ClientError, OSError) as error:
+            # aiohttp would throw away what arrived together with the break; it is part of the reply.
+            rest: bytes = content._read_nowait(-1)
+            if rest:
+                return rest
+            raise UpstreamFailed(_to_words(error)) from None
+
+    async def settle(self) -> None:
+        """Waits a moment for the end of a reply that has said all: then the connection can be used again."""
+        content = self._response.content
+        if content.is_eof():
+            return
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await content.readany()
+        except (ClientError, OSError):
+            return
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class Upstream:
+    """One server. It is used inside `async with`, which opens and closes its connections."""
+
+    def __init__(self, url: str, *, api_key: str | None = None, backoff: Backoff | None = None) -> None:
+        self._url = to_url(url)
+        self._roots = _to_roots(self._url)
+        self._secrets = tuple(filter(None, (api_key, self._url.password)))
+        self._backoff = backoff or Backoff()
+        self._left_out: frozenset[str] = _NOTHING
+        self._left_out_for: dict[str, frozenset[str]] = {}
+        self._headers = {"User-Agent": f"palaver/{__version__}", "Accept-Encoding": "identity"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._session: ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = ClientSession(
+            # With aiohttp's own limit the 101st reply would wait for one of the first hundred to end.
+            connector=TCPConnector(limit=0),
+            cookie_jar=DummyCookieJar(),
+            headers=self._headers,
+            # Silence is for the core to judge, which knows what it allows before the first piece and after.
+            timeout=ClientTimeout(total=None, connect=CONNECT_SECONDS),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def shown_url(self) -> str:
+        """Where it is, without secrets."""
+        return str(self._url.with_user(None).with_query(None))
+
+    async def complete(self, completion: Completion, request_id: str) -> Answer:
+        """The reply to this, from its first byte on. Raises `BotUnavailable` once it is clear that none comes."""
+        known = self._left_out | self._left_out_for.get(completion.model, _NOTHING)
+        left_out = known
+        while True:
+            said = await self._ask_patiently(encode_completion(completion, left_out), request_id)
+            if isinstance(said, Answer):
+                if left_out is not known:
+                    self._remember(completion.model, left_out)
+                return said
+            self.log_failure(request_id, said.words)
+            field = read_refused_field(completion, left_out, said.text) if said.status in (400, 422) else None
+            if field is None:
+                raise BotUnavailable("refused")
+            left_out |= {field}
+
+    async def fetch_models(self) -> tuple[Model, ...]:
+        """The models it offers just now, by name. Raises `UpstreamFailed`."""
+        try:
+            async with asyncio.timeout(MODELS_SECONDS):
+                return await self._fetch_models()
+        except TimeoutError:
+            raise UpstreamFailed(f"does not tell its models within {MODELS_SECONDS:g} s") from None
+
+    async def is_healthy(self) -> bool:
+        """It says so itself, or at least tells its models, within five seconds."""
+        try:
+            async with asyncio.timeout(HEALTH_SECONDS):
+                if not await self._says_healthy():
+                    await self._fetch_models()
+        except (TimeoutError, UpstreamFailed):
+            return False
+        return True
+
+    def log_failure(self, request_id: str, words: str) -> None:
+        """The only place where a vendor's words go."""
+        for secret in self._secrets:
+            words = words.replace(secret, "(secret)")
+        # On one line: what others say must not look like lines of ours.
+        shown = " ".join(words[:SHOWN].split())
+        log.warning(
+            "Request %s: the LLM server at %s %s",
+            request_id or "none", self.shown_url, shown, extra={"request_id": request_id},
+        )  # fmt: skip
+
+    async def _ask_patiently(self, body: bytes, request_id: str) -> Answer | _Refusal:
+        """The first answer that another try would not change."""
+        failed = 0
+        while True:
+            try:
+                said = await self._ask(body, request_id)
+            except UpstreamFailed as error:
+                words, told = str(error), None
+            else:
+                if isinstance(said, Answer) or said.status not in PASSING:
+                    return said
+                words, told = said.words, said.retry_after
+            failed += 1
+            self.log_failure(request_id, f"(try {failed} of {self._backoff.tries}) {words}")
+            if failed >= self._backoff.tries:
+                raise BotUnavailable
+            await self._backoff.sleep(self._backoff.seconds(failed, told))
+
+    async def _ask(self, body: bytes, request_id: str) -> Answer | _Refusal:
+        """The answer of the first place where there is one; the place that gives a reply is the first from then on."""
+        headers = _JSON if not request_id else {**_JSON, "X-Request-Id": request_id}
+        refusals = []
+        for root in self._roots:
+            said = await self._post(root, body, headers)
+            if isinstance(said, Answer):
+                self._prefer(root)
+                return said
+            if said.status not in NO_PATH:
+                return said
+            refusals.append(said)
+        # A model that is not there is a 404 as well, told by the place that is likelier to be right.
+        return refusals[0]
+
+    async def _post(self, root: _Root, body: bytes, headers: dict[str, str]) -> Answer | _Refusal:
+        data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
+        try:
+            response = await self._http.post(root.completions, data=data, headers=headers, allow_redirects=False)
+        except (ClientError, OSError) as error:
+            raise UpstreamFailed(_to_words(error)) from None
+        if response.status == 200:
+            return Answer(response)
+        retry_after = read_retry_after(response.headers.get("Retry-After"))
+        return _Refusal(response.status, await _read_text(response), retry_after)
+
+    async def _fetch_models(self) -> tuple[Model, ...]:
+        failures = []
+        for root in self._roots:
+            try:
+                models = await self._fetch_models_from(root)
+            except UpstreamFailed as error:
+                failures.append(error)
+            else:
+                self._prefer(root)
+                return models
+        raise failures[0]
+
+    async def _fetch_models_from(self, root: _Root) -> tuple[Model, ...]:
+        try:
+            async with self._http.get(root.models, allow_redirects=False) as response:
+                if response.status != 200:
+                    raise UpstreamFailed(f"answers {response.status} for its models: {await _read_text(response)}")
+                return decode_models(await _read_at_most(response, _BODY_BYTES))
+        except (ClientError, OSError) as error:
+            raise UpstreamFailed(_to_words(error)) from None
+        except ValueError as error:
+            raise UpstreamFailed(f"tells no list of models: {error}") from None
+
+    async def _says_healthy(self) -> bool:
+        try:
+            async with self._http.get(self._url / "health", allow_redirects=False) as response:
+                return response.status == 200
+        except (ClientError, OSError) as error:
+            raise UpstreamFailed(_to_words(error)) from None
+
+    @property
+    def _http(self) -> ClientSession:
+        if self._session is None:
+            raise RuntimeError("An Upstream is used inside of `async with`.")
+        return self._session
+
+    def _prefer(self, root: _Root) -> None:
+        if root is not self._roots[0]:
+            self._roots = (root, *(other for other in self._roots if other is not root))
+
+    def _remember(self, model: str, left_out: frozenset[str]) -> None:
+        """Usage in a stream is a matter of the server, all else one of the model."""
+        self._left_out |= left_out & _OF_THE_SERVER
+        self._left_out_for[model] = left_out - _OF_THE_SERVER
+
+
+def to_url(url: str) -> URL:
+    """The URL as given, or with `http://` where it has no scheme. Raises `ValueError` for what is none."""
+    parsed = URL(url.strip().rstrip("/") if "://" in url else f"http://{url.strip().rstrip('/')}")
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        # Not shown as given: it may hold a password.
+        raise ValueError(
+            "The LLM server's URL cannot be used: it needs a host, as in LLM_SERVER_URL=http://localhost:8001"
+        )
+    return parsed
+
+
+def _to_roots(url: URL) -> tuple[_Root, ...]:
+    """Where the paths may be, with and without `/v1`, the likelier first.
+
+    Not the other way round: LM Studio answers 200 for paths that it does not have, and nearly all have `/v1`.
+    """
+    places = (url, url.parent) if url.name == "v1" else (url / "v1", url)
+    query = url.query
+    return tuple(
+        _Root((place / "models").with_query(query), (place / "chat" / "completions").with_query(query))
+        for place in places
+    )
+
+
+async def _read_text(response: ClientResponse) -> str:
+    """The beginning of what a server says about its refusal."""
+    try:
+        async with asyncio.timeout(_TEXT_SECONDS):
+            return (await _read_at_most(response, _TEXT_BYTES)).decode("utf-8", "replace")
+    except (ClientError, OSError, ValueError):
+        return ""
+    finally:
+        response.close()
+
+
+async def _read_at_most(response: ClientResponse, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while size < limit and (data := await response.content.readany()):
+        parts.append(data)
+        size += len(data)
+    return b"".join(parts)[:limit]
+
+
+def _to_words(error: Exception) -> str:
+    # Not `repr`, which for some of aiohttp's errors holds the request with its headers, and so the key.
+    return f"cannot be reached or broke off: {type(error).__name__}: {error}"

@@ -1,0 +1,248 @@
+"""Who has an account here, and how one shows it: passwords, tokens, sign-in links, sessions, guests.
+
+Every secret is random and kept as its SHA-256; what a token opens is remembered for a second, so that a turn costs no
+look-up and a revoked token still closes within two seconds on every worker.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from palaver.chat.attempts import Attempts
+from palaver.chat.clock import DAY, MINUTE, Clock, Micros
+from palaver.chat.errors import ChatError, Invalid, NotFound, Taken
+from palaver.chat.passwords import Passwords
+from palaver.chat.ports import Store
+from palaver.chat.user import NOT_STORED, Reader, Token, TokenId, TokenKind, User
+
+NAME = re.compile(r"[A-Za-z0-9._+-]{1,50}")
+EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,185}")
+
+LINK_MINUTES = 15
+SESSION_DAYS = 30
+
+REMEMBER_SECONDS = 1.0
+REMEMBERED = 20_000
+
+# `last used` is exact to a minute; a write for each request would cost more than the request.
+TOUCH_SECONDS = 60
+
+
+class WrongCredentials(ChatError):
+    """A bad, expired or revoked token, a wrong password, or a disabled user. `forgotten`: expired or never ours."""
+
+    code = "unauthenticated"
+
+    def __init__(self, *, forgotten: bool = False) -> None:
+        super().__init__()
+        self.forgotten = forgotten
+
+
+class Closed(ChatError):
+    """Registration is off."""
+
+    code = "closed"
+
+
+class AccountRules(Struct, frozen=True):
+    registration: bool = False
+    guests: bool = False
+    attempts: int = 10
+    attempt_seconds: float = 300
+
+
+class Caller(Struct, frozen=True):
+    """Who asks, and the token that says so (none for a guest)."""
+
+    user: User
+    token_id: TokenId | None = None
+
+
+class Accounts:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        rules: AccountRules,
+        secret: bytes,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store.accounts
+        self._clock = clock
+        self._secret = secret
+        self._monotonic = monotonic
+        self._passwords = Passwords()
+        self._attempts = Attempts(rules.attempts, rules.attempt_seconds, monotonic)
+        self._remembered: dict[bytes, tuple[float, tuple[Token, User] | None]] = {}
+        self._touched: dict[TokenId, Micros] = {}
+        self._used: dict[TokenId, Micros] = {}
+        self.rules = rules
+
+    async def by_token(self, secret: str, kind: TokenKind = "token") -> Caller:
+        """Raises `WrongCredentials`."""
+        digest = to_digest(secret)
+        found = await self._find(digest)
+        now = self._clock.now()
+        if found is None or found[0].kind != kind:
+            raise WrongCredentials(forgotten=True)
+        token, user = found
+        if token.revoked_at is not None or user.disabled:
+            raise WrongCredentials
+        if token.expires_at is not None and token.expires_at <= now:
+            raise WrongCredentials(forgotten=True)
+        if now - self._touched.get(token.id, token.last_used_at or 0) > TOUCH_SECONDS * 1_000_000:
+            self._touched[token.id] = self._used[token.id] = now
+        return Caller(user, token.id)
+
+    async def _find(self, digest: bytes) -> tuple[Token, User] | None:
+        now = self._monotonic()
+        until, found = self._remembered.get(digest, (0.0, None))
+        if until > now:
+            return found
+        found = await self._store.find_token(digest)
+        if len(self._remembered) >= REMEMBERED:
+            self._remembered.clear()
+        self._remembered[digest] = (now + REMEMBER_SECONDS, found)
+        return found
+
+    async def keep_last_used(self) -> None:
+        """Writes down when tokens were last used; called now and then."""
+        used, self._used = self._used, {}
+        if used:
+            await self._store.touch_tokens(list(used.items()))
+        if len(self._touched) > REMEMBERED:
+            self._touched.clear()
+
+    def new_guest(self) -> User:
+        """Somebody without an account. Nothing is stored until the guest makes something."""
+        return User(NOT_STORED, str(uuid.uuid4()), "guest", "guest", created_at=self._clock.now())
+
+    def guest_cookie(self, guest: User) -> str:
+        return f"{guest.uuid}.{self._sign(guest.uuid)}"
+
+    async def by_guest_cookie(self, cookie: str) -> User | None:
+        """The guest; None where the cookie is not one of ours."""
+        guest_id, _, signature = cookie.partition(".")
+        if not hmac.compare_digest(signature.encode(), self._sign(guest_id).encode()):
+            return None
+        stored = await self._store.get_user_by_uuid(guest_id)
+        if stored is None:
+            return User(NOT_STORED, guest_id, "guest", "guest", created_at=self._clock.now())
+        if stored.disabled:
+            raise WrongCredentials
+        return stored
+
+    def _sign(self, text: str) -> str:
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+    async def stored(self, user: User) -> User:
+        """The user with a row, before it comes to own something."""
+        if user.id != NOT_STORED:
+            return user
+        found = await self._store.get_user_by_uuid(user.uuid)
+        return found or await self._store.add_user(user)
+
+    async def app_user(self, app: User, name: str) -> User:
+        return await self._store.app_user(app, name, str(uuid.uuid4()), self._clock.now())
+
+    def check_open(self) -> None:
+        """Raises `Closed` where nobody may register."""
+        if not self.rules.registration:
+            raise Closed
+
+    async def register(self, name: str, password: str, *, email: str = "", full_name: str = "") -> User:
+        """Raises `Closed`, `Taken` or `Invalid`."""
+        self.check_open()
+        return await self.add_person(name, password, email=email, full_name=full_name)
+
+    async def add_person(
+        self, name: str, password: str | None, *, email: str = "", full_name: str = "", is_admin: bool = False
+    ) -> User:
+        """Raises `Taken` or `Invalid`. Without a password only a link or a token signs in."""
+        check_name(name, email)
+        user = User(
+            NOT_STORED, str(uuid.uuid4()), "person", name, email, full_name, is_admin, created_at=self._clock.now()
+        )
+        if await self._store.find_user(name) is not None:
+            raise Taken("name")
+        password_hash = None if password is None else await self._passwords.hash(password)
+        return await self._store.add_user(user, password_hash=password_hash)
+
+    async def add_app(self, name: str) -> User:
+        check_name(name)
+        user = User(NOT_STORED, str(uuid.uuid4()), "app", name, created_at=self._clock.now())
+        return await self._store.add_user(user)
+
+    async def sign_in(self, name: str, password: str, address: str) -> User:
+        """Raises `WrongCredentials`, and `RateLimited` after too many failures."""
+        account, place = f"account {name.casefold()}", f"address {address}"
+        self._attempts.check(account, place)
+        found = await self._store.find_user(name)
+        user, password_hash = found if found is not None else (None, None)
+        matches = await self._passwords.verify(password_hash, password)
+        if user is None or not matches or user.disabled:
+            self._attempts.failed(account, place)
+            raise WrongCredentials
+        self._attempts.succeeded(account)
+        return user
+
+    async def sign_in_by_link(self, code: str) -> User | None:
+        """The user whose unused link this is. The link is used up."""
+        user = await self._store.spend_link(to_digest(code), self._clock.now())
+        return None if user is None or user.disabled else user
+
+    async def new_token(self, user: User, *, label: str = "", days: float | None = None) -> str:
+        return await self._new(user, "token", label, days)
+
+    async def new_session(self, user: User) -> str:
+        return await self._new(user, "session", "", SESSION_DAYS)
+
+    async def new_link(self, user: User, *, forever: bool = False) -> str:
+        """The code of a link that signs in once, for a quarter of an hour or (`forever`) until it is used."""
+        return await self._new(user, "link", "", None if forever else LINK_MINUTES * MINUTE / DAY)
+
+    async def _new(self, user: User, kind: TokenKind, label: str, days: float | None) -> str:
+        secret = secrets.token_urlsafe(32)
+        now = self._clock.now()
+        expires_at = None if days is None else Micros(now + int(days * DAY))
+        await self._store.add_token(user.id, kind, to_digest(secret), label, now, expires_at)
+        return secret
+
+    async def revoke(self, token_id: TokenId) -> bool:
+        self._remembered.clear()
+        return await self._store.revoke_token(token_id, self._clock.now())
+
+    async def revoke_all(self, user: User) -> None:
+        self._remembered.clear()
+        await self._store.revoke_all(user.id, self._clock.now())
+
+    async def must_find(self, name: str) -> User:
+        """The person of that name or e-mail. Raises `NotFound`."""
+        found = await self._store.find_user(name)
+        if found is None:
+            raise NotFound
+        return found[0]
+
+
+def to_digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
+
+
+def to_reader(user: User, *, guests_allowed: bool) -> Reader:
+    """On whose behalf a request looks things up."""
+    app_id = user.id if user.kind == "app" else None
+    return Reader(user.id, app_id, guests_allowed, user.is_admin)
+
+
+def check_name(name: str, email: str = "") -> None:
+    """Raises `Invalid`. Who registers by e-mail has it as the name; no other name may look like one."""
+    if email and not EMAIL.fullmatch(email):
+        raise Invalid("email", "email")
+    if name != email and not NAME.fullmatch(name):
+        raise Invalid("username", "name")

@@ -1,0 +1,67 @@
+"""What the bot sees of the past. What is read does not grow with the history."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from palaver.chat.conversation import Conversation, Past, Speaking
+
+# Without a window the token budget alone bounds the past; no message costs less than a few tokens.
+MOST_MESSAGES = 1000
+
+# What a message costs beside its text: role and separators.
+TOKENS_AROUND = 4
+
+
+class Seen(Struct, frozen=True):
+    """The past as the bot sees it, and the number from which it is seen from now on."""
+
+    history: tuple[Past, ...]
+    context_from: int
+
+
+def count_tokens(text: str) -> int:
+    """An estimate that needs no vocabulary: a token for four bytes of Latin text, one for each CJK character."""
+    if text.isascii():
+        return len(text) // 4 + 1
+    wide = sum(1 for character in text if character >= "\u2e80")
+    return (len(text.encode("utf-8", "replace")) - 3 * wide) // 4 + wide + 1
+
+
+def history_limit(speaking: Speaking) -> int:
+    """How many earlier messages are read at the most: one more than the window, so that passing it shows."""
+    if speaking.window is None:
+        return MOST_MESSAGES
+    return speaking.window if speaking.slides else speaking.window + 1
+
+
+def to_seen(conversation: Conversation, newest_first: Sequence[Past], budget: int) -> Seen:
+    """Keep the front as it was while the bounds hold; once one is passed, cut back to half of it in one go.
+
+    A front that moves with every turn would make every turn miss the provider's prompt cache.
+    """
+    window = conversation.speaking.window
+    messages = _within(newest_first, budget)
+    too_many = window is not None and len(messages) > window
+    too_long = len(messages) < len(newest_first)
+    if conversation.speaking.slides:
+        return Seen(tuple(reversed(messages)), conversation.context_from)
+    if not (too_many or too_long):
+        return Seen(tuple(reversed(messages)), conversation.context_from)
+    kept = list(_within(messages, budget // 2) if too_long else messages)
+    if window is not None:
+        del kept[window // 2 :]
+    # What is cut ends with an answer: a past that begins with one would answer nothing.
+    while kept and kept[-1].role == "assistant":
+        kept.pop()
+    first = kept[-1].number if kept else conversation.last_number + 1
+    return Seen(tuple(reversed(kept)), first)
+
+
+def _within(newest_first: Sequence[Past], budget: int) -> Sequence[Past]:
+    left = budget
+    for index, message in enumerate(newest_first):
+        left -= message.token_count + TOKENS_AROUND
+        if left < 0:
+            return newest_first[:index]
+    return newest_first

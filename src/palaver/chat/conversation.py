@@ -1,0 +1,136 @@
+"""What a conversation and its messages are, as kept in the store and handed around in the core."""
+
+from typing import Literal, NewType
+
+from msgspec import Struct
+
+from palaver.chat.clock import Micros
+from palaver.chat.user import UserId
+
+ConversationId = NewType("ConversationId", int)
+MessageId = NewType("MessageId", int)
+TextId = NewType("TextId", int)
+PresetId = NewType("PresetId", int)
+
+Origin = Literal["chat_flow", "chatify", "chat_domain", "ai_chat", "streaming_chat"]
+Role = Literal["user", "assistant", "system", "tool"]
+Status = Literal["complete", "queued", "running", "stopped", "interrupted", "failed"]
+End = Literal["complete", "stopped", "interrupted", "failed"]
+WhenBusy = Literal["queue", "reject", "interrupt"]
+
+TITLE_LENGTH = 50
+
+
+class Speaking(Struct, frozen=True):
+    """How the bot of a conversation is asked; what a preset passes on when a conversation starts.
+
+    `None` is the server's default, but for `window` (no window) and `temperature` with `sends_temperature` off.
+    """
+
+    provider: str | None = None
+    model: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    window: int | None = None
+    slides: bool = False
+    token_budget: int | None = None
+    enable_tools: bool = False
+    collection: str | None = None
+
+
+class Conversation(Struct, frozen=True):
+    id: ConversationId
+    uuid: str
+    owner_id: UserId
+    app_id: UserId | None
+    origin: Origin
+    ended: bool
+    title: str
+    prompt_id: TextId | None
+    preset_id: PresetId | None
+    preset_slug: str
+    speaking: Speaking
+    label: str
+    revision: int
+    context_from: int
+    last_number: int
+    leaf_number: int
+    message_count: int
+    exchange_count: int
+    open_replies: int
+    created_at: Micros
+    updated_at: Micros
+    last_message_at: Micros | None
+    ended_at: Micros | None
+
+
+class NewConversation(Struct, frozen=True):
+    """A conversation about to be made. `client_id` makes the making of it safe to repeat."""
+
+    uuid: str
+    owner_id: UserId
+    app_id: UserId | None
+    origin: Origin
+    title: str
+    system_prompt: str
+    speaking: Speaking
+    preset_id: PresetId | None = None
+    preset_slug: str = "general"
+    label: str = ""
+    client_id: str | None = None
+    open_by_id: bool = False
+    ends_when_idle: bool = False
+
+
+class Usage(Struct, frozen=True):
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+class Message(Struct, frozen=True):
+    id: MessageId
+    uuid: str
+    conversation_id: ConversationId
+    number: int
+    parent_number: int | None
+    role: Role
+    status: Status
+    content: str
+    created_at: Micros
+    sender_id: UserId | None = None
+    client_message_id: str | None = None
+    token_count: int | None = None
+    model: str | None = None
+    reason: str | None = None
+    usage: Usage | None = None
+    details: str | None = None
+    attempt: int = 1
+
+
+class Past(Struct, frozen=True):
+    """One earlier message as the bot may see it."""
+
+    number: int
+    role: Role
+    content: str
+    token_count: int
+
+
+class Turn(Struct, frozen=True):
+    """A person's message and the bot's reply to it, in the conversation as it is after both were written."""
+
+    conversation: Conversation
+    prompt: Message
+    reply: Message
+
+
+def to_title(text: str) -> str:
+    """The title a conversation gets from its first words."""
+    return " ".join(text.split("\n")).replace("\r", " ").strip()[:TITLE_LENGTH].strip() or "New Chat"

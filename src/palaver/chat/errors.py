@@ -1,0 +1,102 @@
+"""Everything the core refuses, drawn as a tree. Each API maps these to its own status and shape, in one table.
+
+ChatError
+├── NotFound            not there, or not yours: the two are never told apart
+├── Invalid             a field cannot be used; `field` says which, `code` why
+├── Forbidden           you are known, and may not do this
+├── Conflict            the same client id with another text
+├── Ended               the conversation takes no more messages
+├── Busy                a reply runs and the policy refuses
+├── Taken               a name that somebody else has
+├── RateLimited         too often; `retry_after` says when to come back
+├── BotUnavailable      the bot failed, broke off or said nothing
+│   └── BotTimeout      it was silent for too long
+├── StoreUnavailable    the database does not answer
+└── Draining            the server is going away and starts no more turns
+"""
+
+from typing import Literal
+
+Cause = Literal["unavailable", "timeout", "refused", "empty", "interrupted", "worker_lost", "draining"]
+
+
+class ChatError(Exception):
+    """A refusal with a stable `code`; what a person reads is worded by the API that answers."""
+
+    code = "error"
+
+
+class NotFound(ChatError):
+    code = "not_found"
+
+
+class Invalid(ChatError):
+    code = "invalid"
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class Forbidden(ChatError):
+    code = "forbidden"
+
+
+class Conflict(ChatError):
+    code = "conflict"
+
+
+class Ended(ChatError):
+    code = "ended"
+
+    def __init__(self, *, while_waiting: bool = False) -> None:
+        super().__init__()
+        self.while_waiting = while_waiting
+
+
+class Busy(ChatError):
+    code = "busy"
+
+
+class Taken(ChatError):
+    code = "taken"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+class RateLimited(ChatError):
+    code = "rate_limited"
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+
+
+class BotUnavailable(ChatError):
+    """The bot failed. `cause` is one of a few words of ours; the vendor's own words stay in the log."""
+
+    code = "bot_unavailable"
+
+    def __init__(self, cause: Cause = "unavailable") -> None:
+        super().__init__(cause)
+        self.cause: Cause = cause
+
+
+class BotTimeout(BotUnavailable):
+    code = "bot_timeout"
+
+    def __init__(self) -> None:
+        super().__init__("timeout")
+
+
+class Draining(ChatError):
+    code = "draining"
+
+
+class StoreUnavailable(ChatError, OSError):
+    """The database does not answer. The cause is chained; the text names no address and no secret."""
+
+    code = "store_unavailable"

@@ -1,0 +1,38 @@
+"""Passwords, hashed with Argon2. A hash costs a tenth of a second of a core: only a few are made at once."""
+
+import asyncio
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+# With more the loop and the replies would feel a flood of sign-ins.
+AT_ONCE = 2
+
+
+class Passwords:
+    def __init__(self) -> None:
+        self._hasher = PasswordHasher()
+        self._free = asyncio.Semaphore(AT_ONCE)
+        self._nobodys: str | None = None
+
+    async def hash(self, password: str) -> str:
+        async with self._free:
+            return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        """Takes as long where there is no such account or it has no password."""
+        if password_hash is None:
+            self._nobodys = self._nobodys or await self.hash("nobody's password")
+            await self._matches(self._nobodys, password)
+            return False
+        return await self._matches(password_hash, password)
+
+    async def _matches(self, password_hash: str, password: str) -> bool:
+        async with self._free:
+            return await asyncio.to_thread(self._check, password_hash, password)
+
+    def _check(self, password_hash: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False

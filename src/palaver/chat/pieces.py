@@ -1,0 +1,49 @@
+"""What a bot is given and what it says: facts in small structs, no vendor's words."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from palaver.chat.conversation import Past, Speaking, Usage
+
+
+class Prompt(Struct, frozen=True):
+    """All that a bot may see of a turn. `message` is the new one and is not in `history`."""
+
+    message: str
+    system: str = ""
+    history: tuple[Past, ...] = ()
+    speaking: Speaking = Speaking()
+    model: str | None = None
+    request_id: str = ""
+    attempt: int = 1
+
+
+class Text(Struct, frozen=True):
+    text: str
+
+
+class Reasoning(Struct, frozen=True):
+    text: str
+
+
+class Finished(Struct, frozen=True):
+    """The bot's own word that it has said all. Without it a reply has broken off.
+
+    `details` is kept with the message and never shown.
+    """
+
+    reason: Literal["stop", "length", "tool_calls", "content_filter"] = "stop"
+    details: Mapping[str, Any] | None = None
+    usage: Usage | None = None
+    model: str | None = None
+
+
+Piece = Text | Reasoning | Finished
+
+
+class Bot(Protocol):
+    """Who answers. `talk` yields what is said and last `Finished`; leaving the iterator stops it at its source."""
+
+    def talk(self, prompt: Prompt) -> AsyncIterator[Piece]: ...

@@ -1,0 +1,264 @@
+"""What the core needs of the others, as small protocols. The store, the bots and the clock fit them."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from palaver.chat.clock import Micros
+from palaver.chat.conversation import (
+    Conversation,
+    ConversationId,
+    End,
+    Message,
+    MessageId,
+    NewConversation,
+    Past,
+    PresetId,
+    TextId,
+    Turn,
+    Usage,
+    WhenBusy,
+)
+from palaver.chat.pieces import Bot
+from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules
+from palaver.chat.user import Reader, Token, TokenId, TokenKind, User, UserId
+
+
+class Accounts(Protocol):
+    """Users and their tokens. Only hashes of secrets are kept."""
+
+    async def add_user(self, user: User, *, password_hash: str | None = None) -> User:
+        """The user with its id. Raises `Taken` where name, e-mail or the application's name for it are in use."""
+        ...
+
+    async def find_user(self, name: str) -> tuple[User, str | None] | None:
+        """The person of that name or e-mail, compared without case, with the hash of the password."""
+        ...
+
+    async def get_user(self, user_id: UserId) -> User | None: ...
+    async def get_user_by_uuid(self, uuid: str) -> User | None: ...
+    async def find_app(self, name: str) -> User | None: ...
+    async def app_user(self, app: User, name: str, uuid: str, now: Micros) -> User:
+        """The application's own user of that name, made at first mention."""
+        ...
+
+    async def list_users(self) -> Sequence[User]: ...
+    async def list_apps(self) -> Sequence[User]: ...
+    async def set_disabled(self, user_id: UserId, at: Micros | None) -> None: ...
+    async def set_password(self, user_id: UserId, password_hash: str) -> None: ...
+    async def erase_user(self, user_id: UserId) -> Sequence[MessageId]:
+        """Removes the user with all that is theirs. Gives the replies that ran."""
+        ...
+
+    async def add_token(
+        self, user_id: UserId, kind: TokenKind, digest: bytes, label: str, now: Micros, expires_at: Micros | None
+    ) -> TokenId: ...
+    async def find_token(self, digest: bytes) -> tuple[Token, User] | None: ...
+    async def spend_link(self, digest: bytes, now: Micros) -> User | None:
+        """The user of a sign-in link that is unused and not expired; it is used up by this. Else None."""
+        ...
+
+    async def list_tokens(self, user_id: UserId) -> Sequence[Token]: ...
+    async def revoke_token(self, token_id: TokenId, now: Micros) -> bool: ...
+    async def revoke_all(self, user_id: UserId, now: Micros) -> None: ...
+    async def touch_tokens(self, used: Sequence[tuple[TokenId, Micros]]) -> None: ...
+    async def server_secret(self) -> bytes:
+        """A random secret of this installation, made at its first use."""
+        ...
+
+
+class NewTurn(Struct, frozen=True):
+    """A person's message on its way in.
+
+    Either `conversation` (a UUID, or on the one API that shows them an integer) or `new` says where.
+    """
+
+    reader: Reader
+    text: str
+    token_count: int
+    now: Micros
+    worker: str
+    lease_until: Micros
+    when_busy: WhenBusy
+    conversation: str | ConversationId | None = None
+    new: NewConversation | None = None
+    client_message_id: str | None = None
+
+
+class Begun(Struct, frozen=True):
+    """What became of a message on its way in.
+
+    `started`: the reply is this worker's to make; `history` (newest first) and `system_prompt` come with it.
+    `queued`: another reply runs before it. `known`: said before, and the reply is as `turn.reply` tells.
+    `interrupts` is the running reply that has been asked to stop for this one.
+    """
+
+    turn: Turn
+    state: Literal["started", "queued", "known"]
+    history: Sequence[Past] = ()
+    system_prompt: str = ""
+    exchanges: int = 0
+    interrupts: MessageId | None = None
+
+
+class Ending(Struct, frozen=True):
+    """How a reply ended. It is written only if the reply is still `worker`'s attempt, and its lease is older than
+    `expired_before` where that is given."""
+
+    conversation_id: ConversationId
+    owner_id: UserId
+    reply_id: MessageId
+    attempt: int
+    worker: str
+    now: Micros
+    end: End
+    reason: str
+    text: str
+    token_count: int
+    context_from: int
+    model: str | None = None
+    usage: Usage | None = None
+    details: str | None = None
+    checkpointed: bool = True
+    expired_before: Micros | None = None
+    promote_to: str | None = None
+    lease_until: Micros = Micros(0)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the turn is an exchange: an answer was given."""
+        return bool(self.text) and self.end in ("complete", "stopped")
+
+
+class EndedReply(Struct, frozen=True):
+    """`done` is False where the reply was no longer this worker's. `next` is what it has to answer now."""
+
+    done: bool
+    exchanges: int = 0
+    next: Begun | None = None
+
+
+class Checkpoint(Struct, frozen=True):
+    reply_id: MessageId
+    attempt: int
+    position: int
+    text: str
+
+
+class Renewed(Struct, frozen=True):
+    """The replies that are still this worker's, and of these the ones that somebody asked to stop."""
+
+    held: frozenset[MessageId]
+    stop: frozenset[MessageId]
+
+
+class Turns(Protocol):
+    """The journey of a message in the store. Every method is one transaction, synced when it returns."""
+
+    async def begin(self, turn: NewTurn) -> Begun:
+        """Commits the message with its reply to come.
+
+        Raises `NotFound`, `Ended`, `Busy` or `Conflict`, with nothing changed.
+        """
+        ...
+
+    async def finish(self, ending: Ending) -> EndedReply: ...
+    async def checkpoint(
+        self, worker: str, lease_until: Micros, held: Sequence[tuple[MessageId, int]], written: Sequence[Checkpoint]
+    ) -> Renewed:
+        """Keeps what is new of all running replies (`held`: with their attempts) and renews their leases."""
+        ...
+
+    async def ask_to_stop(self, reply_id: MessageId) -> None: ...
+    async def abandoned(self, worker: str, now: Micros, expired_before: Micros) -> Sequence[Ending]:
+        """How the replies end whose workers are gone: with the text that was kept. `finish` carries it out."""
+        ...
+
+    async def promote_waiting(self, worker: str, now: Micros, lease_until: Micros) -> Sequence[Begun]:
+        """Starts what waits in conversations where nothing runs."""
+        ...
+
+    async def get(self, reply_id: MessageId) -> Begun | None:
+        """The reply as it is now, as a `known` turn."""
+        ...
+
+
+class Conversations(Protocol):
+    """Reading and changing conversations. What the reader may not touch is not found, in the same query."""
+
+    async def access(self, reader: Reader, conversation: str | ConversationId) -> Conversation:
+        """Raises `NotFound`."""
+        ...
+
+    async def create(self, new: NewConversation, now: Micros) -> Conversation: ...
+    async def list(self, reader: Reader, *, limit: int | None, offset: int) -> Sequence[Conversation]: ...
+    async def messages(self, conversation: Conversation, *, limit: int | None, offset: int) -> Sequence[Message]:
+        """The branch in view, oldest first, without what is queued or running and replies without text."""
+        ...
+
+    async def text(self, text_id: TextId) -> str: ...
+    async def rename(self, reader: Reader, uuid: str, title: str, now: Micros) -> Conversation: ...
+    async def delete(self, reader: Reader, uuid: str, now: Micros) -> Sequence[MessageId]:
+        """Hides it at once. Gives the replies that run or waited in it."""
+        ...
+
+    async def end(self, reader: Reader, uuid: str, now: Micros) -> tuple[Conversation, Sequence[MessageId]]:
+        """Ends it for good. Gives it, and the replies that waited in it. Raises `Ended` if it had ended before."""
+        ...
+
+    async def active(self) -> Sequence[str]: ...
+    async def end_idle(self, before: Micros, now: Micros) -> int: ...
+    async def purge(self, deleted_before: Micros) -> int: ...
+
+
+class Presets(Protocol):
+    async def visible(self, reader: Reader) -> Sequence[Preset]: ...
+    async def get(self, preset_id: PresetId) -> Preset | None: ...
+    async def find(self, slug: str) -> Preset | None: ...
+    async def add(self, owner: User, new: NewPreset, now: Micros, *, refuse_taken: Reader | None) -> Preset:
+        """Raises `Taken("name")` where the maker has one of that name, and `Taken("id")` where `refuse_taken`
+        is given and sees a preset with the same name id."""
+        ...
+
+    async def change(self, preset_id: PresetId, change: PresetChange, now: Micros) -> Preset: ...
+    async def delete(self, preset_id: PresetId, now: Micros) -> None: ...
+    async def rules(self) -> Rules: ...
+    async def set_rules(self, rules: Rules) -> None: ...
+
+
+class Store(Protocol):
+    @property
+    def accounts(self) -> Accounts: ...
+    @property
+    def conversations(self) -> Conversations: ...
+    @property
+    def turns(self) -> Turns: ...
+    @property
+    def presets(self) -> Presets: ...
+
+    async def add_usage(self, user_id: UserId, model: str | None, usage: Usage, now: Micros) -> None:
+        """Counts an answer that is not stored."""
+        ...
+
+    async def check(self) -> None:
+        """Returns when the store answers; raises `OSError` when it does not."""
+        ...
+
+
+class Bots(Protocol):
+    """Who can answer here, and with which models."""
+
+    def known(self, provider: str) -> bool: ...
+    async def default_provider(self) -> str: ...
+    def bot(self, provider: str) -> Bot:
+        """Raises `BotUnavailable` for one that is no longer installed."""
+        ...
+
+    def knows_model(self, name: str) -> bool: ...
+    def model_for_turn(self, wanted: str | None) -> str | None:
+        """The wanted model if it is offered just now, else the server's default."""
+        ...
+
+    def default_model(self) -> str | None: ...
+    def offered(self) -> Sequence[str]: ...

@@ -1,0 +1,97 @@
+"""A preset: a named way to start. APIs call it context, template, personality or preset; it is one thing."""
+
+import re
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from palaver.chat.clock import Micros
+from palaver.chat.conversation import PresetId, Speaking
+from palaver.chat.user import UserId
+
+GENERAL_ID = PresetId(1)
+GENERAL = "general"
+
+# Built-in settings that only admins see; the ids follow `general`.
+DOMAIN = "domain"
+STREAMING = "streaming"
+
+Visibility = Literal["public", "private", "internal"]
+
+
+class Preset(Struct, frozen=True):
+    id: PresetId
+    slug: str
+    owner_id: UserId | None
+    name: str
+    title: str
+    description: str
+    category: str
+    prompt: str
+    welcome: str
+    speaking: Speaking
+    tags: tuple[str, ...]
+    visibility: Visibility
+    is_default: bool
+    usage_count: int
+    created_at: Micros
+    updated_at: Micros
+
+    @property
+    def is_builtin(self) -> bool:
+        return self.owner_id is None
+
+    @property
+    def is_public(self) -> bool:
+        return self.visibility == "public"
+
+
+class NewPreset(Struct, frozen=True):
+    name: str
+    prompt: str
+    speaking: Speaking
+    title: str = ""
+    description: str = ""
+    category: str = "general"
+    welcome: str = ""
+    tags: tuple[str, ...] = ()
+    is_public: bool = False
+    is_default: bool = False
+
+
+class PresetChange(Struct, frozen=True):
+    """What to change; `UNSET` stays as it is, `None` is a value."""
+
+    name: str | UnsetType = UNSET
+    prompt: str | UnsetType = UNSET
+    title: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    category: str | UnsetType = UNSET
+    welcome: str | UnsetType = UNSET
+    tags: tuple[str, ...] | UnsetType = UNSET
+    is_public: bool | UnsetType = UNSET
+    is_default: bool | UnsetType = UNSET
+    provider: str | UnsetType | None = UNSET
+    model: str | UnsetType | None = UNSET
+    temperature: float | UnsetType | None = UNSET
+    max_tokens: int | UnsetType | None = UNSET
+    window: int | UnsetType | None = UNSET
+    collection: str | UnsetType | None = UNSET
+    enable_tools: bool | UnsetType = UNSET
+
+
+class Rules(Struct, frozen=True):
+    """The universal rules that go before the prompt of every session chatify starts."""
+
+    rules: str
+    version: str
+    enabled: bool
+    updated_at: Micros
+
+    def before(self, prompt: str) -> str:
+        return f"{self.rules}\n\n{prompt}" if self.enabled and self.rules else prompt
+
+
+def to_slug(name: str) -> str:
+    """The name id made of a name; empty where nothing usable is left."""
+    return re.sub(r"[^a-z0-9_-]", "", re.sub(r"\s", "-", name.lower()))

@@ -1,0 +1,357 @@
+"""The running replies of this worker: who talks, what was said, how it ended.
+
+A reply belongs to the server, not to the connection that asked for it. It runs in a task of its own from the moment
+its prompt is committed until its end is; whoever wants to hear of it listens. Once a second all of them together write
+what is new and renew their leases; the fencing in the store lets nothing in from a worker that lost its lease.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from palaver.chat.clock import SECOND, Clock, Micros
+from palaver.chat.context import Seen, count_tokens, to_seen
+from palaver.chat.conversation import Conversation, End, MessageId, Turn
+from palaver.chat.errors import BotUnavailable, Draining, NotFound
+from palaver.chat.log import ReplyLog
+from palaver.chat.pieces import Finished, Prompt, Text
+from palaver.chat.ports import Begun, Bots, Checkpoint, Ending, Store
+
+log = logging.getLogger("palaver.reply")
+
+CHECKPOINT_SECONDS = 1.0
+
+# How exactly the limits on silence hold; a timer for each piece would cost more than the piece.
+WATCH_SECONDS = 0.2
+
+# A reply that another worker makes is looked up this often by whoever waits for it here.
+POLL_SECONDS = 0.25
+
+# How often the end of a reply is tried again while the store does not answer.
+RETRY_SECONDS = 0.5
+
+
+class ReplyLimits(Struct, frozen=True):
+    """Seconds a bot may be silent before its first piece and between pieces, and talk in all; tokens it may be sent."""
+
+    first_seconds: float = 60
+    between_seconds: float = 30
+    total_seconds: float = 600
+    lease_seconds: float = 10
+    context_tokens: int = 16_384
+    reserved_tokens: int = 1024
+
+
+class Outcome(Struct, frozen=True):
+    """A turn whose reply has ended, and how many exchanges the conversation then had."""
+
+    turn: Turn
+    exchanges: int
+
+
+class RunningReply:
+    """One reply while it is made."""
+
+    def __init__(self, begun: Begun, seen: Seen, now: float) -> None:
+        self.begun = begun
+        self.seen = seen
+        self.log = ReplyLog()
+        self.finished: Finished | None = None
+        self.started = now
+        self.last_piece = now
+        self.checkpointed = 0
+        self.phase: Literal["new", "talking", "ending"] = "new"
+        self.asked_to_end: str | None = None
+        self.cause = ""
+        self.task: asyncio.Task[None] | None = None
+        self.done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    @property
+    def id(self) -> MessageId:
+        return self.begun.turn.reply.id
+
+    def ask_to_end(self, why: str) -> None:
+        """Ends it now: the bot is left at once, what was said is kept. The first reason given stands."""
+        if self.asked_to_end is not None or self.phase == "ending":
+            return
+        self.asked_to_end = why
+        # A task that is cancelled before its first step would never get to write the end.
+        if self.phase == "talking" and self.task is not None:
+            self.task.cancel()
+
+    def end(self) -> tuple[End, str]:
+        """How it ended, and why."""
+        text = self.log.length > 0
+        if self.asked_to_end == "stopped":
+            return "stopped", "stopped"
+        if self.asked_to_end is None and self.finished is not None:
+            return ("complete", self.finished.reason) if text else ("failed", "empty")
+        return "interrupted" if text else "failed", self.asked_to_end or self.cause or "cut"
+
+
+class Replies:
+    """All replies that run in this worker."""
+
+    def __init__(self, *, store: Store, bots: Bots, clock: Clock, limits: ReplyLimits, worker: str) -> None:
+        self._store = store
+        self._bots = bots
+        self._clock = clock
+        self._limits = limits
+        self._running: dict[MessageId, RunningReply] = {}
+        self._awaited: dict[MessageId, asyncio.Event] = {}
+        self.worker = worker
+        self.draining = False
+
+    def lease_until(self) -> Micros:
+        return Micros(self._clock.now() + int(self._limits.lease_seconds * SECOND))
+
+    def start(self, begun: Begun, request_id: str = "") -> None:
+        """Makes the reply that the store has just given to this worker."""
+        reply = RunningReply(begun, self._seen(begun), asyncio.get_running_loop().time())
+        self._running[reply.id] = reply
+        reply.task = asyncio.create_task(self._run(reply, request_id), name=f"reply {reply.id}")
+        self._tell(reply.id)
+
+    async def wait_end(self, begun: Begun) -> Outcome:
+        """The turn once its reply has ended, whichever worker makes it.
+
+        Raises `Draining` where it still waits for its turn when this server goes away, and `NotFound` where it is gone.
+        """
+        reply_id = begun.turn.reply.id
+        while True:
+            running = self._running.get(reply_id)
+            if running is not None:
+                return await asyncio.shield(running.done)
+            if begun.turn.reply.status not in ("queued", "running"):
+                return Outcome(begun.turn, begun.exchanges)
+            if self.draining:
+                raise Draining
+            await self._wait_for_news(reply_id)
+            if reply_id not in self._running:
+                latest = await self._store.turns.get(reply_id)
+                if latest is None:
+                    raise NotFound
+                begun = latest
+
+    async def stop(self, reply_id: MessageId) -> None:
+        """Stops it wherever it runs; keeps what was said."""
+        if not self.stop_here(reply_id):
+            await self._store.turns.ask_to_stop(reply_id)
+
+    def stop_here(self, reply_id: MessageId) -> bool:
+        """Stops it if it runs in this worker; whoever waits for one that is queued looks again."""
+        self._tell(reply_id)
+        running = self._running.get(reply_id)
+        if running is not None:
+            running.ask_to_end("stopped")
+        return running is not None
+
+    async def watch(self) -> None:
+        """Ends replies that are silent for too long, and once a second writes what is new. Runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        next_checkpoint = loop.time() + CHECKPOINT_SECONDS
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            now = loop.time()
+            self._end_silent(now)
+            if now >= next_checkpoint:
+                next_checkpoint = now + CHECKPOINT_SECONDS
+                await self._checkpoint(now)
+
+    async def drain(self, seconds: float) -> None:
+        """Lets running replies finish for `seconds`, ends the rest as interrupted, and returns when all have ended."""
+        self.draining = True
+        for event in self._awaited.values():
+            event.set()
+        if self._running and seconds > 0:
+            await asyncio.wait([reply.done for reply in self._running.values()], timeout=seconds)
+        while self._running:
+            for reply in list(self._running.values()):
+                reply.ask_to_end("draining")
+            await asyncio.wait([reply.done for reply in self._running.values()])
+
+    def _seen(self, begun: Begun) -> Seen:
+        conversation = begun.turn.conversation
+        speaking = conversation.speaking
+        budget = self._limits.context_tokens - (speaking.max_tokens or self._limits.reserved_tokens)
+        budget -= (begun.turn.prompt.token_count or 0) + count_tokens(begun.system_prompt)
+        if speaking.token_budget is not None:
+            budget = min(budget, speaking.token_budget)
+        return to_seen(conversation, begun.history, max(budget, 0))
+
+    async def _run(self, reply: RunningReply, request_id: str) -> None:
+        reply.phase = "talking"
+        try:
+            if reply.asked_to_end is None:
+                await self._talk(reply, request_id)
+        except asyncio.CancelledError:
+            if reply.asked_to_end is None:
+                raise
+        except BotUnavailable as error:
+            reply.cause = error.cause
+        except Exception:
+            # A bot may be anybody's code; whatever it throws ends its own reply and nothing else.
+            log.exception("a bot failed", extra={"request_id": request_id, "reply": reply.id})
+            reply.cause = "unavailable"
+        reply.phase = "ending"
+        await self._end(reply)
+
+    async def _talk(self, reply: RunningReply, request_id: str) -> None:
+        conversation = reply.begun.turn.conversation
+        provider = conversation.speaking.provider or await self._bots.default_provider()
+        prompt = self._prompt(reply, conversation, request_id)
+        clock = asyncio.get_running_loop().time
+        async with aclosing(self._bots.bot(provider).talk(prompt)) as pieces:  # type: ignore[type-var]
+            async for piece in pieces:
+                if isinstance(piece, Text):
+                    reply.log.append(piece.text)
+                elif isinstance(piece, Finished):
+                    reply.finished = piece
+                    return
+                reply.last_piece = clock()
+
+    def _prompt(self, reply: RunningReply, conversation: Conversation, request_id: str) -> Prompt:
+        return Prompt(
+            message=reply.begun.turn.prompt.content,
+            system=reply.begun.system_prompt,
+            history=reply.seen.history,
+            speaking=conversation.speaking,
+            model=self._bots.model_for_turn(conversation.speaking.model),
+            request_id=request_id,
+            attempt=reply.begun.turn.reply.attempt,
+        )
+
+    async def _end(self, reply: RunningReply) -> None:
+        end, why = reply.end()
+        ending = self._ending(reply, end, why)
+        if end in ("failed", "interrupted"):
+            log.warning("reply %s ended %s: %s", reply.id, end, why)
+        while True:
+            try:
+                ended = await self._store.turns.finish(ending)
+                break
+            except OSError as error:
+                log.warning("the end of reply %s cannot be kept yet: %s", reply.id, error)
+                await asyncio.sleep(RETRY_SECONDS)
+        outcome = Outcome(_ended_turn(reply.begun.turn, ending), ended.exchanges)
+        if not ended.done:
+            log.warning("reply %s is no longer this worker's; what it said is not kept", reply.id)
+            latest = await self._store.turns.get(reply.id)
+            outcome = outcome if latest is None else Outcome(latest.turn, latest.exchanges)
+        del self._running[reply.id]
+        reply.done.set_result(outcome)
+        if ended.next is not None:
+            self.start(ended.next)
+
+    def _ending(self, reply: RunningReply, end: End, why: str) -> Ending:
+        turn = reply.begun.turn
+        text = reply.log.text()
+        finished = reply.finished
+        usage = finished.usage if finished else None
+        details = finished.details if finished else None
+        return Ending(
+            conversation_id=turn.conversation.id,
+            owner_id=turn.conversation.owner_id,
+            reply_id=turn.reply.id,
+            attempt=turn.reply.attempt,
+            worker=self.worker,
+            now=self._clock.now(),
+            end=end,
+            reason=why,
+            text=text,
+            token_count=usage.completion_tokens if usage else count_tokens(text),
+            context_from=reply.seen.context_from,
+            model=finished.model if finished else None,
+            usage=usage,
+            details=None if details is None else msgspec.json.encode(details).decode(),
+            checkpointed=reply.checkpointed > 0,
+            promote_to=None if self.draining else self.worker,
+            lease_until=self.lease_until(),
+        )
+
+    def _end_silent(self, now: float) -> None:
+        limits = self._limits
+        for reply in list(self._running.values()):
+            allowed = limits.between_seconds if reply.log.length else limits.first_seconds
+            if now - reply.last_piece > allowed or now - reply.started > limits.total_seconds:
+                reply.ask_to_end("timeout")
+
+    async def _checkpoint(self, now: float) -> None:
+        # Most replies end within their first second and never need one.
+        replies = [reply for reply in self._running.values() if now - reply.started >= CHECKPOINT_SECONDS]
+        if not replies:
+            return
+        written = [
+            Checkpoint(
+                reply.id, reply.begun.turn.reply.attempt, reply.checkpointed, reply.log.since(reply.checkpointed)
+            )
+            for reply in replies
+            if reply.log.length > reply.checkpointed
+        ]
+        held = [(reply.id, reply.begun.turn.reply.attempt) for reply in replies]
+        ends = {reply.id: reply.log.length for reply in replies}
+        try:
+            renewed = await self._store.turns.checkpoint(self.worker, self.lease_until(), held, written)
+        except OSError as error:
+            log.warning("running replies cannot be kept just now: %s", error)
+            return
+        for reply in replies:
+            if reply.id in renewed.stop:
+                reply.ask_to_end("stopped")
+            elif reply.id in renewed.held:
+                reply.checkpointed = ends[reply.id]
+            elif reply.id in self._running:
+                reply.ask_to_end("lost")
+
+    async def take_over(self, *, everything: bool) -> None:
+        """Ends replies whose worker is gone and starts what waits behind them.
+
+        `everything`: no other worker lives, so that no lease is waited for.
+        """
+        now = self._clock.now()
+        expired_before = Micros(1 << 62) if everything else now
+        for ending in await self._store.turns.abandoned(self.worker, now, expired_before):
+            promote = replace(ending, promote_to=self.worker, lease_until=self.lease_until())
+            ended = await self._store.turns.finish(promote)
+            log.warning("reply %s was left behind by its worker and ends %s", ending.reply_id, ending.end)
+            self._start_all([ended.next] if ended.next else [])
+        self._start_all(await self._store.turns.promote_waiting(self.worker, now, self.lease_until()))
+
+    def _start_all(self, begun: Sequence[Begun]) -> None:
+        for one in begun:
+            self.start(one)
+
+    def _tell(self, reply_id: MessageId) -> None:
+        event = self._awaited.get(reply_id)
+        if event is not None:
+            event.set()
+
+    async def _wait_for_news(self, reply_id: MessageId) -> None:
+        event = self._awaited.setdefault(reply_id, asyncio.Event())
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await event.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._awaited.pop(reply_id, None)
+
+
+def _ended_turn(turn: Turn, ending: Ending) -> Turn:
+    reply = replace(
+        turn.reply,
+        status=ending.end,
+        content=ending.text,
+        reason=ending.reason,
+        token_count=ending.token_count,
+        model=ending.model,
+        usage=ending.usage,
+        details=ending.details,
+    )
+    return Turn(turn.conversation, turn.prompt, reply)

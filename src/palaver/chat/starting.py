@@ -1,0 +1,97 @@
+"""How a conversation starts, for each way of starting one: which preset, prompt, model and settings it gets."""
+
+import uuid
+
+from msgspec.structs import replace
+
+from palaver.chat.conversation import Conversation, NewConversation, Origin, PresetId, Speaking, to_title
+from palaver.chat.errors import Invalid
+from palaver.chat.flow import Chat
+from palaver.chat.preset import DOMAIN, GENERAL, Preset
+from palaver.chat.presets import may_use
+from palaver.chat.user import Reader, User
+
+# What a chat_flow session shows as its model on a server that has no model at all.
+MODEL_OF_NONE = "gpt-4.1-mini"
+
+
+async def start_from_context(
+    chat: Chat, user: User, reader: Reader, context_id: int, message: str, *, model: str | None, provider: str | None
+) -> tuple[Conversation, str]:
+    """A conversation in a context, and its system prompt: the context's, a newline, the caller's text.
+
+    Raises `Invalid` for a context the caller may not use, and for an unknown provider or model.
+    """
+    preset = await chat.store.presets.get(PresetId(context_id))
+    if preset is None or not may_use(preset, reader):
+        raise Invalid("context_id", "context_not_found")
+    check_speaks(chat, provider=provider, model=model)
+    speaking = replace(
+        preset.speaking,
+        provider=provider or preset.speaking.provider or await chat.bots.default_provider(),
+        model=model or preset.speaking.model or chat.bots.default_model() or MODEL_OF_NONE,
+    )
+    prompt = f"{preset.prompt}\n{message}"
+    new = _new(user, "chat_flow", prompt, speaking, preset, title=to_title(message))
+    return await chat.store.conversations.create(new, chat.clock.now()), prompt
+
+
+async def start_session(chat: Chat, user: User, reader: Reader, template: str, label: str) -> Conversation:
+    """chatify's way: a template that is unknown or not the caller's is `general`; the universal rules go first."""
+    preset = await chat.store.presets.find(template)
+    if preset is None or not may_use(preset, reader):
+        preset = await chat.store.presets.find(GENERAL)
+    assert preset is not None, "the built-in preset cannot be deleted"
+    rules = await chat.store.presets.rules()
+    new = _new(user, "chatify", rules.before(preset.prompt), preset.speaking, preset, label=label)
+    return await chat.store.conversations.create(replace(new, ends_when_idle=True), chat.clock.now())
+
+
+async def new_domain_conversation(chat: Chat, user: User, message: str, client_id: str | None) -> NewConversation:
+    """chat_domain's way: a conversation that its first message makes."""
+    preset = await chat.store.presets.find(DOMAIN)
+    assert preset is not None, "the built-in preset cannot be deleted"
+    speaking = preset.speaking
+    if preset.updated_at == preset.created_at:
+        speaking = replace(
+            speaking,
+            model=chat.rules.domain_model or speaking.model,
+            temperature=speaking.temperature
+            if chat.rules.domain_temperature is None
+            else chat.rules.domain_temperature,
+        )
+    new = _new(user, "chat_domain", preset.prompt, speaking, preset, title=to_title(message))
+    return replace(new, client_id=client_id)
+
+
+def check_speaks(chat: Chat, *, provider: str | None, model: str | None) -> None:
+    """Raises `Invalid` for a provider or model that nobody here knows."""
+    if provider is not None and not chat.bots.known(provider):
+        raise Invalid("provider", "provider_unknown")
+    if model is not None and not chat.bots.knows_model(model):
+        raise Invalid("model", "model_unknown")
+
+
+def _new(
+    user: User,
+    origin: Origin,
+    prompt: str,
+    speaking: Speaking,
+    preset: Preset,
+    *,
+    title: str = "New Chat",
+    label: str = "",
+) -> NewConversation:
+    return NewConversation(
+        uuid=str(uuid.uuid4()),
+        owner_id=user.id,
+        app_id=user.app_id or (user.id if user.kind == "app" else None),
+        origin=origin,
+        title=title,
+        system_prompt=prompt,
+        speaking=speaking,
+        preset_id=preset.id,
+        preset_slug=preset.slug,
+        label=label,
+        open_by_id=user.kind == "guest",
+    )

@@ -1,0 +1,60 @@
+"""What has to be done now and then: replies left behind, idle sessions, what retention has released."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from palaver.chat.accounts import Accounts
+from palaver.chat.clock import SECOND, Micros
+from palaver.chat.flow import Chat
+
+log = logging.getLogger("palaver.sweep")
+
+TAKE_OVER_SECONDS = 2.0
+CLEAN_SECONDS = 60.0
+
+
+class Cleaned(Struct, frozen=True):
+    ended: int
+    purged: int
+
+
+async def clean(chat: Chat) -> Cleaned:
+    """Ends idle sessions and purges what was deleted long enough ago. What is in use is never touched."""
+    now = chat.clock.now()
+    ended = 0
+    if chat.rules.idle_seconds:
+        ended = await chat.store.conversations.end_idle(Micros(now - int(chat.rules.idle_seconds * SECOND)), now)
+    purged = await chat.store.conversations.purge(Micros(now - int(chat.rules.retention_seconds * SECOND)))
+    return Cleaned(ended, purged)
+
+
+async def sweep(chat: Chat, accounts: Accounts) -> None:
+    """Does all of it for as long as the server lives. Runs until cancelled."""
+    clean_every = (
+        min(CLEAN_SECONDS, max(chat.rules.idle_seconds / 10, 1.0)) if chat.rules.idle_seconds else CLEAN_SECONDS
+    )
+    await asyncio.gather(
+        _every(TAKE_OVER_SECONDS, "taking over", lambda: _take_over(chat)),
+        _every(clean_every, "cleaning", lambda: clean(chat)),
+        _every(TAKE_OVER_SECONDS, "noting last use", accounts.keep_last_used),
+    )
+
+
+async def _take_over(chat: Chat) -> None:
+    if not chat.replies.draining:
+        await chat.replies.take_over(everything=False)
+
+
+async def _every(seconds: float, what: str, do: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await do()
+        except OSError as error:
+            log.warning("%s has to wait: %s", what, error)
+        except Exception:
+            # A fault in one round must not end all the rounds to come.
+            log.exception("%s failed", what)

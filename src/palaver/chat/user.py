@@ -1,0 +1,54 @@
+"""Who asks: a person, a guest, an application, or a user that an application vouches for."""
+
+from typing import Literal, NewType
+
+from msgspec import Struct
+
+from palaver.chat.clock import Micros
+
+UserId = NewType("UserId", int)
+TokenId = NewType("TokenId", int)
+
+UserKind = Literal["person", "guest", "app", "app_user"]
+TokenKind = Literal["token", "session", "link"]
+
+# A guest is known by a signed cookie alone until the first thing it makes; rows start at 1.
+NOT_STORED = UserId(0)
+
+
+class User(Struct, frozen=True):
+    id: UserId
+    uuid: str
+    kind: UserKind
+    name: str
+    email: str = ""
+    full_name: str = ""
+    is_admin: bool = False
+    app_id: UserId | None = None
+    created_at: Micros = Micros(0)
+    disabled: bool = False
+
+    @property
+    def shown_id(self) -> str:
+        """The id that APIs show: an application's user goes by the name the application gave."""
+        return self.name if self.kind == "app_user" else self.uuid
+
+
+class Reader(Struct, frozen=True):
+    """On whose behalf something is looked up. The store puts these into the query itself."""
+
+    user_id: UserId
+    app_id: UserId | None = None
+    guests_allowed: bool = False
+    is_admin: bool = False
+
+
+class Token(Struct, frozen=True):
+    id: TokenId
+    user_id: UserId
+    kind: TokenKind
+    label: str
+    created_at: Micros
+    expires_at: Micros | None
+    revoked_at: Micros | None
+    last_used_at: Micros | None

@@ -1,0 +1,534 @@
+"""Every setting: its name in the environment, its default, one sentence, what it may be, and whether it is secret.
+
+This is the only reader of the environment. All settings are read and checked before anything starts, and all that are
+wrong are named at once. A secret never stands in a `repr`, an error or a log.
+"""
+
+import ipaddress
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import fields, replace
+
+# What a link names while the system is to choose the port.
+USUAL_PORT = 8000
+
+DAY_SECONDS = 86_400
+YEAR_MINUTES = 366 * 24 * 60
+CENTURY_DAYS = 36_525
+
+# Control characters, and what stands for bytes that are no UTF-8.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+class Kind(Struct, frozen=True):
+    """What a setting may be: in words that go on from "has to be", and as code that raises `ValueError` otherwise."""
+
+    wants: str
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str] = str
+
+
+class Setting(Struct, frozen=True):
+    """One name in the environment. Set to nothing is not set, but where `empty_counts`."""
+
+    env: str
+    about: str
+    kind: Kind
+    secret: bool = False
+    empty_counts: bool = False
+
+    def show(self, value: object) -> str:
+        """The value for people to read: a secret only as being set."""
+        if value is None or value == "":
+            return ""
+        return "set" if self.secret else hide_passwords(self.kind.show(value))
+
+
+class BadSetting(Struct, frozen=True):
+    """One that cannot work. `given` is None where it is secret."""
+
+    env: str
+    given: str | None
+    wants: str
+
+    def __str__(self) -> str:
+        given = "cannot be used (it is secret, so it is not shown)" if self.given is None else f"is {self.given!r}"
+        return f"{self.env} {given}. It has to be {self.wants}."
+
+
+class BadSettings(Exception):
+    """All settings that cannot work, a sentence for each."""
+
+    def __init__(self, faults: Sequence[BadSetting]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = faults
+
+
+def hide_passwords(text: str) -> str:
+    """The text without what stands before the @ of an address."""
+    return re.sub(r"//\S*@", "//***@", text)
+
+
+def _whole(least: int, most: int | None = None) -> Kind:
+    def parse(text: str) -> int:
+        # Eighteen digits fit wherever a number goes, a database's bigint included.
+        value = int(text) if re.fullmatch("[0-9]{1,18}", text) else -1
+        if value < least or (most is not None and value > most):
+            raise ValueError
+        return value
+
+    return Kind(f"a whole number, {least} or more" if most is None else f"a whole number from {least} to {most}", parse)
+
+
+def _number(least: int, most: int, *, above: bool = False) -> Kind:
+    """From `least` to `most`; with `above`, `least` itself will not do."""
+
+    def parse(text: str) -> float:
+        value = float(text) if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text) else math.nan
+        if not least <= value <= most or (above and value == least):
+            raise ValueError
+        return value
+
+    wants = f"a number above {least}, at most {most}" if above else f"a number from {least} to {most}"
+    return Kind(wants, parse, "{:.12g}".format)
+
+
+def _switch(off: str, on: str) -> Kind:
+    def parse(text: str) -> bool:
+        match text.lower():
+            case "off" | "false" | "no" | "0":
+                return False
+            case "on" | "true" | "yes" | "1":
+                return True
+        raise ValueError
+
+    return Kind(f"{off} or {on}", parse, lambda value: on if value else off)
+
+
+def _one_of(*words: str) -> Kind:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError
+        return text.lower()
+
+    return Kind(f"{', '.join(words[:-1])} or {words[-1]}", parse)
+
+
+def _matching(pattern: str, wants: str) -> Kind:
+    def parse(text: str) -> str:
+        if UNPRINTABLE.search(text) or not re.fullmatch(pattern, text):
+            raise ValueError
+        return text
+
+    return Kind(wants, parse)
+
+
+def _list_of(parse_one: Callable[[str], Any], wants: str) -> Kind:
+    def parse(text: str) -> tuple[Any, ...]:
+        return tuple(dict.fromkeys(parse_one(part.strip()) for part in _split(text)))
+
+    return Kind(wants, parse, lambda values: ",".join(str(value) for value in values))
+
+
+def _split(text: str) -> Sequence[str]:
+    """The parts of a list that is divided by commas or written as JSON."""
+    if not text.startswith("["):
+        return [part for part in text.split(",") if part.strip()]
+    try:
+        return msgspec.json.decode(text, type=list[str])
+    except msgspec.DecodeError as error:
+        raise ValueError from error
+
+
+def _to_folder(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ValueError from error
+
+
+def _to_web_address(text: str) -> str:
+    parts = urlsplit(text)
+    if UNPRINTABLE.search(text) or " " in text or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError
+    if parts.query or parts.fragment or parts.port == 0:
+        raise ValueError
+    return text.rstrip("/")
+
+
+def _to_database_url(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    parts = urlsplit(text)
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    if UNPRINTABLE.search(text) or scheme not in ("postgresql", "postgres") or not rest or parts.fragment:
+        raise ValueError
+    # A second @, one further on, or a port that is none: a character of the password has cut the address in two.
+    if (
+        text.count("@") > 1
+        or "@" in parts.path + parts.query
+        or not all(re.fullmatch(r"(\[[^]]+\]|[^:]*)(:[0-9]+)?", host) for host in hosts)
+    ):
+        raise ValueError
+    return text
+
+
+def _to_origin(text: str) -> str:
+    """As browsers send it: in small letters, without a slash at its end."""
+    origin = text.lower().removesuffix("/")
+    if not re.fullmatch(r"\*|[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]*]+)(:[0-9]{1,5})?", origin):
+        raise ValueError
+    return origin
+
+
+def _to_network(text: str) -> str:
+    if text != "*":
+        ipaddress.ip_network(text, strict=False)
+    return text
+
+
+def _to_proxies(text: str) -> str:
+    return ",".join(_to_network(part.strip()) for part in _split(text))
+
+
+_PORT = _whole(1, 65535)
+_TEMPERATURE = _number(0, 2)
+_OFF_ON = _switch("off", "on")
+_TEXT = _matching(".+", "text on one line")
+_HOST = _matching(r"[^\s\[\]]+", "a host name or IP address, without a port or brackets")
+_PASSWORD = _matching(".+", "text on one line")
+_KEY = _matching("[!-~]+", "a key without blanks")
+_FOLDER = Kind("a folder", _to_folder)
+_WEB = Kind("an address like http://localhost:8001 or https://chat.example.org/v1", _to_web_address)
+_DATABASE = Kind(
+    "postgresql://USER:PASSWORD@HOST:PORT/NAME, with the characters @ : / ? # of the password written as "
+    "%40 %3A %2F %3F %23",
+    _to_database_url,
+)
+_REDIS = _matching(r"(rediss?|unix)://\S+", "redis://HOST:PORT, rediss://HOST:PORT or unix://PATH")
+_ORIGINS = _list_of(
+    _to_origin, "* or origins like https://chat.example.org and http://localhost:3000, divided by commas or as JSON"
+)
+_PORTS = _list_of(_PORT.parse, "ports from 1 to 65535, divided by commas; set to nothing it looks for none")
+_PROXIES = Kind("* or IP addresses and networks, divided by commas", _to_proxies)
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What the operator has settled. `read_settings` makes one; a default one is what an empty environment gives."""
+
+    host: Annotated[str, Setting("PALAVER_HOST", "Address to listen on.", _HOST)] = "127.0.0.1"
+    port: Annotated[int, Setting("PALAVER_PORT", "Port to listen on; 0 takes a free one.", _whole(0, 65535))] = (
+        USUAL_PORT
+    )
+    public_url: Annotated[
+        str | None,
+        Setting("PALAVER_PUBLIC_URL", "What links to this server begin with; unset, its host and port.", _WEB),
+    ] = None
+    trusted_proxies: Annotated[
+        str,
+        Setting("PALAVER_TRUSTED_PROXIES", "Proxies whose word on the caller's address and scheme is taken.", _PROXIES),
+    ] = ""
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Setting("BACKEND_CORS_ORIGINS", "Origins whose pages may call this server; none: CORS is off.", _ORIGINS),
+    ] = ()
+    allowed_origins: Annotated[
+        tuple[str, ...], Setting("ALLOWED_ORIGINS", "Further ones, added to BACKEND_CORS_ORIGINS.", _ORIGINS)
+    ] = ()
+    max_body_bytes: Annotated[
+        int, Setting("PALAVER_MAX_BODY_BYTES", "The longest request body that is taken.", _whole(1, 2**30))
+    ] = 1_048_576
+    drain_seconds: Annotated[
+        float,
+        Setting("PALAVER_DRAIN_SECONDS", "How long running replies may go on after SIGTERM.", _number(0, DAY_SECONDS)),
+    ] = 30
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error", "critical"],
+        Setting(
+            "PALAVER_LOG_LEVEL", "The least that is logged.", _one_of("debug", "info", "warning", "error", "critical")
+        ),
+    ] = "info"
+    language: Annotated[
+        Literal["en", "de", "it"],
+        Setting(
+            "PALAVER_LANGUAGE", "The language of texts for those who ask for none we have.", _one_of("en", "de", "it")
+        ),
+    ] = "en"
+
+    data_dir: Annotated[
+        Path, Setting("PALAVER_DATA_DIR", "Folder for what is kept here; SQLite's file is in it.", _FOLDER)
+    ] = Path("data")
+    database_url: Annotated[
+        str | None,
+        Setting("PALAVER_DATABASE_URL", "A PostgreSQL database to use instead of SQLite.", _DATABASE, secret=True),
+    ] = None
+    db_name: Annotated[
+        str | None,
+        Setting(
+            "DB_NAME",
+            "Name of a PostgreSQL database, for who has its address in parts. PALAVER_DATABASE_URL goes before.",
+            _TEXT,
+        ),
+    ] = None
+    db_host: Annotated[str, Setting("DB_HOST", "Host of the database, or the folder of its socket.", _HOST)] = (
+        "localhost"
+    )
+    db_port: Annotated[int, Setting("DB_PORT", "Port of the database.", _PORT)] = 5432
+    db_user: Annotated[str | None, Setting("DB_USER", "User of the database; unset, the system's user.", _TEXT)] = None
+    db_password: Annotated[str | None, Setting("DB_PASSWORD", "Password of that user.", _PASSWORD, secret=True)] = None
+    database_connections: Annotated[
+        int, Setting("PALAVER_DATABASE_CONNECTIONS", "The most connections to PostgreSQL.", _whole(1, 1000))
+    ] = 10
+    retention_days: Annotated[
+        float,
+        Setting("PALAVER_RETENTION_DAYS", "How long what was deleted is kept, hidden.", _number(0, CENTURY_DAYS)),
+    ] = 30
+    redis_url: Annotated[
+        str | None,
+        Setting("PALAVER_REDIS_URL", "A Redis or Valkey server. Checked, not used yet.", _REDIS, secret=True),
+    ] = None
+    redis_host: Annotated[
+        str | None,
+        Setting(
+            "REDIS_HOST",
+            "Host of Redis, for who has its address in parts; 127.0.0.1 where only the port is set. Not used yet.",
+            _HOST,
+        ),
+    ] = None
+    redis_port: Annotated[
+        int | None, Setting("REDIS_PORT", "Port of Redis; 6379 where only the host is set. Not used yet.", _PORT)
+    ] = None
+
+    guests: Annotated[bool, Setting("PALAVER_GUESTS", "Whether people without an account may talk.", _OFF_ON)] = False
+    registration: Annotated[
+        bool, Setting("PALAVER_REGISTRATION", "Whether people may make themselves an account.", _OFF_ON)
+    ] = False
+    sign_in_attempts: Annotated[
+        int,
+        Setting("PALAVER_SIGN_IN_ATTEMPTS", "Failed sign-ins of an account or address before it must wait.", _whole(1)),
+    ] = 10
+    sign_in_window_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_SIGN_IN_WINDOW_SECONDS",
+            "The time in which they are counted, and then waited for.",
+            _number(0, DAY_SECONDS, above=True),
+        ),
+    ] = 300
+
+    default_provider: Annotated[
+        str,
+        Setting(
+            "PALAVER_DEFAULT_PROVIDER",
+            "Who answers where nothing names a bot. auto: openai where a model is configured or found, else dummy.",
+            _matching(r"\S+", "auto, dummy, openai or the name of an installed bot"),
+        ),
+    ] = "auto"
+    when_busy: Annotated[
+        Literal["queue", "reject", "interrupt"],
+        Setting(
+            "PALAVER_WHEN_BUSY",
+            "What becomes of a message while the bot still answers another in its conversation.",
+            _one_of("queue", "reject", "interrupt"),
+        ),
+    ] = "queue"
+    session_idle_minutes: Annotated[
+        float,
+        Setting(
+            "PALAVER_SESSION_IDLE_MINUTES",
+            "Silence after which a chatify session ends; 0: never.",
+            _number(0, YEAR_MINUTES),
+        ),
+    ] = 30
+    streaming_chat_max_message: Annotated[
+        int,
+        Setting(
+            "PALAVER_STREAMING_CHAT_MAX_MESSAGE", "The longest message of streaming_chat, in characters.", _whole(1)
+        ),
+    ] = 1000
+    chat_flow_max_prompt: Annotated[
+        int, Setting("PALAVER_CHAT_FLOW_MAX_PROMPT", "The longest prompt of chat_flow, in characters.", _whole(1))
+    ] = 100_000
+    context_tokens: Annotated[
+        int,
+        Setting("PALAVER_CONTEXT_TOKENS", "The most tokens that a bot sees where its model says nothing.", _whole(1)),
+    ] = 16_384
+    reply_seconds: Annotated[
+        float,
+        Setting("PALAVER_REPLY_SECONDS", "The longest that one reply may take.", _number(0, DAY_SECONDS, above=True)),
+    ] = 600
+    lease_seconds: Annotated[
+        float,
+        Setting("PALAVER_LEASE_SECONDS", "How soon the replies of a worker that died are given up.", _number(3, 3600)),
+    ] = 10
+
+    llm_server_url: Annotated[
+        str | None,
+        Setting("LLM_SERVER_URL", "A server that speaks the OpenAI protocol; tried with and without /v1.", _WEB),
+    ] = None
+    discover_ports: Annotated[
+        tuple[int, ...],
+        Setting(
+            "PALAVER_DISCOVER_PORTS",
+            "Ports of this machine on which an LLM server is looked for where none is configured.",
+            _PORTS,
+            empty_counts=True,
+        ),
+    ] = (8001, 11434, 1234, 8080)
+    llm_default_model: Annotated[
+        str, Setting("LLM_DEFAULT_MODEL", "The model that answers where nothing names one.", _TEXT)
+    ] = "qwen3:8b"
+    llm_timeout: Annotated[
+        float,
+        Setting(
+            "LLM_TIMEOUT",
+            "Seconds of silence allowed between two pieces of a reply; twice that before the first.",
+            _number(0, DAY_SECONDS, above=True),
+        ),
+    ] = 30
+    llm_max_tokens: Annotated[int, Setting("LLM_MAX_TOKENS", "The longest reply, in tokens.", _whole(1))] = 2000
+    llm_temperature: Annotated[
+        float, Setting("LLM_TEMPERATURE", "The temperature where nothing else sets it.", _TEMPERATURE)
+    ] = 0.7
+    llm_enable_tools: Annotated[
+        bool, Setting("LLM_ENABLE_TOOLS", "Whether new sessions may use tools.", _switch("false", "true"))
+    ] = True
+    llm_tries: Annotated[
+        int, Setting("PALAVER_LLM_TRIES", "How often a model is asked before a turn fails.", _whole(1, 20))
+    ] = 3
+    openai_api_key: Annotated[str | None, Setting("OPENAI_API_KEY", "The key for OpenAI.", _KEY, secret=True)] = None
+    openai_base_url: Annotated[str, Setting("OPENAI_BASE_URL", "Where OpenAI is.", _WEB)] = "https://api.openai.com/v1"
+    openai_model: Annotated[
+        str | None,
+        Setting("OPENAI_MODEL", "The model of chat_domain until an admin changes its preset.", _TEXT),
+    ] = None
+    openai_temperature: Annotated[
+        float | None,
+        Setting(
+            "OPENAI_TEMPERATURE", "The temperature of chat_domain until an admin changes its preset.", _TEMPERATURE
+        ),
+    ] = None
+
+    @property
+    def base_url(self) -> str:
+        """What links to this server begin with."""
+        if self.public_url is not None:
+            return self.public_url
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port or USUAL_PORT}"
+
+    def sign_in_link(self, code: str) -> str:
+        return f"{self.base_url}/sign-in/{code}"
+
+    def __repr__(self) -> str:
+        return f"Settings({', '.join(f'{name}={value}' for name, value in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [(name, setting.show(getattr(self, name)) or "-") for name, setting in SETTINGS.items()]
+
+
+SETTINGS: Mapping[str, Setting] = {
+    field.name: next(said for said in field.type.__metadata__ if isinstance(said, Setting))
+    for field in fields(Settings)
+}
+
+
+def load_settings(**instead: str) -> Settings:
+    """The settings of this process, with these names `instead` of the environment's. Raises `BadSettings`."""
+    return read_settings({**environment(), **instead})
+
+
+def environment() -> Mapping[str, str]:
+    """What the settings of this process are read from."""
+    return os.environ
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings, checked and complete. Raises `BadSettings`, which names all that cannot work."""
+    values: dict[str, Any] = {}
+    faults: list[BadSetting] = []
+    for name, setting in SETTINGS.items():
+        if not is_given(setting, environment):
+            continue
+        given = environment[setting.env]
+        try:
+            # A blank at the end of a password belongs to it.
+            values[name] = setting.kind.parse(given if setting.kind is _PASSWORD else given.strip())
+        except ValueError:
+            shown = None if setting.secret else hide_passwords(given)
+            faults.append(BadSetting(setting.env, shown, setting.kind.wants))
+    if faults:
+        raise BadSettings(faults)
+    return _complete(Settings(**values))
+
+
+def is_given(setting: Setting, environment: Mapping[str, str]) -> bool:
+    given = environment.get(setting.env)
+    return given is not None and (setting.empty_counts or bool(given.strip()))
+
+
+def _complete(settings: Settings) -> Settings:
+    """With what comes in parts put together."""
+    return replace(
+        settings,
+        database_url=settings.database_url or _database_url(settings),
+        redis_url=settings.redis_url or _redis_url(settings),
+        cors_origins=tuple(dict.fromkeys(settings.cors_origins + settings.allowed_origins)),
+    )
+
+
+def _database_url(settings: Settings) -> str | None:
+    if settings.db_name is None:
+        return None
+    user = quote(settings.db_user or "", safe="")
+    password = "" if settings.db_password is None else f":{quote(settings.db_password, safe='')}"
+    who = f"{user}{password}@" if user or password else ""
+    return f"postgresql://{who}{_to_netloc(settings.db_host)}:{settings.db_port}/{quote(settings.db_name, safe='')}"
+
+
+def _redis_url(settings: Settings) -> str | None:
+    if settings.redis_host is None and settings.redis_port is None:
+        return None
+    return f"redis://{_to_netloc(settings.redis_host or '127.0.0.1')}:{settings.redis_port or 6379}/0"
+
+
+def _to_netloc(host: str) -> str:
+    return f"[{host.strip('[]')}]" if ":" in host else quote(host, safe="")
+
+
+def list_given(environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What is set in the environment, with its value; a secret only as being set."""
+    return [
+        (setting.env, "set" if setting.secret else hide_passwords(environment[setting.env]))
+        for setting in SETTINGS.values()
+        if is_given(setting, environment)
+    ]
+
+
+def list_unknown(environment: Mapping[str, str]) -> list[str]:
+    """Names that look like a setting of ours and are none: misspelt, or of another version."""
+    known = {setting.env for setting in SETTINGS.values()}
+    return sorted(name for name in environment if name.startswith("PALAVER_") and name not in known)
+
+
+def to_table() -> str:
+    """The table of docs/settings.md."""
+    default = Settings()
+    rows = ["| name | default | what it is | it may be |", "| --- | --- | --- | --- |"]
+    for name, setting in SETTINGS.items():
+        shown = setting.show(getattr(default, name))
+        about = f"{setting.about} Secret." if setting.secret else setting.about
+        rows.append(f"| `{setting.env}` | {f'`{shown}`' if shown else ''} | {about} | {setting.kind.wants} |")
+    return "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(to_table())

@@ -1,0 +1,194 @@
+"""Users and tokens in the database. Only hashes of secrets are kept."""
+
+import os
+from collections.abc import Sequence
+
+from palaver.chat.clock import Micros
+from palaver.chat.conversation import MessageId
+from palaver.chat.errors import Taken
+from palaver.chat.user import Token, TokenId, TokenKind, User, UserId
+from palaver.store.conversations import purge, stop_all
+from palaver.store.database import Database, Transaction
+from palaver.store.rows import TOKEN, USER, to_token, to_user
+
+BY_ID = f"SELECT {USER} FROM users u WHERE u.id = $1"
+BY_UUID = f"SELECT {USER} FROM users u WHERE u.uuid = $1"
+BY_NAME = f"SELECT {USER} FROM users u WHERE u.kind = $1 AND u.name_key = $2"
+BY_APP = f"SELECT {USER} FROM users u WHERE u.kind = 'app_user' AND u.app_id = $1 AND u.name = $2"
+SIGNING_IN = (
+    f"SELECT {USER}, u.password_hash FROM users u "
+    "WHERE u.kind = 'person' AND (u.name_key = $1 OR u.email_key = $1) ORDER BY (u.name_key = $1) DESC LIMIT 1"
+)
+ADD = (
+    "INSERT INTO users (uuid, kind, name, name_key, email, email_key, full_name, password_hash, is_admin, app_id, "
+    "created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id"
+)
+FIND_TOKEN = f"SELECT {TOKEN}, {USER} FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.digest = $1"
+SPEND = (
+    "UPDATE tokens SET revoked_at = $2, last_used_at = $2 WHERE digest = $1 AND kind = 'link' AND revoked_at IS NULL "
+    "AND (expires_at IS NULL OR expires_at > $2) RETURNING user_id"
+)
+ERASE = (
+    "DELETE FROM tokens WHERE user_id = $1",
+    "DELETE FROM outbox WHERE user_id = $1",
+    "DELETE FROM participants WHERE user_id = $1",
+    "DELETE FROM usage WHERE user_id = $1",
+    "DELETE FROM presets WHERE owner_id = $1",
+)
+
+
+class SqlAccounts:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_user(self, user: User, *, password_hash: str | None = None) -> User:
+        return await self._database.write(lambda tx: _add(tx, user, password_hash))
+
+    async def find_user(self, name: str) -> tuple[User, str | None] | None:
+        row = await self._database.read(lambda tx: tx.one(SIGNING_IN, name.casefold()))
+        return None if row is None else (to_user(row[:10]), row[10])
+
+    async def get_user(self, user_id: UserId) -> User | None:
+        row = await self._database.read(lambda tx: tx.one(BY_ID, user_id))
+        return None if row is None else to_user(row)
+
+    async def get_user_by_uuid(self, uuid: str) -> User | None:
+        row = await self._database.read(lambda tx: tx.one(BY_UUID, uuid))
+        return None if row is None else to_user(row)
+
+    async def find_app(self, name: str) -> User | None:
+        row = await self._database.read(lambda tx: tx.one(BY_NAME, "app", name.casefold()))
+        return None if row is None else to_user(row)
+
+    async def app_user(self, app: User, name: str, uuid: str, now: Micros) -> User:
+        row = await self._database.read(lambda tx: tx.one(BY_APP, app.id, name))
+        if row is not None:
+            return to_user(row)
+
+        async def work(tx: Transaction) -> User:
+            found = await tx.one(BY_APP, app.id, name)
+            if found is not None:
+                return to_user(found)
+            new = User(UserId(0), uuid, "app_user", name, app_id=app.id, created_at=now)
+            return await _add(tx, new, None)
+
+        return await self._database.write(work)
+
+    async def list_users(self) -> Sequence[User]:
+        return await self._of_kind("person")
+
+    async def list_apps(self) -> Sequence[User]:
+        return await self._of_kind("app")
+
+    async def _of_kind(self, kind: str) -> Sequence[User]:
+        sql = f"SELECT {USER} FROM users u WHERE u.kind = $1 ORDER BY u.name_key"
+        return [to_user(row) for row in await self._database.read(lambda tx: tx.all(sql, kind))]
+
+    async def set_disabled(self, user_id: UserId, at: Micros | None) -> None:
+        await self._database.write(lambda tx: tx.run("UPDATE users SET disabled_at = $2 WHERE id = $1", user_id, at))
+
+    async def set_password(self, user_id: UserId, password_hash: str) -> None:
+        sql = "UPDATE users SET password_hash = $2 WHERE id = $1"
+        await self._database.write(lambda tx: tx.run(sql, user_id, password_hash))
+
+    async def erase_user(self, user_id: UserId) -> Sequence[MessageId]:
+        async def work(tx: Transaction) -> list[MessageId]:
+            stopped: list[MessageId] = []
+            for (conversation_id,) in await tx.all("SELECT id FROM conversations WHERE owner_id = $1", user_id):
+                stopped += await stop_all(tx, conversation_id, "deleted")
+                await purge(tx, conversation_id)
+            for (member_id,) in await tx.all("SELECT id FROM users WHERE app_id = $1", user_id):
+                for (conversation_id,) in await tx.all("SELECT id FROM conversations WHERE owner_id = $1", member_id):
+                    stopped += await stop_all(tx, conversation_id, "deleted")
+                    await purge(tx, conversation_id)
+                await _erase(tx, member_id)
+            await _erase(tx, user_id)
+            return stopped
+
+        return await self._database.write(work)
+
+    async def add_token(
+        self,
+        user_id: UserId,
+        kind: TokenKind,
+        digest: bytes,
+        label: str,
+        now: Micros,
+        expires_at: Micros | None,
+    ) -> TokenId:
+        sql = (
+            "INSERT INTO tokens (user_id, kind, digest, label, created_at, expires_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6) RETURNING id"
+        )
+        row = await self._database.write(lambda tx: tx.one(sql, user_id, kind, digest, label, now, expires_at))
+        assert row is not None
+        return TokenId(row[0])
+
+    async def find_token(self, digest: bytes) -> tuple[Token, User] | None:
+        row = await self._database.read(lambda tx: tx.one(FIND_TOKEN, digest))
+        return None if row is None else (to_token(row[:8]), to_user(row[8:]))
+
+    async def spend_link(self, digest: bytes, now: Micros) -> User | None:
+        async def work(tx: Transaction) -> User | None:
+            spent = await tx.one(SPEND, digest, now)
+            row = None if spent is None else await tx.one(BY_ID, spent[0])
+            return None if row is None else to_user(row)
+
+        return await self._database.write(work)
+
+    async def list_tokens(self, user_id: UserId) -> Sequence[Token]:
+        sql = f"SELECT {TOKEN} FROM tokens t WHERE t.user_id = $1 AND t.kind = 'token' ORDER BY t.id"
+        return [to_token(row) for row in await self._database.read(lambda tx: tx.all(sql, user_id))]
+
+    async def revoke_token(self, token_id: TokenId, now: Micros) -> bool:
+        sql = "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id"
+        return await self._database.write(lambda tx: tx.one(sql, token_id, now)) is not None
+
+    async def revoke_all(self, user_id: UserId, now: Micros) -> None:
+        sql = "UPDATE tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL"
+        await self._database.write(lambda tx: tx.run(sql, user_id, now))
+
+    async def touch_tokens(self, used: Sequence[tuple[TokenId, Micros]]) -> None:
+        sql = "UPDATE tokens SET last_used_at = $2 WHERE id = $1"
+        await self._database.write(lambda tx: tx.run_many(sql, used))
+
+    async def server_secret(self) -> bytes:
+        async def work(tx: Transaction) -> bytes:
+            row = await tx.one("SELECT value FROM server WHERE name = 'secret'")
+            if row is not None:
+                return bytes.fromhex(row[0])
+            secret = os.urandom(32)
+            await tx.run("INSERT INTO server (name, value) VALUES ('secret', $1)", secret.hex())
+            return secret
+
+        return await self._database.write(work)
+
+
+async def _add(tx: Transaction, user: User, password_hash: str | None) -> User:
+    await _check_free(tx, user)
+    row = await tx.one(
+        ADD, user.uuid, user.kind, user.name, user.name.casefold(), user.email, user.email.casefold(), user.full_name,
+        password_hash, user.is_admin, user.app_id, user.created_at,
+    )  # fmt: skip
+    assert row is not None
+    return User(
+        UserId(row[0]), user.uuid, user.kind, user.name, user.email, user.full_name, user.is_admin, user.app_id,
+        user.created_at,
+    )  # fmt: skip
+
+
+async def _check_free(tx: Transaction, user: User) -> None:
+    if user.kind not in ("person", "app"):
+        return
+    if await tx.one(BY_NAME, user.kind, user.name.casefold()) is not None:
+        raise Taken("name")
+    if user.kind == "person" and user.email:
+        sql = "SELECT 1 FROM users WHERE kind = 'person' AND (email_key = $1 OR name_key = $1)"
+        if await tx.one(sql, user.email.casefold()) is not None:
+            raise Taken("email")
+
+
+async def _erase(tx: Transaction, user_id: UserId) -> None:
+    for statement in ERASE:
+        await tx.run(statement, user_id)
+    await tx.run("DELETE FROM users WHERE id = $1", user_id)

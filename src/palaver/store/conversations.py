@@ -1,0 +1,166 @@
+"""Conversations read and changed, always together with the right to do so."""
+
+from collections.abc import Sequence
+
+from palaver.chat.clock import Micros
+from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, TextId
+from palaver.chat.errors import Ended, NotFound
+from palaver.chat.user import Reader
+from palaver.store.database import Database, Row, Transaction
+from palaver.store.rows import CONVERSATION, MESSAGE, READABLE, to_conversation, to_message
+from palaver.store.texts import Texts
+from palaver.store.turns import add_conversation
+
+OPEN = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND {READABLE}"
+# An integer can be guessed: it opens what is the reader's own or of the reader's application, nothing else.
+OPEN_BY_NUMBER = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1 AND {READABLE}"
+MINE = (
+    f"SELECT {CONVERSATION} FROM conversations c WHERE c.owner_id = $1 AND c.kind = 'bot' AND c.deleted_at IS NULL "
+    "ORDER BY c.updated_at DESC, c.id DESC LIMIT $2 OFFSET $3"
+)
+# Queued and running replies are not there yet; one that failed has no text to show.
+IN_VIEW = (
+    f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.in_view "
+    "AND m.status NOT IN ('queued', 'running') AND (m.content <> '' OR m.role <> 'assistant') "
+    "ORDER BY m.number LIMIT $2 OFFSET $3"
+)
+DELETE = "UPDATE conversations SET deleted_at = $2, creation_key = NULL, client_name = NULL WHERE id = $1"
+END = "UPDATE conversations SET status = 'ended', ended_at = $2 WHERE id = $1"
+DROP_WAITING = (
+    "UPDATE messages SET status = 'failed', reason = $2 WHERE conversation_id = $1 AND status = 'queued' RETURNING id"
+)
+STOP_RUNNING = "UPDATE messages SET stop_asked = TRUE WHERE conversation_id = $1 AND status = 'running' RETURNING id"
+FEWER_OPEN = "UPDATE conversations SET open_replies = open_replies - $2 WHERE id = $1"
+IDLE = (
+    f"SELECT {CONVERSATION} FROM conversations c WHERE c.ends_when_idle AND c.status = 'active' "
+    "AND c.deleted_at IS NULL AND COALESCE(c.last_message_at, c.created_at) < $1 AND c.open_replies = 0"
+)
+EVERYTHING = 1 << 62
+PURGE = (
+    "DELETE FROM reply_log WHERE message_id IN (SELECT id FROM messages WHERE conversation_id = $1)",
+    "DELETE FROM messages WHERE conversation_id = $1",
+    "DELETE FROM participants WHERE conversation_id = $1",
+    "DELETE FROM conversations WHERE id = $1",
+)
+PURGED_AT_ONCE = 100
+
+
+class SqlConversations:
+    def __init__(self, database: Database, texts: Texts) -> None:
+        self._database = database
+        self._texts = texts
+
+    async def access(self, reader: Reader, conversation: str | ConversationId) -> Conversation:
+        return await self._database.read(lambda tx: _open(tx, reader, conversation))
+
+    async def create(self, new: NewConversation, now: Micros) -> Conversation:
+        return await self._database.write(lambda tx: add_conversation(tx, self._texts, new, now))
+
+    async def list(self, reader: Reader, *, limit: int | None, offset: int) -> Sequence[Conversation]:
+        rows = await self._database.read(lambda tx: tx.all(MINE, reader.user_id, limit or EVERYTHING, offset))
+        return [to_conversation(row) for row in rows]
+
+    async def messages(self, conversation: Conversation, *, limit: int | None, offset: int) -> Sequence[Message]:
+        rows = await self._database.read(lambda tx: tx.all(IN_VIEW, conversation.id, limit or EVERYTHING, offset))
+        return [to_message(row) for row in rows]
+
+    async def text(self, text_id: TextId) -> str:
+        return await self._texts.get(text_id)
+
+    async def rename(self, reader: Reader, uuid: str, title: str, now: Micros) -> Conversation:
+        async def work(tx: Transaction) -> Conversation:
+            found = await _open(tx, reader, uuid)
+            await tx.run("UPDATE conversations SET title = $2, updated_at = $3 WHERE id = $1", found.id, title, now)
+            return await _open(tx, reader, uuid)
+
+        return await self._database.write(work)
+
+    async def delete(self, reader: Reader, uuid: str, now: Micros) -> Sequence[MessageId]:
+        async def work(tx: Transaction) -> list[MessageId]:
+            found = await _open(tx, reader, uuid)
+            await tx.run(DELETE, found.id, now)
+            return await stop_all(tx, found.id, "deleted")
+
+        return await self._database.write(work)
+
+    async def end(self, reader: Reader, uuid: str, now: Micros) -> tuple[Conversation, Sequence[MessageId]]:
+        async def work(tx: Transaction) -> tuple[Conversation, list[MessageId]]:
+            found = await _open(tx, reader, uuid)
+            if found.ended:
+                raise Ended
+            waiting = await _end(tx, found.id, now)
+            return await _open(tx, reader, uuid), waiting
+
+        return await self._database.write(work)
+
+    async def active(self) -> Sequence[str]:
+        rows = await self._database.read(
+            lambda tx: tx.all(
+                "SELECT uuid FROM conversations WHERE origin = 'chatify' AND status = 'active' "
+                "AND deleted_at IS NULL AND ends_when_idle ORDER BY id"
+            )
+        )
+        return [row[0] for row in rows]
+
+    async def end_idle(self, before: Micros, now: Micros) -> int:
+        async def work(tx: Transaction) -> int:
+            rows = await tx.all(IDLE + tx.lock, before)
+            for row in rows:
+                await _end(tx, to_conversation(row).id, now)
+            return len(rows)
+
+        return await self._database.write(work)
+
+    async def purge(self, deleted_before: Micros) -> int:
+        purged = 0
+        while ids := await self._database.read(lambda tx: _deleted(tx, deleted_before)):
+            for conversation_id in ids:
+                await self._database.write(lambda tx, id_=conversation_id: purge(tx, id_))  # type: ignore[misc]
+            purged += len(ids)
+        return purged
+
+
+async def _open(tx: Transaction, reader: Reader, conversation: str | ConversationId) -> Conversation:
+    by_uuid = isinstance(conversation, str)
+    row = await tx.one(
+        OPEN if by_uuid else OPEN_BY_NUMBER,
+        conversation,
+        reader.user_id,
+        reader.app_id,
+        reader.guests_allowed and by_uuid,
+    )
+    if row is None:
+        raise NotFound
+    return to_conversation(row)
+
+
+async def _end(tx: Transaction, conversation_id: ConversationId, now: Micros) -> list[MessageId]:
+    await tx.run(END, conversation_id, now)
+    return await _drop_waiting(tx, conversation_id, "ended")
+
+
+async def _drop_waiting(tx: Transaction, conversation_id: ConversationId, reason: str) -> list[MessageId]:
+    dropped: Sequence[Row] = await tx.all(DROP_WAITING, conversation_id, reason)
+    if dropped:
+        await tx.run(FEWER_OPEN, conversation_id, len(dropped))
+    return [row[0] for row in dropped]
+
+
+async def stop_all(tx: Transaction, conversation_id: ConversationId, reason: str) -> list[MessageId]:
+    """Drops what waits and asks what runs to stop. Gives all of them."""
+    waiting = await _drop_waiting(tx, conversation_id, reason)
+    return waiting + [row[0] for row in await tx.all(STOP_RUNNING, conversation_id)]
+
+
+async def _deleted(tx: Transaction, before: Micros) -> Sequence[ConversationId]:
+    rows = await tx.all(
+        "SELECT id FROM conversations WHERE deleted_at IS NOT NULL AND deleted_at < $1 AND open_replies = 0 LIMIT $2",
+        before,
+        PURGED_AT_ONCE,
+    )
+    return [row[0] for row in rows]
+
+
+async def purge(tx: Transaction, conversation_id: ConversationId) -> None:
+    for statement in PURGE:
+        await tx.run(statement, conversation_id)

@@ -1,0 +1,121 @@
+"""What a transaction can do, and how many small ones become one commit."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+Row = Sequence[Any]
+T = TypeVar("T")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Transaction(Protocol):
+    """SQL with `$1`, `$2`… in the dialect that both engines speak.
+
+    A transaction awaits nothing but its own methods: on SQLite it runs in the writer's thread from start to end.
+    """
+
+    lock: str
+    """What makes a SELECT hold its rows: ` FOR UPDATE`, and nothing where the writer is alone."""
+
+    async def one(self, sql: str, *values: Any) -> Row | None: ...
+    async def all(self, sql: str, *values: Any) -> Sequence[Row]: ...
+    async def run(self, sql: str, *values: Any) -> None: ...
+    async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None: ...
+    async def all_many(self, sql: str, many: Sequence[Sequence[Any]]) -> Sequence[Row]:
+        """The rows of all runs, in order, in one round trip; a run that gives none leaves no mark."""
+        ...
+
+
+Work = Callable[[Transaction], Awaitable[T]]
+
+
+class Database(Protocol):
+    async def read(self, work: Work[T]) -> T:
+        """Carries out reads that see one state."""
+        ...
+
+    async def write(self, work: Work[T]) -> T:
+        """Carries out a transaction; it is synced to disk when this returns.
+
+        `work` can be carried out again from its start, when a neighbour in the same commit failed or another
+        process wrote the same row first. What it raises rolls back its own changes alone.
+        """
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Batcher(Generic[Item, Result]):
+    """Makes one transaction of all the items that came while the last one was being committed.
+
+    Items of the same key never share a transaction, so that `work` need not look for them among each other. `work`
+    returns a result for each item; one that is an exception is raised where the item came from.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        work: Callable[[Transaction, Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        key: Callable[[Item], Hashable],
+        most: int = 64,
+    ) -> None:
+        self._database = database
+        self._work = work
+        self._key = key
+        self._most = most
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def submit(self, item: Item) -> Result:
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_all())
+        # A caller that goes away must not take its neighbours' transaction with it.
+        return await asyncio.shield(future)
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                await self._write(self._take())
+        finally:
+            self._writer = None
+
+    def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        taken: dict[Hashable, tuple[Item, asyncio.Future[Result]]] = {}
+        left = []
+        for entry in self._waiting:
+            key = self._key(entry[0])
+            if key in taken or len(taken) >= self._most:
+                left.append(entry)
+            else:
+                taken[key] = entry
+        self._waiting = left
+        return list(taken.values())
+
+    async def _write(self, entries: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        items = [item for item, _ in entries]
+        try:
+            results = await self._database.write(lambda transaction: self._work(transaction, items))
+        except Exception as error:  # noqa: BLE001 (the task's outer edge: every item hears of it)
+            if len(entries) > 1:
+                for entry in entries:
+                    await self._write([entry])
+                return
+            _settle(entries[0][1], error)
+            return
+        for (_, future), result in zip(entries, results, strict=True):
+            _settle(future, result)
+
+
+def _settle(future: asyncio.Future[Result], result: Result | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+        # The caller may be gone; an error nobody waits for is not worth a warning at collection.
+        future.exception()
+    else:
+        future.set_result(result)

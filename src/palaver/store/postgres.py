@@ -1,0 +1,104 @@
+"""PostgreSQL by asyncpg: a small pool, prepared statements, and no more round trips than a transaction needs."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import asyncpg
+
+from palaver.chat.errors import StoreUnavailable
+from palaver.store.database import Row, Work
+
+T = TypeVar("T")
+
+log = logging.getLogger("palaver.store")
+
+# Another process wrote the same row first; with a fresh look the transaction decides anew.
+LOST_A_RACE = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+TRIES = 5
+
+GONE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.TooManyConnectionsError,
+    OSError,
+    TimeoutError,
+)
+
+ACQUIRE_SECONDS = 5
+
+
+class PostgresTransaction:
+    lock = " FOR UPDATE"
+
+    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+        self._connection = connection
+
+    async def one(self, sql: str, *values: Any) -> Row | None:
+        row: Row | None = await self._connection.fetchrow(sql, *values)
+        return row
+
+    async def all(self, sql: str, *values: Any) -> Sequence[Row]:
+        rows: Sequence[Row] = await self._connection.fetch(sql, *values)
+        return rows
+
+    async def run(self, sql: str, *values: Any) -> None:
+        await self._connection.execute(sql, *values)
+
+    async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
+        await self._connection.executemany(sql, many)
+
+    async def all_many(self, sql: str, many: Sequence[Sequence[Any]]) -> Sequence[Row]:
+        if len(many) == 1:
+            return await self.all(sql, *many[0])
+        rows: Sequence[Row] = await self._connection.fetchmany(sql, many)
+        return rows
+
+
+class PostgresDatabase:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+        self._pool = pool
+
+    async def read(self, work: Work[T]) -> T:
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                return await work(PostgresTransaction(connection))
+        except GONE as error:
+            raise StoreUnavailable("the database does not answer") from error
+
+    async def write(self, work: Work[T]) -> T:
+        for attempt in range(1, TRIES + 1):
+            try:
+                async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
+                    return await work(PostgresTransaction(connection))
+            except LOST_A_RACE as error:
+                if attempt == TRIES:
+                    raise
+                log.info("a transaction lost a race (%s) and is carried out again", type(error).__name__)
+            except GONE as error:
+                raise StoreUnavailable("the database does not answer") from error
+        raise AssertionError("unreachable")
+
+    async def close(self) -> None:
+        try:
+            await asyncio.wait_for(self._pool.close(), 5)
+        except TimeoutError:
+            self._pool.terminate()
+
+
+async def _keep_as_it_is(connection: Any) -> None:
+    """No session state is ever left on a connection; asyncpg's own reset would cost a round trip each time."""
+
+
+async def open_postgres(url: str, connections: int) -> PostgresDatabase:
+    """Raises `StoreUnavailable` where the server cannot be reached or refuses."""
+    try:
+        pool = await asyncpg.create_pool(
+            url, min_size=1, max_size=connections, reset=_keep_as_it_is, timeout=ACQUIRE_SECONDS, command_timeout=30
+        )
+    except (*GONE, asyncpg.PostgresError, ValueError) as error:
+        raise StoreUnavailable("the database does not answer") from error
+    return PostgresDatabase(pool)

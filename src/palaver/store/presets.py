@@ -1,0 +1,145 @@
+"""Presets and the universal rules in the database."""
+
+import json
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import UNSET
+
+from palaver.chat.clock import Micros
+from palaver.chat.conversation import PresetId
+from palaver.chat.errors import NotFound, Taken
+from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules, to_slug
+from palaver.chat.user import Reader, User, UserId
+from palaver.store.database import Database, Transaction
+from palaver.store.rows import PRESET, SPEAKING, from_speaking, to_preset
+
+# $1 the reader, $2 whether the reader is an admin.
+VISIBLE = "p.deleted_at IS NULL AND (p.visibility = 'public' OR p.owner_id = $1 OR $2)"
+LIST = f"SELECT {PRESET} FROM presets p WHERE {VISIBLE} ORDER BY p.id"
+BY_ID = f"SELECT {PRESET} FROM presets p WHERE p.id = $1 AND p.deleted_at IS NULL"
+BY_SLUG = f"SELECT {PRESET} FROM presets p WHERE p.slug = $1 AND p.deleted_at IS NULL"
+ADD = (
+    "INSERT INTO presets (slug, owner_id, name, title, description, category, prompt, welcome, tags, visibility, "
+    f"is_default, created_at, updated_at, {SPEAKING}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, "
+    "$13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) RETURNING id"
+)
+NO_RULES = Rules("", "1.0", True, Micros(0))
+
+# The fields of a change, and the columns they are kept in where the names differ.
+COLUMNS = {"window": "history_window"}
+
+
+class SqlPresets:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def visible(self, reader: Reader) -> Sequence[Preset]:
+        rows = await self._database.read(lambda tx: tx.all(LIST, reader.user_id, reader.is_admin))
+        return [to_preset(row) for row in rows]
+
+    async def get(self, preset_id: PresetId) -> Preset | None:
+        return await self._database.read(lambda tx: _get(tx, preset_id))
+
+    async def find(self, slug: str) -> Preset | None:
+        row = await self._database.read(lambda tx: tx.one(BY_SLUG, slug))
+        return None if row is None else to_preset(row)
+
+    async def add(self, owner: User, new: NewPreset, now: Micros, *, refuse_taken: Reader | None) -> Preset:
+        async def work(tx: Transaction) -> Preset:
+            await _check_name(tx, owner.id, new.name)
+            slug = await _free_slug(tx, to_slug(new.name), refuse_taken)
+            row = await tx.one(
+                ADD, slug, owner.id, new.name, new.title or new.name, new.description, new.category, new.prompt,
+                new.welcome, json.dumps(new.tags), "public" if new.is_public else "private", new.is_default, now,
+                *from_speaking(new.speaking),
+            )  # fmt: skip
+            assert row is not None
+            if not slug:
+                slug = await _free_slug(tx, f"preset-{row[0]}", None)
+                await tx.run("UPDATE presets SET slug = $2 WHERE id = $1", row[0], slug)
+            return await _must_get(tx, PresetId(row[0]))
+
+        return await self._database.write(work)
+
+    async def change(self, preset_id: PresetId, change: PresetChange, now: Micros) -> Preset:
+        async def work(tx: Transaction) -> Preset:
+            preset = await _must_get(tx, preset_id)
+            if change.name is not UNSET and change.name != preset.name:
+                await _check_name(tx, preset.owner_id, change.name)
+            for column, value in _columns(change).items():
+                await tx.run(f"UPDATE presets SET {column} = $2 WHERE id = $1", preset_id, value)
+            await tx.run("UPDATE presets SET updated_at = $2, version = version + 1 WHERE id = $1", preset_id, now)
+            return await _must_get(tx, preset_id)
+
+        return await self._database.write(work)
+
+    async def delete(self, preset_id: PresetId, now: Micros) -> None:
+        sql = "UPDATE presets SET deleted_at = $2 WHERE id = $1"
+        await self._database.write(lambda tx: tx.run(sql, preset_id, now))
+
+    async def rules(self) -> Rules:
+        row = await self._database.read(lambda tx: tx.one("SELECT value FROM server WHERE name = 'rules'"))
+        return NO_RULES if row is None else msgspec.json.decode(row[0], type=Rules)
+
+    async def set_rules(self, rules: Rules) -> None:
+        async def work(tx: Transaction) -> None:
+            text = msgspec.json.encode(rules).decode()
+            await tx.run(
+                "INSERT INTO server (name, value) VALUES ('rules', $1) "
+                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                text,
+            )
+
+        await self._database.write(work)
+
+
+async def _get(tx: Transaction, preset_id: PresetId) -> Preset | None:
+    row = await tx.one(BY_ID, preset_id)
+    return None if row is None else to_preset(row)
+
+
+async def _must_get(tx: Transaction, preset_id: PresetId) -> Preset:
+    preset = await _get(tx, preset_id)
+    if preset is None:
+        raise NotFound
+    return preset
+
+
+async def _check_name(tx: Transaction, owner_id: UserId | None, name: str) -> None:
+    sql = "SELECT 1 FROM presets WHERE owner_id = $1 AND name = $2 AND deleted_at IS NULL"
+    if await tx.one(sql, owner_id, name) is not None:
+        raise Taken("name")
+
+
+async def _free_slug(tx: Transaction, slug: str, refuse_taken: Reader | None) -> str:
+    if not slug:
+        return ""
+    row = await tx.one(BY_SLUG, slug)
+    if row is None:
+        return slug
+    taken = to_preset(row)
+    seen = refuse_taken is not None and (
+        taken.is_public or taken.owner_id == refuse_taken.user_id or refuse_taken.is_admin
+    )
+    if seen:
+        raise Taken("id")
+    number = 2
+    while await tx.one("SELECT 1 FROM presets WHERE slug = $1 AND deleted_at IS NULL", f"{slug}-{number}") is not None:
+        number += 1
+    return f"{slug}-{number}"
+
+
+def _columns(change: PresetChange) -> dict[str, object]:
+    columns: dict[str, object] = {}
+    for name in change.__struct_fields__:
+        value = getattr(change, name)
+        if value is UNSET:
+            continue
+        if name == "is_public":
+            columns["visibility"] = "public" if value else "private"
+        elif name == "tags":
+            columns["tags"] = json.dumps(value)
+        else:
+            columns[COLUMNS.get(name, name)] = value
+    return columns

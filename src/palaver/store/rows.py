@@ -1,0 +1,94 @@
+"""Rows to what the core knows, and the columns they are read from."""
+
+import json
+
+from palaver.chat.conversation import Conversation, Message, Speaking, Usage
+from palaver.chat.preset import Preset
+from palaver.chat.user import Token, User
+from palaver.store.database import Row
+
+SPEAKING = (
+    "provider, model, temperature, max_tokens, presence_penalty, frequency_penalty, history_window, slides, "
+    "token_budget, enable_tools, collection"
+)
+
+CONVERSATION = (
+    "c.id, c.uuid, c.owner_id, c.app_id, c.origin, c.status, c.title, c.prompt_id, c.preset_id, c.preset_slug, "
+    "c.label, c.revision, c.context_from, c.last_number, c.leaf_number, c.message_count, c.exchange_count, "
+    "c.open_replies, c.created_at, c.updated_at, c.last_message_at, c.ended_at, "
+) + ", ".join(f"c.{column}" for column in SPEAKING.split(", "))
+
+MESSAGE = (
+    "m.id, m.uuid, m.conversation_id, m.number, m.parent_number, m.role, m.status, m.content, m.created_at, "
+    "m.sender_id, m.client_message_id, m.token_count, m.model, m.reason, m.prompt_tokens, m.completion_tokens, "
+    "m.cached_tokens, m.details, m.attempt"
+)
+
+USER = (
+    "u.id, u.uuid, u.kind, u.name, u.email, u.full_name, u.is_admin, u.app_id, u.created_at, "
+    "u.disabled_at IS NOT NULL OR EXISTS "
+    "(SELECT 1 FROM users a WHERE a.id = u.app_id AND a.disabled_at IS NOT NULL)"
+)
+
+TOKEN = "t.id, t.user_id, t.kind, t.label, t.created_at, t.expires_at, t.revoked_at, t.last_used_at"
+
+PRESET = (
+    "p.id, p.slug, p.owner_id, p.name, p.title, p.description, p.category, p.prompt, p.welcome, p.tags, p.visibility, "
+    "p.is_default, p.usage_count, p.created_at, p.updated_at, "
+) + ", ".join(f"p.{column}" for column in SPEAKING.split(", "))
+
+# What a reader may open: $1 the conversation, $2 the reader, $3 the reader's application, $4 whether guests are on.
+READABLE = "c.kind = 'bot' AND c.deleted_at IS NULL AND (c.owner_id = $2 OR c.app_id = $3 OR ($4 AND c.open_by_id))"
+
+
+def to_speaking(row: Row) -> Speaking:
+    (provider, model, temperature, max_tokens, presence, frequency, window, slides, budget, tools, collection) = row
+    return Speaking(
+        provider, model, temperature, max_tokens, presence, frequency, window, bool(slides), budget, bool(tools),
+        collection,
+    )  # fmt: skip
+
+
+def from_speaking(speaking: Speaking) -> tuple[object, ...]:
+    return (
+        speaking.provider, speaking.model, speaking.temperature, speaking.max_tokens, speaking.presence_penalty,
+        speaking.frequency_penalty, speaking.window, speaking.slides, speaking.token_budget, speaking.enable_tools,
+        speaking.collection,
+    )  # fmt: skip
+
+
+def to_conversation(row: Row) -> Conversation:
+    (id_, uuid, owner, app, origin, status, title, prompt, preset, slug, label, revision, context_from, last, leaf,
+     messages, exchanges, open_replies, created, updated, last_message, ended) = row[:22]  # fmt: skip
+    return Conversation(
+        id_, uuid, owner, app, origin, status == "ended", title, prompt, preset, slug, to_speaking(row[22:33]), label,
+        revision, context_from, last, leaf, messages, exchanges, open_replies, created, updated, last_message, ended,
+    )  # fmt: skip
+
+
+def to_message(row: Row) -> Message:
+    (id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model, reason,
+     prompt_tokens, completion_tokens, cached_tokens, details, attempt) = row  # fmt: skip
+    usage = None if prompt_tokens is None else Usage(prompt_tokens, completion_tokens, cached_tokens or 0)
+    return Message(
+        id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model,
+        reason, usage, details, attempt,
+    )  # fmt: skip
+
+
+def to_user(row: Row) -> User:
+    id_, uuid, kind, name, email, full_name, is_admin, app_id, created, disabled = row
+    return User(id_, uuid, kind, name, email, full_name, bool(is_admin), app_id, created, bool(disabled))
+
+
+def to_token(row: Row) -> Token:
+    return Token(*row)
+
+
+def to_preset(row: Row) -> Preset:
+    (id_, slug, owner, name, title, description, category, prompt, welcome, tags, visibility, default, used, created,
+     updated) = row[:15]  # fmt: skip
+    return Preset(
+        id_, slug, owner, name, title, description, category, prompt, welcome, to_speaking(row[15:26]),
+        tuple(json.loads(tags)), visibility, bool(default), used, created, updated,
+    )  # fmt: skip

@@ -1,0 +1,199 @@
+"""SQLite: one writer thread that commits all waiting work together, and a few reader threads.
+
+apsw brings its own SQLite, the same on every machine. The file is opened with nothing else in this process: two copies
+of SQLite would cancel each other's locks.
+"""
+
+import asyncio
+import queue
+import re
+import threading
+from collections.abc import Awaitable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import apsw
+
+from palaver.chat.errors import StoreUnavailable
+from palaver.store.database import Row, Work
+
+T = TypeVar("T")
+
+# Pages are written whole, and a turn touches about eight of them: small ones are fewer bytes for each commit.
+PAGE_SIZE = 1024
+
+# How long another process (a `palaver` command beside the server) may hold the file.
+BUSY_MILLISECONDS = 10_000
+
+MOST_IN_A_COMMIT = 128
+
+
+class SqliteTransaction:
+    lock = ""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._execute = connection.execute
+        self._execute_many = connection.executemany
+
+    async def one(self, sql: str, *values: Any) -> Row | None:
+        # All rows are taken: a statement left half-way would hold its snapshot.
+        rows = self._execute(to_sqlite(sql), values).fetchall()
+        return rows[0] if rows else None
+
+    async def all(self, sql: str, *values: Any) -> Sequence[Row]:
+        return self._execute(to_sqlite(sql), values).fetchall()
+
+    async def run(self, sql: str, *values: Any) -> None:
+        self._execute(to_sqlite(sql), values)
+
+    async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
+        self._execute_many(to_sqlite(sql), many)
+
+    async def all_many(self, sql: str, many: Sequence[Sequence[Any]]) -> Sequence[Row]:
+        return self._execute_many(to_sqlite(sql), many).fetchall()
+
+
+class SqliteDatabase:
+    def __init__(self, path: Path, readers: int = 2) -> None:
+        self._path = path
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._local = threading.local()
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="palaver-reader")
+        self._reading: list[apsw.Connection] = []
+        self._connection = connect(path)
+        self._writer = threading.Thread(target=self._write_all, name="palaver-writer", daemon=True)
+        self._writer.start()
+
+    async def read(self, work: Work[T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    def _read(self, work: Work[T]) -> T:
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self._path)
+            connection.execute("PRAGMA query_only = ON")
+            self._reading.append(connection)
+        connection.execute("BEGIN")
+        try:
+            return drive(work(SqliteTransaction(connection)))
+        finally:
+            connection.execute("COMMIT")
+
+    async def write(self, work: Work[T]) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put(_Job(work, future, loop))
+        return await future
+
+    def _write_all(self) -> None:
+        transaction = SqliteTransaction(self._connection)
+        while (job := self._jobs.get()) is not None:
+            jobs = [job]
+            last = False
+            while len(jobs) < MOST_IN_A_COMMIT:
+                try:
+                    further = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if further is None:
+                    last = True
+                    break
+                jobs.append(further)
+            self._commit(jobs, transaction)
+            if last:
+                return
+
+    def _commit(self, jobs: "list[_Job]", transaction: SqliteTransaction) -> None:
+        execute = self._connection.execute
+        results: list[Any] = []
+        try:
+            execute("BEGIN IMMEDIATE")
+            results = [drive(job.work(transaction)) for job in jobs]
+            execute("COMMIT")
+        except BaseException as error:  # noqa: BLE001 (a thread's outer edge: whoever waits gets the error)
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            if len(jobs) > 1:
+                for job in jobs:
+                    self._commit([job], transaction)
+                return
+            results = [_to_error(error)]
+        by_loop = {job.loop for job in jobs}
+        for loop in by_loop:
+            mine = [(job, result) for job, result in zip(jobs, results, strict=True) if job.loop is loop]
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_deliver, mine)
+
+    async def close(self) -> None:
+        self._jobs.put(None)
+        await asyncio.to_thread(self._writer.join)
+        self._readers.shutdown()
+        for connection in self._reading:
+            connection.close()
+        self._connection.close()
+
+
+class _Job:
+    __slots__ = ("future", "loop", "work")
+
+    def __init__(self, work: Work[Any], future: asyncio.Future[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self.work = work
+        self.future = future
+        self.loop = loop
+
+
+class _Failure:
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _to_error(error: BaseException) -> _Failure:
+    if isinstance(error, apsw.BusyError | apsw.FullError | apsw.IOError | apsw.ReadOnlyError | apsw.CantOpenError):
+        unavailable = StoreUnavailable("the database file cannot be written")
+        unavailable.__cause__ = error
+        return _Failure(unavailable)
+    return _Failure(error)
+
+
+def _deliver(results: "list[tuple[_Job, Any]]") -> None:
+    for job, result in results:
+        if job.future.done():
+            continue
+        if isinstance(result, _Failure):
+            job.future.set_exception(result.error)
+        else:
+            job.future.set_result(result)
+
+
+def connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path), statementcachesize=300)
+    connection.set_busy_timeout(BUSY_MILLISECONDS)
+    for pragma in (
+        f"page_size = {PAGE_SIZE}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+        "cache_size = -16000",
+        "journal_size_limit = 67108864",
+    ):
+        connection.execute(f"PRAGMA {pragma}").fetchall()
+    return connection
+
+
+@lru_cache(maxsize=1000)
+def to_sqlite(sql: str) -> str:
+    return re.sub(r"\$(\d+)", r"?\1", sql)
+
+
+def drive(work: Awaitable[T]) -> T:
+    """Carries out a transaction that awaits nothing but the database, which here never makes it wait."""
+    coroutine = cast("Coroutine[Any, Any, T]", work)
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return cast("T", done.value)
+    coroutine.close()
+    raise RuntimeError("a transaction waited for something else than the database")

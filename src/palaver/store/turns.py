@@ -1,0 +1,489 @@
+"""The journey of a message in the database. Two commits a turn: the message with its reply to come, and its end."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from palaver.chat.clock import Micros
+from palaver.chat.context import count_tokens, history_limit
+from palaver.chat.conversation import (
+    Conversation,
+    ConversationId,
+    Message,
+    MessageId,
+    NewConversation,
+    Past,
+    Status,
+    Turn,
+)
+from palaver.chat.errors import ChatError, NotFound
+from palaver.chat.ports import Begun, Checkpoint, EndedReply, Ending, NewTurn, Renewed
+from palaver.chat.turn import decide_known, decide_new, make_message_uuid
+from palaver.store.database import Batcher, Database, Row, Transaction
+from palaver.store.rows import (
+    CONVERSATION,
+    MESSAGE,
+    READABLE,
+    SPEAKING,
+    from_speaking,
+    to_conversation,
+    to_message,
+)
+from palaver.store.texts import Texts
+
+OPEN = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND {READABLE}"
+OPEN_BY_CREATION = (
+    f"SELECT {CONVERSATION} FROM conversations c "
+    "WHERE c.owner_id = $1 AND c.creation_key = $2 AND c.kind = 'bot' AND c.deleted_at IS NULL"
+)
+SAID_BEFORE = (
+    f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.client_message_id = $3"
+)
+REPLY_TO = (
+    f"SELECT {MESSAGE} FROM messages m "
+    "WHERE m.conversation_id = $1 AND m.number > $2 AND m.parent_number = $2 AND m.role = 'assistant' "
+    "ORDER BY m.in_view DESC, m.number DESC LIMIT 1"
+)
+ADD_CONVERSATION = (
+    "INSERT INTO conversations (uuid, owner_id, app_id, origin, title, prompt_id, preset_id, preset_slug, label, "
+    f"creation_key, open_by_id, ends_when_idle, created_at, updated_at, {SPEAKING}) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, "
+    "$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) RETURNING id"
+)
+ADD_MESSAGE = (
+    "INSERT INTO messages (conversation_id, number, parent_number, uuid, role, status, content, sender_id, "
+    "client_message_id, created_at, token_count, worker, lease_until) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING conversation_id, number, id"
+)
+ADVANCE = (
+    "UPDATE conversations SET last_number = $2, leaf_number = $2, message_count = message_count + 1, "
+    "open_replies = open_replies + 1, updated_at = $3, last_message_at = $3 WHERE id = $1"
+)
+ASK_AGAIN = (
+    "UPDATE messages SET status = $2, attempt = attempt + 1, content = '', reason = NULL, token_count = NULL, "
+    "worker = $3, lease_until = $4, created_at = $5, stop_asked = FALSE WHERE id = $1"
+)
+ADVANCE_AGAIN = (
+    "UPDATE conversations SET revision = revision + 1, message_count = message_count - $2, "
+    "open_replies = open_replies + 1, updated_at = $3 WHERE id = $1"
+)
+RUNNING = "SELECT id FROM messages WHERE conversation_id = $1 AND status = 'running'"
+ASK_TO_STOP = "UPDATE messages SET stop_asked = TRUE WHERE id = $1 AND status = 'running'"
+PAST = (
+    "SELECT conversation_id, number, role, content, token_count FROM messages "
+    "WHERE conversation_id = $1 AND number >= $2 AND number < $3 AND in_view AND role IN ('user', 'assistant') "
+    "AND content <> '' AND status IN ('complete', 'stopped', 'interrupted') ORDER BY number DESC LIMIT $4"
+)
+LOCK_CONVERSATION = "SELECT id FROM conversations WHERE id = $1"
+# The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
+END_REPLY = (
+    "UPDATE messages SET status = $4, reason = $5, content = $6, token_count = $7, model = $8, prompt_tokens = $9, "
+    "completion_tokens = $10, cached_tokens = $11, details = $12, worker = NULL, lease_until = NULL "
+    "WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' AND lease_until < $13 RETURNING id"
+)
+NEVER_EXPIRES = 1 << 62
+COUNT_REPLY = (
+    "UPDATE conversations SET message_count = message_count + $2, exchange_count = exchange_count + $3, "
+    "open_replies = open_replies - 1, context_from = $4, prompt_tokens = prompt_tokens + $5, "
+    "completion_tokens = completion_tokens + $6, updated_at = $7, "
+    "last_message_at = CASE WHEN $2 > 0 THEN $7 ELSE last_message_at END WHERE id = $1 "
+    "RETURNING id, exchange_count, open_replies"
+)
+ADD_USAGE = (
+    "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7)"
+)
+FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
+CONVERSATION_BY_ID = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1"
+MESSAGE_BY_ID = f"SELECT {MESSAGE} FROM messages m WHERE m.id = $1"
+MESSAGE_BY_NUMBER = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.number = $2"
+PROMOTE = (
+    "UPDATE messages SET status = 'running', worker = $2, lease_until = $3, created_at = $4 WHERE id = "
+    "(SELECT q.id FROM messages q WHERE q.conversation_id = $1 AND q.status = 'queued' ORDER BY q.number LIMIT 1) "
+    "AND NOT EXISTS (SELECT 1 FROM messages r WHERE r.conversation_id = $1 AND r.status = 'running') RETURNING id"
+)
+RENEW = (
+    "UPDATE messages SET lease_until = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' "
+    "RETURNING id, stop_asked"
+)
+KEEP = "INSERT INTO reply_log (message_id, attempt, position, text) VALUES ($1, $2, $3, $4)"
+LEFT_RUNNING = (
+    "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from FROM messages m "
+    "JOIN conversations c ON c.id = m.conversation_id "
+    "WHERE m.status = 'running' AND m.worker <> $1 AND m.lease_until < $2"
+)
+KEPT = "SELECT text FROM reply_log WHERE message_id = $1 AND attempt = $2 ORDER BY position"
+EXCHANGES_UNTIL = (
+    "SELECT count(*) FROM messages WHERE conversation_id = $1 AND number <= $2 AND role = 'assistant' AND in_view "
+    "AND status IN ('complete', 'stopped') AND content <> ''"
+)
+LEFT_WAITING = (
+    "SELECT DISTINCT q.conversation_id FROM messages q WHERE q.status = 'queued' AND NOT EXISTS "
+    "(SELECT 1 FROM messages r WHERE r.conversation_id = q.conversation_id AND r.status = 'running')"
+)
+
+
+class _Place(Struct):
+    """Where a message goes: the conversation as it was, and what was said there under the same client id."""
+
+    conversation: Conversation
+    prompt: Message | None = None
+    reply: Message | None = None
+
+
+class SqlTurns:
+    def __init__(self, database: Database, texts: Texts) -> None:
+        self._database = database
+        self._texts = texts
+        self._beginning: Batcher[NewTurn, Begun] = Batcher(database, self._begin_all, _key)
+        self._ending: Batcher[Ending, EndedReply] = Batcher(
+            database, self._finish_all, lambda ending: ending.conversation_id
+        )
+
+    async def begin(self, turn: NewTurn) -> Begun:
+        begun = await self._beginning.submit(turn)
+        return await self._with_prompt(begun)
+
+    async def finish(self, ending: Ending) -> EndedReply:
+        ended = await self._ending.submit(ending)
+        if ended.next is None:
+            return ended
+        return replace(ended, next=await self._with_prompt(ended.next))
+
+    async def _with_prompt(self, begun: Begun) -> Begun:
+        text_id = begun.turn.conversation.prompt_id
+        if text_id is None or begun.state != "started":
+            return begun
+        return replace(begun, system_prompt=await self._texts.get(text_id))
+
+    async def _begin_all(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[Begun | Exception]:
+        places = await self._places(tx, turns)
+        begun: list[Begun | Exception] = []
+        for turn, place in zip(turns, places, strict=True):
+            try:
+                begun.append(await self._begin_known_or_new(tx, turn, place))
+            except ChatError as error:
+                begun.append(error)
+        await self._write_new(tx, turns, begun)
+        return await _add_history(tx, begun)
+
+    async def _places(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[_Place | None]:
+        # Locks are taken in one order everywhere, so that two workers never wait for each other.
+        asked = [
+            (turn.conversation, turn.reader.user_id, turn.reader.app_id, turn.reader.guests_allowed)
+            for turn in turns
+            if turn.conversation is not None
+        ]
+        asked.sort(key=lambda row: row[0])
+        rows = await tx.all_many(OPEN + tx.lock, asked) if asked else ()
+        found = {row[1]: to_conversation(row) for row in rows}
+        places: list[_Place | None] = []
+        for turn in turns:
+            if turn.new is not None:
+                places.append(await self._made_before(tx, turn.new))
+                continue
+            conversation = found.get(turn.conversation)
+            if conversation is None:
+                places.append(None)
+            else:
+                places.append(await _said_before(tx, conversation, turn.client_message_id))
+        return places
+
+    async def _made_before(self, tx: Transaction, new: NewConversation) -> _Place | None:
+        if new.client_id is None:
+            return None
+        row = await tx.one(OPEN_BY_CREATION + tx.lock, new.owner_id, new.client_id)
+        return None if row is None else await _said_before(tx, to_conversation(row), new.client_id)
+
+    async def _begin_known_or_new(self, tx: Transaction, turn: NewTurn, place: _Place | None) -> Begun:
+        if place is None:
+            if turn.new is None:
+                raise NotFound
+            conversation = await add_conversation(tx, self._texts, turn.new, turn.now)
+            return _new_turn(turn, conversation, "start")
+        if place.prompt is not None and place.reply is not None:
+            return await _begin_known(tx, turn, place.conversation, place.prompt, place.reply)
+        decision = decide_new(
+            ended=place.conversation.ended, open_replies=place.conversation.open_replies, when_busy=turn.when_busy
+        )
+        begun = _new_turn(turn, place.conversation, decision)
+        return await _interrupt(tx, begun) if decision == "interrupt" else begun
+
+    async def _write_new(self, tx: Transaction, turns: Sequence[NewTurn], begun: list[Begun | Exception]) -> None:
+        fresh = [
+            (index, one)
+            for index, one in enumerate(begun)
+            if isinstance(one, Begun) and one.turn.prompt.id == MessageId(0)
+        ]
+        if not fresh:
+            return
+        rows: list[tuple[object, ...]] = []
+        for index, one in fresh:
+            rows.append(_message_row(one.turn.prompt, None, None))
+            worker, lease = (turns[index].worker, turns[index].lease_until) if one.state == "started" else (None, None)
+            rows.append(_message_row(one.turn.reply, worker, lease))
+        ids = {(row[0], row[1]): row[2] for row in await tx.all_many(ADD_MESSAGE, rows)}
+        await tx.run_many(
+            ADVANCE, [(one.turn.conversation.id, one.turn.reply.number, turns[index].now) for index, one in fresh]
+        )
+        for index, one in fresh:
+            turn = one.turn
+            key = turn.conversation.id
+            prompt = replace(turn.prompt, id=ids[key, turn.prompt.number])
+            reply = replace(turn.reply, id=ids[key, turn.reply.number])
+            begun[index] = replace(one, turn=Turn(turn.conversation, prompt, reply))
+
+    async def _finish_all(self, tx: Transaction, endings: Sequence[Ending]) -> list[EndedReply | Exception]:
+        in_order = sorted(endings, key=lambda ending: ending.conversation_id)
+        if tx.lock:
+            await tx.all_many(LOCK_CONVERSATION + tx.lock, [(ending.conversation_id,) for ending in in_order])
+        written = {row[0] for row in await tx.all_many(END_REPLY, [_end_row(ending) for ending in in_order])}
+        kept = [ending for ending in in_order if ending.reply_id in written]
+        if not kept:
+            return [EndedReply(done=False)] * len(endings)
+        counted = await tx.all_many(COUNT_REPLY, [_count_row(ending) for ending in kept])
+        counts = {row[0]: (row[1], row[2]) for row in counted}
+        used = [_usage_row(ending) for ending in kept if ending.usage is not None]
+        if used:
+            await tx.run_many(ADD_USAGE, used)
+        logged = [(ending.reply_id,) for ending in kept if ending.checkpointed]
+        if logged:
+            await tx.run_many(FORGET_LOG, logged)
+        ended: list[EndedReply | Exception] = []
+        for ending in endings:
+            if ending.reply_id not in written:
+                ended.append(EndedReply(done=False))
+                continue
+            exchanges, waiting = counts[ending.conversation_id]
+            following = None
+            if waiting and ending.promote_to is not None:
+                following = await _promote(
+                    tx, ending.conversation_id, ending.promote_to, ending.now, ending.lease_until
+                )
+            ended.append(EndedReply(done=True, exchanges=exchanges, next=following))
+        return ended
+
+    async def checkpoint(
+        self, worker: str, lease_until: Micros, held: Sequence[tuple[MessageId, int]], written: Sequence[Checkpoint]
+    ) -> Renewed:
+        async def work(tx: Transaction) -> Renewed:
+            rows = await tx.all_many(RENEW, [(id_, attempt, worker, lease_until) for id_, attempt in sorted(held)])
+            still = frozenset(row[0] for row in rows)
+            keep = [
+                (piece.reply_id, piece.attempt, piece.position, piece.text)
+                for piece in written
+                if piece.reply_id in still
+            ]
+            if keep:
+                await tx.run_many(KEEP, keep)
+            return Renewed(held=still, stop=frozenset(row[0] for row in rows if row[1]))
+
+        return await self._database.write(work)
+
+    async def ask_to_stop(self, reply_id: MessageId) -> None:
+        await self._database.write(lambda tx: tx.run(ASK_TO_STOP, reply_id))
+
+    async def abandoned(self, worker: str, now: Micros, expired_before: Micros) -> Sequence[Ending]:
+        async def work(tx: Transaction) -> list[Ending]:
+            rows = await tx.all(LEFT_RUNNING, worker, expired_before)
+            return [await _abandoned(tx, row, now, expired_before) for row in rows]
+
+        return await self._database.read(work)
+
+    async def promote_waiting(self, worker: str, now: Micros, lease_until: Micros) -> Sequence[Begun]:
+        waiting = await self._database.read(lambda tx: tx.all(LEFT_WAITING))
+
+        async def promote(tx: Transaction, conversation_id: ConversationId) -> Begun | None:
+            if tx.lock:
+                await tx.one(LOCK_CONVERSATION + tx.lock, conversation_id)
+            return await _promote(tx, conversation_id, worker, now, lease_until)
+
+        begun = []
+        for (conversation_id,) in waiting:
+            found = await self._database.write(lambda tx, id_=conversation_id: promote(tx, id_))  # type: ignore[misc]
+            if found is not None:
+                begun.append(await self._with_prompt(found))
+        return begun
+
+    async def get(self, reply_id: MessageId) -> Begun | None:
+        async def work(tx: Transaction) -> Begun | None:
+            row = await tx.one(MESSAGE_BY_ID, reply_id)
+            return None if row is None else await _known(tx, to_message(row))
+
+        return await self._database.read(work)
+
+
+def _key(turn: NewTurn) -> object:
+    if turn.new is None:
+        return turn.conversation
+    return (turn.new.owner_id, turn.new.client_id) if turn.new.client_id else turn.new.uuid
+
+
+async def _said_before(tx: Transaction, conversation: Conversation, client_id: str | None) -> _Place:
+    if client_id is None:
+        return _Place(conversation)
+    row = await tx.one(SAID_BEFORE, conversation.id, conversation.owner_id, client_id)
+    if row is None:
+        return _Place(conversation)
+    prompt = to_message(row)
+    reply = await tx.one(REPLY_TO, conversation.id, prompt.number)
+    return _Place(conversation, prompt, None if reply is None else to_message(reply))
+
+
+async def _begin_known(
+    tx: Transaction, turn: NewTurn, conversation: Conversation, prompt: Message, reply: Message
+) -> Begun:
+    decision = decide_known(same_text=prompt.content == turn.text, reply=reply.status, ended=conversation.ended)
+    if decision == "known":
+        exchanges = await _exchanges_until(tx, reply)
+        return Begun(turn=Turn(conversation, prompt, reply), state="known", exchanges=exchanges)
+    busy = decide_new(ended=False, open_replies=conversation.open_replies, when_busy=turn.when_busy)
+    status: Status = "running" if busy == "start" else "queued"
+    leased = status == "running"
+    await tx.run(
+        ASK_AGAIN, reply.id, status, turn.worker if leased else None, turn.lease_until if leased else None, turn.now
+    )
+    await tx.run(ADVANCE_AGAIN, conversation.id, 1 if reply.content else 0, turn.now)
+    fresh = replace(reply, status=status, attempt=reply.attempt + 1, content="", reason=None, created_at=turn.now)
+    begun = Begun(turn=Turn(conversation, prompt, fresh), state="started" if leased else "queued")
+    return await _interrupt(tx, begun) if busy == "interrupt" else begun
+
+
+def _new_turn(turn: NewTurn, conversation: Conversation, decision: str) -> Begun:
+    number = conversation.last_number + 1
+    started = decision == "start"
+    prompt = Message(
+        MessageId(0), make_message_uuid(turn.now, number), conversation.id, number, conversation.leaf_number or None,
+        "user", "complete", turn.text, turn.now, conversation.owner_id, turn.client_message_id, turn.token_count,
+    )  # fmt: skip
+    reply = Message(
+        MessageId(0), make_message_uuid(turn.now, number + 1), conversation.id, number + 1, number,
+        "assistant", "running" if started else "queued", "", turn.now,
+    )  # fmt: skip
+    return Begun(turn=Turn(conversation, prompt, reply), state="started" if started else "queued")
+
+
+async def _interrupt(tx: Transaction, begun: Begun) -> Begun:
+    row = await tx.one(RUNNING, begun.turn.conversation.id)
+    if row is None:
+        return begun
+    await tx.run(ASK_TO_STOP, row[0])
+    return replace(begun, interrupts=row[0])
+
+
+async def _add_history(tx: Transaction, begun: list[Begun | Exception]) -> list[Begun | Exception]:
+    started = [one for one in begun if isinstance(one, Begun) and one.state == "started"]
+    asked = [
+        (
+            one.turn.conversation.id,
+            one.turn.conversation.context_from,
+            one.turn.prompt.number,
+            history_limit(one.turn.conversation.speaking),
+        )
+        for one in started
+        if one.turn.prompt.number > 1
+    ]
+    if not asked:
+        return begun
+    past: dict[ConversationId, list[Past]] = {}
+    for conversation_id, number, role, content, token_count in await tx.all_many(PAST, asked):
+        past.setdefault(conversation_id, []).append(Past(number, role, content, token_count or 0))
+    return [
+        replace(one, history=past.get(one.turn.conversation.id, ()))
+        if isinstance(one, Begun) and one.state == "started"
+        else one
+        for one in begun
+    ]
+
+
+async def _promote(
+    tx: Transaction, conversation_id: ConversationId, worker: str, now: Micros, lease_until: Micros
+) -> Begun | None:
+    row = await tx.one(PROMOTE, conversation_id, worker, lease_until, now)
+    if row is None:
+        return None
+    reply = await tx.one(MESSAGE_BY_ID, row[0])
+    assert reply is not None
+    known = await _known(tx, to_message(reply))
+    with_history = (await _add_history(tx, [replace(known, state="started")]))[0]
+    assert isinstance(with_history, Begun)
+    return with_history
+
+
+async def _known(tx: Transaction, reply: Message) -> Begun:
+    conversation = await tx.one(CONVERSATION_BY_ID, reply.conversation_id)
+    prompt = await tx.one(MESSAGE_BY_NUMBER, reply.conversation_id, reply.parent_number)
+    assert conversation is not None
+    assert prompt is not None
+    exchanges = await _exchanges_until(tx, reply)
+    return Begun(
+        turn=Turn(to_conversation(conversation), to_message(prompt), reply), state="known", exchanges=exchanges
+    )
+
+
+async def _exchanges_until(tx: Transaction, reply: Message) -> int:
+    row = await tx.one(EXCHANGES_UNTIL, reply.conversation_id, reply.number)
+    return row[0] if row is not None else 0
+
+
+async def _abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micros) -> Ending:
+    reply_id, conversation_id, attempt, worker, owner_id, context_from = row
+    kept = await tx.all(KEPT, reply_id, attempt)
+    text = "".join(part for (part,) in kept)
+    return Ending(
+        conversation_id=conversation_id, owner_id=owner_id, reply_id=reply_id, attempt=attempt, worker=worker,
+        now=now, end="interrupted" if text else "failed", reason="worker_lost", text=text,
+        token_count=count_tokens(text), context_from=context_from, expired_before=expired_before,
+    )  # fmt: skip
+
+
+async def add_conversation(tx: Transaction, texts: Texts, new: NewConversation, now: Micros) -> Conversation:
+    prompt_id = await texts.add(tx, new.system_prompt) if new.system_prompt else None
+    row = await tx.one(
+        ADD_CONVERSATION, new.uuid, new.owner_id, new.app_id, new.origin, new.title, prompt_id, new.preset_id,
+        new.preset_slug, new.label, new.client_id, new.open_by_id, new.ends_when_idle, now,
+        *from_speaking(new.speaking),
+    )  # fmt: skip
+    assert row is not None
+    if new.preset_id is not None:
+        await tx.run("UPDATE presets SET usage_count = usage_count + 1 WHERE id = $1", new.preset_id)
+    return Conversation(
+        row[0], new.uuid, new.owner_id, new.app_id, new.origin, False, new.title, prompt_id, new.preset_id,
+        new.preset_slug, new.speaking, new.label, 1, 0, 0, 0, 0, 0, 0, now, now, None, None,
+    )  # fmt: skip
+
+
+def _message_row(message: Message, worker: str | None, lease_until: Micros | None) -> tuple[object, ...]:
+    return (
+        message.conversation_id, message.number, message.parent_number, message.uuid, message.role, message.status,
+        message.content, message.sender_id, message.client_message_id, message.created_at, message.token_count,
+        worker, lease_until,
+    )  # fmt: skip
+
+
+def _end_row(ending: Ending) -> tuple[object, ...]:
+    usage = ending.usage
+    return (
+        ending.reply_id, ending.attempt, ending.worker, ending.end, ending.reason, ending.text, ending.token_count,
+        ending.model, usage.prompt_tokens if usage else None, usage.completion_tokens if usage else None,
+        usage.cached_tokens if usage else None, ending.details,
+        NEVER_EXPIRES if ending.expired_before is None else ending.expired_before,
+    )  # fmt: skip
+
+
+def _count_row(ending: Ending) -> tuple[object, ...]:
+    usage = ending.usage
+    return (
+        ending.conversation_id, 1 if ending.text else 0, 1 if ending.counts else 0, ending.context_from,
+        usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, ending.now,
+    )  # fmt: skip
+
+
+def _usage_row(ending: Ending) -> tuple[object, ...]:
+    usage = ending.usage
+    assert usage is not None
+    return (
+        ending.now, ending.owner_id, ending.reply_id, ending.model, usage.prompt_tokens, usage.completion_tokens,
+        usage.cached_tokens,
+    )  # fmt: skip

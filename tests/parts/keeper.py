@@ -1,0 +1,37 @@
+"""Ends what a test run has started, and removes its folder, once the run is over or has died.
+
+Run by `tests/parts/run.py` as a process of its own. The run holds the other end of its standard input and never writes
+to it, so the end of that input is the end of the run, be it by SIGKILL.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+_SECONDS_TO_END = 5
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    sys.stdin.buffer.read()
+    for note in (folder / "keep").iterdir():
+        _end(int(note.name), signal.Signals[note.read_text()])
+    # A process that is just ending may still write; its folder is gone when it is.
+    deadline = time.monotonic() + _SECONDS_TO_END
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.01)
+
+
+def _end(pid: int, how: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        # Each was started as the leader of its own session. Another process that got the number by chance hardly is.
+        if os.getsid(pid) == pid:
+            os.killpg(pid, how)
+
+
+main()

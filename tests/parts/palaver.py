@@ -1,0 +1,143 @@
+"""Palaver's own server and command line, as processes, the way people run them."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from tests.parts import PartFailed, PartMissing
+from tests.parts.process import Process, bare_environment
+from tests.parts.run import Run
+
+_SECONDS_TO_START = 30
+_SECONDS_TO_STOP = 20
+_SECONDS_FOR_COMMAND = 60
+
+StoreKind = Literal["sqlite", "postgres"]
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where a server keeps what it is told. SQLite lies in the server's own data folder."""
+
+    kind: StoreKind
+    environment: Mapping[str, str]
+
+
+class Server:
+    """`palaver serve` with an environment of its own. What it keeps, and its address, stay when it starts again."""
+
+    def __init__(self, run: Run, folder: Path, environment: Mapping[str, str], *arguments: str) -> None:
+        """`arguments` are further ones for `palaver serve`, `"--workers", "2"`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.environment = {**bare_environment(), "PALAVER_DATA_DIR": str(folder / "data"), **environment}
+        self.url = ""
+        self.process: Process
+        self._run = run
+        self._log = folder / "log"
+        self._arguments = arguments
+        self._users = {"admin"}
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return bool(self.url) and self.process.is_running
+
+    async def start(self) -> None:
+        """Returns when it is ready. `PartFailed`, with what it wrote, when it does not get there."""
+        port = self.url.rpartition(":")[2] or "0"
+        command = [_find_palaver(), "serve", "--port", port, *self._arguments]
+        self.process = Process(self._run, command, name="palaver serve", log=self._log, environment=self.environment)
+        line = await self.process.wait_for_line(r"^Palaver is ready on (http://\S+)$", seconds=_SECONDS_TO_START)
+        self.url = line[1]
+
+    async def stop(self, *, seconds: float = _SECONDS_TO_STOP) -> int:
+        """Ask it to end, and wait until it has: its return code. `PartFailed` when it does not within the time."""
+        self.process.send(signal.SIGTERM)
+        return await self.process.wait_for_end(seconds=seconds)
+
+    async def end(self) -> None:
+        """Stop it, if it still runs, frozen or not."""
+        if self.process.is_running:
+            self.thaw()
+            await self.stop()
+
+    async def restart(self) -> None:
+        """Stop it and start it again at the same address."""
+        await self.stop()
+        await self.start()
+
+    def kill(self) -> None:
+        """End it, its workers too, at once, as a power cut would."""
+        self.process.kill()
+
+    def freeze(self) -> None:
+        """Let it stand still, its workers too, until `thaw()`."""
+        self.process.freeze()
+
+    def thaw(self) -> None:
+        self.process.thaw()
+
+    def log_text(self) -> str:
+        """All that it has ever written, over all its starts."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    async def cli(self, *arguments: str, stdin: str = "") -> str:
+        """What `palaver …` prints, run beside the server with the same settings. `PartFailed` when it fails."""
+        return await asyncio.to_thread(palaver, *arguments, environment=self.environment, stdin=stdin)
+
+    async def token(self, name: str, *, admin: bool = False) -> str:
+        """A token of a user, who is added at the first asking. `admin` is there from the start."""
+        if name not in self._users:
+            await self.cli("user", "add", name, *(["--admin"] if admin else []))
+            self._users.add(name)
+        printed = await self.cli("token", "create", "--user", name)
+        # Whatever else it says, the token is a line without a space.
+        return next(line for line in printed.splitlines() if line and " " not in line)
+
+
+class StartServer(Protocol):
+    """Starts a server: further arguments for `palaver serve`, further settings by their environment names."""
+
+    async def __call__(self, *arguments: str, **settings: str) -> Server: ...
+
+
+def palaver(*arguments: str, environment: Mapping[str, str], stdin: str = "") -> str:
+    """What the command prints to its standard output. `PartFailed`, with all that it printed, when it fails."""
+    command = [_find_palaver(), *arguments]
+    done = subprocess.run(
+        command,
+        env=dict(environment),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS_FOR_COMMAND,
+        check=False,
+    )
+    if done.returncode != 0:
+        shown = f"palaver {' '.join(arguments)}"
+        raise PartFailed(f"`{shown}` failed with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def migrate(database_url: str) -> None:
+    """Bring a database to today's schema, as an operator does."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {"PALAVER_DATABASE_URL": database_url, "PALAVER_DATA_DIR": folder}
+        palaver("migrate", environment={**bare_environment(), **settings})
+
+
+def _find_palaver() -> str:
+    """The command that `make install` leaves beside the Python that runs the tests."""
+    command = Path(sys.executable).with_name("palaver")
+    if not command.exists():
+        raise PartMissing("The command `palaver` is not installed beside this Python. `make install` installs it.")
+    return str(command)

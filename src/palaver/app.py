@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from msgspec import Struct
 
 from palaver import __version__
-from palaver.api import chat_domain, chat_flow, doors, outside
+from palaver.api import chat_domain, chat_flow, chatify, chatify_presets, chatify_stateless, doors, keepalive, outside
 from palaver.api.call import Answer, Call, Site
 from palaver.api.dispatch import Dispatcher
 from palaver.api.openapi import describe
@@ -33,6 +33,9 @@ APIS = (
     doors.fastapi,
     chat_flow.api,
     chat_domain.api,
+    chatify.api,
+    chatify_presets.api,
+    chatify_stateless.api,
 )
 
 
@@ -82,7 +85,7 @@ def make_app(settings: Settings, chat: Chat, accounts: Accounts) -> Dispatcher:
         cors_origins=frozenset(settings.cors_origins),
         chat_flow_max_prompt=settings.chat_flow_max_prompt,
     )
-    return Dispatcher(site, operations(), {})
+    return Dispatcher(site, operations(), {"/ws/keepalive": keepalive.keepalive})
 
 
 def operations() -> list[Operation]:

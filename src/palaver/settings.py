@@ -181,6 +181,15 @@ def _to_database_url(text: str) -> str:
     return text
 
 
+def _to_redis_url(text: str) -> str:
+    parts = urlsplit(text)
+    if UNPRINTABLE.search(text) or " " in text or parts.scheme not in ("redis", "rediss", "unix"):
+        raise ValueError
+    if not (parts.path if parts.scheme == "unix" else parts.hostname) or parts.port == 0 or "@" in parts.path:
+        raise ValueError
+    return text
+
+
 def _to_origin(text: str) -> str:
     """As browsers send it: in small letters, without a slash at its end."""
     origin = text.lower().removesuffix("/")
@@ -213,7 +222,7 @@ _DATABASE = Kind(
     "%40 %3A %2F %3F %23",
     _to_database_url,
 )
-_REDIS = _matching(r"(rediss?|unix)://\S+", "redis://HOST:PORT, rediss://HOST:PORT or unix://PATH")
+_REDIS = Kind("redis://HOST:PORT, rediss://HOST:PORT or unix://PATH", _to_redis_url)
 _ORIGINS = _list_of(
     _to_origin, "* or origins like https://chat.example.org and http://localhost:3000, divided by commas or as JSON"
 )

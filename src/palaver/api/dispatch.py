@@ -140,7 +140,7 @@ class Dispatcher:
             raise
         except Exception:
             # The request's outer edge: the cause is in the log under the request id, and nowhere else.
-            log.exception("%s %s failed", operation.method, operation.path, extra={"request_id": call.request_id})
+            log.exception("request %s: %s %s failed", call.request_id, operation.method, operation.path)
             spelled = _plain(500, error_body(style, text("internal", language)))
         if new_guest is not None:
             spelled.headers.append(guest_cookie(call, new_guest))
@@ -248,10 +248,11 @@ def _spell_answer(answer: Any, operation: Operation) -> Spelled:
 def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelled:
     refusal = find_refusal(error, operation.refusals)
     if refusal is None:
-        log.error("no refusal for %s", type(error).__name__, extra={"request_id": call.request_id})
+        log.error("request %s: no refusal for %s", call.request_id, type(error).__name__)
         return _plain(500, error_body(operation.style, text("internal", call.language)))
     if refusal.status >= 500:
-        log.warning("%s: %s", operation.path, error.code, extra={"request_id": call.request_id}, exc_info=error)
+        cause = error.__cause__ or error
+        log.warning("request %s: %s: %s: %s", call.request_id, operation.path, error.code, cause)
     headers = []
     if isinstance(error, WrongCredentials) and refusal.status == 401:
         headers.append((b"www-authenticate", operation.style.challenge.encode()))

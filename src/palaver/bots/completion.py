@@ -94,7 +94,7 @@ def read_refused_field(completion: Completion, left_out: AbstractSet[str], text:
 def _to_messages(prompt: Prompt) -> list[AskedMessage]:
     messages = [AskedMessage("system", prompt.system)] if prompt.system else []
     messages += [AskedMessage(past.role, past.content) for past in prompt.history]
-    messages.append(AskedMessage("user", prompt.message))
+    messages.append(AskedMessage(prompt.role, prompt.message))
     return messages
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from palaver.bots.catalogue import Catalogue
 from palaver.bots.completion import to_completion
 from palaver.bots.stream import CompletionStream
-from palaver.bots.upstream import Answer, Upstream, UpstreamFailed
+from palaver.bots.upstream import Upstream
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.pieces import Piece, Prompt
 
@@ -24,7 +24,10 @@ class OpenAIBot:
         answer = await self._upstream.complete(to_completion(prompt, model), prompt.request_id)
         stream = CompletionStream()
         try:
-            while not stream.ended and (data := await _read(answer, stream)):
+            while not stream.ended:
+                data = await answer.read(LAST_SECONDS if stream.finish_reason else None)
+                if not data:
+                    break
                 for piece in stream.feed(data):
                     yield piece
             for piece in stream.finish():
@@ -37,18 +40,9 @@ class OpenAIBot:
         if finished is not None:
             yield finished
         else:
-            self._give_up(stream, prompt.request_id)
+            self._give_up(stream.failure or answer.failure, prompt.request_id)
 
-    def _give_up(self, stream: CompletionStream, request_id: str) -> None:
-        self._upstream.log_failure(request_id, stream.failure or "ended its stream without a finish mark")
-        if stream.failure is not None:
+    def _give_up(self, failure: str | None, request_id: str) -> None:
+        self._upstream.log_failure(request_id, failure or "ended its stream without a finish mark")
+        if failure is not None:
             raise BotUnavailable
-
-
-async def _read(answer: Answer, stream: CompletionStream) -> bytes:
-    """What arrives next. Nothing where it broke off, or where no more can be expected."""
-    try:
-        return await answer.read(LAST_SECONDS if stream.has_finished else None)
-    except UpstreamFailed as error:
-        stream.failure = str(error)
-        return b""

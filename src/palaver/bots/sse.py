@@ -7,6 +7,10 @@ also where a server sends single bytes, and an event that never ends is broken o
 
 LIMIT = 8 * 1024 * 1024
 
+# As numbers, which `in` finds in a byte string at a third of what a string of one byte costs.
+_RETURN = ord("\r")
+_NEWLINE = ord("\n")
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -30,57 +34,56 @@ class EventSplitter:
         """The data of the events that these bytes complete. Raises `EventTooLarge`, after all that came before."""
         if self._too_large:
             raise EventTooLarge
-        if self._after_return or b"\r" in data:
+        if self._after_return or _RETURN in data:
             data = self._with_newlines(data)
-        blocks = self._to_blocks(data)
-        return [event for block in blocks if (event := _read_event(block)) is not None] if blocks else []
+        if self._rest:
+            data = self._continued(data)
+        blocks = data.split(b"\n\n")
+        if rest := blocks.pop():
+            self._rest += rest
+        if len(data) > self._limit or not self._begun:
+            blocks = self._unmarked(self._check_size(blocks))
+        return [event for block in blocks if (event := _read_event(block))]
 
     def finish(self) -> bytes | None:
         """The data of a last event that lacks its blank line: complete, or cut off."""
         if self._too_large:
             raise EventTooLarge
-        return _read_event(self._unmarked(bytes(self._rest)))
+        return _read_event(self._unmarked([bytes(self._rest)])[0])
 
-    def _to_blocks(self, data: bytes) -> list[bytes]:
-        rest = self._rest
-        if rest:
-            ends = b"\n\n" in data or (data[:1] == b"\n" and rest[-1] == 10)
-            rest += data
-            if not ends:
-                self._check_rest(complete=False)
-                return []
-            data = bytes(rest)
-            rest.clear()
-        blocks = data.split(b"\n\n")
-        rest += blocks.pop()
-        if len(data) > self._limit:
-            blocks = self._check_blocks(blocks)
-        if blocks and not self._begun:
-            blocks[0] = self._unmarked(blocks[0])
-            self._begun = True
-        return blocks
+    def _continued(self, data: bytes) -> bytes:
+        """These bytes with those that waited for them; nothing, where they go on waiting together."""
+        ends = b"\n\n" in data or (data[:1] == b"\n" and self._rest[-1:] == b"\n")
+        self._rest += data
+        if not ends:
+            self._check_size([])
+            return b""
+        whole = bytes(self._rest)
+        self._rest.clear()
+        return whole
 
-    def _check_blocks(self, blocks: list[bytes]) -> list[bytes]:
+    def _check_size(self, blocks: list[bytes]) -> list[bytes]:
+        """The blocks before one that is too large; which is told when there are none before it, or at the next read."""
         for index, block in enumerate(blocks):
             if len(block) > self._limit:
-                self._break_off(complete=index > 0)
-                return blocks[:index]
-        self._check_rest(complete=bool(blocks))
-        return blocks
-
-    def _check_rest(self, *, complete: bool) -> None:
+                return self._break_off(blocks[:index])
         # A newline at the end may be the first half of the blank line, which is not part of the event.
         if len(self._rest) - (self._rest[-1:] == b"\n") > self._limit:
-            self._break_off(complete=complete)
+            return self._break_off(blocks)
+        return blocks
 
-    def _break_off(self, *, complete: bool) -> None:
+    def _break_off(self, before: list[bytes]) -> list[bytes]:
         self._too_large = True
         self._rest.clear()
-        if not complete:
+        if not before:
             raise EventTooLarge
+        return before
 
-    def _unmarked(self, block: bytes) -> bytes:
-        return block if self._begun else block.removeprefix(_BYTE_ORDER_MARK)
+    def _unmarked(self, blocks: list[bytes]) -> list[bytes]:
+        if blocks and not self._begun:
+            self._begun = True
+            blocks[0] = blocks[0].removeprefix(_BYTE_ORDER_MARK)
+        return blocks
 
     def _with_newlines(self, data: bytes) -> bytes:
         """Lines may end in CR, LF or both, and both may arrive apart."""
@@ -92,7 +95,7 @@ class EventSplitter:
 
 def _read_event(block: bytes) -> bytes | None:
     """The data of one event; None where there is none, as in a comment."""
-    if block[:6] == b"data: " and b"\n" not in block:
+    if block[:6] == b"data: " and _NEWLINE not in block:
         return block[6:] or None
     values = [value for line in block.split(b"\n") if (value := _read_line(line)) is not None]
     return b"\n".join(values) or None

@@ -66,11 +66,15 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 
 
 class CompletionStream:
-    """One reply as it arrives. `failure` says why nothing more can come of it, in words for the log."""
+    """One reply as it arrives.
+
+    `finish_reason` is the model's word that it said all; what may follow is the usage and `done`, the stream's own end.
+    `failure` says why nothing more can come of it, in words for the log.
+    """
 
     __slots__ = (
-        "_chunk", "_events", "_finish_reason", "_first", "_halved", "_held", "_kind", "_texts", "_usage",
-        "done", "failure",
+        "_chunk", "_events", "_first", "_halved", "_held", "_kind", "_texts", "_usage",
+        "done", "failure", "finish_reason",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -80,7 +84,7 @@ class CompletionStream:
         self._first = b""
         self._chunk: _Chunk | None = None
         self._usage: dict[str, Any] | None = None
-        self._finish_reason: str | None = None
+        self.finish_reason: str | None = None
         self._kind: type[Text | Reasoning] = Text
         self._texts: list[str] = []
         self._halved = False
@@ -89,11 +93,6 @@ class CompletionStream:
     @property
     def ended(self) -> bool:
         return self.done or self.failure is not None
-
-    @property
-    def has_finished(self) -> bool:
-        """The model has said that it said all; what may follow is the usage and the stream's own end."""
-        return self._finish_reason is not None
 
     def feed(self, data: bytes) -> list[Piece]:
         """What these bytes say. Neighbouring texts are one."""
@@ -115,7 +114,7 @@ class CompletionStream:
 
     def finished(self) -> Finished | None:
         """The model's own word that it has said all; None where it did not give it."""
-        reason, chunk = self._finish_reason, self._chunk
+        reason, chunk = self.finish_reason, self._chunk
         if reason is None or chunk is None:
             return None
         return Finished(
@@ -139,14 +138,14 @@ class CompletionStream:
         for event in events:
             delta = self._read_event(event)
             if delta is not None:
-                thought = delta.reasoning_content or delta.reasoning
-                if thought:
+                if thought := delta.reasoning_content or delta.reasoning:
                     self._add(Reasoning, thought, pieces)
-                if delta.content:
-                    self._add(Text, delta.content, pieces)
+                if text := delta.content:
+                    self._add(Text, text, pieces)
             elif self.ended:
                 break
-        self._say(pieces)
+        if self._texts:
+            self._say(pieces)
         return pieces
 
     def _read_event(self, event: bytes) -> _Delta | None:
@@ -175,7 +174,7 @@ class CompletionStream:
         if choice.finish_reason in _BROKEN:
             self.failure = f"did not finish but says {choice.finish_reason}"
         elif choice.finish_reason:
-            self._finish_reason = choice.finish_reason
+            self.finish_reason = choice.finish_reason
         return choice.delta
 
     def _decode_leniently(self, event: bytes) -> _Chunk | None:
@@ -195,11 +194,8 @@ class CompletionStream:
         self._texts.append(text)
 
     def _say(self, pieces: list[Piece]) -> None:
-        texts = self._texts
-        if not texts:
-            return
-        text = texts[0] if len(texts) == 1 else "".join(texts)
-        texts.clear()
+        text = "".join(self._texts)
+        self._texts.clear()
         if self._halved:
             text, self._held[self._kind] = join_halves(self._held.get(self._kind, "") + text)
         if text:

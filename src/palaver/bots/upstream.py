@@ -74,15 +74,19 @@ class _Root(Struct, frozen=True):
 
 
 class Answer:
-    """A reply on its way: bytes as they arrive. Closing it early closes the connection, so that the server stops."""
+    """A reply on its way: bytes as they arrive. Closing it early closes the connection, so that the server stops.
 
-    __slots__ = ("_response",)
+    `failure` is set where it broke off, in words for the log.
+    """
+
+    __slots__ = ("_response", "failure")
 
     def __init__(self, response: ClientResponse) -> None:
+        self.failure: str | None = None
         self._response = response
 
-    async def read(self, patience: float | None = None) -> bytes:
-        """What has arrived; nothing at the end or once `patience` is over. Raises `UpstreamFailed` where it broke."""
+    async def read(self, patience: float | None) -> bytes:
+        """What has arrived. Nothing at its end, where it broke off, or where nothing comes for so many seconds."""
         content = self._response.content
         try:
             if patience is None or content.is_eof():
@@ -92,11 +96,10 @@ class Answer:
         except TimeoutError:
             return b""
         except (ClientError, OSError) as error:
+            self.failure = _to_words(error)
             # aiohttp would throw away what arrived together with the break; it is part of the reply.
             rest: bytes = content._read_nowait(-1)
-            if rest:
-                return rest
-            raise UpstreamFailed(_to_words(error)) from None
+            return rest
 
     async def settle(self) -> None:
         """Waits a moment for the end of a reply that has said all: then the connection can be used again."""

@@ -156,6 +156,11 @@ class Accounts:
         if not self.rules.registration:
             raise Closed
 
+    async def owner_for(self, caller: User, name: str) -> User:
+        """Whose it is what `caller` makes for `name`: an application names a user of its own, others speak for
+        themselves."""
+        return await (self.app_user(caller, name) if caller.kind == "app" else self.stored(caller))
+
     async def register(self, name: str, password: str, *, email: str = "", full_name: str = "") -> User:
         """Raises `Closed`, `Taken` or `Invalid`."""
         self.check_open()

@@ -41,14 +41,14 @@ def to_seen(conversation: Conversation, newest_first: Sequence[Past], budget: in
     A front that moves with every turn would make every turn miss the provider's prompt cache.
     """
     window = conversation.speaking.window
-    messages = _within(newest_first, budget)
+    messages = within_budget(newest_first, budget)
     too_many = window is not None and len(messages) > window
     too_long = len(messages) < len(newest_first)
     if conversation.speaking.slides:
         return Seen(tuple(reversed(messages)), conversation.context_from)
     if not (too_many or too_long):
         return Seen(tuple(reversed(messages)), conversation.context_from)
-    kept = list(_within(messages, budget // 2) if too_long else messages)
+    kept = list(within_budget(messages, budget // 2) if too_long else messages)
     if window is not None:
         del kept[window // 2 :]
     # What is cut ends with an answer: a past that begins with one would answer nothing.
@@ -58,7 +58,8 @@ def to_seen(conversation: Conversation, newest_first: Sequence[Past], budget: in
     return Seen(tuple(reversed(kept)), first)
 
 
-def _within(newest_first: Sequence[Past], budget: int) -> Sequence[Past]:
+def within_budget(newest_first: Sequence[Past], budget: int) -> Sequence[Past]:
+    """The newest of them that fit."""
     left = budget
     for index, message in enumerate(newest_first):
         left -= message.token_count + TOKENS_AROUND

@@ -5,11 +5,11 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
-from palaver.chat.conversation import Past, Speaking, Usage
+from palaver.chat.conversation import Past, Role, Speaking, Usage
 
 
 class Prompt(Struct, frozen=True):
-    """All that a bot may see of a turn. `message` is the new one and is not in `history`."""
+    """All that a bot may see of a turn. `message` is the new one, said by `role`, and is not in `history`."""
 
     message: str
     system: str = ""
@@ -18,6 +18,7 @@ class Prompt(Struct, frozen=True):
     model: str | None = None
     request_id: str = ""
     attempt: int = 1
+    role: Role = "user"
 
 
 class Text(Struct, frozen=True):

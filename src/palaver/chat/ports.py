@@ -21,7 +21,7 @@ from palaver.chat.conversation import (
     WhenBusy,
 )
 from palaver.chat.pieces import Bot
-from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules
+from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules, RulesChange
 from palaver.chat.user import Reader, Token, TokenId, TokenKind, User, UserId
 
 
@@ -224,7 +224,7 @@ class Presets(Protocol):
     async def change(self, preset_id: PresetId, change: PresetChange, now: Micros) -> Preset: ...
     async def delete(self, preset_id: PresetId, now: Micros) -> None: ...
     async def rules(self) -> Rules: ...
-    async def set_rules(self, rules: Rules) -> None: ...
+    async def change_rules(self, change: RulesChange, now: Micros) -> Rules: ...
 
 
 class Store(Protocol):

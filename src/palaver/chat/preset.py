@@ -92,6 +92,14 @@ class Rules(Struct, frozen=True):
         return f"{self.rules}\n\n{prompt}" if self.enabled and self.rules else prompt
 
 
+class RulesChange(Struct, frozen=True):
+    """What to change; `UNSET` stays as it is."""
+
+    rules: str | UnsetType = UNSET
+    version: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+
+
 def to_slug(name: str) -> str:
     """The name id made of a name; empty where nothing usable is left."""
     return re.sub(r"[^a-z0-9_-]", "", re.sub(r"\s", "-", name.lower()))

@@ -102,14 +102,14 @@ class Replies:
         self._store = store
         self._bots = bots
         self._clock = clock
-        self._limits = limits
+        self.limits = limits
         self._running: dict[MessageId, RunningReply] = {}
         self._awaited: dict[MessageId, asyncio.Event] = {}
         self.worker = worker
         self.draining = False
 
     def lease_until(self) -> Micros:
-        return Micros(self._clock.now() + int(self._limits.lease_seconds * SECOND))
+        return Micros(self._clock.now() + int(self.limits.lease_seconds * SECOND))
 
     def start(self, begun: Begun, request_id: str = "") -> None:
         """Makes the reply that the store has just given to this worker."""
@@ -179,7 +179,7 @@ class Replies:
     def _seen(self, begun: Begun) -> Seen:
         conversation = begun.turn.conversation
         speaking = conversation.speaking
-        budget = self._limits.context_tokens - (speaking.max_tokens or self._limits.reserved_tokens)
+        budget = self.limits.context_tokens - (speaking.max_tokens or self.limits.reserved_tokens)
         budget -= (begun.turn.prompt.token_count or 0) + count_tokens(begun.system_prompt)
         if speaking.token_budget is not None:
             budget = min(budget, speaking.token_budget)
@@ -197,7 +197,7 @@ class Replies:
             reply.cause = error.cause
         except Exception:
             # A bot may be anybody's code; whatever it throws ends its own reply and nothing else.
-            log.exception("a bot failed", extra={"request_id": request_id, "reply": reply.id})
+            log.exception("request %s: the bot of reply %s failed", request_id, reply.id)
             reply.cause = "unavailable"
         reply.phase = "ending"
         await self._end(reply)
@@ -276,7 +276,7 @@ class Replies:
         )
 
     def _end_silent(self, now: float) -> None:
-        limits = self._limits
+        limits = self.limits
         for reply in list(self._running.values()):
             allowed = limits.between_seconds if reply.log.length else limits.first_seconds
             if now - reply.last_piece > allowed or now - reply.started > limits.total_seconds:

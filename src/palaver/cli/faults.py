@@ -16,8 +16,6 @@ from palaver.chat.errors import Invalid, StoreUnavailable, Taken
 from palaver.settings import BadSettings
 from palaver.store.migrate import SchemaTooNew
 
-BAD_SETTINGS = 2
-
 INVALID = {
     "username": "A user name has 1 to 50 letters, digits or characters of . _ + -",
     "email": "That is no e-mail address.",
@@ -28,12 +26,14 @@ TAKEN = {"name": "That name is taken.", "email": "That e-mail belongs to somebod
 class Refused(click.ClickException):
     """The command cannot do it, and says why."""
 
-    def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
-
     def show(self, file: IO[Any] | None = None) -> None:
         click.echo(self.message, file=file, err=file is None)
+
+
+class CannotBeConfigured(Refused):
+    """The settings cannot work."""
+
+    exit_code = 2
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def in_plain_words() -> Iterator[None]:
     try:
         yield
     except BadSettings as error:
-        raise Refused(str(error), BAD_SETTINGS) from error
+        raise CannotBeConfigured(str(error)) from error
     except StoreUnavailable as error:
         raise Refused(to_sentence(error)) from error
     except SchemaTooNew as error:
@@ -57,7 +57,7 @@ def in_plain_words() -> Iterator[None]:
 
 def to_sentence(error: StoreUnavailable) -> str:
     said = str(error)
-    why = _why(error.__cause__)
+    why = "" if str(error.__cause__) in said else _why(error.__cause__)
     return f"{said[:1].upper()}{said[1:]}{why and f': {why}'}."
 
 

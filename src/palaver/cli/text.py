@@ -20,8 +20,8 @@ class Line(click.ParamType[str]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if UNPRINTABLE.search(value):
             self.fail("It holds a control character, or bytes that are no UTF-8.", param, ctx)
-        if not 1 <= len(value) <= self._most:
-            self.fail(f"It has to have 1 to {self._most} characters.", param, ctx)
+        if len(value) > self._most:
+            self.fail(f"It has more than {self._most} characters.", param, ctx)
         return value
 
 

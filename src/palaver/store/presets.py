@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import PresetId
 from palaver.chat.errors import NotFound, Taken
-from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules, to_slug
+from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules, RulesChange, to_slug
 from palaver.chat.user import Reader, User, UserId
 from palaver.store.database import Database, Transaction
 from palaver.store.rows import PRESET, SPEAKING, from_speaking, to_preset
@@ -24,6 +25,8 @@ ADD = (
     f"is_default, created_at, updated_at, {SPEAKING}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, "
     "$13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23) RETURNING id"
 )
+RULES = "SELECT value FROM server WHERE name = 'rules'"
+ADD_RULES = "INSERT INTO server (name, value) VALUES ('rules', $1) ON CONFLICT (name) DO NOTHING"
 NO_RULES = Rules("", "1.0", True, Micros(0))
 
 # The fields of a change, and the columns they are kept in where the names differ.
@@ -79,19 +82,21 @@ class SqlPresets:
         await self._database.write(lambda tx: tx.run(sql, preset_id, now))
 
     async def rules(self) -> Rules:
-        row = await self._database.read(lambda tx: tx.one("SELECT value FROM server WHERE name = 'rules'"))
+        row = await self._database.read(lambda tx: tx.one(RULES))
         return NO_RULES if row is None else msgspec.json.decode(row[0], type=Rules)
 
-    async def set_rules(self, rules: Rules) -> None:
-        async def work(tx: Transaction) -> None:
-            text = msgspec.json.encode(rules).decode()
-            await tx.run(
-                "INSERT INTO server (name, value) VALUES ('rules', $1) "
-                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                text,
-            )
+    async def change_rules(self, change: RulesChange, now: Micros) -> Rules:
+        async def work(tx: Transaction) -> Rules:
+            # The row is there before it is locked: two changes at once must not lose one of them.
+            await tx.run(ADD_RULES, msgspec.json.encode(NO_RULES).decode())
+            row = await tx.one(f"{RULES}{tx.lock}")
+            assert row is not None
+            new = {name: value for name, value in msgspec.structs.asdict(change).items() if value is not UNSET}
+            rules = replace(msgspec.json.decode(row[0], type=Rules), **new, updated_at=now)
+            await tx.run("UPDATE server SET value = $1 WHERE name = 'rules'", msgspec.json.encode(rules).decode())
+            return rules
 
-        await self._database.write(work)
+        return await self._database.write(work)
 
 
 async def _get(tx: Transaction, preset_id: PresetId) -> Preset | None:

@@ -1,0 +1,141 @@
+"""chatify's stateless chat: a question and its answer, of which nothing is kept but the usage."""
+
+from msgspec import Struct
+
+from palaver.api.call import Call
+from palaver.api.chatify import bot_failed
+from palaver.api.fields import Body, Choice, Inner, Listed, Number, Text, Whole, defaulting, optional, required
+from palaver.api.operation import Api, Style
+from palaver.chat.errors import BotUnavailable
+from palaver.chat.stateless import Said, SaidRole, answer_once, find_models
+
+api = Api("chatify", Style.FASTAPI)
+
+MOST_MESSAGES = 200
+USUAL_TEMPERATURE = 0.7
+
+MESSAGE = Text(at_least=1, at_most=4000)
+SYSTEM_PROMPT = Text(at_most=2000)
+TEMPERATURE = Number(0, 2)
+MAX_TOKENS = Whole(1, 4000)
+ROLE: Choice[SaidRole] = Choice("system", "user", "assistant")
+
+
+class SaidMessage(Body):
+    role = required(ROLE)
+    content = required(MESSAGE)
+
+
+class Ask(Body):
+    message = required(MESSAGE)
+    conversation_history = defaulting(Listed(Inner(SaidMessage), at_most=MOST_MESSAGES), ())
+    system_prompt = optional(SYSTEM_PROMPT)
+    temperature = defaulting(TEMPERATURE, USUAL_TEMPERATURE)
+    max_tokens = optional(MAX_TOKENS)
+
+
+class AskSimply(Body):
+    message = required(MESSAGE)
+    system_prompt = optional(SYSTEM_PROMPT)
+
+
+class AskInConversation(Body):
+    messages = required(Listed(Inner(SaidMessage), at_least=1, at_most=MOST_MESSAGES))
+    temperature = defaulting(TEMPERATURE, USUAL_TEMPERATURE)
+    max_tokens = optional(MAX_TOKENS)
+
+
+class StatelessUsage(Struct):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class StatelessAnswer(Struct):
+    content: str
+    usage: StatelessUsage
+    model: str
+    success: bool = True
+
+
+class ModelList(Struct):
+    current_model: str
+    available_models: list[str]
+    default_model: str
+
+
+@api.add(
+    "POST",
+    "/api/v1/chat/",
+    body=Ask,
+    answer=StatelessAnswer,
+    starts_turn=True,
+    refusals={BotUnavailable: bot_failed},
+)
+async def ask(call: Call) -> StatelessAnswer:
+    body = call.read(Ask)
+    earlier = [Said(message.role, message.content) for message in body.conversation_history]
+    return await _answer(
+        call,
+        [*earlier, Said("user", body.message)],
+        system=body.system_prompt,
+        temperature=body.temperature,
+        max_tokens=body.max_tokens,
+    )
+
+
+@api.add(
+    "POST",
+    "/api/v1/chat/simple",
+    body=AskSimply,
+    answer=StatelessAnswer,
+    starts_turn=True,
+    refusals={BotUnavailable: bot_failed},
+)
+async def ask_simply(call: Call) -> StatelessAnswer:
+    body = call.read(AskSimply)
+    return await _answer(call, [Said("user", body.message)], system=body.system_prompt)
+
+
+@api.add(
+    "POST",
+    "/api/v1/chat/conversation",
+    body=AskInConversation,
+    answer=StatelessAnswer,
+    starts_turn=True,
+    refusals={BotUnavailable: bot_failed},
+)
+async def ask_in_conversation(call: Call) -> StatelessAnswer:
+    body = call.read(AskInConversation)
+    messages = [Said(message.role, message.content) for message in body.messages]
+    # The caller has spelled the whole conversation; a prompt of ours would be a word put into it.
+    return await _answer(call, messages, system="", temperature=body.temperature, max_tokens=body.max_tokens)
+
+
+@api.add("GET", "/api/v1/chat/models", answer=ModelList)
+async def list_models(call: Call) -> ModelList:
+    models = await find_models(call.chat)
+    return ModelList(models.default, list(models.offered), models.default)
+
+
+async def _answer(
+    call: Call,
+    messages: list[Said],
+    *,
+    system: str | None,
+    temperature: float = USUAL_TEMPERATURE,
+    max_tokens: int | None = None,
+) -> StatelessAnswer:
+    answer = await answer_once(
+        call.chat,
+        await call.stored_user(),
+        messages,
+        system=system,
+        temperature=temperature,
+        max_tokens=max_tokens,
+        request_id=call.request_id,
+    )
+    usage = answer.usage
+    return StatelessAnswer(
+        answer.text, StatelessUsage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens), answer.model
+    )

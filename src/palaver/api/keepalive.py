@@ -1,0 +1,72 @@
+"""`/ws/keepalive`: a socket that only says that the server is there. Open to everybody, and hears nobody."""
+
+import asyncio
+import secrets
+import time
+
+import msgspec
+from msgspec import Struct
+from starlette.types import Message, Receive, Scope, Send
+
+from palaver.api.dispatch import REQUEST_ID
+
+PING_SECONDS = 30.0
+MOST_BYTES = 64 * 1024
+
+TOO_BIG = 1009
+
+
+class Ping(Struct):
+    timestamp: str
+    type: str = "ping"
+    status: str = "alive"
+    service: str = "palaver"
+
+
+async def keepalive(scope: Scope, receive: Receive, send: Send, *, seconds: float = PING_SECONDS) -> None:
+    """A ping at once and every `seconds`, until the client leaves, says too much, or the server closes."""
+    await receive()
+    await send({"type": "websocket.accept", "headers": [(b"x-request-id", _request_id(scope))]})
+    clock = asyncio.get_running_loop().time
+    try:
+        while True:
+            await send({"type": "websocket.send", "text": _ping()})
+            try:
+                # One task does both: a second one would cost every idle socket some KiB.
+                async with asyncio.timeout_at(clock() + seconds):
+                    code = await _wait_for_the_end(receive)
+            except TimeoutError:
+                continue
+            if code is not None:
+                await send({"type": "websocket.close", "code": code})
+            return
+    except OSError:
+        # The client went away while it was spoken to.
+        return
+
+
+async def _wait_for_the_end(receive: Receive) -> int | None:
+    """Listens without heed. Gives the code to close with; None where it is closed already."""
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return None
+        if _is_too_big(message):
+            return TOO_BIG
+
+
+def _is_too_big(message: Message) -> bool:
+    text: str = message.get("text") or ""
+    data: bytes = message.get("bytes") or b""
+    return len(data) > MOST_BYTES or len(text) > MOST_BYTES or len(text.encode()) > MOST_BYTES
+
+
+def _ping() -> str:
+    return msgspec.json.encode(Ping(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))).decode()
+
+
+def _request_id(scope: Scope) -> bytes:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and REQUEST_ID.fullmatch(value.decode("latin-1")):
+            return bytes(value)
+    return secrets.token_hex(8).encode()

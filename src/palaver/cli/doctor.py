@@ -1,0 +1,210 @@
+"""`palaver doctor`: what is configured, what can be reached, what is missing. It changes nothing."""
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import click
+from msgspec import Struct
+
+from palaver.bots.discovery import find_server
+from palaver.bots.installed import BUILT_IN
+from palaver.bots.plugins import Plugins
+from palaver.bots.upstream import Upstream, UpstreamFailed
+from palaver.cli.faults import Refused, in_plain_words
+from palaver.cli.installation import to_store_options
+from palaver.settings import (
+    SETTINGS,
+    BadSettings,
+    Settings,
+    environment,
+    hide_passwords,
+    list_given,
+    list_unknown,
+    load_settings,
+)
+from palaver.store import open_store
+from palaver.store.migrate import SchemaTooNew, newest_version, schema_version
+
+REDIS_SECONDS = 3.0
+
+MODELS_SHOWN = 8
+
+# Looked for before the store is opened, which would make it.
+SQLITE_FILE = "palaver.sqlite3"
+
+
+class Finding(Struct, frozen=True):
+    """`note` is worth knowing; `broken` is needed and does not work."""
+
+    state: Literal["ok", "note", "broken"]
+    about: str
+    text: str
+
+
+@click.command()
+def command() -> None:
+    """Say what is configured, what can be reached and what is missing.
+
+    Exits with 1 where something that is needed does not work.
+    """
+    findings = asyncio.run(_examine())
+    for finding in findings:
+        click.echo(f"{finding.state:<8}{finding.about:<10}{finding.text}")
+    broken = sum(finding.state == "broken" for finding in findings)
+    click.echo(f"\n{broken} broken." if broken else "\nNothing is broken.")
+    sys.exit(1 if broken else 0)
+
+
+async def _examine() -> list[Finding]:
+    try:
+        settings = load_settings()
+    except BadSettings as error:
+        bad = {fault.env for fault in error.faults}
+        return [*check_names(bad), *(Finding("broken", "settings", str(fault)) for fault in error.faults)]
+    findings = check_names()
+    findings += check_folder(settings)
+    findings += await check_database(settings)
+    findings += await check_models(settings)
+    findings += await check_redis(settings)
+    return findings
+
+
+def check_names(bad: Collection[str] = ()) -> list[Finding]:
+    """What is set, but for what is `bad`, and what looks like a setting and is none."""
+    found = environment()
+    given = [
+        Finding("ok", "settings", f"{name} is {value or 'empty'}")
+        for name, value in list_given(found)
+        if name not in bad
+    ]
+    unknown = [Finding("note", "settings", _about_unknown(name)) for name in list_unknown(found)]
+    return [*given, *unknown] or [Finding("ok", "settings", "none is set: all have their defaults")]
+
+
+def _about_unknown(name: str) -> str:
+    alike = get_close_matches(name, [setting.env for setting in SETTINGS.values()], n=1)
+    return f"{name} is no setting of this version{f'; is {alike[0]} meant?' if alike else ''}"
+
+
+def check_folder(settings: Settings) -> list[Finding]:
+    if settings.database_url is not None:
+        return []
+    folder = settings.data_dir.absolute()
+    if not folder.exists():
+        return [_check_can_be_made(folder)]
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return [Finding("ok", "folder", f"{folder} can be written")]
+    except OSError as error:
+        return [Finding("broken", "folder", f"{folder} cannot be written: {error.strerror}. It is PALAVER_DATA_DIR.")]
+
+
+def _check_can_be_made(folder: Path) -> Finding:
+    above = next(parent for parent in folder.parents if parent.exists())
+    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+        return Finding("note", "folder", f"{folder} is not there yet; the first start makes it")
+    return Finding("broken", "folder", f"{folder} cannot be made: {above} cannot be written. It is PALAVER_DATA_DIR.")
+
+
+async def check_database(settings: Settings) -> list[Finding]:
+    if settings.database_url is None and not (settings.data_dir / SQLITE_FILE).exists():
+        return [Finding("note", "database", "SQLite's file is not there yet; the first start makes it")]
+    try:
+        with in_plain_words():
+            return await _look_into_database(settings)
+    except Refused as error:
+        return [Finding("broken", "database", error.message)]
+
+
+async def _look_into_database(settings: Settings) -> list[Finding]:
+    async with open_store(to_store_options(settings)) as store:
+        version, newest = await schema_version(store.database, store.engine), newest_version()
+        if version > newest:
+            raise SchemaTooNew(version, newest)
+        name = "SQLite" if store.engine == "sqlite" else "PostgreSQL"
+        if version < newest:
+            found = "is empty" if version == 0 else f"has schema version {version} of {newest}"
+            return [Finding("note", "database", f"{name} {found}; the next start, or `palaver migrate`, changes that")]
+        users = await store.accounts.list_users()
+    findings = [Finding("ok", "database", f"{name} answers and has schema version {version}, the newest")]
+    if not any(user.is_admin and not user.disabled for user in users):
+        findings.append(Finding("note", "database", "There is no admin yet; the next start makes one"))
+    return findings
+
+
+async def check_models(settings: Settings) -> list[Finding]:
+    """The same server as the bots would use, asked once."""
+    provider = settings.default_provider
+    if provider not in ("auto", *BUILT_IN) and not Plugins(taken=BUILT_IN).known(provider):
+        text = f"PALAVER_DEFAULT_PROVIDER is {provider}, and no bot of that name is installed"
+        return [Finding("broken", "models", text)]
+    if settings.llm_server_url is not None:
+        return await _ask_models("LLM_SERVER_URL", Upstream(settings.llm_server_url), settings)
+    if settings.openai_api_key is not None:
+        upstream = Upstream(settings.openai_base_url, api_key=settings.openai_api_key)
+        return await _ask_models("OPENAI_API_KEY", upstream, settings)
+    url = await find_server([port for port in settings.discover_ports if port != settings.port])
+    if url is not None:
+        return await _ask_models("found", Upstream(url), settings)
+    if provider.startswith("openai"):
+        text = f"PALAVER_DEFAULT_PROVIDER is {provider}, and no LLM server is configured or found"
+        return [Finding("broken", "models", text)]
+    answers = "dummy" if provider == "auto" else provider
+    return [Finding("note", "models", f"No LLM server is configured or found: the bot {answers} answers")]
+
+
+async def _ask_models(origin: str, upstream: Upstream, settings: Settings) -> list[Finding]:
+    try:
+        async with upstream:
+            names = [model.name for model in await upstream.fetch_models()]
+    except UpstreamFailed as error:
+        said = hide_passwords(str(error)).replace(settings.openai_api_key or "\n", "(secret)")
+        return [Finding("broken", "models", f"The LLM server at {upstream.shown_url} ({origin}) {said}")]
+    findings = [Finding("ok", "models", f"{upstream.shown_url} ({origin}) answers; it offers {_to_list(names)}")]
+    if settings.llm_default_model not in names:
+        text = f"LLM_DEFAULT_MODEL, {settings.llm_default_model}, is not among them: another one is the default"
+        findings.append(Finding("note", "models", text))
+    return findings
+
+
+def _to_list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MODELS_SHOWN])
+    more = len(names) - MODELS_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown or "no model"
+
+
+async def check_redis(settings: Settings) -> list[Finding]:
+    """Nothing uses it yet, so that it cannot be broken."""
+    if settings.redis_url is None:
+        return []
+    try:
+        async with asyncio.timeout(REDIS_SECONDS):
+            answer = await _ping(settings.redis_url)
+    except OSError:
+        answer = b""
+    # One that wants a password first says so with a minus.
+    if answer.startswith((b"+PONG", b"-")):
+        return [Finding("ok", "redis", "Redis answers. This version does not use it yet.")]
+    return [Finding("note", "redis", "Redis does not answer. This version does not use it yet.")]
+
+
+async def _ping(url: str) -> bytes:
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        reader, writer = await asyncio.open_unix_connection(parts.path)
+    else:
+        tls = True if parts.scheme == "rediss" else None
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 6379, ssl=tls)
+    try:
+        writer.write(b"PING\r\n")
+        return await reader.read(64)
+    finally:
+        writer.close()
+        await writer.wait_closed()

@@ -96,10 +96,9 @@ class Context(Struct):
 @api.add("POST", "/api/chat/start", body=Start, answer=Session, status=201)
 async def start(call: Call) -> Session:
     body = call.read(Start)
-    user = await call.stored_user()
     conversation, prompt = await start_from_context(
         call.chat,
-        user,
+        call.stored_user,
         call.reader,
         body.context_id,
         body.initial_message,

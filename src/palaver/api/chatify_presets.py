@@ -20,12 +20,12 @@ from palaver.api.fields import (
     optional,
     required,
 )
-from palaver.api.operation import Api, Style, fixed
+from palaver.api.operation import Api, Style, fixed, worded
 from palaver.chat.conversation import Speaking
 from palaver.chat.errors import Invalid as InvalidValue
 from palaver.chat.errors import NotFound, Taken
 from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules, RulesChange, to_slug
-from palaver.chat.presets import access_own_preset, access_preset, add_preset, change_preset, delete_preset
+from palaver.chat.presets import BuiltIn, access_own_preset, access_preset, add_preset, change_preset, delete_preset
 
 api = Api("chatify", Style.FASTAPI, {NotFound: fixed(404, "Personality not found")})
 
@@ -186,7 +186,11 @@ async def change_personality(call: Call) -> Personality:
 
 
 @api.add(
-    "DELETE", "/api/v1/personalities/{id}", answer=Deleted, extra={400: "A default one, or one of the server's own"}
+    "DELETE",
+    "/api/v1/personalities/{id}",
+    answer=Deleted,
+    refusals={BuiltIn: worded(400, "default_kept")},
+    extra={400: "A default one, or one of the server's own"},
 )
 async def delete_personality(call: Call) -> Deleted:
     await delete_preset(call.chat, await access_own_preset(call.chat, call.reader, call.parameters["id"]))

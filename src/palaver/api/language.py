@@ -125,6 +125,16 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Das gehört zum Server und kann nicht gelöscht werden.",
         "Appartiene al server e non può essere eliminato.",
     ),
+    "default_kept": (
+        "A default personality cannot be deleted.",
+        "Eine Standard-Persönlichkeit kann nicht gelöscht werden.",
+        "Una personalità predefinita non può essere eliminata.",
+    ),
+    "visibility_kept": (
+        "This one belongs to the server and stays as visible as it is.",
+        "Das gehört zum Server und bleibt so sichtbar, wie es ist.",
+        "Appartiene al server e la sua visibilità non cambia.",
+    ),
     "missing": ("This field is required.", "Dieses Feld ist erforderlich.", "Questo campo è obbligatorio."),
     "blank": (
         "This field may not be blank.",

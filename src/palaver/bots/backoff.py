@@ -25,7 +25,7 @@ class Backoff(Struct, frozen=True, kw_only=True):
     def seconds(self, failed: int, told: float | None) -> float:
         """How long to wait after so many failures, where the server may have told a time."""
         if told is None:
-            return self.jitter() * min(self.cap, self.base * 2.0 ** (failed - 1))
+            return self.jitter() * min(self.cap, self.base * 2.0 ** min(failed - 1, 60))
         # Never earlier than told, and not all at the same instant either.
         return min(told, self.longest_told) + self.jitter() * self.base
 

@@ -173,7 +173,8 @@ class CompletionStream:
         choice = chunk.choices[0]
         if choice.finish_reason in _BROKEN:
             self.failure = f"did not finish but says {choice.finish_reason}"
-        elif choice.finish_reason:
+            return None
+        if choice.finish_reason:
             self.finish_reason = choice.finish_reason
         return choice.delta
 

@@ -59,7 +59,7 @@ async def change_preset(chat: Chat, caller: User, preset: Preset, change: Preset
         allowed = replace(allowed, is_public=UNSET)
     if preset.is_builtin and allowed.is_public is not UNSET:
         if allowed.is_public != preset.is_public:
-            raise Invalid("is_public", "built_in")
+            raise Invalid("is_public", "visibility_kept")
         # An internal one shows as not public, and would become private.
         allowed = replace(allowed, is_public=UNSET)
     return await chat.store.presets.change(preset.id, allowed, chat.clock.now())

@@ -1,6 +1,7 @@
 """How a conversation starts, for each way of starting one: which preset, prompt, model and settings it gets."""
 
 import uuid
+from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
@@ -14,9 +15,19 @@ from palaver.chat.user import Reader, User
 # What a chat_flow session shows as its model on a server that has no model at all.
 MODEL_OF_NONE = "gpt-4.1-mini"
 
+# Who is to own it, asked only once nothing can be refused any more: a guest gets a row with the first thing it makes.
+Owner = Callable[[], Awaitable[User]]
+
 
 async def start_from_context(
-    chat: Chat, user: User, reader: Reader, context_id: int, message: str, *, model: str | None, provider: str | None
+    chat: Chat,
+    owner: Owner,
+    reader: Reader,
+    context_id: int,
+    message: str,
+    *,
+    model: str | None,
+    provider: str | None,
 ) -> tuple[Conversation, str]:
     """A conversation in a context, and its system prompt: the context's, a newline, the caller's text.
 
@@ -32,7 +43,7 @@ async def start_from_context(
         model=model or preset.speaking.model or chat.bots.default_model() or MODEL_OF_NONE,
     )
     prompt = f"{preset.prompt}\n{message}"
-    new = _new(user, "chat_flow", prompt, speaking, preset, title=to_title(message))
+    new = _new(await owner(), "chat_flow", prompt, speaking, preset, title=to_title(message))
     return await chat.store.conversations.create(new, chat.clock.now()), prompt
 
 

@@ -1,5 +1,7 @@
 """`palaver token …`: what signs in scripts and applications."""
 
+import math
+
 import click
 
 from palaver.chat.clock import Micros
@@ -11,8 +13,19 @@ from palaver.cli.text import Line, to_columns, to_time
 NAME = Line(250)
 LABEL = Line(100)
 
-# A century; more does not fit where times are microseconds.
-MOST_DAYS = 36_525
+
+class Days(click.FloatRange):
+    """More than none, at most a century."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 36_525, min_open=True)
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        days: float = super().convert(value, param, ctx)
+        if math.isnan(days):
+            # It is neither below nor above any bound.
+            self.fail("It has to be a number of days.", param, ctx)
+        return days
 
 
 @click.group()
@@ -23,9 +36,7 @@ def command() -> None:
 @command.command("create")
 @click.option("--user", type=NAME, help="The user it signs in.")
 @click.option("--app", type=NAME, help="The application it signs in.")
-@click.option(
-    "--days", type=click.FloatRange(0, MOST_DAYS, min_open=True), help="Days it lives; without it, until it is revoked."
-)
+@click.option("--days", type=Days(), help="Days it lives; without it, until it is revoked.")
 @click.option("--label", type=LABEL, default="", help="What it is for.")
 @in_installation
 async def create(installation: Installation, user: str | None, app: str | None, days: float | None, label: str) -> None:

@@ -1,0 +1,148 @@
+"""How the tests talk with a bot, and small servers that behave as the stand-in does not."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import cast
+
+from msgspec import Struct
+
+from palaver.bots.backoff import Backoff
+from palaver.chat.errors import BotUnavailable
+from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Reasoning, Text
+
+REQUEST_ID = "request-7"
+
+
+class Heard(Struct):
+    """All that a bot said, and how it ended."""
+
+    pieces: list[Piece]
+    error: BotUnavailable | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(piece.text for piece in self.pieces if isinstance(piece, Text))
+
+    @property
+    def texts(self) -> list[str]:
+        return [piece.text for piece in self.pieces if isinstance(piece, Text)]
+
+    @property
+    def reasoning(self) -> str:
+        return "".join(piece.text for piece in self.pieces if isinstance(piece, Reasoning))
+
+    @property
+    def finished(self) -> Finished | None:
+        last = self.pieces[-1] if self.pieces else None
+        return last if isinstance(last, Finished) else None
+
+
+def to_prompt(prompt: str | Prompt) -> Prompt:
+    return prompt if isinstance(prompt, Prompt) else Prompt(message=prompt, model="gpt-4", request_id=REQUEST_ID)
+
+
+async def hear(bot: Bot, prompt: str | Prompt) -> Heard:
+    heard = Heard([])
+    try:
+        async for piece in bot.talk(to_prompt(prompt)):
+            heard.pieces.append(piece)
+    except BotUnavailable as error:
+        heard.error = error
+    return heard
+
+
+@asynccontextmanager
+async def talking(bot: Bot, prompt: str | Prompt) -> AsyncIterator[AsyncIterator[Piece]]:
+    """A reply that is left when the block is."""
+    async with aclosing(bot.talk(to_prompt(prompt))) as pieces:  # type: ignore[type-var]
+        yield pieces
+
+
+class Naps:
+    """Rests between tries that take no time, and how long they would have taken."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def backoff(self, tries: int = 3) -> Backoff:
+        return Backoff(tries=tries, sleep=self._sleep, jitter=lambda: 1.0)
+
+    async def _sleep(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+class Asked(Struct, frozen=True):
+    """One request as a server got it, on which of its connections."""
+
+    connection: int
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class SmallServer:
+    """Answers each request with the bytes that `answer` gives; with None, it resets the connection after them."""
+
+    def __init__(self, answer: Callable[[Asked], list[bytes | None]]) -> None:
+        self.asked: list[Asked] = []
+        self.url = ""
+        self._answer = answer
+        self._connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections += 1
+        number = self._connections
+        try:
+            while asked := await _read_request(reader, number):
+                self.asked.append(asked)
+                for data in self._answer(asked):
+                    if data is None:
+                        cast(asyncio.Transport, writer.transport).abort()
+                        return
+                    writer.write(data)
+        finally:
+            writer.close()
+
+
+async def _read_request(reader: asyncio.StreamReader, connection: int) -> Asked | None:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    first, *lines = head.rstrip().split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    body = await reader.readexactly(int(headers.get("content-length", 0)))
+    method, path, _ = first.split(" ", 2)
+    return Asked(connection, method, path, headers, body)
+
+
+@asynccontextmanager
+async def small_server(answer: Callable[[Asked], list[bytes | None]]) -> AsyncIterator[SmallServer]:
+    served = SmallServer(answer)
+    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
+    served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield served
+    finally:
+        server.close()
+
+
+def to_response(status: int, body: bytes, content_type: str = "application/json") -> bytes:
+    head = f"HTTP/1.1 {status} Something\r\ncontent-type: {content_type}\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def to_stream(*events: bytes) -> bytes:
+    body = b"".join(b"data: " + event + b"\n\n" for event in events)
+    return to_response(200, body, "text/event-stream")
+
+
+def says(text: str) -> bytes:
+    return b'{"id":"c1","model":"m1","choices":[{"index":0,"delta":{"content":"%b"}}]}' % text.encode()
+
+
+STOPS = b'{"id":"c1","model":"m1","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}'
+USAGE = b'{"id":"c1","model":"m1","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}}'
+DONE = b"[DONE]"

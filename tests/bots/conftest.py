@@ -1,0 +1,40 @@
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from palaver.bots.catalogue import Catalogue
+from palaver.bots.openai import OpenAIBot
+from palaver.bots.upstream import Upstream
+from palaver.llm_server import Options, running
+from palaver.llm_server.server import Running
+
+from .asking import Naps
+
+
+@pytest.fixture
+async def llm() -> AsyncIterator[Running]:
+    async with running(Options(port=0)) as running_llm:
+        yield running_llm
+
+
+@pytest.fixture
+def naps() -> Naps:
+    return Naps()
+
+
+@pytest.fixture
+async def upstream(llm: Running, naps: Naps) -> AsyncIterator[Upstream]:
+    async with Upstream(llm.url, backoff=naps.backoff()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def bot(upstream: Upstream) -> OpenAIBot:
+    return OpenAIBot(upstream, Catalogue(upstream, ["gpt-4"]))
+
+
+@pytest.fixture
+def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What the log says of failures."""
+    with caplog.at_level("WARNING", logger="palaver.bots"):
+        yield caplog

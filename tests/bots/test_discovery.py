@@ -1,0 +1,62 @@
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+
+import pytest
+
+from palaver.bots import discovery
+from palaver.bots.discovery import find_server
+from palaver.llm_server import Options, running
+
+from .asking import small_server, to_response
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def silent_port() -> AsyncIterator[int]:
+    """A port that takes connections and never says anything."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        yield listening.getsockname()[1]
+
+
+async def test_finds_the_first_that_offers_models() -> None:
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(running(Options(port=0, prefix="v1")))
+        second = await stack.enter_async_context(running(Options(port=0, prefix="none")))
+        assert await find_server([free_port(), first.port, second.port]) == f"http://127.0.0.1:{first.port}"
+        assert await find_server([second.port, first.port]) == f"http://127.0.0.1:{second.port}"
+
+
+async def test_finds_nothing_where_nothing_is() -> None:
+    assert await find_server([free_port(), free_port()]) is None
+    assert await find_server([]) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        to_response(404, b"{}"),
+        to_response(401, b'{"detail":"Who are you?"}'),
+        to_response(200, b"<!doctype html>", "text/html"),
+        to_response(200, b'{"data":[]}'),
+        to_response(200, b'{"message":"Welcome"}'),
+        b"220 this is no web server\r\n",
+    ],
+)
+async def test_what_offers_no_models_is_no_llm_server(answer: bytes) -> None:
+    async with small_server(lambda _: [answer]) as server:
+        assert await find_server([int(server.url.rpartition(":")[2])]) is None
+
+
+async def test_silent_port_holds_up_nothing_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "LOOK_SECONDS", 0.05)
+    async with silent_port() as silent, running(Options(port=0)) as llm, asyncio.timeout(2):
+        assert await find_server([silent, llm.port]) == llm.url

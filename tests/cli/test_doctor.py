@@ -1,0 +1,123 @@
+"""What the doctor finds, and that it changes nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Command, Done
+from tests.parts.llm import LLM
+from tests.parts.redis import Redis
+
+
+def findings(done: Done, about: str) -> list[tuple[str, str]]:
+    """State and text of what was found about something."""
+    words = [line.split(maxsplit=2) for line in done.out.splitlines()]
+    return [(word[0], word[2]) for word in words if len(word) == 3 and word[1] == about]
+
+
+def test_doctor_before_the_first_start_finds_nothing_broken_and_makes_nothing(
+    embedded: Command, data_dir: Path
+) -> None:
+    done = embedded("doctor")
+    assert (done.code, done.err) == (0, "")
+    assert [state for state, _ in findings(done, "folder") + findings(done, "database")] == ["note", "note"]
+    assert findings(done, "models") == [("note", "No LLM server is configured or found: the bot dummy answers")]
+    assert done.out.endswith("Nothing is broken.\n")
+    assert not data_dir.exists()
+
+
+def test_doctor_finds_a_database_that_works(palaver: Command) -> None:
+    palaver("migrate")
+    done = palaver("doctor")
+    assert done.code == 0
+    assert [state for state, _ in findings(done, "database")] == ["ok", "note"]
+    palaver("user", "add", "root", "--admin")
+    assert [state for state, _ in findings(palaver("doctor"), "database")] == ["ok"]
+
+
+def test_doctor_says_what_an_empty_database_needs(embedded: Command, empty_postgres_url: str) -> None:
+    done = embedded("doctor", PALAVER_DATABASE_URL=empty_postgres_url)
+    text = "PostgreSQL is empty; the next start, or `palaver migrate`, changes that"
+    assert findings(done, "database") == [("note", text)]
+
+
+def test_doctor_names_all_bad_settings(embedded: Command) -> None:
+    done = embedded("doctor", PALAVER_PORT="http", OPENAI_API_KEY="sekret key")
+    assert done.code == 1
+    assert [text.split()[0] for state, text in findings(done, "settings") if state == "broken"] == [
+        "PALAVER_PORT",
+        "OPENAI_API_KEY",
+    ]
+    assert "sekret" not in done.out + done.err
+
+
+def test_doctor_shows_what_is_set_but_no_secret(embedded: Command, llm: LLM) -> None:
+    done = embedded(
+        "doctor",
+        OPENAI_API_KEY="sekret",
+        DB_PASSWORD="sekret",
+        PALAVER_REDIS_URL="redis://:sekret@127.0.0.1:1",
+        LLM_SERVER_URL=llm.url.replace("//", "//me:sekret@"),
+        PALAVER_RETENTION_DAYS="7",
+    )
+    said = findings(done, "settings")
+    assert {("ok", "OPENAI_API_KEY is set"), ("ok", "DB_PASSWORD is set"), ("ok", "PALAVER_RETENTION_DAYS is 7")} < set(
+        said
+    )
+    assert "sekret" not in done.out + done.err
+
+
+def test_doctor_asks_about_a_misspelt_setting(embedded: Command) -> None:
+    done = embedded("doctor", PALAVER_GUEST="on")
+    assert ("note", "PALAVER_GUEST is no setting of this version; is PALAVER_GUESTS meant?") in findings(
+        done, "settings"
+    )
+
+
+def test_doctor_names_a_folder_that_cannot_be_made(embedded: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = embedded("doctor", PALAVER_DATA_DIR=str(tmp_path / "file" / "data"))
+    assert done.code == 1
+    assert [state for state, _ in findings(done, "folder")] == ["broken"]
+
+
+def test_doctor_lists_the_models_of_the_llm_server(embedded: Command, llm: LLM) -> None:
+    done = embedded("doctor", LLM_SERVER_URL=llm.url, LLM_DEFAULT_MODEL="gpt-5")
+    offered = f"{llm.url} (LLM_SERVER_URL) answers; it offers gpt-4, gpt-4.1-mini, gpt-4o-mini, qwen3:8b"
+    missing = "LLM_DEFAULT_MODEL, gpt-5, is not among them: another one is the default"
+    assert findings(done, "models") == [("ok", offered), ("note", missing)]
+    assert done.code == 0
+
+
+def test_doctor_finds_an_llm_server_on_this_machine(embedded: Command, llm: LLM) -> None:
+    done = embedded("doctor", PALAVER_DISCOVER_PORTS=llm.url.rpartition(":")[2])
+    assert [text.split(" answers")[0] for _, text in findings(done, "models")] == [f"{llm.url} (found)"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"LLM_SERVER_URL": "http://127.0.0.1:1"},
+        {"OPENAI_API_KEY": "sekret", "OPENAI_BASE_URL": "http://127.0.0.1:1/v1"},
+        {"PALAVER_DEFAULT_PROVIDER": "openai"},
+        {"PALAVER_DEFAULT_PROVIDER": "parrot"},
+    ],
+)
+def test_model_that_is_configured_and_cannot_be_asked_is_broken(embedded: Command, settings: dict[str, str]) -> None:
+    done = embedded("doctor", **settings)
+    assert done.code == 1
+    assert [state for state, _ in findings(done, "models")] == ["broken"]
+    assert done.out.endswith("1 broken.\n")
+    assert "sekret" not in done.out
+
+
+def test_doctor_finds_redis(embedded: Command, redis: Redis) -> None:
+    assert findings(embedded("doctor", PALAVER_REDIS_URL=redis.url), "redis") == [
+        ("ok", "Redis answers. This version does not use it yet.")
+    ]
+
+
+def test_redis_that_does_not_answer_is_not_broken_as_long_as_nothing_uses_it(embedded: Command) -> None:
+    done = embedded("doctor", REDIS_PORT="1")
+    assert done.code == 0
+    assert findings(done, "redis") == [("note", "Redis does not answer. This version does not use it yet.")]

@@ -1,0 +1,111 @@
+"""Who may do what: every operation of every API, and the status that each kind of caller gets.
+
+The rows are held against the server's own table of operations: one that is missing here fails the suite. `owner` made
+what the path names, privately; `other` is another person, `other_app` an application that has nothing to do with it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["open", "anybody", "signed_in", "admins", "owners"]
+Thing = Literal["session", "ended_session", "number", "personality", "context", "text"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """`ok` is the status of those who may. `hidden` is what the others get where a thing is not theirs."""
+
+    operation: str
+    kind: Kind
+    ok: int = 200
+    hidden: int = 404
+    thing: Thing = "text"
+    body: dict[str, Any] | None = None
+    admin_sees_all: bool = False
+    unauthenticated: int = 401
+    notes: dict[str, int] = field(default_factory=dict)
+
+    def expected(self, caller: str) -> int:
+        if caller in self.notes:
+            return self.notes[caller]
+        if self.kind == "open":
+            return self.ok
+        if caller in ("none", "bad", "revoked"):
+            return self.unauthenticated
+        match self.kind:
+            case "anybody":
+                return self.ok
+            case "signed_in":
+                return 401 if caller == "guest" else self.ok
+            case "admins":
+                if caller == "guest":
+                    return 401
+                return self.ok if caller == "admin" else 403
+            case "owners":
+                sees = caller == "owner" or (caller == "admin" and self.admin_sees_all)
+                return self.ok if sees else self.hidden
+
+
+CREDENTIALS = {"username": "nobody", "password": "not the password"}
+MAIL = {"email": "nobody@example.org", "password": "not the password"}
+CONTEXT = {"name": "Advice", "system_prompt": "You advise."}
+PERSONALITY = {"name": "Pirate", "personalityPrompt": "You talk like a pirate."}
+HI = {"message": "hi"}
+
+ROWS = [
+    Row("GET /", "open"),
+    Row("GET /health", "open"),
+    Row("GET /api/v1/health", "open"),
+    Row("GET /api/health/", "open"),
+    Row("GET /api/v1/", "open"),
+    Row("GET /docs", "open"),
+    Row("GET /docs/", "open"),
+    Row("GET /openapi.json", "open"),
+    Row("GET /api/v1/openapi.json", "open"),
+    Row("GET /schema/", "open"),
+    Row("POST /api/users/token", "open", ok=400, body=CREDENTIALS),
+    Row("POST /auth/login/", "open", ok=403, body=CREDENTIALS),
+    Row("POST /auth/register/", "open", ok=403, body=CREDENTIALS),
+    Row("POST /api/auth/register", "open", ok=403, body={**MAIL, "fullName": "Nobody"}),
+    Row("POST /api/auth/login", "open", ok=401, body=MAIL),
+    Row("POST /sign-in", "open", ok=401, body=CREDENTIALS),
+    Row("GET /sign-in/{code}", "open", ok=410),
+    Row("GET /api/auth/me", "signed_in"),
+    Row("POST /api/auth/logout", "signed_in", body={}),
+    Row("POST /sign-out", "signed_in", body={}),
+    Row("POST /api/chat/start", "anybody", ok=201, body={"context_id": 1, "initial_message": "hi"}),
+    Row("POST /api/chat/session/{id}/chat", "owners", ok=201, thing="number", body={"prompt": "hi"}),
+    Row("GET /api/chat/contexts", "anybody"),
+    Row("POST /api/chat/contexts", "admins", ok=201, body=CONTEXT),
+    Row("PATCH /api/chat/contexts/{id}", "admins", thing="context", body={"window": 3}),
+    Row("DELETE /api/chat/contexts/{id}", "admins", ok=204, thing="context"),
+    Row("POST /api/chat", "anybody", body=HI),
+    Row("GET /api/chat/sessions", "anybody"),
+    Row("GET /api/chat/sessions/{id}", "owners", thing="session"),
+    Row("GET /api/chat/sessions/{id}/messages", "owners", thing="session"),
+    Row("POST /api/chat/sessions/{id}", "owners", thing="session", body={"title": "New"}),
+    Row("PATCH /api/chat/sessions/{id}", "owners", thing="session", body={"title": "New"}),
+    Row("DELETE /api/chat/sessions/{id}", "owners", thing="session"),
+    Row("POST /api/v1/chatbot/session", "anybody", body={"user_id": "u-1"}),
+    Row("POST /api/v1/chatbot/session/{id}/message", "owners", hidden=400, thing="session", body=HI),
+    Row("DELETE /api/v1/chatbot/session/{id}", "owners", hidden=400, thing="session"),
+    Row("GET /api/v1/chatbot/session/{id}", "owners", thing="session"),
+    Row("GET /api/v1/chatbot/personalities", "anybody"),
+    Row("GET /api/v1/chatbot/stats", "admins"),
+    Row("POST /api/v1/chatbot/cleanup", "admins"),
+    Row("GET /api/v1/personalities/", "anybody"),
+    Row("POST /api/v1/personalities/", "anybody", body=PERSONALITY),
+    Row("GET /api/v1/personalities/{id}", "owners", thing="personality", admin_sees_all=True),
+    Row("PUT /api/v1/personalities/{id}", "owners", thing="personality", body={"title": "T"}, admin_sees_all=True),
+    Row("DELETE /api/v1/personalities/{id}", "owners", thing="personality", admin_sees_all=True),
+    Row("GET /api/v1/settings/universal-rules", "anybody"),
+    Row("PUT /api/v1/settings/universal-rules", "admins", body={"version": "2.0"}),
+    Row("POST /api/v1/chat/", "anybody", body=HI),
+    Row("POST /api/v1/chat/simple", "anybody", body=HI),
+    Row(
+        "POST /api/v1/chat/conversation",
+        "anybody",
+        body={"messages": [{"role": "user", "content": "hi"}]},
+    ),
+    Row("GET /api/v1/chat/models", "anybody"),
+]

@@ -1,0 +1,165 @@
+"""The authorization matrix: every operation × every kind of caller, and nothing changed where it was refused."""
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from palaver.app import operations
+from palaver.store import SqlStore, StoreOptions, open_store
+from palaver.store.database import Transaction
+from tests.contracts.matrix import ROWS, Row
+from tests.parts.palaver import Server
+
+TABLES = (
+    "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
+    "server",
+)  # fmt: skip
+
+SIGNED_IN = ("owner", "other", "admin", "other_app")
+
+
+@dataclass(frozen=True)
+class World:
+    """A server, its store, and the tokens of those who call."""
+
+    server: Server
+    store: SqlStore
+    session: aiohttp.ClientSession
+    tokens: Mapping[str, str]
+    guests: bool
+    names: str
+
+    async def call(self, operation: str, path: str, caller: str, body: object = None) -> tuple[int, Any]:
+        headers = {}
+        if caller in self.tokens:
+            headers["Authorization"] = f"Bearer {self.tokens[caller]}"
+        method = operation.partition(" ")[0]
+        async with self.session.request(
+            method, self.server.url + path, json=body, headers=headers, allow_redirects=False
+        ) as answer:
+            text = await answer.text()
+            is_json = answer.content_type == "application/json" and text
+            return answer.status, json.loads(text) if is_json else text
+
+    async def make(self, thing: str) -> str:
+        """What the path of a row names, made by `owner` (a context by the admin)."""
+        name = f"n{uuid.uuid4().hex}"
+        match thing:
+            case "session":
+                body = {"user_id": "u-1"}
+                return str((await self._made("POST /api/v1/chatbot/session", "owner", body))["session_id"])
+            case "number":
+                start = {"context_id": 1, "initial_message": "hi"}
+                return str((await self._made("POST /api/chat/start", "owner", start))["id"])
+            case "personality":
+                body = {"name": name, "personalityPrompt": "You are a secret."}
+                return str((await self._made("POST /api/v1/personalities/", "owner", body))["id"])
+            case "context":
+                body = {"name": name, "system_prompt": "You advise."}
+                return str((await self._made("POST /api/chat/contexts", "admin", body))["id"])
+            case _:
+                return name
+
+    async def _made(self, operation: str, caller: str, body: object) -> dict[str, Any]:
+        status, answer = await self.call(operation, operation.partition(" ")[2], caller, body)
+        assert status in (200, 201), answer
+        assert isinstance(answer, dict)
+        return answer
+
+    async def renew(self, caller: str) -> None:
+        """Another token, where the last call has signed the caller out."""
+        tokens = dict(self.tokens)
+        tokens[caller] = await _token(self.server, caller, self.names)
+        object.__setattr__(self, "tokens", tokens)
+
+    async def dump(self) -> str:
+        async def work(tx: Transaction) -> str:
+            rows = {table: [tuple(row) for row in await tx.all(f"SELECT * FROM {table}")] for table in TABLES}
+            # When a token was last used is no change that anybody made.
+            rows["tokens"] = [row[:-1] for row in rows["tokens"]]
+            return repr({table: sorted(map(repr, found)) for table, found in rows.items()})
+
+        return await self.store.database.read(work)
+
+
+@pytest.fixture(scope="module", params=["guests off", "guests on"])
+def server_environment(request: pytest.FixtureRequest) -> Mapping[str, str]:
+    # A hundred wrong passwords come from one address here.
+    on = "on" if request.param == "guests on" else "off"
+    return {"PALAVER_GUESTS": on, "PALAVER_SIGN_IN_ATTEMPTS": "100000", "PALAVER_DEFAULT_PROVIDER": "dummy"}
+
+
+@pytest.fixture(scope="module")
+async def world(shared_server: Server, server_environment: Mapping[str, str]) -> AsyncIterator[World]:
+    environment = shared_server.environment
+    options = StoreOptions(Path(environment["PALAVER_DATA_DIR"]), environment.get("PALAVER_DATABASE_URL"))
+    # Both halves of the matrix use one database.
+    names = uuid.uuid4().hex[:8]
+    tokens = {caller: await _token(shared_server, caller, names) for caller in SIGNED_IN}
+    tokens["bad"] = "x" * 43
+    tokens["revoked"] = await shared_server.token(f"revoked-{names}")
+    async with open_store(options) as store, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        guests = server_environment["PALAVER_GUESTS"] == "on"
+        world = World(shared_server, store, session, tokens, guests, names)
+        status, _ = await world.call("POST /api/auth/logout", "/api/auth/logout", "revoked", {})
+        assert status == 200
+        yield world
+
+
+async def _token(server: Server, caller: str, names: str) -> str:
+    if caller == "admin":
+        return await server.token("admin")
+    if caller != "other_app":
+        return await server.token(f"{caller}-{names}")
+    if f"app-{names}" not in await server.cli("app", "list"):
+        await server.cli("app", "add", f"app-{names}")
+    printed = await server.cli("token", "create", "--app", f"app-{names}")
+    return next(line for line in printed.splitlines() if line and " " not in line)
+
+
+def test_every_operation_of_the_server_has_its_row() -> None:
+    served = {f"{operation.method} {operation.path}" for operation in operations()}
+    assert served == {row.operation for row in ROWS}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.operation for row in ROWS])
+async def test_each_caller_gets_what_is_theirs_and_a_refusal_changes_nothing(world: World, row: Row) -> None:
+    callers = ["guest", "bad"] if world.guests else ["none", "bad", "revoked", *SIGNED_IN]
+    got = {}
+    changed = []
+    for caller in callers:
+        path = await _path(world, row)
+        before = await world.dump()
+        status, answer = await world.call(row.operation, path, caller, row.body)
+        got[caller] = status
+        if status >= 400 and await world.dump() != before:
+            changed.append(caller)
+        assert status < 500, answer
+        if status < 400 and row.operation in ("POST /api/auth/logout", "POST /sign-out"):
+            await world.renew(caller)
+        if status in (200, 201) and row.operation in ("POST /api/v1/personalities/", "POST /api/chat/contexts"):
+            await _remove(world, caller, answer)
+    assert got == {caller: row.expected(caller) for caller in callers}
+    assert not changed
+
+
+async def _path(world: World, row: Row) -> str:
+    path = row.operation.partition(" ")[2]
+    if "{" not in path:
+        return path
+    made = await world.make(row.thing)
+    return path.replace("{id}", made).replace("{code}", made)
+
+
+async def _remove(world: World, caller: str, made: dict[str, Any]) -> None:
+    """So that the next caller finds the name free."""
+    contexts = isinstance(made["id"], int)
+    operation = "DELETE /api/chat/contexts/{id}" if contexts else "DELETE /api/v1/personalities/{id}"
+    path = operation.partition(" ")[2].replace("{id}", str(made["id"]))
+    await world.call(operation, path, "admin" if caller == "guest" or contexts else caller)

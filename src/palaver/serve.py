@@ -139,7 +139,7 @@ async def first_link(accounts: Accounts, palaver: Palaver) -> str | None:
     if any(user.is_admin for user in await palaver.store.accounts.list_users()):
         return None
     try:
-        admin = await accounts.add_person(ADMIN, None, is_admin=True)
+        admin = await accounts.add_person(ADMIN, None, full_name="Admin", is_admin=True)
     except Taken:
         # Another worker was first, and prints the link.
         return None

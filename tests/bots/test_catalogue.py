@@ -1,5 +1,4 @@
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -50,8 +49,8 @@ class Rests:
 
 
 @pytest.fixture
-async def rests() -> AsyncIterator[Rests]:
-    yield Rests()
+async def rests() -> Rests:
+    return Rests()
 
 
 async def test_offers_what_the_server_tells(catalogue: Catalogue) -> None:

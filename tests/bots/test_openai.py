@@ -296,13 +296,21 @@ async def test_what_came_together_with_the_reset_is_kept() -> None:
     assert heard.error is not None
 
 
-async def test_finish_mark_counts_without_done_and_after_a_reset() -> None:
-    begun = b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\ndata: " + says("one") + b"\n\ndata: " + STOPS + b"\n\n"
-    for answer in ([to_stream(says("one"), STOPS)], [begun, None]):
-        async with small_server(lambda _, said=answer: said) as server, Upstream(server.url) as upstream:
-            heard = await hear(to_bot(upstream), "Hello")
-        assert heard.text == "one"
-        assert heard.finished is not None
+BEGUN = b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [to_stream(says("one"), STOPS)],
+        [BEGUN, b"data: " + says("one") + b"\n\n", b"data: " + STOPS + b"\n\n", None],
+    ],
+)
+async def test_finish_mark_counts_without_done(answer: list[bytes | None]) -> None:
+    async with small_server(lambda _: answer) as server, Upstream(server.url) as upstream:
+        heard = await hear(to_bot(upstream), "Hello")
+    assert heard.text == "one"
+    assert heard.finished is not None
 
 
 async def test_stream_that_never_ends_after_its_finish_mark_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -143,11 +144,10 @@ def test_after_an_error_nothing_more_is_heard(event: bytes) -> None:
 
 
 def test_null_is_as_if_absent() -> None:
-    event = b'{"id":null,"model":null,"usage":null,"error":null,"choices":[{"delta":{"content":null},"finish_reason":null}]}'
+    whole = b'{"id":null,"model":null,"usage":null,"error":null,"choices":[{"delta":%b,"finish_reason":null}]}'
+    events = [whole % b"null", whole % b'{"content":null}', b'{"choices":null}', says("Hello")]
     stream = CompletionStream()
-    assert hear_all(stream, to_events(event, b'{"choices":null}', b'{"choices":[{"delta":null}]}', says("Hello"))) == [
-        Text("Hello")
-    ]
+    assert hear_all(stream, to_events(*events)) == [Text("Hello")]
     assert stream.failure is None
 
 
@@ -179,6 +179,16 @@ def test_half_of_a_thought_waits_for_the_next_thought() -> None:
     stream = CompletionStream()
     reads = [thinks(r"\ud83d"), says("b"), thinks(r"\ude00")]
     assert hear_all(stream, *map(to_events, reads)) == [Text("b"), Reasoning("😀")]
+
+
+def test_halves_in_what_is_kept_are_replaced() -> None:
+    stream = CompletionStream()
+    odd = rb'{"id":"\ud83d","model":"m\ude00","choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"x":"\ud83d"}}'
+    hear_all(stream, to_events(odd))
+    finished = stream.finished()
+    assert finished is not None
+    assert finished.model == "m\ufffd"
+    assert msgspec.json.encode(finished.details)
 
 
 def test_bytes_that_are_no_utf8_are_replaced() -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,11 +38,13 @@ class Command:
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
 
-    def __call__(self, *arguments: str, stdin: str = "", **settings: str) -> Done:
+    def __call__(self, *arguments: str, stdin: str | int = "", **settings: str) -> Done:
+        """`stdin` is what the command reads, or an open file."""
+        reads: dict[str, Any] = {"input": stdin} if isinstance(stdin, str) else {"stdin": stdin}
         done = subprocess.run(
             [sys.executable, "-W", "error", "-m", "palaver", *arguments],
             env={**bare_environment(), **self._settings, **settings},
-            input=stdin,
+            **reads,
             capture_output=True,
             text=True,
             timeout=_SECONDS,

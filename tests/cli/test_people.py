@@ -1,5 +1,7 @@
 """Users, applications and tokens, on each of the stores."""
 
+import os
+
 import pytest
 
 from tests.cli.conftest import Command
@@ -89,6 +91,22 @@ def test_user_who_is_erased_leaves_nothing_and_frees_the_name(palaver: Command) 
     assert palaver("user", "list").rows == []
     assert palaver("token", "revoke", "1").code == 1
     assert palaver("user", "add", "ana", "--email", "ana@example.org").code == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "left"), [(b"n\n", (), [["ana"]]), (b"y\n", (), []), (b"", ("--yes",), [])]
+)
+def test_erasing_is_asked_about_at_a_terminal(
+    embedded: Command, answer: bytes, options: tuple[str, ...], left: list[list[str]]
+) -> None:
+    embedded("user", "add", "ana")
+    terminal, its_end = os.openpty()
+    os.write(terminal, answer)
+    done = embedded("user", "erase", "ana", *options, stdin=its_end)
+    os.close(its_end)
+    os.close(terminal)
+    assert [row[:1] for row in embedded("user", "list").rows] == left
+    assert done.code == len(left)
 
 
 def test_token_is_all_that_is_printed_to_standard_output(palaver: Command) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 
 from msgspec import Struct
 
@@ -50,7 +51,7 @@ class ServerInUse:
             preferred = (*filter(None, (options.default_model,)), *OPENAI_MODELS)
             await self._use(options.openai_base_url, options.openai_api_key, preferred)
         elif ports:
-            self._in_background(self._look_around(ports), "looking for an LLM server")
+            self._in_background(partial(self._look_around, ports), "looking for an LLM server")
             return
         self._looked.set()
 
@@ -73,20 +74,20 @@ class ServerInUse:
         upstream = Upstream(url, api_key=api_key, backoff=Backoff(tries=self._options.tries))
         catalogue = Catalogue(upstream, preferred)
         await self._opened.enter_async_context(upstream)
-        self._in_background(catalogue.keep_fresh(), "asking for models")
+        self._in_background(catalogue.keep_fresh, "asking for models")
         with suppress(TimeoutError):
             async with asyncio.timeout(FIRST_MODELS_SECONDS):
                 await catalogue.asked.wait()
         self.current = LlmServer(upstream, catalogue, OpenAIBot(upstream, catalogue))
 
-    def _in_background(self, work: Coroutine[None, None, None], name: str) -> None:
+    def _in_background(self, work: Callable[[], Awaitable[None]], name: str) -> None:
         task = asyncio.create_task(_run(work, name), name=name)
         self._opened.push_async_callback(_end, task)
 
 
-async def _run(work: Coroutine[None, None, None], name: str) -> None:
+async def _run(work: Callable[[], Awaitable[None]], name: str) -> None:
     try:
-        await work
+        await work()
     except Exception:
         log.exception("Something unforeseen has ended %s", name)
 

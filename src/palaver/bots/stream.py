@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from palaver.bots.characters import join_halves, without_nul
+from palaver.bots.characters import join_halves, to_plain, without_nul
 from palaver.bots.sse import EventSplitter, EventTooLarge
 from palaver.chat.conversation import Usage
 from palaver.chat.pieces import Finished, Piece, Reasoning, Text
@@ -117,11 +117,14 @@ class CompletionStream:
         reason, chunk = self.finish_reason, self._chunk
         if reason is None or chunk is None:
             return None
+        details = {"id": chunk.id, "model": chunk.model, "finish_reason": reason, "usage": self._usage}
+        if self._halved:
+            details = json.loads(to_plain(json.dumps(details, ensure_ascii=False)))
         return Finished(
             reason=_REASONS.get(reason, "stop"),
-            details={"id": chunk.id, "model": chunk.model, "finish_reason": reason, "usage": self._usage},
+            details=details,
             usage=None if self._usage is None else _to_usage(self._usage),
-            model=chunk.model,
+            model=details["model"],
         )
 
     def _last_events(self) -> list[bytes]:

@@ -20,7 +20,7 @@ class Days(click.FloatRange):
     def __init__(self) -> None:
         super().__init__(0, 36_525, min_open=True)
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+    def convert(self, value: float, param: click.Parameter | None, ctx: click.Context | None) -> float:
         days: float = super().convert(value, param, ctx)
         if math.isnan(days):
             # It is neither below nor above any bound.

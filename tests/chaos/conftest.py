@@ -1,0 +1,24 @@
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.chaos.kept import Kept
+from tests.chaos.person import Person, open_http
+from tests.parts.palaver import Server
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with open_http() as http:
+        yield http
+
+
+@pytest.fixture
+async def alice(http: aiohttp.ClientSession, server: Server) -> Person:
+    return Person(http, server, await server.token("admin"))
+
+
+@pytest.fixture
+def kept(server: Server) -> Kept:
+    return Kept(server)

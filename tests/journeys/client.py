@@ -1,0 +1,131 @@
+"""A client of a running server: it sends exactly what a test says, and keeps nothing between two requests."""
+
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http.cookies import SimpleCookie
+from typing import Any, Self
+
+from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from tests.parts.palaver import Server
+
+PASSWORD = "correct horse battery staple"
+_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: CIMultiDictProxy[str]
+    content: bytes
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.content)
+
+    @property
+    def text(self) -> str:
+        return self.content.decode()
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The cookies that it sets, by name; empty ones are cleared."""
+        return {name: morsel.value for name, morsel in self._morsels().items()}
+
+    def cookie(self, name: str) -> dict[str, Any]:
+        """The attributes that a cookie is set with, by their names in small letters."""
+        return {key: value for key, value in self._morsels()[name].items() if value}
+
+    def _morsels(self) -> SimpleCookie:
+        return SimpleCookie("\r\n".join(self.headers.getall("Set-Cookie", [])))
+
+
+class Client:
+    """Requests to one server, with the same headers each time."""
+
+    def __init__(self, http: ClientSession, url: str, headers: Mapping[str, str]) -> None:
+        self._http = http
+        self.url = url
+        self._headers = dict(headers)
+
+    def having(self, **headers: str) -> Self:
+        """The same with further headers: `having(Accept_Language="de")`."""
+        return self.sending({name.replace("_", "-"): value for name, value in headers.items()})
+
+    def sending(self, headers: Mapping[str, str]) -> Self:
+        return type(self)(self._http, self.url, {**self._headers, **headers})
+
+    def carrying(self, **cookies: str) -> Self:
+        return self.sending({"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())})
+
+    def bearing(self, token: str) -> Self:
+        return self.sending({"Authorization": f"Bearer {token}"})
+
+    async def get(self, path: str) -> Answer:
+        return await self.send("GET", path)
+
+    async def post(self, path: str, **fields: Any) -> Answer:
+        return await self.send("POST", path, fields)
+
+    async def patch(self, path: str, **fields: Any) -> Answer:
+        return await self.send("PATCH", path, fields)
+
+    async def delete(self, path: str) -> Answer:
+        return await self.send("DELETE", path)
+
+    async def send(self, method: str, path: str, body: Any = None) -> Answer:
+        """`body` goes as it is where it is bytes, without a type of its own; else as JSON."""
+        headers = dict(self._headers)
+        data = body if isinstance(body, bytes) else None
+        if body is not None and data is None:
+            data = json.dumps(body).encode()
+            headers = {"Content-Type": "application/json", **headers}
+        async with self._http.request(
+            method,
+            URL(self.url + path, encoded=True),
+            data=data,
+            headers=headers,
+            skip_auto_headers=("Content-Type",),
+            allow_redirects=False,
+        ) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+
+@asynccontextmanager
+async def open_client(server: Server, **headers: str) -> AsyncIterator[Client]:
+    """Somebody without credentials."""
+    async with ClientSession(cookie_jar=DummyCookieJar(), timeout=ClientTimeout(total=_SECONDS)) as http:
+        yield Client(http, server.url, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def new_name() -> str:
+    return f"u{uuid.uuid4().hex[:20]}"
+
+
+async def register(nobody: Client, *, email: str | None = None) -> Client:
+    """A new person, on a server that lets people register."""
+    answer = await nobody.post("/auth/register/", username=new_name(), password=PASSWORD, email=email)
+    assert answer.status == 201, answer.text
+    return nobody.bearing(answer.body["token"])
+
+
+async def sign_in(nobody: Client, server: Server, name: str = "admin") -> dict[str, str]:
+    """The cookies of a browser that has followed a sign-in link."""
+    code = (await server.cli("user", "link", name)).split("/sign-in/")[1].strip()
+    answer = await nobody.get(f"/sign-in/{code}")
+    assert answer.status == 303, answer.text
+    return answer.cookies
+
+
+async def ask_until(ask: Callable[[], Awaitable[Answer]], done: Callable[[Answer], bool], *, seconds: float) -> Answer:
+    """The first answer that will do. `AssertionError` when none has come in time."""
+    deadline = time.monotonic() + seconds
+    while not done(answer := await ask()):
+        assert time.monotonic() < deadline, f"Still {answer.status} after {seconds} s: {answer.text}"
+    return answer

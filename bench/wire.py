@@ -4,7 +4,7 @@ It knows answers with a `Content-Length` alone, one at a time on a connection, w
 """
 
 import asyncio
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 _HEAD_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
@@ -34,8 +34,8 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports fit asyncio's by their methods alone.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._data = data = self._data + data if self._data else data

@@ -119,6 +119,7 @@ def store_options(settings: Settings) -> StoreOptions:
 def bot_options(settings: Settings, port: int) -> BotOptions:
     return BotOptions(
         llm_server_url=settings.llm_server_url,
+        llm_server_key=settings.llm_server_key,
         openai_api_key=settings.openai_api_key,
         openai_base_url=settings.openai_base_url,
         default_provider=settings.default_provider,

@@ -68,10 +68,11 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
         with _Draining(palaver, server, settings.drain_seconds).on_signals():
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             await asyncio.wait([serving, asyncio.ensure_future(server.ready.wait())], return_when="FIRST_COMPLETED")
-            base = settings.public_url or f"http://{_shown(host)}:{port}"
-            say(f"Palaver is ready on http://{_shown(host)}:{port}")
-            if link is not None:
-                say(f"Sign in as {ADMIN} (this link works once): {base}/sign-in/{link}")
+            address = f"http://{_shown(host)}:{port}"
+            if server.started:
+                say(f"Palaver is ready on {address}")
+                if link is not None:
+                    say(f"Sign in as {ADMIN} (this link works once): {settings.public_url or address}/sign-in/{link}")
             await serving
 
 
@@ -141,7 +142,8 @@ async def first_link(accounts: Accounts, palaver: Palaver) -> str | None:
     try:
         admin = await accounts.add_person(ADMIN, None, full_name="Admin", is_admin=True)
     except Taken:
-        # Another worker was first, and prints the link.
+        # Another worker was first and prints the link, or somebody who is no admin bears the name.
+        log.warning("no sign-in link is made: the name %s is taken (palaver user add NAME --admin)", ADMIN)
         return None
     return await accounts.new_link(admin, forever=True)
 

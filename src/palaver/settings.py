@@ -383,6 +383,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         str | None,
         Setting("LLM_SERVER_URL", "A server that speaks the OpenAI protocol; tried with and without /v1.", _WEB),
     ] = None
+    llm_server_key: Annotated[
+        str | None,
+        Setting("PALAVER_LLM_SERVER_KEY", "The key that server wants, where it wants one.", _PASSWORD, secret=True),
+    ] = None
     discover_ports: Annotated[
         tuple[int, ...],
         Setting(

@@ -198,7 +198,7 @@ FAILURES = {
     "no such class": "VENDORSECRET = 1\nBot = None\n",
     "a class that cannot be made": "class Bot:\n    def __init__(self, VENDORSECRET):\n        pass\n",
     "nothing to say": "class Bot:\n    def talk(self, prompt):\n        return None  # VENDORSECRET\n",
-    "a dict that is none": "class Bot:\n    def talk(self, prompt):\n        return 'x', {'VENDORSECRET': '\\ud83d'}\n",
+    "a dict that cannot be kept": "class Bot:\n    def talk(self, _):\n        return 'x', {'VENDORSECRET': '\\ud83d'}\n",
 }
 
 

@@ -126,7 +126,7 @@ class Person:
         url = self.server.url + spelled.path.format(conversation)
         headers = {**self._headers, "X-Request-Id": request_id}
         async with self._http.post(url, json=body, headers=headers) as response:
-            return Told(spelled, response.status, dict(response.headers), await response.read())
+            return Told(spelled, response.status, response.headers, await response.read())
 
     async def list_conversations(self) -> list[str]:
         return [session["sessionId"] for session in await self._get("/api/chat/sessions")]

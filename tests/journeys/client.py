@@ -1,6 +1,7 @@
 """A client of a running server: it sends exactly what a test says, and keeps nothing between two requests."""
 
 import json
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -129,3 +130,28 @@ async def ask_until(ask: Callable[[], Awaitable[Answer]], done: Callable[[Answer
     while not done(answer := await ask()):
         assert time.monotonic() < deadline, f"Still {answer.status} after {seconds} s: {answer.text}"
     return answer
+
+
+class Shaped:
+    """Equal to every value of a type, or to every text that fits a pattern whole."""
+
+    def __init__(self, shape: type | str) -> None:
+        self._shape = shape
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(self._shape, type):
+            return type(other) is self._shape
+        return isinstance(other, str) and re.fullmatch(self._shape, other) is not None
+
+    def __hash__(self) -> int:
+        return hash(self._shape)
+
+    def __repr__(self) -> str:
+        return f"Shaped({self._shape!r})"
+
+
+TIME = Shaped(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+UUID = Shaped(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+UUID4 = Shaped(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+WHOLE = Shaped(int)
+TEXT = Shaped(str)

@@ -31,7 +31,7 @@ from palaver.chat.starting import check_speaks, start_from_context
 api = Api("chat_flow", Style.DRF)
 
 MOST_TEXT = 100_000
-NUMBER = re.compile(r"[1-9]\d{0,17}")
+NUMBER = re.compile("[1-9][0-9]{0,17}")
 
 
 class Start(Body):
@@ -49,7 +49,7 @@ class Say(Body):
 
 class NewContext(Body):
     name = required(Text(at_least=1, at_most=100, trimmed=True))
-    system_prompt = required(Text(at_least=1, at_most=20_000, blank=False))
+    system_prompt = required(Text(at_least=1, at_most=20_000))
     provider = optional(Text(at_most=30))
     model = optional(Text(at_most=100))
     collection = optional(Text(at_most=100))
@@ -58,7 +58,7 @@ class NewContext(Body):
 
 class ContextChange(Body):
     name = changing(Text(at_least=1, at_most=100, trimmed=True))
-    system_prompt = changing(Text(at_least=1, at_most=20_000, blank=False))
+    system_prompt = changing(Text(at_least=1, at_most=20_000))
     provider = clearing(Text(at_most=30))
     model = clearing(Text(at_most=100))
     collection = clearing(Text(at_most=100))

@@ -153,8 +153,10 @@ async def _to_pieces(said: AsyncGenerator[object, None]) -> AsyncGenerator[Piece
 def _read(thing: object, texts: list[str]) -> Iterator[Piece]:
     match thing:
         case str() | Text():
-            texts.append(to_plain(thing.text if isinstance(thing, Text) else thing))
-            yield Text(texts[-1])
+            text = to_plain(thing.text if isinstance(thing, Text) else thing)
+            if text:
+                texts.append(text)
+                yield Text(text)
         case Reasoning():
             yield Reasoning(to_plain(thing.text))
         case Finished():

@@ -117,7 +117,7 @@ class CompletionStream:
         reason, chunk = self.finish_reason, self._chunk
         if reason is None or chunk is None:
             return None
-        details = {"id": chunk.id, "model": chunk.model, "finish_reason": reason, "usage": self._usage}
+        details: dict[str, Any] = {"id": chunk.id, "model": chunk.model, "finish_reason": reason, "usage": self._usage}
         if self._halved:
             details = json.loads(to_plain(json.dumps(details, ensure_ascii=False)))
         return Finished(

@@ -30,9 +30,12 @@ def count_tokens(text: str) -> int:
 
 def history_limit(speaking: Speaking) -> int:
     """How many earlier messages are read at the most: one more than the window, so that passing it shows."""
-    if speaking.window is None:
-        return MOST_MESSAGES
-    return speaking.window if speaking.slides else speaking.window + 1
+    window = _window(speaking)
+    return window if speaking.slides else window + 1
+
+
+def _window(speaking: Speaking) -> int:
+    return MOST_MESSAGES if speaking.window is None else speaking.window
 
 
 def to_seen(conversation: Conversation, newest_first: Sequence[Past], budget: int) -> Seen:
@@ -40,21 +43,20 @@ def to_seen(conversation: Conversation, newest_first: Sequence[Past], budget: in
 
     A front that moves with every turn would make every turn miss the provider's prompt cache.
     """
-    window = conversation.speaking.window
+    window = _window(conversation.speaking)
     messages = within_budget(newest_first, budget)
-    too_many = window is not None and len(messages) > window
+    too_many = len(messages) > window
     too_long = len(messages) < len(newest_first)
     if conversation.speaking.slides:
         return Seen(tuple(reversed(messages)), conversation.context_from)
     if not (too_many or too_long):
         return Seen(tuple(reversed(messages)), conversation.context_from)
     kept = list(within_budget(messages, budget // 2) if too_long else messages)
-    if window is not None:
-        del kept[window // 2 :]
+    del kept[window // 2 :]
     # What is cut ends with an answer: a past that begins with one would answer nothing.
     while kept and kept[-1].role == "assistant":
         kept.pop()
-    first = kept[-1].number if kept else conversation.last_number + 1
+    first = kept[-1].number if kept else newest_first[0].number + 1
     return Seen(tuple(reversed(kept)), first)
 
 

@@ -1,5 +1,7 @@
 """The one path of every turn, whatever API it came in by. Who asks "where does a message go?" starts reading here."""
 
+import asyncio
+
 from msgspec import Struct
 
 from palaver.chat.clock import Clock
@@ -50,20 +52,24 @@ async def continue_chat(
     """
     if chat.replies.draining:
         raise Draining
-    begun = await chat.store.turns.begin(
-        NewTurn(
-            reader=reader,
-            text=text,
-            token_count=count_tokens(text),
-            now=chat.clock.now(),
-            worker=chat.replies.worker,
-            lease_until=chat.replies.lease_until(),
-            when_busy=when_busy or chat.rules.when_busy,
-            conversation=conversation,
-            new=new,
-            client_message_id=client_message_id,
-        )
+    turn = NewTurn(
+        reader=reader,
+        text=text,
+        token_count=count_tokens(text),
+        now=chat.clock.now(),
+        worker=chat.replies.worker,
+        lease_until=chat.replies.lease_until(),
+        when_busy=when_busy or chat.rules.when_busy,
+        conversation=conversation,
+        new=new,
+        client_message_id=client_message_id,
     )
+    # A caller that goes away while its message is being committed would leave a reply that nobody makes.
+    return await asyncio.shield(_begin(chat, turn, request_id))
+
+
+async def _begin(chat: Chat, turn: NewTurn, request_id: str) -> Begun:
+    begun = await chat.store.turns.begin(turn)
     if begun.state == "started":
         chat.replies.start(begun, request_id)
     if begun.interrupts is not None:

@@ -29,7 +29,10 @@ class Accounts(Protocol):
     """Users and their tokens. Only hashes of secrets are kept."""
 
     async def add_user(self, user: User, *, password_hash: str | None = None) -> User:
-        """The user with its id. Raises `Taken` where name, e-mail or the application's name for it are in use."""
+        """The user with its id. A guest that is there already is given as it is.
+
+        Raises `Taken` where name, e-mail or the application's name for it are in use.
+        """
         ...
 
     async def find_user(self, name: str) -> tuple[User, str | None] | None:
@@ -71,7 +74,7 @@ class Accounts(Protocol):
 class NewTurn(Struct, frozen=True):
     """A person's message on its way in.
 
-    Either `conversation` (a UUID, or on the one API that shows them an integer) or `new` says where.
+    Either `conversation` (its UUID) or `new` says where.
     """
 
     reader: Reader
@@ -81,7 +84,7 @@ class NewTurn(Struct, frozen=True):
     worker: str
     lease_until: Micros
     when_busy: WhenBusy
-    conversation: str | ConversationId | None = None
+    conversation: str | None = None
     new: NewConversation | None = None
     client_message_id: str | None = None
 
@@ -171,8 +174,8 @@ class Turns(Protocol):
         ...
 
     async def ask_to_stop(self, reply_id: MessageId) -> None: ...
-    async def abandoned(self, worker: str, now: Micros, expired_before: Micros) -> Sequence[Ending]:
-        """How the replies end whose workers are gone: with the text that was kept. `finish` carries it out."""
+    async def abandoned(self, now: Micros, expired_before: Micros) -> Sequence[Ending]:
+        """How the replies end whose leases expired: with the text that was kept. `finish` carries it out."""
         ...
 
     async def promote_waiting(self, worker: str, now: Micros, lease_until: Micros) -> Sequence[Begun]:

@@ -8,8 +8,9 @@ what is new and renew their leases; the fencing in the store lets nothing in fro
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Literal
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec import Struct
@@ -66,6 +67,7 @@ class RunningReply:
         self.started = now
         self.last_piece = now
         self.checkpointed = 0
+        self.logged = False
         self.phase: Literal["new", "talking", "ending"] = "new"
         self.asked_to_end: str | None = None
         self.cause = ""
@@ -104,7 +106,8 @@ class Replies:
         self._clock = clock
         self.limits = limits
         self._running: dict[MessageId, RunningReply] = {}
-        self._awaited: dict[MessageId, asyncio.Event] = {}
+        # Gone with the last of those who wait.
+        self._awaited: WeakValueDictionary[MessageId, asyncio.Event] = WeakValueDictionary()
         self.worker = worker
         self.draining = False
 
@@ -167,8 +170,8 @@ class Replies:
     async def drain(self, seconds: float) -> None:
         """Lets running replies finish for `seconds`, ends the rest as interrupted, and returns when all have ended."""
         self.draining = True
-        for event in self._awaited.values():
-            event.set()
+        for reply_id in list(self._awaited):
+            self._tell(reply_id)
         if self._running and seconds > 0:
             await asyncio.wait([reply.done for reply in self._running.values()], timeout=seconds)
         while self._running:
@@ -192,7 +195,11 @@ class Replies:
                 await self._talk(reply, request_id)
         except asyncio.CancelledError:
             if reply.asked_to_end is None:
-                raise
+                if _is_cancelled():
+                    raise
+                # Something inside the bot was cancelled, and nobody asked for it here.
+                log.warning("request %s: the bot of reply %s cancelled itself", request_id, reply.id)
+                reply.cause = "unavailable"
         except BotUnavailable as error:
             reply.cause = error.cause
         except Exception:
@@ -200,7 +207,14 @@ class Replies:
             log.exception("request %s: the bot of reply %s failed", request_id, reply.id)
             reply.cause = "unavailable"
         reply.phase = "ending"
-        await self._end(reply)
+        try:
+            await self._end(reply)
+        except Exception:
+            # Whoever waits must hear of it; the lease runs out, and the sweep ends the reply.
+            log.exception("request %s: the end of reply %s was not kept", request_id, reply.id)
+            self._running.pop(reply.id, None)
+            reply.done.set_exception(BotUnavailable())
+            reply.done.exception()
 
     async def _talk(self, reply: RunningReply, request_id: str) -> None:
         conversation = reply.begun.turn.conversation
@@ -209,6 +223,9 @@ class Replies:
         clock = asyncio.get_running_loop().time
         async with aclosing(self._bots.bot(provider).talk(prompt)) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
+                if reply.asked_to_end is not None:
+                    # The bot took no notice of being cancelled.
+                    return
                 if isinstance(piece, Text):
                     reply.log.append(piece.text)
                 elif isinstance(piece, Finished):
@@ -232,22 +249,33 @@ class Replies:
         ending = self._ending(reply, end, why)
         if end in ("failed", "interrupted"):
             log.warning("reply %s ended %s: %s", reply.id, end, why)
+        outcome, following = await self._keep_end(reply, ending)
+        del self._running[reply.id]
+        reply.done.set_result(outcome)
+        if following is not None:
+            self.start(following)
+
+    async def _keep_end(self, reply: RunningReply, ending: Ending) -> tuple[Outcome, Begun | None]:
+        """How it ended as far as the store knows, once it does; and what is to be answered next."""
+        turn = reply.begun.turn
         while True:
             try:
                 ended = await self._store.turns.finish(ending)
-                break
+                if ended.done:
+                    return Outcome(_ended_turn(turn, ending), ended.exchanges), ended.next
+                log.warning("reply %s is no longer this worker's; what it said is not kept", reply.id)
+                latest = await self._store.turns.get(reply.id)
+                if latest is not None:
+                    return Outcome(latest.turn, latest.exchanges), None
+                return Outcome(_ended_turn(turn, ending), ended.exchanges), None
             except OSError as error:
                 log.warning("the end of reply %s cannot be kept yet: %s", reply.id, error)
                 await asyncio.sleep(RETRY_SECONDS)
-        outcome = Outcome(_ended_turn(reply.begun.turn, ending), ended.exchanges)
-        if not ended.done:
-            log.warning("reply %s is no longer this worker's; what it said is not kept", reply.id)
-            latest = await self._store.turns.get(reply.id)
-            outcome = outcome if latest is None else Outcome(latest.turn, latest.exchanges)
-        del self._running[reply.id]
-        reply.done.set_result(outcome)
-        if ended.next is not None:
-            self.start(ended.next)
+            except Exception:
+                # Nobody renews its lease from here on: the sweep ends it with what was kept.
+                log.exception("the end of reply %s cannot be kept", reply.id)
+                lost = replace(ending, end="failed", reason="unavailable", text="")
+                return Outcome(_ended_turn(turn, lost), 0), None
 
     def _ending(self, reply: RunningReply, end: End, why: str) -> Ending:
         turn = reply.begun.turn
@@ -270,7 +298,7 @@ class Replies:
             model=finished.model if finished else None,
             usage=usage,
             details=None if details is None else msgspec.json.encode(details).decode(),
-            checkpointed=reply.checkpointed > 0,
+            checkpointed=reply.logged,
             promote_to=None if self.draining else self.worker,
             lease_until=self.lease_until(),
         )
@@ -296,10 +324,17 @@ class Replies:
         ]
         held = [(reply.id, reply.begun.turn.reply.attempt) for reply in replies]
         ends = {reply.id: reply.log.length for reply in replies}
+        for reply in replies:
+            # Before it is written: it may be there although the answer is lost, or the reply may end meanwhile.
+            reply.logged = reply.logged or reply.log.length > 0
         try:
             renewed = await self._store.turns.checkpoint(self.worker, self.lease_until(), held, written)
         except OSError as error:
             log.warning("running replies cannot be kept just now: %s", error)
+            return
+        except Exception:
+            # A fault in one round must not end all the rounds to come.
+            log.exception("running replies cannot be kept")
             return
         for reply in replies:
             if reply.id in renewed.stop:
@@ -310,13 +345,16 @@ class Replies:
                 reply.ask_to_end("lost")
 
     async def take_over(self, *, everything: bool) -> None:
-        """Ends replies whose worker is gone and starts what waits behind them.
+        """Ends replies that nobody makes any more and starts what waits behind them.
 
+        They may be this worker's own, where its caller or the database's answer was lost on the way.
         `everything`: no other worker lives, so that no lease is waited for.
         """
         now = self._clock.now()
         expired_before = Micros(1 << 62) if everything else now
-        for ending in await self._store.turns.abandoned(self.worker, now, expired_before):
+        for ending in await self._store.turns.abandoned(now, expired_before):
+            if ending.reply_id in self._running:
+                continue
             promote = replace(ending, promote_to=self.worker, lease_until=self.lease_until())
             ended = await self._store.turns.finish(promote)
             log.warning("reply %s was left behind by its worker and ends %s", ending.reply_id, ending.end)
@@ -328,19 +366,21 @@ class Replies:
             self.start(one)
 
     def _tell(self, reply_id: MessageId) -> None:
-        event = self._awaited.get(reply_id)
+        event = self._awaited.pop(reply_id, None)
         if event is not None:
             event.set()
 
     async def _wait_for_news(self, reply_id: MessageId) -> None:
         event = self._awaited.setdefault(reply_id, asyncio.Event())
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
                 await event.wait()
-        except TimeoutError:
-            return
-        finally:
-            self._awaited.pop(reply_id, None)
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants this task to end, and not only something in it was cancelled."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _ended_turn(turn: Turn, ending: Ending) -> Turn:

@@ -40,7 +40,7 @@ async def start_from_context(
     speaking = replace(
         preset.speaking,
         provider=provider or preset.speaking.provider or await chat.bots.default_provider(),
-        model=model or preset.speaking.model or chat.bots.default_model() or MODEL_OF_NONE,
+        model=model or _model_of(chat, preset),
     )
     prompt = f"{preset.prompt}\n{message}"
     new = _new(await owner(), "chat_flow", prompt, speaking, preset, title=to_title(message))
@@ -81,6 +81,14 @@ def check_speaks(chat: Chat, *, provider: str | None, model: str | None) -> None
         raise Invalid("provider", "provider_unknown")
     if model is not None and not chat.bots.knows_model(model):
         raise Invalid("model", "model_unknown")
+
+
+def _model_of(chat: Chat, preset: Preset) -> str:
+    """What a session in this context shows as its model where its maker names none."""
+    default, own = chat.bots.default_model(), preset.speaking.model
+    if own is not None and (default is not None or chat.bots.knows_model(own)):
+        return own
+    return default or MODEL_OF_NONE
 
 
 def _new(

@@ -27,7 +27,7 @@ async def add(installation: Installation, name: str) -> None:
 @click.argument("name", type=NAME)
 @in_installation
 async def disable(installation: Installation, name: str) -> None:
-    """Shut an application and its users out: their streams end within two seconds."""
+    """Shut an application and its users out: no token signs in after two seconds."""
     app = await installation.find_app(name)
     await installation.store.accounts.set_disabled(app.id, installation.clock.now())
     click.echo(f"The application {app.name} is disabled.")

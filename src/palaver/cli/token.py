@@ -66,7 +66,7 @@ async def list_tokens(installation: Installation, user: str | None, app: str | N
 @click.argument("token_id", metavar="ID", type=click.IntRange(1, 2**63 - 1))
 @in_installation
 async def revoke(installation: Installation, token_id: int) -> None:
-    """Revoke a token: what it has opened ends within two seconds."""
+    """Revoke a token: it signs nobody in after two seconds."""
     if not await installation.accounts.revoke(TokenId(token_id)):
         raise Refused(f"There is no token {token_id}, or it was revoked before.")
     click.echo(f"Token {token_id} is revoked.")

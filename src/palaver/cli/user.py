@@ -56,7 +56,7 @@ async def link(installation: Installation, name: str) -> None:
 @click.argument("name", type=NAME)
 @in_installation
 async def disable(installation: Installation, name: str) -> None:
-    """Shut a user out: tokens, sessions and open streams end within two seconds."""
+    """Shut a user out: nothing signs them in after two seconds."""
     user = await installation.find_person(name)
     await installation.store.accounts.set_disabled(user.id, installation.clock.now())
     click.echo(f"{user.name} is disabled.")

@@ -40,8 +40,9 @@ PURGE = (
     "DELETE FROM reply_log WHERE message_id IN (SELECT id FROM messages WHERE conversation_id = $1)",
     "DELETE FROM messages WHERE conversation_id = $1",
     "DELETE FROM participants WHERE conversation_id = $1",
-    "DELETE FROM conversations WHERE id = $1",
 )
+# What a person said can stand in a system prompt; it goes with the last conversation that had it.
+FORGET_TEXT = "DELETE FROM texts WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM conversations WHERE prompt_id = $1)"
 PURGED_AT_ONCE = 100
 
 
@@ -69,7 +70,7 @@ class SqlConversations:
 
     async def rename(self, reader: Reader, uuid: str, title: str, now: Micros) -> Conversation:
         async def work(tx: Transaction) -> Conversation:
-            found = await _open(tx, reader, uuid)
+            found = await _open(tx, reader, uuid, tx.lock)
             await tx.run("UPDATE conversations SET title = $2, updated_at = $3 WHERE id = $1", found.id, title, now)
             return await _open(tx, reader, uuid)
 
@@ -77,7 +78,7 @@ class SqlConversations:
 
     async def delete(self, reader: Reader, uuid: str, now: Micros) -> Sequence[MessageId]:
         async def work(tx: Transaction) -> list[MessageId]:
-            found = await _open(tx, reader, uuid)
+            found = await _open(tx, reader, uuid, tx.lock)
             await tx.run(DELETE, found.id, now)
             return await stop_all(tx, found.id, "deleted")
 
@@ -85,7 +86,7 @@ class SqlConversations:
 
     async def end(self, reader: Reader, uuid: str, now: Micros) -> tuple[Conversation, Sequence[MessageId]]:
         async def work(tx: Transaction) -> tuple[Conversation, list[MessageId]]:
-            found = await _open(tx, reader, uuid)
+            found = await _open(tx, reader, uuid, tx.lock)
             if found.ended:
                 raise Ended
             waiting = await _end(tx, found.id, now)
@@ -120,10 +121,10 @@ class SqlConversations:
         return purged
 
 
-async def _open(tx: Transaction, reader: Reader, conversation: str | ConversationId) -> Conversation:
+async def _open(tx: Transaction, reader: Reader, conversation: str | ConversationId, lock: str = "") -> Conversation:
     by_uuid = isinstance(conversation, str)
     row = await tx.one(
-        OPEN if by_uuid else OPEN_BY_NUMBER,
+        (OPEN if by_uuid else OPEN_BY_NUMBER) + lock,
         conversation,
         reader.user_id,
         reader.app_id,
@@ -164,3 +165,6 @@ async def _deleted(tx: Transaction, before: Micros) -> Sequence[ConversationId]:
 async def purge(tx: Transaction, conversation_id: ConversationId) -> None:
     for statement in PURGE:
         await tx.run(statement, conversation_id)
+    gone = await tx.one("DELETE FROM conversations WHERE id = $1 RETURNING prompt_id", conversation_id)
+    if gone is not None:
+        await tx.run(FORGET_TEXT, gone[0])

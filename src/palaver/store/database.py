@@ -100,11 +100,13 @@ class Batcher(Generic[Item, Result]):
         try:
             results = await self._database.write(lambda transaction: self._work(transaction, items))
         except Exception as error:  # noqa: BLE001 (the task's outer edge: every item hears of it)
-            if len(entries) > 1:
+            if len(entries) > 1 and not isinstance(error, OSError):
                 for entry in entries:
                     await self._write([entry])
                 return
-            _settle(entries[0][1], error)
+            # Where the database does not answer, each of them alone would wait as long again.
+            for _, future in entries:
+                _settle(future, error)
             return
         for (_, future), result in zip(entries, results, strict=True):
             _settle(future, result)

@@ -15,7 +15,12 @@ T = TypeVar("T")
 log = logging.getLogger("palaver.store")
 
 # Another process wrote the same row first; with a fresh look the transaction decides anew.
-LOST_A_RACE = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+LOST_A_RACE = (
+    asyncpg.UniqueViolationError,
+    asyncpg.ForeignKeyViolationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+)
 TRIES = 5
 
 GONE = (

@@ -29,6 +29,16 @@ BUSY_MILLISECONDS = 10_000
 
 MOST_IN_A_COMMIT = 128
 
+UNUSABLE = (
+    apsw.BusyError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.ReadOnlyError,
+    apsw.CantOpenError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+)
+
 
 class SqliteTransaction:
     lock = ""
@@ -67,7 +77,10 @@ class SqliteDatabase:
         self._writer.start()
 
     async def read(self, work: Work[T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+        except UNUSABLE as error:
+            raise StoreUnavailable("the database file cannot be read") from error
 
     def _read(self, work: Work[T]) -> T:
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
@@ -79,7 +92,7 @@ class SqliteDatabase:
         try:
             return drive(work(SqliteTransaction(connection)))
         finally:
-            connection.execute("COMMIT")
+            connection.execute("ROLLBACK")
 
     async def write(self, work: Work[T]) -> T:
         loop = asyncio.get_running_loop()
@@ -115,11 +128,12 @@ class SqliteDatabase:
         except BaseException as error:  # noqa: BLE001 (a thread's outer edge: whoever waits gets the error)
             if self._connection.in_transaction:
                 execute("ROLLBACK")
-            if len(jobs) > 1:
+            # Where the file cannot be used, each of them alone would wait as long again.
+            if len(jobs) > 1 and not isinstance(error, UNUSABLE):
                 for job in jobs:
                     self._commit([job], transaction)
                 return
-            results = [_to_error(error)]
+            results = [_to_error(error)] * len(jobs)
         by_loop = {job.loop for job in jobs}
         for loop in by_loop:
             mine = [(job, result) for job, result in zip(jobs, results, strict=True) if job.loop is loop]
@@ -150,7 +164,7 @@ class _Failure:
 
 
 def _to_error(error: BaseException) -> _Failure:
-    if isinstance(error, apsw.BusyError | apsw.FullError | apsw.IOError | apsw.ReadOnlyError | apsw.CantOpenError):
+    if isinstance(error, UNUSABLE):
         unavailable = StoreUnavailable("the database file cannot be written")
         unavailable.__cause__ = error
         return _Failure(unavailable)

@@ -62,6 +62,7 @@ ADVANCE = (
 )
 ASK_AGAIN = (
     "UPDATE messages SET status = $2, attempt = attempt + 1, content = '', reason = NULL, token_count = NULL, "
+    "model = NULL, prompt_tokens = NULL, completion_tokens = NULL, cached_tokens = NULL, details = NULL, "
     "worker = $3, lease_until = $4, created_at = $5, stop_asked = FALSE WHERE id = $1"
 )
 ADVANCE_AGAIN = (
@@ -75,7 +76,10 @@ PAST = (
     "WHERE conversation_id = $1 AND number >= $2 AND number < $3 AND in_view AND role IN ('user', 'assistant') "
     "AND content <> '' AND status IN ('complete', 'stopped', 'interrupted') ORDER BY number DESC LIMIT $4"
 )
-LOCK_CONVERSATION = "SELECT id FROM conversations WHERE id = $1"
+LOCK_CONVERSATION = "SELECT id FROM conversations WHERE id = $1 FOR UPDATE"
+# Locks are taken in one order everywhere, so that two workers never wait for each other: conversations by their UUIDs,
+# as `begin` knows them, then messages by their ids. Only PostgreSQL needs it.
+LOCK_CONVERSATIONS = 'SELECT id FROM conversations WHERE id = ANY ($1::bigint[]) ORDER BY uuid COLLATE "C" FOR UPDATE'
 # The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
 END_REPLY = (
     "UPDATE messages SET status = $4, reason = $5, content = $6, token_count = $7, model = $8, prompt_tokens = $9, "
@@ -107,11 +111,15 @@ RENEW = (
     "UPDATE messages SET lease_until = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' "
     "RETURNING id, stop_asked"
 )
-KEEP = "INSERT INTO reply_log (message_id, attempt, position, text) VALUES ($1, $2, $3, $4)"
+# A checkpoint whose answer was lost is written again, and is longer by then.
+KEEP = (
+    "INSERT INTO reply_log (message_id, attempt, position, text) VALUES ($1, $2, $3, $4) "
+    "ON CONFLICT (message_id, attempt, position) DO UPDATE SET text = excluded.text"
+)
 LEFT_RUNNING = (
     "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from FROM messages m "
     "JOIN conversations c ON c.id = m.conversation_id "
-    "WHERE m.status = 'running' AND m.worker <> $1 AND m.lease_until < $2"
+    "WHERE m.status = 'running' AND m.lease_until < $1"
 )
 KEPT = "SELECT text FROM reply_log WHERE message_id = $1 AND attempt = $2 ORDER BY position"
 EXCHANGES_UNTIL = (
@@ -169,13 +177,12 @@ class SqlTurns:
         return await _add_history(tx, begun)
 
     async def _places(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[_Place | None]:
-        # Locks are taken in one order everywhere, so that two workers never wait for each other.
         asked = [
             (turn.conversation, turn.reader.user_id, turn.reader.app_id, turn.reader.guests_allowed)
             for turn in turns
             if turn.conversation is not None
         ]
-        asked.sort(key=lambda row: row[0])
+        asked.sort(key=lambda row: row[0])  # See LOCK_CONVERSATIONS.
         rows = await tx.all_many(OPEN + tx.lock, asked) if asked else ()
         found = {row[1]: to_conversation(row) for row in rows}
         places: list[_Place | None] = []
@@ -235,9 +242,9 @@ class SqlTurns:
             begun[index] = replace(one, turn=Turn(turn.conversation, prompt, reply))
 
     async def _finish_all(self, tx: Transaction, endings: Sequence[Ending]) -> list[EndedReply | Exception]:
-        in_order = sorted(endings, key=lambda ending: ending.conversation_id)
+        in_order = sorted(endings, key=lambda ending: ending.reply_id)
         if tx.lock:
-            await tx.all_many(LOCK_CONVERSATION + tx.lock, [(ending.conversation_id,) for ending in in_order])
+            await tx.all(LOCK_CONVERSATIONS, [ending.conversation_id for ending in in_order])
         written = {row[0] for row in await tx.all_many(END_REPLY, [_end_row(ending) for ending in in_order])}
         kept = [ending for ending in in_order if ending.reply_id in written]
         if not kept:
@@ -284,9 +291,9 @@ class SqlTurns:
     async def ask_to_stop(self, reply_id: MessageId) -> None:
         await self._database.write(lambda tx: tx.run(ASK_TO_STOP, reply_id))
 
-    async def abandoned(self, worker: str, now: Micros, expired_before: Micros) -> Sequence[Ending]:
+    async def abandoned(self, now: Micros, expired_before: Micros) -> Sequence[Ending]:
         async def work(tx: Transaction) -> list[Ending]:
-            rows = await tx.all(LEFT_RUNNING, worker, expired_before)
+            rows = await tx.all(LEFT_RUNNING, expired_before)
             return [await _abandoned(tx, row, now, expired_before) for row in rows]
 
         return await self._database.read(work)
@@ -296,7 +303,7 @@ class SqlTurns:
 
         async def promote(tx: Transaction, conversation_id: ConversationId) -> Begun | None:
             if tx.lock:
-                await tx.one(LOCK_CONVERSATION + tx.lock, conversation_id)
+                await tx.one(LOCK_CONVERSATION, conversation_id)
             return await _promote(tx, conversation_id, worker, now, lease_until)
 
         begun = []
@@ -345,7 +352,10 @@ async def _begin_known(
         ASK_AGAIN, reply.id, status, turn.worker if leased else None, turn.lease_until if leased else None, turn.now
     )
     await tx.run(ADVANCE_AGAIN, conversation.id, 1 if reply.content else 0, turn.now)
-    fresh = replace(reply, status=status, attempt=reply.attempt + 1, content="", reason=None, created_at=turn.now)
+    fresh = replace(
+        reply, status=status, attempt=reply.attempt + 1, content="", reason=None, created_at=turn.now,
+        token_count=None, model=None, usage=None, details=None,
+    )  # fmt: skip
     begun = Begun(turn=Turn(conversation, prompt, fresh), state="started" if leased else "queued")
     return await _interrupt(tx, begun) if busy == "interrupt" else begun
 
@@ -405,21 +415,22 @@ async def _promote(
         return None
     reply = await tx.one(MESSAGE_BY_ID, row[0])
     assert reply is not None
-    known = await _known(tx, to_message(reply))
-    with_history = (await _add_history(tx, [replace(known, state="started")]))[0]
+    begun = Begun(turn=await _turn(tx, to_message(reply)), state="started")
+    with_history = (await _add_history(tx, [begun]))[0]
     assert isinstance(with_history, Begun)
     return with_history
 
 
 async def _known(tx: Transaction, reply: Message) -> Begun:
+    return Begun(turn=await _turn(tx, reply), state="known", exchanges=await _exchanges_until(tx, reply))
+
+
+async def _turn(tx: Transaction, reply: Message) -> Turn:
     conversation = await tx.one(CONVERSATION_BY_ID, reply.conversation_id)
     prompt = await tx.one(MESSAGE_BY_NUMBER, reply.conversation_id, reply.parent_number)
     assert conversation is not None
     assert prompt is not None
-    exchanges = await _exchanges_until(tx, reply)
-    return Begun(
-        turn=Turn(to_conversation(conversation), to_message(prompt), reply), state="known", exchanges=exchanges
-    )
+    return Turn(to_conversation(conversation), to_message(prompt), reply)
 
 
 async def _exchanges_until(tx: Transaction, reply: Message) -> int:

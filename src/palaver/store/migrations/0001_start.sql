@@ -128,6 +128,7 @@ CREATE TABLE conversations (
   deleted_at BIGINT
 );
 CREATE INDEX conversations_by_owner ON conversations (owner_id);
+CREATE INDEX conversations_by_prompt ON conversations (prompt_id) WHERE prompt_id IS NOT NULL;
 CREATE UNIQUE INDEX conversations_by_creation ON conversations (owner_id, creation_key)
   WHERE creation_key IS NOT NULL AND deleted_at IS NULL;
 CREATE UNIQUE INDEX conversations_by_client_name ON conversations (owner_id, client_name)
@@ -190,7 +191,7 @@ CREATE TABLE reply_log (
 
 -- One row for every answer of a bot, stored or not; outlives the conversation it was for.
 CREATE TABLE usage (
-  id {identity},
+  id {number},
   at BIGINT NOT NULL,
   user_id BIGINT NOT NULL,
   message_id BIGINT,

@@ -213,5 +213,5 @@ def alone_in(settings: Settings) -> Iterator[None]:
 
 def set_up_logging(level: str) -> None:
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # What was asked, and from where, is nobody's to keep by default.
-    logging.getLogger("uvicorn.access").disabled = True
+    # uvicorn tells every address with its query, and a query may hold a token: only its warnings are let through.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -61,9 +61,13 @@ class Kept:
         """The one turn with this client id. `AssertionError` where there is none, or more than one."""
         return turn_in(await self.messages(), client_message_id)
 
-    async def open_replies(self) -> list[Message]:
-        """Replies that run or wait for their turn."""
-        rows = await self.query(f"{_MESSAGES} WHERE m.status IN ('running', 'queued') {_ORDER}")
+    async def open_replies(self, *, to: str = "") -> list[Message]:
+        """Replies that run or wait for their turn; only those to prompts whose client ids begin so."""
+        rows = await self.query(
+            f"{_MESSAGES} JOIN messages p ON p.conversation_id = m.conversation_id AND p.number = m.parent_number "
+            f"WHERE m.status IN ('running', 'queued') AND p.client_message_id LIKE $1 {_ORDER}",
+            f"{to}%",
+        )
         return [Message(*row) for row in rows]
 
     async def log_rows(self) -> int:

@@ -48,9 +48,7 @@ async def test_prompt_of_somebody_who_left_the_queue_is_answered_in_its_turn(
     conversation = await alice.open_conversation()
     first = asyncio.ensure_future(alice.say(f"first {SLOW}", conversation, client_message_id="first"))
     await heard_of(llm, "first")
-    second: asyncio.Task[object] = asyncio.ensure_future(
-        alice.say("second", conversation, client_message_id="second")
-    )
+    second: asyncio.Task[object] = asyncio.ensure_future(alice.say("second", conversation, client_message_id="second"))
     await wait_while(lambda: _is_missing(kept, "second"), seconds=10, what="the second prompt, unknown")
     await leave(second)
     first_answer = (await first).text

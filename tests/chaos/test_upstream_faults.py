@@ -180,9 +180,7 @@ async def test_server_that_says_when_to_come_back_is_not_asked_earlier(alice: Pe
     assert all(later - earlier >= 0.3 for earlier, later in zip(times, times[1:], strict=False)), times
 
 
-async def test_server_that_stumbles_once_is_asked_again_and_nobody_notices(
-    alice: Person, llm: LLM, kept: Kept
-) -> None:
+async def test_server_that_stumbles_once_is_asked_again_and_nobody_notices(alice: Person, llm: LLM, kept: Kept) -> None:
     said = [await prepare(alice, api, "503&times=1") for api in APIS]
     for one, answer in zip(said, await asyncio.gather(*(one.by(alice) for one in said)), strict=True):
         assert answer.text == WHOLE

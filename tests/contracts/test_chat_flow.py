@@ -494,9 +494,11 @@ async def test_session_of_another_an_unknown_one_and_a_malformed_id_are_the_same
 
 
 async def test_malformed_id_is_not_found_by_its_owner_either(alice: Client) -> None:
-    session = await start(alice)
-    fullwidth = "".join(f"%EF%BC%{0x90 + int(digit):X}" for digit in str(session["id"]))
-    for place in (fullwidth, f"1{fullwidth}", f"0{session['id']}", f"+{session['id']}", f"{session['id']}.0", f"%20{session['id']}"):
+    sessions = [await start(alice) for _ in range(10)]
+    number = str(sessions[-1]["id"])
+    # "1" and then digits that are digits to Python, but not to a contract.
+    wide = number[0] + "".join(f"%EF%BC%{0x90 + int(digit):X}" for digit in number[1:])
+    for place in (wide, f"0{number}", f"+{number}", f"{number}.0", f"%20{number}", f"{number}%0A"):
         assert (await alice.post(f"/api/chat/session/{place}/chat", prompt="hello")).status == 404
 
 

@@ -194,6 +194,8 @@ class Routes:
                 self._exact[path] = methods
 
     def find(self, path: str) -> tuple[dict[str, Operation], dict[str, str]]:
+        # No id of ours holds this character, and PostgreSQL refuses it as such; so nothing is found, not an error.
+        path = path.replace("\0", "\ufffd")
         exact = self._exact.get(path)
         if exact is not None:
             return exact, {}

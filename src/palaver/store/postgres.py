@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from palaver.chat.errors import NotFound, StoreUnavailable
+from palaver.chat.errors import StoreUnavailable
 from palaver.store.database import Row, Work
 
 T = TypeVar("T")
@@ -32,10 +32,6 @@ GONE = (
     OSError,
     TimeoutError,
 )
-
-# No text here holds U+0000: what is looked for by an id with one in it (`%00` in a path) is not there. Everything
-# that is written was cleared of it before.
-NOWHERE = asyncpg.CharacterNotInRepertoireError
 
 ACQUIRE_SECONDS = 5
 
@@ -75,8 +71,6 @@ class PostgresDatabase:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 return await work(PostgresTransaction(connection))
-        except NOWHERE as error:
-            raise NotFound from error
         except GONE as error:
             raise StoreUnavailable("the database does not answer") from error
 
@@ -89,8 +83,6 @@ class PostgresDatabase:
                 if attempt == TRIES:
                     raise
                 log.info("a transaction lost a race (%s) and is carried out again", type(error).__name__)
-            except NOWHERE as error:
-                raise NotFound from error
             except GONE as error:
                 raise StoreUnavailable("the database does not answer") from error
         raise AssertionError("unreachable")

@@ -92,7 +92,7 @@ class SqliteDatabase:
         try:
             return drive(work(SqliteTransaction(connection)))
         finally:
-            connection.execute("ROLLBACK")
+            connection.execute("COMMIT")
 
     async def write(self, work: Work[T]) -> T:
         loop = asyncio.get_running_loop()

@@ -1,0 +1,50 @@
+"""One opened store for each test, once on SQLite and once on PostgreSQL."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from palaver.chat.conversation import Conversation
+from palaver.chat.user import User
+from palaver.store import SqlStore, StoreOptions, open_store
+from palaver.store.migrate import migrate
+from tests.parts.palaver import StoreKind
+from tests.ports.talking import NOW, new_conversation, new_user
+
+
+@pytest.fixture
+def store_options(request: pytest.FixtureRequest, store_kind: StoreKind, tmp_path: Path) -> StoreOptions:
+    url: str | None = request.getfixturevalue("postgres_url") if store_kind == "postgres" else None
+    return StoreOptions(tmp_path, url, connections=4)
+
+
+@pytest.fixture
+async def store(store_options: StoreOptions) -> AsyncIterator[SqlStore]:
+    async with open_store(store_options) as store:
+        await migrate(store.database, store.engine)
+        yield store
+
+
+@pytest.fixture
+async def other_store(store: SqlStore, store_options: StoreOptions) -> AsyncIterator[SqlStore]:
+    """The same database as another process has it open."""
+    async with open_store(store_options) as other_store:
+        assert other_store is not store
+        yield other_store
+
+
+@pytest.fixture
+async def alice(store: SqlStore) -> User:
+    return await store.accounts.add_user(new_user("alice", email="alice@example.com"))
+
+
+@pytest.fixture
+async def bob(store: SqlStore) -> User:
+    return await store.accounts.add_user(new_user("bob"))
+
+
+@pytest.fixture
+async def conversation(store: SqlStore, alice: User) -> Conversation:
+    """Alice's, with nothing said in it."""
+    return await store.conversations.create(new_conversation(alice), NOW)

@@ -1,8 +1,8 @@
 """The floor: what storing a turn costs with nothing around it.
 
-A bare ASGI app under uvicorn with its own upstream client. It stores both messages in SQLite with two commits, each synced
-to disk, and sends the model the last messages. No sign-in, no checks, nobody else hears of anything, no reply survives
-its connection. What an honest server does comes on top of this.
+A bare ASGI app under uvicorn with its own upstream client. It stores both messages in SQLite with two commits, each
+synced to disk, and sends the model the last messages. No sign-in, no checks, nobody else hears of anything, no reply
+survives its connection. What an honest server does comes on top of this.
 """
 
 import asyncio
@@ -18,14 +18,15 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from bench.wire import Connection, connect, to_request
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
-  id INTEGER PRIMARY KEY, session_id TEXT NOT NULL, role TEXT NOT NULL, content TEXT NOT NULL, created_at INTEGER NOT NULL
+  id INTEGER PRIMARY KEY,
+  session_id TEXT NOT NULL,
+  role TEXT NOT NULL,
+  content TEXT NOT NULL,
+  created_at INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS messages_by_session ON messages (session_id, id);
 """
@@ -134,7 +135,7 @@ class _Server(uvicorn.Server):
 
 
 def main() -> None:
-    """`floor.py FOLDER LLM-URL WINDOW`; a window of -1 sends the whole conversation."""
+    """`python -m bench.floor FOLDER LLM-URL WINDOW`; a window of -1 sends the whole conversation."""
     folder, url, window = sys.argv[1:]
     app = Floor(Messages(Path(folder) / "floor.sqlite3", int(window)), Model(url))
     config = uvicorn.Config(

@@ -1,11 +1,13 @@
-"""The load: clients that ask again as soon as they have their answer. A process of its own, so that it costs no one else.
+"""The load: clients that ask again as soon as they have their answer.
 
-`python -m bench.load` reads a `Load` as JSON from its standard input and writes a `Taken` to its standard output.
+A process of its own, so that what it costs is not counted: `python -m bench.load` reads a `Load` as JSON from its
+standard input and writes a `Taken` to its standard output.
 """
 
 import asyncio
 import sys
 from collections.abc import Iterator
+from itertools import cycle
 from time import monotonic, perf_counter_ns
 
 import msgspec
@@ -15,12 +17,15 @@ from bench.wire import connect, to_request
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
-    """A client for each of `bodies`, all at once, until `turns` are done in all or the `seconds` are over."""
+    """A client for each entry of `bodies`, all at once, until `turns` are done in all or the `seconds` are over.
+
+    A client sends its own bodies in order, over and over.
+    """
 
     port: int
     path: str
     token: str | None
-    bodies: list[str]
+    bodies: list[list[str]]
     turns: int
     seconds: float
 
@@ -34,6 +39,11 @@ class Taken(msgspec.Struct, frozen=True):
     def turns(self) -> int:
         return len(self.nanoseconds)
 
+    def milliseconds(self, percent: int) -> float:
+        """So many percent of the turns took no longer."""
+        in_order = sorted(self.nanoseconds)
+        return in_order[min(len(in_order) * percent // 100, len(in_order) - 1)] / 1e6
+
 
 class Failed(Exception):
     """An answer was not 200."""
@@ -44,16 +54,16 @@ async def carry_out(load: Load) -> Taken:
     until = monotonic() + load.seconds
     left = iter(range(load.turns))
     async with asyncio.TaskGroup() as clients:
-        for body in load.bodies:
-            clients.create_task(_be_client(load, body.encode(), taken, left, until))
+        for bodies in load.bodies:
+            clients.create_task(_be_client(load, bodies, taken, left, until))
     return taken
 
 
-async def _be_client(load: Load, body: bytes, taken: Taken, left: Iterator[int], until: float) -> None:
-    request = to_request(load.path, body, load.token)
+async def _be_client(load: Load, bodies: list[str], taken: Taken, left: Iterator[int], until: float) -> None:
+    requests = cycle([to_request(load.path, body.encode(), load.token) for body in bodies])
     connection = await connect("127.0.0.1", load.port)
     try:
-        for _turn in left:
+        for _turn, request in zip(left, requests, strict=False):
             start = perf_counter_ns()
             answer = await connection.ask(request)
             taken.nanoseconds.append(perf_counter_ns() - start)

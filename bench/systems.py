@@ -1,4 +1,4 @@
-"""What is measured, each as a process of its own: ours on either store, the floor, the baseline; and the model they ask."""
+"""What is measured, each as a process of its own: ours on either store, the floor, the baseline; and their model."""
 
 import asyncio
 import sqlite3
@@ -10,14 +10,14 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
+from tests.parts.palaver import Server
+from tests.parts.postgres import Postgres
+from tests.parts.process import Process, bare_environment
+from tests.parts.run import Run
 
 from bench.gauge import Gauge
 from bench.load import Failed
 from bench.wire import Answer, Connection, connect, to_request
-from tests.parts.palaver import Server
-from tests.parts.postgres import Postgres
-from tests.parts.process import Process
-from tests.parts.run import Run
 
 ROOT = Path(__file__).parents[1]
 WINDOW = 20
@@ -67,6 +67,12 @@ class System:
         """Has `count` messages in each of them, straight in the store."""
         raise NotImplementedError
 
+    def settle(self) -> None:
+        """Has the store do now what it has put off, so that it does not fall into what is measured next."""
+
+    async def stop(self) -> None:
+        raise NotImplementedError
+
     def to_body(self, session: str) -> str:
         return msgspec.json.encode({"message": MESSAGE, "sessionId": session}).decode()
 
@@ -94,12 +100,16 @@ class Ours(System):
         else:
             _execute(Path(self._server.environment["PALAVER_DATA_DIR"], "palaver.sqlite3"), sql)
 
+    def settle(self) -> None:
+        if self._postgres is not None:
+            self._postgres.execute("CHECKPOINT")
+
     async def stop(self) -> None:
         await self._server.end()
 
 
 class Plain(System):
-    """The floor or the baseline: `…/floor.py FOLDER LLM-URL WINDOW`."""
+    """The floor or the baseline: started with FOLDER LLM-URL WINDOW."""
 
     def __init__(self, kind: Kind, process: Process, url: str, file: Path) -> None:
         super().__init__(url, process.pid)
@@ -120,7 +130,7 @@ class Plain(System):
         ids = msgspec.json.encode(list(sessions)).decode()
         _execute(self._file, _PREFILL_PLAIN.format(count=count - have, text=PREFILLED, ids=ids, now=now))
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         self._process.kill()
 
 
@@ -142,8 +152,13 @@ class House:
         self.llm_url = ""
 
     @property
+    def llm_port(self) -> int:
+        return urlsplit(self.llm_url).port or 80
+
+    @property
     def kinds(self) -> tuple[Kind, ...]:
-        return ("floor", "sqlite", "postgres", *(("baseline",) if self._baseline_python is not None else ()))
+        ours: tuple[Kind, ...] = ("floor", "sqlite", "postgres")
+        return ours if self._baseline_python is None else (*ours, "baseline")
 
     async def start_llm(self) -> None:
         command = [sys.executable, "-m", "palaver.llm_server", "--port", "0", "--record", "0"]
@@ -151,16 +166,16 @@ class House:
         line = await process.wait_for_line(r"^llm-server on (http://\S+)$", seconds=_SECONDS_TO_START)
         self.llm_url = line[1]
 
-    async def start(self, kind: Kind, window: int = WINDOW) -> "Ours | Plain":
+    async def start(self, kind: Kind, window: int = WINDOW) -> System:
         if kind in ("floor", "baseline"):
             return await self._start_plain(kind, self._run.make_folder(kind), window)
         server, database = self._make_server(kind)
         await server.start()
         return Ours(kind, server, await server.token("bench"), self._postgres_of(kind), database)
 
-    async def measure_start(self, kind: Kind, times: int) -> Started:
+    async def measure_start(self, kind: Kind, times: int, rest: float) -> Started:
         if kind in ("floor", "baseline"):
-            return await self._measure_plain_start(kind, times)
+            return await self._measure_plain_start(kind, times, rest)
         server, _ = self._make_server(kind)
         seconds = []
         memory = 0.0
@@ -168,13 +183,13 @@ class House:
             begin = time.perf_counter()
             await server.start()
             seconds.append(time.perf_counter() - begin)
-            await asyncio.sleep(_SECONDS_TO_REST)
+            await asyncio.sleep(rest)
             memory = Gauge(server.pid).memory_mib()
             await server.end()
             server.url = ""
         return Started(seconds[0], sorted(seconds[1:])[times // 2], memory)
 
-    async def _measure_plain_start(self, kind: Kind, times: int) -> Started:
+    async def _measure_plain_start(self, kind: Kind, times: int, rest: float) -> Started:
         folder = self._run.make_folder(kind)
         seconds = []
         memory = 0.0
@@ -182,19 +197,20 @@ class House:
             begin = time.perf_counter()
             plain = await self._start_plain(kind, folder, WINDOW)
             seconds.append(time.perf_counter() - begin)
-            await asyncio.sleep(_SECONDS_TO_REST)
+            await asyncio.sleep(rest)
             memory = plain.gauge.memory_mib()
-            plain.stop()
+            await plain.stop()
         return Started(seconds[0], sorted(seconds[1:])[times // 2], memory)
 
     async def _start_plain(self, kind: Kind, folder: Path, window: int) -> Plain:
         if kind == "floor":
-            command = [sys.executable, str(ROOT / "bench" / "floor.py")]
+            command = [sys.executable, "-m", "bench.floor"]
         else:
             assert self._baseline_python is not None
             command = [str(self._baseline_python), str(ROOT / "bench" / "baseline" / "app.py")]
         command += [str(folder), self.llm_url, str(window)]
-        process = Process(self._run, command, name=kind, log=folder / "log")
+        environment = {**bare_environment(), "PYTHONPATH": str(ROOT)}
+        process = Process(self._run, command, name=kind, log=folder / "log", environment=environment)
         line = await process.wait_for_line(r"^ready on (http://\S+)$", seconds=_SECONDS_TO_START)
         return Plain(kind, process, line[1], folder / f"{kind}.sqlite3")
 
@@ -213,9 +229,6 @@ class House:
         if self._postgres is None:
             self._postgres = Postgres(self._run)
         return self._postgres
-
-
-_SECONDS_TO_REST = 1.0
 
 
 async def ask_once(port: int, path: str, body: Mapping[str, object], token: str | None = None) -> Answer:
@@ -240,5 +253,3 @@ def _execute(file: Path, sql: str) -> None:
         database.commit()
     finally:
         database.close()
-
-

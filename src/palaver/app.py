@@ -58,7 +58,9 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await migrate(store.database, store.engine)
         clock = SystemClock()
         accounts = Accounts(store, clock, account_rules(settings), await store.accounts.server_secret())
-        replies = Replies(store=store, bots=bots, clock=clock, limits=reply_limits(settings), worker=uuid.uuid4().hex)
+        replies = Replies(
+            store=store, bots=bots, clock=clock, limits=reply_limits(settings), worker=uuid.uuid4().hex[:12]
+        )
         chat = Chat(store, bots, replies, clock, rules(settings))
         # SQLite has one process; whatever its last one left running can be ended at once.
         await replies.take_over(everything=store.engine == "sqlite")

@@ -82,10 +82,14 @@ class Asked(Struct, frozen=True):
     body: bytes
 
 
-class SmallServer:
-    """Answers each request with the bytes that `answer` gives; with None, it resets the connection after them."""
+Step = bytes | asyncio.Event | None
+Steps = list[Step]
 
-    def __init__(self, answer: Callable[[Asked], list[bytes | None]]) -> None:
+
+class SmallServer:
+    """Answers each request with the steps that `answer` gives: bytes to send, an event to wait for, None to reset."""
+
+    def __init__(self, answer: Callable[[Asked], Steps]) -> None:
         self.asked: list[Asked] = []
         self.url = ""
         self._answer = answer
@@ -97,13 +101,20 @@ class SmallServer:
         try:
             while asked := await _read_request(reader, number):
                 self.asked.append(asked)
-                for data in self._answer(asked):
-                    if data is None:
-                        cast(asyncio.Transport, writer.transport).abort()
-                        return
-                    writer.write(data)
+                for step in self._answer(asked):
+                    await _take(step, writer)
         finally:
             writer.close()
+
+
+async def _take(step: Step, writer: asyncio.StreamWriter) -> None:
+    match step:
+        case bytes():
+            writer.write(step)
+        case asyncio.Event():
+            await step.wait()
+        case None:
+            cast(asyncio.Transport, writer.transport).abort()
 
 
 async def _read_request(reader: asyncio.StreamReader, connection: int) -> Asked | None:
@@ -119,7 +130,7 @@ async def _read_request(reader: asyncio.StreamReader, connection: int) -> Asked 
 
 
 @asynccontextmanager
-async def small_server(answer: Callable[[Asked], list[bytes | None]]) -> AsyncIterator[SmallServer]:
+async def small_server(answer: Callable[[Asked], Steps]) -> AsyncIterator[SmallServer]:
     served = SmallServer(answer)
     server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
     served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -120,6 +120,15 @@ async def test_openai_is_asked_with_its_key_where_no_other_server_is_set() -> No
         assert "authorization" not in entry.headers
 
 
+async def test_model_that_only_a_local_server_has_is_not_asked_of_openai() -> None:
+    async with silent_port() as silent:
+        options = BotOptions(
+            openai_api_key="sk-1", openai_base_url=f"http://127.0.0.1:{silent}", default_model="qwen3:8b"
+        )
+        async with open_bots(options) as bots:
+            assert bots.default_model() == "gpt-4.1-mini"
+
+
 async def test_server_that_is_set_is_asked_with_its_own_key() -> None:
     async with running(Options(port=0, api_key="right")) as llm:
         options = BotOptions(llm_server_url=llm.url, llm_server_key="right", openai_api_key="other")
@@ -153,7 +162,7 @@ async def test_server_that_starts_later_is_found_later(monkeypatch: pytest.Monke
         async with running(Options(port=port)), asyncio.timeout(5):
             # Nobody is told when a server is found; it is simply there at the next turn.
             while await bots.default_provider() == "dummy":  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0)
 
 
 async def test_provider_that_is_set_answers_even_where_a_server_is(llm: Running) -> None:

@@ -10,7 +10,8 @@ from palaver.bots.catalogue import Catalogue
 from palaver.bots.openai import OpenAIBot
 from palaver.bots.upstream import Upstream
 from palaver.chat.conversation import Past, Speaking, Usage
-from palaver.chat.pieces import Prompt, Text
+from palaver.chat.errors import BotUnavailable
+from palaver.chat.pieces import Finished, Prompt, Text
 from palaver.llm_server import Options, running
 from palaver.llm_server.record import Entry
 from palaver.llm_server.server import Running
@@ -22,6 +23,7 @@ from .asking import (
     USAGE,
     Asked,
     Naps,
+    Steps,
     hear,
     says,
     small_server,
@@ -215,7 +217,7 @@ async def test_stream_options_are_left_out_from_then_on_where_they_are_refused(b
 async def test_field_that_a_model_does_not_take_is_left_out_from_then_on() -> None:
     refusal = to_response(400, b'{"error":{"param":"max_tokens","code":"unsupported_parameter"}}')
 
-    def answer(request: Asked) -> list[bytes | None]:
+    def answer(request: Asked) -> Steps:
         return [refusal if b'"max_tokens"' in request.body else to_stream(says("Hello"), STOPS, DONE)]
 
     async with small_server(answer) as server, Upstream(server.url) as upstream:
@@ -240,7 +242,7 @@ async def test_wrong_key_is_refused_at_once_and_stays_out_of_the_log(warnings: p
 
 
 async def test_key_that_a_vendor_repeats_stays_out_of_the_log(warnings: pytest.LogCaptureFixture) -> None:
-    def answer(request: Asked) -> list[bytes | None]:
+    def answer(request: Asked) -> Steps:
         return [to_response(401, f"Bad key:\n{request.headers['authorization']}".encode())]
 
     async with small_server(answer) as server, Upstream(server.url, api_key="sk-123") as upstream:
@@ -269,7 +271,7 @@ async def test_server_that_is_not_there_is_tried_three_times(naps: Naps, warning
 
 
 async def test_connection_lost_before_an_answer_is_tried_again(naps: Naps) -> None:
-    answers: list[list[bytes | None]] = [[None], [None], [to_stream(says("Hello"), STOPS, DONE)]]
+    answers: list[Steps] = [[None], [None], [to_stream(says("Hello"), STOPS, DONE)]]
     async with (
         small_server(lambda _: answers.pop(0)) as server,
         Upstream(server.url, backoff=naps.backoff()) as upstream,
@@ -287,13 +289,16 @@ async def test_number_of_tries_can_be_set() -> None:
     assert naps.seconds == []
 
 
-async def test_what_came_together_with_the_reset_is_kept() -> None:
-    begun = b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\ndata: " + says("one ") + b"\n\n"
-    closed = b"data: " + says("two") + b"\n\n"
-    async with small_server(lambda _: [begun, closed, None]) as server, Upstream(server.url) as upstream:
-        heard = await hear(to_bot(upstream), "Hello")
-    assert heard.text == "one two"
-    assert heard.error is not None
+async def test_what_came_before_a_reset_is_kept_by_a_slow_reader(bot: OpenAIBot, llm: Running) -> None:
+    async with talking(bot, "[[fault=reset&text=one two three&after=2&delay=0.01]]") as pieces:
+        assert await anext(pieces) == Text("one ")
+        await llm.stand_in.record.wait_for("ended")
+        # The reset is on its way to this very loop, which needs a few rounds to notice it.
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert await anext(pieces) == Text("two ")
+        with pytest.raises(BotUnavailable):
+            await anext(pieces)
 
 
 BEGUN = b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"
@@ -306,7 +311,7 @@ BEGUN = b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"
         [BEGUN, b"data: " + says("one") + b"\n\n", b"data: " + STOPS + b"\n\n", None],
     ],
 )
-async def test_finish_mark_counts_without_done(answer: list[bytes | None]) -> None:
+async def test_finish_mark_counts_without_done(answer: Steps) -> None:
     async with small_server(lambda _: answer) as server, Upstream(server.url) as upstream:
         heard = await hear(to_bot(upstream), "Hello")
     assert heard.text == "one"
@@ -339,13 +344,20 @@ async def test_connection_is_used_again_after_a_whole_reply() -> None:
 
 
 async def test_connection_is_used_again_where_its_end_comes_late() -> None:
-    def answer(_: Asked) -> list[bytes | None]:
+    said = asyncio.Event()
+
+    def answer(_: Asked) -> Steps:
         body = b"".join(b"data: " + event + b"\n\n" for event in (says("one"), STOPS, DONE))
-        return [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(body), body), b"0\r\n\r\n"]
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        return [head + b"%x\r\n%b\r\n" % (len(body), body), said, b"0\r\n\r\n"]
 
     async with small_server(answer) as server, Upstream(server.url) as upstream:
         for _ in range(3):
-            assert (await hear(to_bot(upstream), "Hello")).finished is not None
+            said.clear()
+            async with talking(to_bot(upstream), "Hello") as pieces:
+                assert await anext(pieces) == Text("one")
+                said.set()
+                assert isinstance(await anext(pieces), Finished)
         assert [request.connection for request in server.asked] == [1, 1, 1]
 
 

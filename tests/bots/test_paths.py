@@ -9,7 +9,7 @@ from palaver.bots.openai import OpenAIBot
 from palaver.bots.upstream import Upstream, UpstreamFailed, to_url
 from palaver.llm_server import Options, running
 
-from .asking import DONE, STOPS, Asked, hear, says, small_server, to_response, to_stream
+from .asking import DONE, STOPS, Asked, Steps, hear, says, small_server, to_response, to_stream
 
 Prefix = Literal["both", "v1", "none"]
 
@@ -41,7 +41,7 @@ async def test_found_with_and_without_v1(prefix: Prefix, ending: str) -> None:
     [("", ["/v1/chat/completions", "/chat/completions"]), ("/v1", ["/v1/chat/completions", "/chat/completions"])],
 )
 async def test_place_is_found_out_once(ending: str, expected: list[str]) -> None:
-    def answer(request: Asked) -> list[bytes | None]:
+    def answer(request: Asked) -> Steps:
         return [NOT_THERE if request.path.startswith("/v1") else REPLY]
 
     async with small_server(answer) as server, Upstream(server.url + ending) as upstream:
@@ -51,7 +51,7 @@ async def test_place_is_found_out_once(ending: str, expected: list[str]) -> None
 
 
 async def test_models_show_the_place_to_the_bot() -> None:
-    def answer(request: Asked) -> list[bytes | None]:
+    def answer(request: Asked) -> Steps:
         return [NOT_THERE if request.path.startswith("/v1") else MODELS if request.method == "GET" else REPLY]
 
     async with small_server(answer) as server, Upstream(server.url) as upstream:
@@ -63,7 +63,7 @@ async def test_models_show_the_place_to_the_bot() -> None:
 async def test_place_that_has_moved_is_found_again() -> None:
     places = ["/v1/chat/completions"]
 
-    def answer(request: Asked) -> list[bytes | None]:
+    def answer(request: Asked) -> Steps:
         return [REPLY if request.path in places else NOT_THERE]
 
     async with small_server(answer) as server, Upstream(server.url) as upstream:

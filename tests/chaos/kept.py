@@ -45,7 +45,8 @@ class Kept:
     def __init__(self, server: Server) -> None:
         environment = server.environment
         folder = Path(environment["PALAVER_DATA_DIR"])
-        self._options = StoreOptions(folder, environment.get("PALAVER_DATABASE_URL"), connections=2)
+        self.url = environment.get("PALAVER_DATABASE_URL")
+        self._options = StoreOptions(folder, self.url, connections=2)
 
     async def query(self, sql: str, *values: object) -> Sequence[Row]:
         async with open_store(self._options) as store:

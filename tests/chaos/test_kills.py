@@ -39,6 +39,12 @@ def dice() -> random.Random:
     return random.Random(seed)
 
 
+@pytest.fixture(scope="module")
+def server_environment(prove: bool) -> Mapping[str, str]:
+    # The full size has time to wait for the usual lease.
+    return {} if prove else {"PALAVER_LEASE_SECONDS": "3"}
+
+
 # Under load
 
 
@@ -140,9 +146,7 @@ async def test_server_killed_under_load_loses_and_doubles_nothing(
     start_server: StartServer, http: aiohttp.ClientSession, dice: random.Random, prove: bool
 ) -> None:
     rounds = 13 if prove else 2
-    # How soon another worker takes over is the same at any lease; the full size shows it at the usual one.
-    settings = {} if prove else {"PALAVER_LEASE_SECONDS": "3"}
-    servers = [await start_server(**settings) for _ in range(2)]
+    servers = [await start_server() for _ in range(2)]
     people = [Person(http, server, await server.token("admin")) for server in servers]
 
     async def kill_again_and_again(person: Person, name: str, dice: random.Random) -> None:
@@ -166,7 +170,7 @@ PIECE_SECONDS = 0.01
 
 
 async def start_replies(person: Person, llm: LLM, dice: random.Random) -> dict[str, "asyncio.Task[object]"]:
-    """Long replies whose pieces say when they were sent; started one after the other, so that each is of another age."""
+    """Long replies whose pieces say when they were sent. They start one after the other: each is of another age."""
     running: dict[str, asyncio.Task[object]] = {}
     for number in range(REPLIES):
         name = f"long-{dice.randrange(10**9)}"
@@ -177,7 +181,7 @@ async def start_replies(person: Person, llm: LLM, dice: random.Random) -> dict[s
     return running
 
 
-async def kill_while_they_talk(person: Person, llm: LLM, dice: random.Random, *, lease: float) -> float:
+async def kill_while_they_talk(person: Person, llm: LLM, dice: random.Random) -> float:
     """The longest time before the kill of which nothing of a reply was kept."""
     await llm.control(reset_record=True)
     running = await start_replies(person, llm, dice)
@@ -188,7 +192,7 @@ async def kill_while_they_talk(person: Person, llm: LLM, dice: random.Random, *,
     heard = await llm.record("closed", n=REPLIES)
     await person.server.start()
     kept = Kept(person.server)
-    await wait_while(kept.open_replies, seconds=lease + 5, what="replies that ran when the server died")
+    await wait_while(kept.open_replies, seconds=SECONDS_TO_TIDY_UP, what="replies that ran when the server died")
     messages = await kept.messages()
     missing = []
     for name in running:
@@ -208,7 +212,7 @@ async def test_kill_costs_a_running_reply_at_most_its_last_second(
 ) -> None:
     longest = 0.0
     for _ in range(20 if prove else 3):
-        missing = await kill_while_they_talk(alice, llm, dice, lease=10)
+        missing = await kill_while_they_talk(alice, llm, dice)
         longest = max(longest, missing)
         print(f"lost at most {missing:.2f} s")  # noqa: T201
     assert longest <= SECONDS_LOST + SECONDS_ON_THE_WAY

@@ -7,9 +7,9 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from uuid import uuid4
 
-import aiohttp
 import pytest
 
 from palaver.chat.conversation import End
@@ -89,14 +89,9 @@ def server(shared_server: Server) -> Server:
     return shared_server
 
 
-@pytest.fixture(scope="module")
-async def token(shared_server: Server) -> str:
-    return await shared_server.token("admin")
-
-
 @pytest.fixture
-def alice(http: aiohttp.ClientSession, server: Server, token: str) -> Person:
-    return Person(http, server, token)
+def alice(shared_alice: Person) -> Person:
+    return shared_alice
 
 
 @dataclass(frozen=True)
@@ -177,7 +172,7 @@ async def test_server_that_says_when_to_come_back_is_not_asked_earlier(alice: Pe
     said = await prepare(alice, "chat_domain", f"429-retry-after&retry_after=0.3&times={TRIES - 1}")
     assert (await said.by(alice)).text == WHOLE
     times = [request.arrived_at.monotonic for request in asked(await llm.record("ended", n=TRIES), said.id)]
-    assert all(later - earlier >= 0.3 for earlier, later in zip(times, times[1:], strict=False)), times
+    assert all(later - earlier >= 0.3 for earlier, later in pairwise(times)), times
 
 
 async def test_server_that_stumbles_once_is_asked_again_and_nobody_notices(alice: Person, llm: LLM, kept: Kept) -> None:

@@ -25,6 +25,10 @@ UNKNOWN = "c2f1e1c0-5b5e-4f0c-9f0b-2a4b7f5f6a11"
 NOT_FOUND = (404, '{"detail":"Session not found"}')
 
 
+# Each test finds the model as nobody has told it anything.
+pytestmark = pytest.mark.usefixtures("llm")
+
+
 @pytest.fixture(scope="module")
 def server_environment() -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1"}

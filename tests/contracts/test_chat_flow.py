@@ -13,6 +13,10 @@ from tests.parts.palaver import Server, StartServer
 UNKNOWN = "0d2b8a54-6f0f-4c55-9e0a-5a3c1d2f7b10"
 
 
+# Each test finds the model as nobody has told it anything.
+pytestmark = pytest.mark.usefixtures("llm")
+
+
 @pytest.fixture(scope="module")
 def server_environment() -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1"}

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
+from io import BytesIO
 from typing import Any, Self
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
@@ -15,6 +16,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from tests.parts.palaver import Server
+from tests.parts.run import Run
 
 PASSWORD = "correct horse battery staple"
 _SECONDS = 30
@@ -90,7 +92,7 @@ class Client:
         async with self._http.request(
             method,
             URL(self.url + path, encoded=True),
-            data=data,
+            data=data and BytesIO(data),
             headers=headers,
             skip_auto_headers=("Content-Type",),
             allow_redirects=False,
@@ -155,3 +157,15 @@ UUID = Shaped(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 UUID4 = Shaped(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 WHOLE = Shaped(int)
 TEXT = Shaped(str)
+
+
+@asynccontextmanager
+async def open_beside(run: Run, server: Server, **settings: str) -> AsyncIterator[Server]:
+    """A server with other settings. On PostgreSQL it shares the database, on SQLite it has one of its own."""
+    environment = {name: value for name, value in server.environment.items() if name != "PALAVER_DATA_DIR"}
+    beside = Server(run, run.make_folder("beside"), {**environment, **settings})
+    await beside.start()
+    try:
+        yield beside
+    finally:
+        await beside.end()

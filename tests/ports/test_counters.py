@@ -59,9 +59,11 @@ RECOUNTED = (
     "(SELECT count(*) FROM messages WHERE conversation_id = $1 AND status IN ('queued', 'running')), "
     "(SELECT COALESCE(max(number), 0) FROM messages WHERE conversation_id = $1), "
     "(SELECT COALESCE(sum(u.prompt_tokens), 0) FROM usage u JOIN messages m ON m.id = u.message_id "
-    "  WHERE m.conversation_id = $1), "
+    "  WHERE m.conversation_id = $1) + "
+    "(SELECT COALESCE(sum(prompt_tokens), 0) FROM messages WHERE conversation_id = $1), "
     "(SELECT COALESCE(sum(u.completion_tokens), 0) FROM usage u JOIN messages m ON m.id = u.message_id "
-    "  WHERE m.conversation_id = $1)"
+    "  WHERE m.conversation_id = $1) + "
+    "(SELECT COALESCE(sum(completion_tokens), 0) FROM messages WHERE conversation_id = $1)"
 )
 RUNNING = "SELECT count(*) FROM messages WHERE conversation_id = $1 AND status = 'running'"
 

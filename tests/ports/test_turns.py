@@ -341,11 +341,13 @@ async def test_two_processes_that_end_and_begin_at_once_never_have_two_replies_r
     begun = await begin(store, alice, "first", conversation)
     worker = HERE
     for number in range(25):
-        ended, *others = await asyncio.gather(
+        ended, others = await asyncio.gather(
             answer(running[worker], begun, worker=worker, promote=True),
-            *(
-                one.turns.begin(said(alice, f"{number} {name}", conversation.uuid, worker=name))
-                for name, one in running.items()
+            asyncio.gather(
+                *(
+                    one.turns.begin(said(alice, f"{number} {name}", conversation.uuid, worker=name))
+                    for name, one in running.items()
+                )
             ),
         )
         owners = [(worker, ended.next)] if ended.next else []

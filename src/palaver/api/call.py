@@ -105,7 +105,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
     """Raises `MalformedBody`."""
     try:
         payload = decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         payload = _parse_leniently(body)
     if not isinstance(payload, dict):
         raise MalformedBody

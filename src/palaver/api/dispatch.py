@@ -21,7 +21,7 @@ from palaver.api.operation import Operation
 from palaver.api.refusals import error_body, find_refusal, invalid_body, malformed_body, retry_after
 from palaver.api.who import guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
-from palaver.chat.errors import ChatError, Draining
+from palaver.chat.errors import BotUnavailable, ChatError, Draining
 from palaver.chat.errors import Invalid as InvalidValue
 
 log = logging.getLogger("palaver.api")
@@ -84,7 +84,7 @@ class Dispatcher:
                 language = value.decode("latin-1")
             elif name == b"origin":
                 origin = value.decode("latin-1")
-        request_id = sent_id if REQUEST_ID.fullmatch(sent_id) else secrets.token_hex(8)
+        request_id = to_request_id(sent_id)
         call = Call(self.site, scope, request_id, accepted_language(language, self.site.language))
         try:
             spelled = await self._spell(call, receive, origin)
@@ -119,12 +119,15 @@ class Dispatcher:
                 identity = await identify(call, operation.who)
                 call.caller = identity.caller
                 new_guest = identity.new_guest_cookie
+            if operation.signs_in:
+                self.site.accounts.check_address(call.address())
             if operation.body is not None:
                 call.payload = _parse(call, operation, body)
             answer = await operation.handler(call)
             spelled = _spell_answer(answer, operation)
         except TooLong:
-            spelled = _plain(413, error_body(style, text("too_large", language)), [(b"connection", b"close")])
+            # The connection stays open: closed on a client that still sends, it would be reset before the answer is read.
+            spelled = _plain(413, error_body(style, text("too_large", language)))
         except WrongMediaType:
             spelled = _plain(415, error_body(style, text("media_type", language)))
         except MalformedBody:
@@ -175,6 +178,11 @@ class Dispatcher:
             # With the wildcard credentials would let any page act as the person who visits it.
             headers = [(b"access-control-allow-origin", b"*")]
         return [*headers, (b"access-control-expose-headers", EXPOSED)]
+
+
+def to_request_id(sent: str) -> str:
+    """The client's own id where it will do, else a new one."""
+    return sent if REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
 
 
 class Routes:
@@ -252,7 +260,8 @@ def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelle
     if refusal is None:
         log.error("request %s: no refusal for %s", call.request_id, type(error).__name__)
         return _plain(500, error_body(operation.style, text("internal", call.language)))
-    if refusal.status >= 500:
+    # One API calls it the caller's fault when the bot fails; whoever looks for the cause needs the line all the same.
+    if refusal.status >= 500 or isinstance(error, BotUnavailable):
         cause = error.__cause__ or error
         log.warning("request %s: %s: %s: %s", call.request_id, operation.path, error.code, cause)
     headers = []
@@ -281,6 +290,7 @@ async def _refuse_socket(scope: Scope, send: Send) -> None:
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close"})
         return
-    spelled = _plain(404, {"detail": "Not Found"}, [(b"x-request-id", secrets.token_hex(8).encode())])
+    sent_id = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+    spelled = _plain(404, {"detail": "Not Found"}, [(b"x-request-id", to_request_id(sent_id).encode())])
     await send({"type": "websocket.http.response.start", "status": 404, "headers": spelled.headers})
     await send({"type": "websocket.http.response.body", "body": spelled.body})

@@ -82,7 +82,15 @@ class Said(Struct):
     message: str
 
 
-@drf.add("POST", "/api/users/token", who="open", body=Credentials, takes_form=True, answer=TokenAnswer)
+@drf.add(
+    "POST",
+    "/api/users/token",
+    who="open",
+    body=Credentials,
+    takes_form=True,
+    signs_in=True,
+    answer=TokenAnswer,
+)
 async def users_token(call: Call) -> TokenAnswer | Answer:
     body = call.read(Credentials)
     try:
@@ -98,6 +106,7 @@ async def users_token(call: Call) -> TokenAnswer | Answer:
     who="open",
     body=Credentials,
     takes_form=True,
+    signs_in=True,
     answer=TokenAnswer,
     refusals={WrongCredentials: worded(403, "wrong_pair")},
 )
@@ -147,6 +156,7 @@ async def register(call: Call) -> SignedIn:
     "/api/auth/login",
     who="open",
     body=MailCredentials,
+    signs_in=True,
     answer=SignedIn,
     refusals={WrongCredentials: fixed(401, "Invalid credentials")},
 )
@@ -172,6 +182,7 @@ async def logout(call: Call) -> Answer:
     "/sign-in",
     who="open",
     body=Credentials,
+    signs_in=True,
     answer=WithUser,
     refusals={WrongCredentials: worded(401, "wrong_pair")},
 )
@@ -183,13 +194,18 @@ async def sign_in(call: Call) -> Answer:
 
 @fastapi.add("GET", "/sign-in/{code}", who="open", status=303, extra={410: "used, too old or unknown"})
 async def sign_in_by_link(call: Call) -> Answer:
+    accounts, code = call.site.accounts, call.parameters["code"]
     to_the_app = (b"location", b"/")
     if call.scope["method"] == "HEAD":
         # Whoever only looks at a link must not use it up.
-        return Answer(headers=(to_the_app,))
-    user = await call.site.accounts.sign_in_by_link(call.parameters["code"])
-    if user is not None:
-        return Answer(headers=(to_the_app, *await _new_session(call, user)))
+        return Answer(headers=(to_the_app,)) if await accounts.is_link(code) else _link_gone(call)
+    user = await accounts.sign_in_by_link(code)
+    if user is None:
+        return _link_gone(call)
+    return Answer(headers=(to_the_app, *await _new_session(call, user)))
+
+
+def _link_gone(call: Call) -> Answer:
     words = text("link_gone", call.language)
     if "text/html" not in call.header(b"accept"):
         return Answer({"detail": words}, status=410)
@@ -221,4 +237,5 @@ async def _new_session(call: Call, user: User) -> tuple[tuple[bytes, bytes], ...
 
 
 def _user(user: User) -> UserAnswer:
-    return UserAnswer(user.uuid, user.email, user.full_name)
+    # Only `email` may be empty: who has given no full name is known by the name that signs in.
+    return UserAnswer(user.uuid, user.email, user.full_name or user.name)

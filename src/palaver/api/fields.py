@@ -19,8 +19,8 @@ T = TypeVar("T")
 B = TypeVar("B", bound="Body")
 
 LARGEST_WHOLE = 2**63 - 1
-WHOLE = re.compile(r"[+-]?\d{1,19}")
-DECIMAL = re.compile(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})")
+WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
+DECIMAL = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30})")
 FORBIDDEN_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
 
 

@@ -64,6 +64,7 @@ class Operation(Struct, frozen=True):
     query: type[Body] | None = None
     takes_form: bool = False
     starts_turn: bool = False
+    signs_in: bool = False
     refusals: Refusals = {}
     extra: Mapping[int, str] = {}
     name: str = ""

@@ -96,9 +96,8 @@ class _Nobody:
     """Speaks where an LLM server is asked for and there is none."""
 
     def talk(self, prompt: Prompt) -> AsyncIterator[Piece]:
-        log.warning(
-            "There is no LLM server to ask: none is set and none was found", extra={"request_id": prompt.request_id}
-        )
+        request_id = prompt.request_id
+        log.warning("Request %s: no LLM server is set and none was found", request_id, extra={"request_id": request_id})
         raise BotUnavailable
 
 

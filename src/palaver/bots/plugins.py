@@ -94,7 +94,8 @@ class PluginBot:
                 async for piece in pieces:
                     yield piece
         except (Exception, SystemExit):
-            log.exception("The bot %r failed", self._entry.name, extra={"request_id": prompt.request_id})
+            name, request_id = self._entry.name, prompt.request_id
+            log.exception("Request %s: the bot %r failed", request_id, name, extra={"request_id": request_id})
             raise BotUnavailable from None
 
     async def _say(self, prompt: Prompt) -> AsyncGenerator[object, None]:

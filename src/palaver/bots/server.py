@@ -48,8 +48,9 @@ class ServerInUse:
         if options.llm_server_url:
             await self._use(options.llm_server_url, options.llm_server_key, (options.default_model or LOCAL_MODEL,))
         elif options.openai_api_key:
-            preferred = (*filter(None, (options.default_model,)), *OPENAI_MODELS)
-            await self._use(options.openai_base_url, options.openai_api_key, preferred)
+            # The settings' own default is a model that OpenAI does not have.
+            chosen = () if options.default_model in (None, LOCAL_MODEL) else (options.default_model,)
+            await self._use(options.openai_base_url, options.openai_api_key, (*chosen, *OPENAI_MODELS))
         elif ports:
             self._in_background(partial(self._look_around, ports), "looking for an LLM server")
             return

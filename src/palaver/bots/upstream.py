@@ -13,7 +13,6 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, D
 from msgspec import Struct
 from yarl import URL
 
-from palaver import __version__
 from palaver.bots.backoff import Backoff, read_retry_after
 from palaver.bots.completion import Completion, encode_completion, read_refused_field
 from palaver.bots.models import Model, decode_models
@@ -46,8 +45,6 @@ _BODY_BYTES = 16 * 1024 * 1024
 _LARGE_BODY = 1024 * 1024
 
 _NOTHING: frozenset[str] = frozenset()
-
-
 _JSON = {"Content-Type": "application/json"}
 _OF_THE_SERVER = frozenset({"stream_options"})
 
@@ -126,7 +123,7 @@ class Upstream:
         self._backoff = backoff or Backoff()
         self._left_out: frozenset[str] = _NOTHING
         self._left_out_for: dict[str, frozenset[str]] = {}
-        self._headers = {"User-Agent": f"palaver/{__version__}", "Accept-Encoding": "identity"}
+        self._headers = {"User-Agent": "palaver", "Accept-Encoding": "identity"}
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._session: ClientSession | None = None
@@ -193,10 +190,8 @@ class Upstream:
             words = words.replace(secret, "(secret)")
         # On one line: what others say must not look like lines of ours.
         shown = " ".join(words[:SHOWN].split())
-        log.warning(
-            "Request %s: the LLM server at %s %s",
-            request_id or "none", self.shown_url, shown, extra={"request_id": request_id},
-        )  # fmt: skip
+        who = f"Request {request_id}: the" if request_id else "The"
+        log.warning("%s LLM server at %s %s", who, self.shown_url, shown, extra={"request_id": request_id})
 
     async def _ask_patiently(self, body: bytes, request_id: str) -> Answer | _Refusal:
         """The first answer that another try would not change."""

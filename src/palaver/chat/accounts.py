@@ -35,13 +35,13 @@ TOUCH_SECONDS = 60
 
 
 class WrongCredentials(ChatError):
-    """A bad, expired or revoked token, a wrong password, or a disabled user. `forgotten`: expired or never ours."""
+    """A bad, expired or revoked token, a wrong password, or a disabled user."""
 
     code = "unauthenticated"
 
-    def __init__(self, *, forgotten: bool = False) -> None:
+    def __init__(self, *, expired: bool = False) -> None:
         super().__init__()
-        self.forgotten = forgotten
+        self.expired = expired
 
 
 class Closed(ChatError):
@@ -90,12 +90,12 @@ class Accounts:
         found = await self._find(digest)
         now = self._clock.now()
         if found is None or found[0].kind != kind:
-            raise WrongCredentials(forgotten=True)
+            raise WrongCredentials
         token, user = found
         if token.revoked_at is not None or user.disabled:
             raise WrongCredentials
         if token.expires_at is not None and token.expires_at <= now:
-            raise WrongCredentials(forgotten=True)
+            raise WrongCredentials(expired=True)
         if now - self._touched.get(token.id, token.last_used_at or 0) > TOUCH_SECONDS * 1_000_000:
             self._touched[token.id] = self._used[token.id] = now
         return Caller(user, token.id)
@@ -197,9 +197,23 @@ class Accounts:
         self._attempts.succeeded(account)
         return user
 
+    def check_address(self, address: str) -> None:
+        """Raises `RateLimited` where too many sign-ins from there have failed."""
+        self._attempts.check(f"address {address}")
+
+    async def is_link(self, code: str) -> bool:
+        """Whether this link would sign somebody in. It stays as it is."""
+        try:
+            await self.by_token(code, "link")
+        except WrongCredentials:
+            return False
+        return True
+
     async def sign_in_by_link(self, code: str) -> User | None:
         """The user whose unused link this is. The link is used up."""
-        user = await self._store.spend_link(to_digest(code), self._clock.now())
+        digest = to_digest(code)
+        user = await self._store.spend_link(digest, self._clock.now())
+        self._remembered.pop(digest, None)
         return None if user is None or user.disabled else user
 
     async def new_token(self, user: User, *, label: str = "", days: float | None = None) -> str:

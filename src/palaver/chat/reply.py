@@ -59,9 +59,10 @@ class Outcome(Struct, frozen=True):
 class RunningReply:
     """One reply while it is made."""
 
-    def __init__(self, begun: Begun, seen: Seen, now: float) -> None:
+    def __init__(self, begun: Begun, seen: Seen, now: float, request_id: str) -> None:
         self.begun = begun
         self.seen = seen
+        self.request_id = request_id
         self.log = ReplyLog()
         self.finished: Finished | None = None
         self.started = now
@@ -116,9 +117,9 @@ class Replies:
 
     def start(self, begun: Begun, request_id: str = "") -> None:
         """Makes the reply that the store has just given to this worker."""
-        reply = RunningReply(begun, self._seen(begun), asyncio.get_running_loop().time())
+        reply = RunningReply(begun, self._seen(begun), asyncio.get_running_loop().time(), request_id)
         self._running[reply.id] = reply
-        reply.task = asyncio.create_task(self._run(reply, request_id), name=f"reply {reply.id}")
+        reply.task = asyncio.create_task(self._run(reply), name=f"reply {reply.id}")
         self._tell(reply.id)
 
     async def wait_end(self, begun: Begun) -> Outcome:
@@ -160,12 +161,13 @@ class Replies:
         loop = asyncio.get_running_loop()
         next_checkpoint = loop.time() + CHECKPOINT_SECONDS
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
+            # To the moment: how late a checkpoint is, so much more a dying process loses.
+            await asyncio.sleep(min(WATCH_SECONDS, next_checkpoint - loop.time()))
             now = loop.time()
             self._end_silent(now)
             if now >= next_checkpoint:
                 next_checkpoint = now + CHECKPOINT_SECONDS
-                await self._checkpoint(now)
+                await self._checkpoint()
 
     async def drain(self, seconds: float) -> None:
         """Lets running replies finish for `seconds`, ends the rest as interrupted, and returns when all have ended."""
@@ -188,38 +190,38 @@ class Replies:
             budget = min(budget, speaking.token_budget)
         return to_seen(conversation, begun.history, max(budget, 0))
 
-    async def _run(self, reply: RunningReply, request_id: str) -> None:
+    async def _run(self, reply: RunningReply) -> None:
         reply.phase = "talking"
         try:
             if reply.asked_to_end is None:
-                await self._talk(reply, request_id)
+                await self._talk(reply)
         except asyncio.CancelledError:
             if reply.asked_to_end is None:
                 if _is_cancelled():
                     raise
                 # Something inside the bot was cancelled, and nobody asked for it here.
-                log.warning("request %s: the bot of reply %s cancelled itself", request_id, reply.id)
+                log.warning("request %s: the bot of reply %s cancelled itself", reply.request_id, reply.id)
                 reply.cause = "unavailable"
         except BotUnavailable as error:
             reply.cause = error.cause
         except Exception:
             # A bot may be anybody's code; whatever it throws ends its own reply and nothing else.
-            log.exception("request %s: the bot of reply %s failed", request_id, reply.id)
+            log.exception("request %s: the bot of reply %s failed", reply.request_id, reply.id)
             reply.cause = "unavailable"
         reply.phase = "ending"
         try:
             await self._end(reply)
         except Exception:
             # Whoever waits must hear of it; the lease runs out, and the sweep ends the reply.
-            log.exception("request %s: the end of reply %s was not kept", request_id, reply.id)
+            log.exception("request %s: the end of reply %s was not kept", reply.request_id, reply.id)
             self._running.pop(reply.id, None)
             reply.done.set_exception(BotUnavailable())
             reply.done.exception()
 
-    async def _talk(self, reply: RunningReply, request_id: str) -> None:
+    async def _talk(self, reply: RunningReply) -> None:
         conversation = reply.begun.turn.conversation
         provider = conversation.speaking.provider or await self._bots.default_provider()
-        prompt = self._prompt(reply, conversation, request_id)
+        prompt = self._prompt(reply, conversation)
         clock = asyncio.get_running_loop().time
         async with aclosing(self._bots.bot(provider).talk(prompt)) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
@@ -233,14 +235,14 @@ class Replies:
                     return
                 reply.last_piece = clock()
 
-    def _prompt(self, reply: RunningReply, conversation: Conversation, request_id: str) -> Prompt:
+    def _prompt(self, reply: RunningReply, conversation: Conversation) -> Prompt:
         return Prompt(
             message=reply.begun.turn.prompt.content,
             system=reply.begun.system_prompt,
             history=reply.seen.history,
             speaking=conversation.speaking,
             model=self._bots.model_for_turn(conversation.speaking.model),
-            request_id=request_id,
+            request_id=reply.request_id,
             attempt=reply.begun.turn.reply.attempt,
         )
 
@@ -248,7 +250,7 @@ class Replies:
         end, why = reply.end()
         ending = self._ending(reply, end, why)
         if end in ("failed", "interrupted"):
-            log.warning("reply %s ended %s: %s", reply.id, end, why)
+            log.warning("request %s: reply %s ended %s: %s", reply.request_id or "none", reply.id, end, why)
         outcome, following = await self._keep_end(reply, ending)
         del self._running[reply.id]
         reply.done.set_result(outcome)
@@ -310,23 +312,24 @@ class Replies:
             if now - reply.last_piece > allowed or now - reply.started > limits.total_seconds:
                 reply.ask_to_end("timeout")
 
-    async def _checkpoint(self, now: float) -> None:
-        # Most replies end within their first second and never need one.
-        replies = [reply for reply in self._running.values() if now - reply.started >= CHECKPOINT_SECONDS]
+    async def _checkpoint(self) -> None:
+        # Those that have just begun as well: left for the next time, they could lose two seconds, and be stopped late.
+        replies = list(self._running.values())
         if not replies:
             return
+        # The end of a reply brings its whole text, and takes away only what it knows to have been written.
+        new = [reply for reply in replies if reply.phase != "ending" and reply.log.length > reply.checkpointed]
         written = [
             Checkpoint(
                 reply.id, reply.begun.turn.reply.attempt, reply.checkpointed, reply.log.since(reply.checkpointed)
             )
-            for reply in replies
-            if reply.log.length > reply.checkpointed
+            for reply in new
         ]
         held = [(reply.id, reply.begun.turn.reply.attempt) for reply in replies]
-        ends = {reply.id: reply.log.length for reply in replies}
-        for reply in replies:
+        ends = {reply.id: reply.log.length for reply in new}
+        for reply in new:
             # Before it is written: it may be there although the answer is lost, or the reply may end meanwhile.
-            reply.logged = reply.logged or reply.log.length > 0
+            reply.logged = True
         try:
             renewed = await self._store.turns.checkpoint(self.worker, self.lease_until(), held, written)
         except OSError as error:
@@ -340,7 +343,7 @@ class Replies:
             if reply.id in renewed.stop:
                 reply.ask_to_end("stopped")
             elif reply.id in renewed.held:
-                reply.checkpointed = ends[reply.id]
+                reply.checkpointed = ends.get(reply.id, reply.checkpointed)
             elif reply.id in self._running:
                 reply.ask_to_end("lost")
 

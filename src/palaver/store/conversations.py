@@ -9,7 +9,7 @@ from palaver.chat.user import Reader
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.rows import CONVERSATION, MESSAGE, READABLE, to_conversation, to_message
 from palaver.store.texts import Texts
-from palaver.store.turns import add_conversation
+from palaver.store.turns import KEEP_USAGE_OF_ALL, add_conversation
 
 OPEN = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND {READABLE}"
 # An integer can be guessed: it opens what is the reader's own or of the reader's application, nothing else.
@@ -36,7 +36,9 @@ IDLE = (
     "AND c.deleted_at IS NULL AND COALESCE(c.last_message_at, c.created_at) < $1 AND c.open_replies = 0"
 )
 EVERYTHING = 1 << 62
+# What was used outlives what was said.
 PURGE = (
+    KEEP_USAGE_OF_ALL,
     "DELETE FROM reply_log WHERE message_id IN (SELECT id FROM messages WHERE conversation_id = $1)",
     "DELETE FROM messages WHERE conversation_id = $1",
     "DELETE FROM participants WHERE conversation_id = $1",

@@ -28,12 +28,17 @@ GONE = (
     asyncpg.InterfaceError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.TooManyConnectionsError,
     OSError,
     TimeoutError,
 )
 
 ACQUIRE_SECONDS = 5
+
+# A process that stands still in the middle of a transaction goes on holding its locks, and nobody could end its
+# replies. No transaction of ours waits for anything but the database.
+ABANDON_SECONDS = 3
 
 
 class PostgresTransaction:
@@ -71,6 +76,8 @@ class PostgresDatabase:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 return await work(PostgresTransaction(connection))
+        except StoreUnavailable:
+            raise
         except GONE as error:
             raise StoreUnavailable("the database does not answer") from error
 
@@ -83,6 +90,9 @@ class PostgresDatabase:
                 if attempt == TRIES:
                     raise
                 log.info("a transaction lost a race (%s) and is carried out again", type(error).__name__)
+            except StoreUnavailable:
+                # What the transaction itself found out says more than we could here.
+                raise
             except GONE as error:
                 raise StoreUnavailable("the database does not answer") from error
         raise AssertionError("unreachable")
@@ -94,6 +104,10 @@ class PostgresDatabase:
             self._pool.terminate()
 
 
+async def _set_up(connection: Any) -> None:
+    await connection.execute(f"SET idle_in_transaction_session_timeout = '{ABANDON_SECONDS}s'")
+
+
 async def _keep_as_it_is(connection: Any) -> None:
     """No session state is ever left on a connection; asyncpg's own reset would cost a round trip each time."""
 
@@ -102,7 +116,13 @@ async def open_postgres(url: str, connections: int) -> PostgresDatabase:
     """Raises `StoreUnavailable` where the server cannot be reached or refuses."""
     try:
         pool = await asyncpg.create_pool(
-            url, min_size=1, max_size=connections, reset=_keep_as_it_is, timeout=ACQUIRE_SECONDS, command_timeout=30
+            url,
+            min_size=1,
+            max_size=connections,
+            init=_set_up,
+            reset=_keep_as_it_is,
+            timeout=ACQUIRE_SECONDS,
+            command_timeout=30,
         )
     except (*GONE, asyncpg.PostgresError, ValueError) as error:
         raise StoreUnavailable("the database does not answer") from error

@@ -19,7 +19,12 @@ from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
 from palaver.store.sqlite import SqliteDatabase
 from palaver.store.texts import Texts
-from palaver.store.turns import ADD_USAGE, SqlTurns
+from palaver.store.turns import SqlTurns
+
+ADD_USAGE = (
+    "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7)"
+)
 
 
 class StoreOptions(Struct, frozen=True):

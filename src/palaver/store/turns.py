@@ -60,6 +60,15 @@ ADVANCE = (
     "UPDATE conversations SET last_number = $2, leaf_number = $2, message_count = message_count + 1, "
     "open_replies = open_replies + 1, updated_at = $3, last_message_at = $3 WHERE id = $1"
 )
+# What an attempt that broke off has used stays counted when the row is used again.
+KEEP_USAGE = (
+    "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens) "
+    "SELECT m.created_at, c.owner_id, m.id, m.model, m.prompt_tokens, m.completion_tokens, m.cached_tokens "
+    "FROM messages m JOIN conversations c ON c.id = m.conversation_id "
+    "WHERE {which} AND m.prompt_tokens IS NOT NULL"
+)
+KEEP_USAGE_OF_ONE = KEEP_USAGE.format(which="m.id = $1")
+KEEP_USAGE_OF_ALL = KEEP_USAGE.format(which="m.conversation_id = $1")
 ASK_AGAIN = (
     "UPDATE messages SET status = $2, attempt = attempt + 1, content = '', reason = NULL, token_count = NULL, "
     "model = NULL, prompt_tokens = NULL, completion_tokens = NULL, cached_tokens = NULL, details = NULL, "
@@ -93,10 +102,6 @@ COUNT_REPLY = (
     "completion_tokens = completion_tokens + $6, updated_at = $7, "
     "last_message_at = CASE WHEN $2 > 0 THEN $7 ELSE last_message_at END WHERE id = $1 "
     "RETURNING id, exchange_count, open_replies"
-)
-ADD_USAGE = (
-    "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7)"
 )
 FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
 CONVERSATION_BY_ID = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1"
@@ -251,9 +256,6 @@ class SqlTurns:
             return [EndedReply(done=False)] * len(endings)
         counted = await tx.all_many(COUNT_REPLY, [_count_row(ending) for ending in kept])
         counts = {row[0]: (row[1], row[2]) for row in counted}
-        used = [_usage_row(ending) for ending in kept if ending.usage is not None]
-        if used:
-            await tx.run_many(ADD_USAGE, used)
         logged = [(ending.reply_id,) for ending in kept if ending.checkpointed]
         if logged:
             await tx.run_many(FORGET_LOG, logged)
@@ -348,6 +350,7 @@ async def _begin_known(
     busy = decide_new(ended=False, open_replies=conversation.open_replies, when_busy=turn.when_busy)
     status: Status = "running" if busy == "start" else "queued"
     leased = status == "running"
+    await tx.run(KEEP_USAGE_OF_ONE, reply.id)
     await tx.run(
         ASK_AGAIN, reply.id, status, turn.worker if leased else None, turn.lease_until if leased else None, turn.now
     )
@@ -488,13 +491,4 @@ def _count_row(ending: Ending) -> tuple[object, ...]:
     return (
         ending.conversation_id, 1 if ending.text else 0, 1 if ending.counts else 0, ending.context_from,
         usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, ending.now,
-    )  # fmt: skip
-
-
-def _usage_row(ending: Ending) -> tuple[object, ...]:
-    usage = ending.usage
-    assert usage is not None
-    return (
-        ending.now, ending.owner_id, ending.reply_id, ending.model, usage.prompt_tokens, usage.completion_tokens,
-        usage.cached_tokens,
     )  # fmt: skip

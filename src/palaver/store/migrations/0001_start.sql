@@ -189,7 +189,7 @@ CREATE TABLE reply_log (
   PRIMARY KEY (message_id, attempt, position)
 );
 
--- One row for every answer of a bot, stored or not; outlives the conversation it was for.
+-- What answers have used whose messages are not here: never stored, or purged. The others carry it themselves.
 CREATE TABLE usage (
   id {number},
   at BIGINT NOT NULL,

@@ -1,0 +1,258 @@
+"""What a turn costs, beside the floor and a plain app under the same load. Prints a table.
+
+`.venv/bin/python bench/turn.py`, or `make bench`. Everything runs on this machine, over its loopback, in a temporary
+folder, and ends with this process, however that ends. Linux only: the figures are the kernel's.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import msgspec
+from tests.parts.run import open_run
+
+from bench.baseline_venv import VENV, make_baseline_venv
+from bench.installed import installed_mib
+from bench.load import Failed, Load, Taken
+from bench.systems import MESSAGE, PREFILLED, ROOT, WHOLE, House, Kind, Started, System
+from bench.table import Row, Table
+
+AT_ONCE = (1, 16, 64)
+LENGTHS = (10, 1_000, 10_000)
+
+
+class Size(msgspec.Struct, frozen=True):
+    """How much is measured. Each repeat takes so many turns, or seconds where they come first.
+
+    `warm_up` turns of each client come before: enough of them fill its window of history, so that later ones all cost
+    the same.
+    """
+
+    repeats: int
+    warm_up: int
+    turns: int
+    seconds: float
+    starts: int
+    rest: float
+    length_sessions: int
+    length_turns: int
+    lengths: tuple[int, ...]
+
+
+FULL = Size(
+    repeats=3,
+    warm_up=12,
+    turns=2000,
+    seconds=6,
+    starts=3,
+    rest=1,
+    length_sessions=20,
+    length_turns=200,
+    lengths=LENGTHS,
+)
+QUICK = Size(
+    repeats=1, warm_up=1, turns=64, seconds=2, starts=1, rest=0.1, length_sessions=2, length_turns=10, lengths=LENGTHS
+)
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """One measurement, by turn: milliseconds of CPU time and of waiting, KiB written."""
+
+    cpu: float
+    database_cpu: float
+    p50: float
+    p99: float
+    disk: float
+    calls: float
+
+
+async def measure(size: Size, baseline_python: Path | None) -> Table:
+    with open_run() as run:
+        house = House(run, baseline_python)
+        await house.start_llm()
+        table = Table([*house.kinds])
+        say("Starting each of them, first and again.")
+        _add_starts(table, {kind: await house.measure_start(kind, size.starts, size.rest) for kind in house.kinds})
+        table.add(Row("installed, MiB", {kind: installed_mib(kind) for kind in house.kinds}, most=150, digits=0))
+        await _measure_turns(table, house, size)
+        await _measure_lengths(table, house, size)
+        return table
+
+
+async def _measure_turns(table: Table, house: House, size: Size) -> None:
+    systems = [await house.start(kind) for kind in house.kinds]
+    found: dict[tuple[Kind, int], list[Figures]] = {}
+    direct: dict[int, list[Figures]] = {}
+    for repeat in range(1, size.repeats + 1):
+        for at_once in AT_ONCE:
+            say(f"Turns, {at_once} at once, {repeat} of {size.repeats}.")
+            direct.setdefault(at_once, []).append(await _measure_direct(house, size, at_once))
+            # One after the other within a repeat: a noisy minute hits them all.
+            for system in systems:
+                figures = await _measure_system(system, size, at_once)
+                found.setdefault((system.kind, at_once), []).append(figures)
+    best = {key: _to_median(figures) for key, figures in found.items()}
+    alone = {at_once: _to_median(figures) for at_once, figures in direct.items()}
+    _add_turns(table, house.kinds, best, alone)
+
+
+async def _measure_system(system: System, size: Size, at_once: int) -> Figures:
+    if len(system.sessions) < at_once:
+        fresh = await system.add_sessions(at_once - len(system.sessions))
+        system.sessions += fresh
+        await _take(system, [[session] for session in fresh], turns=size.warm_up * len(fresh), seconds=size.seconds)
+    sessions = [[session] for session in system.sessions[:at_once]]
+    return await _take(system, sessions, turns=size.turns, seconds=size.seconds)
+
+
+async def _take(system: System, sessions: Sequence[Sequence[str]], *, turns: int, seconds: float) -> Figures:
+    bodies = [[system.to_body(session) for session in mine] for mine in sessions]
+    load = Load(
+        port=system.port, path=system.path, token=system.token, bodies=bodies, turns=turns, seconds=seconds
+    )  # fmt: skip
+    system.settle()
+    system.gauge.reset()
+    database = system.database_gauge
+    if database is not None:
+        database.reset()
+    taken = await run_load(load)
+    written = system.gauge.written()
+    disk = written.disk + (database.written().disk if database else 0)
+    calls = written.calls + (database.written().calls if database else 0)
+    return Figures(
+        cpu=system.gauge.cpu_seconds() / taken.turns * 1000,
+        database_cpu=database.cpu_seconds() / taken.turns * 1000 if database else 0,
+        p50=taken.milliseconds(50),
+        p99=taken.milliseconds(99),
+        disk=disk / taken.turns,
+        calls=calls / taken.turns,
+    )
+
+
+async def _measure_direct(house: House, size: Size, at_once: int) -> Figures:
+    """The model asked without anything between, with a window of history as in the middle of a conversation."""
+    past = [{"role": "user", "content": MESSAGE}, {"role": "assistant", "content": PREFILLED}] * 8
+    body = msgspec.json.encode({"model": "gpt-4", "messages": [*past, {"role": "user", "content": MESSAGE}]}).decode()
+    load = Load(
+        port=house.llm_port, path="/v1/chat/completions", token=None, bodies=[[body]] * at_once, turns=size.turns,
+        seconds=size.seconds,
+    )  # fmt: skip
+    taken = await run_load(load)
+    return Figures(
+        cpu=0, database_cpu=0, p50=taken.milliseconds(50), p99=taken.milliseconds(99), disk=0, calls=0
+    )  # fmt: skip
+
+
+async def _measure_lengths(table: Table, house: House, size: Size) -> None:
+    found: dict[tuple[Kind, int], float] = {}
+    for kind in house.kinds:
+        say(f"Conversations of {', '.join(f'{length:,}' for length in size.lengths)} messages: {kind}.")
+        system = await house.start(kind, WHOLE)
+        sessions = {length: await system.add_sessions(size.length_sessions) for length in size.lengths}
+        for length in size.lengths:
+            system.prefill(sessions[length], length)
+        took: dict[int, list[float]] = {}
+        for _ in range(size.repeats):
+            for length in size.lengths:
+                figures = await _take(system, [sessions[length]], turns=size.length_turns, seconds=size.seconds)
+                took.setdefault(length, []).append(figures.cpu + figures.database_cpu)
+        for length, costs in took.items():
+            found[kind, length] = median(costs)
+        await system.stop()
+    _add_lengths(table, house.kinds, size.lengths, found)
+
+
+async def run_load(load: Load) -> Taken:
+    """`Failed` where an answer was not a success."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.load", cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        output, errors = await process.communicate(msgspec.json.encode(load))
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode != 0:
+        raise Failed(errors.decode(errors="replace"))
+    return msgspec.json.decode(output, type=Taken)
+
+
+def _to_median(figures: Sequence[Figures]) -> Figures:
+    return Figures(**{name: median(getattr(one, name) for one in figures) for name in Figures.__struct_fields__})
+
+
+def _add_turns(
+    table: Table, kinds: Sequence[Kind], found: dict[tuple[Kind, int], Figures], direct: dict[int, Figures]
+) -> None:
+    bars = {1: 0.8, 16: 0.5}
+    for at_once in AT_ONCE:
+        table.add(
+            Row(
+                f"stored turn, CPU ms, {at_once} at once",
+                {kind: found[kind, at_once].cpu for kind in kinds},
+                most=bars.get(at_once),
+                digits=2,
+                database=found["postgres", at_once].database_cpu,
+            )
+        )
+    for at_once in AT_ONCE:
+        floor = found["floor", at_once].cpu
+        ratios = {kind: found[kind, at_once].cpu / floor for kind in kinds}
+        table.add(Row(f"- times the floor, {at_once} at once", ratios, most=3 if at_once in bars else None, digits=1))
+    for at_once in AT_ONCE[:2]:
+        for name, alone in (("p50", direct[at_once].p50), ("p99", direct[at_once].p99)):
+            added = {kind: getattr(found[kind, at_once], name) - alone for kind in kinds}
+            table.add(Row(f"latency added to the model's, ms, {name}, {at_once} at once", added, digits=1))
+    disk = {kind: found[kind, 1].disk for kind in kinds}
+    table.add(Row("written to disk per turn, KiB, 1 at once (write_bytes)", disk, most=16, digits=1))
+    disk = {kind: found[kind, 16].disk for kind in kinds}
+    table.add(Row("written to disk per turn, KiB, 16 at once (write_bytes)", disk, most=16, digits=1))
+    calls = {kind: found[kind, 1].calls for kind in kinds}
+    table.add(Row("handed to write() per turn, KiB, 1 at once (wchar, sockets too)", calls, digits=1))
+
+
+def _add_lengths(
+    table: Table, kinds: Sequence[Kind], lengths: Sequence[int], found: dict[tuple[Kind, int], float]
+) -> None:
+    first, *others = lengths
+    table.add(Row(f"turn in a conversation of {first} messages, CPU ms", {k: found[k, first] for k in kinds}, digits=2))
+    for length in others:
+        ratios = {kind: found[kind, length] / found[kind, first] for kind in kinds}
+        table.add(Row(f"- of {length:,} messages, times that", ratios, most=1.2, digits=2))
+
+
+def _add_starts(table: Table, started: dict[Kind, Started]) -> None:
+    first = {kind: one.first_seconds for kind, one in started.items()}
+    table.add(Row("first start to ready, s", first, digits=2))
+    again = {kind: one.again_seconds for kind, one in started.items()}
+    table.add(Row("start to ready, s", again, most=1, digits=2))
+    memory = {kind: one.memory_mib for kind, one in started.items()}
+    table.add(Row("memory at rest, MiB (PSS)", memory, most=80, digits=0))
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What a turn costs. Prints a table.")
+    parser.add_argument("--quick", action="store_true", help="the smallest size: whether it works, not what it costs")
+    parser.add_argument("--without-baseline", action="store_true", help=f"do not make {VENV.name} nor measure in it")
+    options = parser.parse_args()
+    if platform.system() != "Linux":
+        parser.exit(2, "The figures come from Linux's /proc, which this system does not have.\n")
+    # What is acknowledged is synced, by PostgreSQL too; tests do without.
+    os.environ["PALAVER_TEST_FSYNC"] = "1"
+    python = None if options.without_baseline else make_baseline_venv()
+    try:
+        table = asyncio.run(measure(QUICK if options.quick else FULL, python))
+    except KeyboardInterrupt:
+        parser.exit(130, "Stopped; what it had started is ended.\n")
+    print(table.to_markdown())

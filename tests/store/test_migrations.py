@@ -1,0 +1,206 @@
+"""The schema gets to where it has to be, whole or not at all, however many try."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from palaver.chat.errors import StoreUnavailable
+from palaver.store import SqlStore, StoreOptions, open_store
+from palaver.store import migrate as migrating
+from palaver.store.migrate import Migration, SchemaTooNew, check_schema, migrate, migrations, schema_version
+from tests.parts.palaver import StoreKind
+from tests.ports.talking import answer, dump, new_conversation, new_user, rows, said
+
+FIRST = "0001 start"
+TODAY = [f"{migration.version:04} {migration.name}" for migration in migrations()]
+NEXT_VERSION = migrations()[-1].version + 1
+NEXT = f"{NEXT_VERSION:04} moods"
+
+# All that a migration may want: a new table, a column with a default, rows rewritten, lines for one engine alone.
+MOODS = """
+-- A mood of each conversation.
+CREATE TABLE moods (
+  id {identity},
+  picture {bytes},
+  name TEXT NOT NULL UNIQUE
+);
+INSERT INTO moods (name) VALUES ('calm; -- as ever');
+ALTER TABLE conversations ADD COLUMN mood_id BIGINT DEFAULT 1;
+UPDATE conversations SET title = title || ', ' || (SELECT name FROM moods);
+-- postgres: CREATE INDEX only_on_postgres ON moods USING hash (name);
+-- sqlite: CREATE INDEX only_on_sqlite ON moods (name COLLATE NOCASE);
+"""
+
+
+@pytest.fixture
+def store_options(request: pytest.FixtureRequest, store_kind: StoreKind, tmp_path: Path) -> StoreOptions:
+    """Of a database that nothing was done to."""
+    url: str | None = request.getfixturevalue("empty_postgres_url") if store_kind == "postgres" else None
+    return StoreOptions(tmp_path / "data", url, connections=4)
+
+
+@pytest.fixture
+async def store(store_options: StoreOptions) -> AsyncIterator[SqlStore]:
+    async with open_store(store_options) as store:
+        yield store
+
+
+def bring(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A newer Palaver is installed, which has one more migration."""
+    newer = [*migrations(), Migration(NEXT_VERSION, "moods", text)]
+    monkeypatch.setattr(migrating, "migrations", lambda: newer)
+
+
+async def tables(store: SqlStore) -> set[str]:
+    sql = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite%'",
+        "postgres": "SELECT relname FROM pg_class "
+        "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')",
+    }
+    return {row[0] for row in await rows(store, sql[store.engine])}
+
+
+async def test_fresh_database_gets_the_whole_schema(store: SqlStore) -> None:
+    assert await schema_version(store.database, store.engine) == 0
+    assert not await check_schema(store.database, store.engine)
+    assert await migrate(store.database, store.engine) == TODAY
+    assert await check_schema(store.database, store.engine)
+    alice = await store.accounts.add_user(new_user("alice"))
+    begun = await store.turns.begin(said(alice, "hello", new_conversation(alice)))
+    assert (await answer(store, begun)).done
+
+
+async def test_second_migration_does_nothing(store: SqlStore) -> None:
+    await migrate(store.database, store.engine)
+    before = await dump(store)
+    assert await migrate(store.database, store.engine) == []
+    assert await dump(store) == before
+
+
+async def test_preset_made_first_gets_a_number_after_the_built_in_ones(store: SqlStore) -> None:
+    await migrate(store.database, store.engine)
+    [row] = await store.database.write(
+        lambda tx: tx.all(
+            "INSERT INTO presets (slug, name, title, prompt, created_at, updated_at) "
+            "VALUES ('x', 'x', 'x', 'x', 1, 1) RETURNING id"
+        )
+    )
+    assert row[0] == 4
+
+
+async def test_many_tasks_that_migrate_at_once_do_it_once(store: SqlStore, store_options: StoreOptions) -> None:
+    async def run() -> list[str]:
+        async with open_store(store_options) as mine:
+            return await migrate(mine.database, mine.engine)
+
+    done = await asyncio.gather(*(run() for _ in range(4)))
+    assert sorted(done) == [[], [], [], TODAY]
+    assert await check_schema(store.database, store.engine)
+
+
+async def test_database_of_an_earlier_version_is_brought_on_with_all_that_is_in_it(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(store.database, store.engine)
+    alice = await store.accounts.add_user(new_user("alice"))
+    begun = await store.turns.begin(said(alice, "hello", new_conversation(alice), client_id="c1"))
+    running = await store.turns.begin(said(alice, "wait", new_conversation(alice)))
+    await answer(store, begun, "hi")
+    before = await dump(store)
+
+    bring(monkeypatch, MOODS)
+    assert not await check_schema(store.database, store.engine)
+    assert await migrate(store.database, store.engine) == [NEXT]
+    assert await check_schema(store.database, store.engine)
+    assert f"only_on_{store.engine}" in await tables(store)
+    assert not {"only_on_sqlite", "only_on_postgres"} <= await tables(store)
+
+    # What was there is there, and what runs goes on.
+    after = await dump(store)
+    changed = {"conversations", "schema_version"}
+    assert {name: kept for name, kept in after.items() if name not in changed} == {
+        name: kept for name, kept in before.items() if name not in changed
+    }
+    titles = await rows(store, "SELECT title, mood_id FROM conversations")
+    assert [tuple(row) for row in titles] == [("A talk, calm; -- as ever", 1)] * 2
+    assert (await answer(store, running)).done
+    again = await store.turns.begin(said(alice, "hello", begun.turn.conversation.uuid, client_id="c1"))
+    assert (again.state, again.turn.reply.content) == ("known", "hi")
+
+
+async def test_many_that_bring_a_populated_database_on_at_once_do_it_once(
+    store: SqlStore, store_options: StoreOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(store.database, store.engine)
+    alice = await store.accounts.add_user(new_user("alice"))
+    await store.turns.begin(said(alice, "hello", new_conversation(alice)))
+    bring(monkeypatch, MOODS)
+
+    async def run() -> list[str]:
+        async with open_store(store_options) as mine:
+            return await migrate(mine.database, mine.engine)
+
+    assert sorted(await asyncio.gather(*(run() for _ in range(4)))) == [[], [], [], [NEXT]]
+    assert [row[0] for row in await rows(store, "SELECT title FROM conversations")] == ["A talk, calm; -- as ever"]
+
+
+async def test_migration_that_breaks_off_leaves_the_old_version_whole(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await migrate(store.database, store.engine)
+    alice = await store.accounts.add_user(new_user("alice"))
+    await store.turns.begin(said(alice, "hello", new_conversation(alice)))
+    before, tables_before = await dump(store), await tables(store)
+    bring(monkeypatch, MOODS + "UPDATE conversations SET nothing = 1;\n")
+    with pytest.raises(Exception, match="nothing"):
+        await migrate(store.database, store.engine)
+    assert (await dump(store), await tables(store)) == (before, tables_before)
+    # Repaired, it goes through.
+    bring(monkeypatch, MOODS)
+    assert await migrate(store.database, store.engine) == [NEXT]
+
+
+async def test_first_migration_that_breaks_off_leaves_nothing(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    [first, *_] = migrations()
+    broken = [Migration(first.version, first.name, f"{first.text}\nUPDATE nothing SET x = 1;\n")]
+    monkeypatch.setattr(migrating, "migrations", lambda: broken)
+    with pytest.raises(Exception, match="nothing"):
+        await migrate(store.database, store.engine)
+    assert await tables(store) == set()
+    assert await schema_version(store.database, store.engine) == 0
+
+
+async def test_schema_can_be_brought_to_an_earlier_version_alone(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(monkeypatch, MOODS)
+    assert await migrate(store.database, store.engine, up_to=1) == [FIRST]
+    assert await schema_version(store.database, store.engine) == 1
+
+
+async def test_older_program_refuses_a_newer_schema_and_says_what_to_do(store: SqlStore) -> None:
+    await migrate(store.database, store.engine)
+    await store.database.write(lambda tx: tx.run("UPDATE schema_version SET version = 999"))
+    before = await dump(store)
+    known = migrations()[-1].version
+    for ask in (migrate, check_schema):
+        with pytest.raises(SchemaTooNew) as refused:
+            await ask(store.database, store.engine)
+        assert str(refused.value) == (
+            f"The database has schema version 999, and this Palaver knows versions up to {known}. "
+            "A newer Palaver has changed it: install that version, or restore a backup made before the change."
+        )
+    assert await dump(store) == before
+
+
+async def test_database_of_something_else_is_not_touched(store: SqlStore) -> None:
+    await store.database.write(lambda tx: tx.run("CREATE TABLE schema_version (version BIGINT)"))
+    with pytest.raises(StoreUnavailable, match="no Palaver database"):
+        await migrate(store.database, store.engine)
+    assert await tables(store) == {"schema_version"}
+
+
+def test_files_of_the_schema_are_numbered_without_a_gap() -> None:
+    assert [migration.version for migration in migrations()] == list(range(1, len(migrations()) + 1))

@@ -1,0 +1,159 @@
+"""What only PostgreSQL promises."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from msgspec.structs import replace
+
+from palaver.chat.errors import NotFound
+from palaver.chat.user import UserId
+from palaver.store import SqlStore, StoreOptions, open_store
+from palaver.store.database import Transaction
+from tests.ports.talking import HERE, LEASE, NOW, answer, ending, new_conversation, new_user, rows, said
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+@pytest.fixture
+async def store(postgres_url: str, tmp_path: Path) -> AsyncIterator[SqlStore]:
+    async with open_store(StoreOptions(tmp_path, postgres_url, connections=8)) as store:
+        yield store
+
+
+async def wait_for_waiting(store: SqlStore, count: int) -> None:
+    """Returns when so many transactions wait for a lock."""
+    async with asyncio.timeout(20):
+        while (await rows(store, WAITING))[0][0] < count:
+            pass
+
+
+async def test_messages_and_ends_that_share_conversations_never_wait_for_each_other(
+    store: SqlStore, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "palaver.store")
+    alice = await store.accounts.add_user(new_user("alice"))
+    # What comes first by number comes last by UUID.
+    news = [replace(new_conversation(alice), uuid=f"{letter}0000000-0000-4000-8000-000000000000") for letter in "cba"]
+    begun = [await store.turns.begin(said(alice, "hello", new)) for new in news]
+    holder = await asyncpg.connect(postgres_url)
+    holding = holder.transaction()
+    await holding.start()
+    await holder.execute("SELECT id FROM conversations WHERE uuid = $1 FOR UPDATE", news[0].uuid)
+    # Both batches take some of their locks before they come to the one that is held.
+    finishing = asyncio.gather(*(answer(store, one) for one in begun))
+    await wait_for_waiting(store, 1)
+    saying = asyncio.gather(*(store.turns.begin(said(alice, "and?", new.uuid)) for new in news))
+    await wait_for_waiting(store, 2)
+    await holding.rollback()
+    await holder.close()
+    assert all(ended.done for ended in await finishing)
+    assert {one.state for one in await saying} == {"started"}
+    assert caplog.messages == []
+
+
+async def test_checkpoints_and_ends_never_wait_for_each_other(
+    store: SqlStore, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "palaver.store")
+    alice = await store.accounts.add_user(new_user("alice"))
+    talks = [await store.conversations.create(new_conversation(alice), NOW) for _ in range(3)]
+    # The reply in the last conversation has the lowest number.
+    begun = [await store.turns.begin(said(alice, "hello", talk.uuid)) for talk in reversed(talks)]
+    held = [(one.turn.reply.id, 1) for one in begun]
+    holder = await asyncpg.connect(postgres_url)
+    holding = holder.transaction()
+    await holding.start()
+    await holder.execute("SELECT id FROM messages WHERE id = $1 FOR UPDATE", held[-1][0])
+    finishing = asyncio.gather(*(store.turns.finish(ending(one)) for one in begun))
+    await wait_for_waiting(store, 1)
+    checkpointing = asyncio.create_task(store.turns.checkpoint(HERE, LEASE, held, []))
+    await wait_for_waiting(store, 2)
+    await holding.rollback()
+    await holder.close()
+    assert all(ended.done for ended in await finishing)
+    assert (await checkpointing).held == frozenset()
+    assert caplog.messages == []
+
+
+async def test_transaction_that_lost_a_race_is_carried_out_again(store: SqlStore) -> None:
+    tried = 0
+
+    async def work(tx: Transaction) -> int:
+        nonlocal tried
+        tried += 1
+        await tx.run("INSERT INTO server (name, value) VALUES ('once', $1)", str(tried))
+        if tried < 3:
+            raise asyncpg.SerializationError("somebody was quicker")
+        return tried
+
+    assert await store.database.write(work) == 3
+    assert [tuple(row) for row in await rows(store, "SELECT value FROM server WHERE name = 'once'")] == [("3",)]
+
+
+async def test_race_that_is_always_lost_ends(store: SqlStore) -> None:
+    tried = 0
+
+    async def work(_tx: Transaction) -> None:
+        nonlocal tried
+        tried += 1
+        raise asyncpg.SerializationError("somebody was quicker")
+
+    with pytest.raises(asyncpg.SerializationError):
+        await store.database.write(work)
+    assert tried == 5
+
+
+async def test_system_prompt_that_is_purged_while_a_conversation_starts_with_it_is_kept(
+    store: SqlStore, postgres_url: str
+) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    old = await store.conversations.create(new_conversation(alice, system_prompt="You are kind."), NOW)
+    purging = await asyncpg.connect(postgres_url)
+    transaction = purging.transaction()
+    await transaction.start()
+    await purging.execute("DELETE FROM conversations WHERE id = $1", old.id)
+    await purging.execute("DELETE FROM texts WHERE id = $1", old.prompt_id)
+    creating = asyncio.create_task(
+        store.conversations.create(new_conversation(alice, system_prompt="You are kind."), NOW)
+    )
+    await wait_for_waiting(store, 1)
+    await transaction.commit()
+    await purging.close()
+    made = await creating
+    assert made.prompt_id not in (None, old.prompt_id)
+    begun = await store.turns.begin(said(alice, "hello", made.uuid))
+    assert begun.system_prompt == "You are kind."
+
+
+async def test_connections_that_were_cut_are_made_again(store: SqlStore, postgres_url: str) -> None:
+    await store.check()
+    cutter = await asyncpg.connect(postgres_url)
+    await cutter.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await cutter.close()
+    failed = 0
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await store.accounts.get_user(UserId(1))
+                break
+            except OSError:
+                failed += 1
+    assert failed <= 8
+
+
+async def test_nothing_is_left_open_on_a_connection_after_a_refusal(store: SqlStore) -> None:
+    async def work(tx: Transaction) -> None:
+        await tx.run("INSERT INTO server (name, value) VALUES ('x', '')")
+        raise NotFound
+
+    for _ in range(10):
+        with pytest.raises(NotFound):
+            await store.database.write(work)
+    assert await rows(store, "SELECT name FROM server") == []

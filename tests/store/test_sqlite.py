@@ -1,0 +1,165 @@
+"""What only SQLite promises."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import apsw
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palaver.chat.conversation import Speaking, Usage
+from palaver.chat.errors import StoreUnavailable
+from palaver.chat.user import Reader
+from palaver.store import SqlStore, StoreOptions, open_store
+from palaver.store.database import Transaction
+from palaver.store.migrate import migrate
+from palaver.store.sqlite import SqliteDatabase, to_sqlite
+from tests.ports.counting import CountingDatabase
+from tests.ports.talking import answer, new_conversation, new_user, rows, said
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    async with open_store(StoreOptions(tmp_path)) as store:
+        await migrate(store.database, store.engine)
+        yield store
+
+
+async def pragmas(tx: Transaction) -> dict[str, object]:
+    found = {}
+    for name in ("synchronous", "journal_mode", "foreign_keys", "page_size"):
+        row = await tx.one(f"PRAGMA {name}")
+        assert row is not None
+        found[name] = row[0]
+    return found
+
+
+async def test_every_commit_is_synced_and_readers_never_wait_for_it(store: SqlStore) -> None:
+    # 2 is FULL.
+    wanted = {"synchronous": 2, "journal_mode": "wal", "foreign_keys": 1, "page_size": 1024}
+    assert await store.database.write(pragmas) == wanted
+    assert await store.database.read(pragmas) == wanted
+
+
+async def test_readers_cannot_write(store: SqlStore) -> None:
+    with pytest.raises(StoreUnavailable):
+        await store.database.read(lambda tx: tx.run("DELETE FROM presets"))
+
+
+async def test_reader_goes_on_while_a_writer_holds_the_file(store: SqlStore, tmp_path: Path) -> None:
+    other = apsw.Connection(str(tmp_path / "palaver.sqlite3"))
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("DELETE FROM presets")
+    assert len(await store.presets.visible(Reader(new_user("x").id))) == 1
+    other.execute("ROLLBACK")
+    other.close()
+
+
+async def test_writer_waits_for_another_process_that_holds_the_file(store: SqlStore, tmp_path: Path) -> None:
+    other = apsw.Connection(str(tmp_path / "palaver.sqlite3"))
+    other.execute("BEGIN IMMEDIATE")
+    adding = asyncio.create_task(store.accounts.add_user(new_user("alice")))
+    await store.check()
+    assert not adding.done()
+    other.execute("COMMIT")
+    assert (await adding).name == "alice"
+    other.close()
+
+
+async def test_file_that_stays_locked_is_a_store_that_does_not_answer_and_later_does(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    database = store.database
+    assert isinstance(database, SqliteDatabase)
+    database._connection.set_busy_timeout(1)
+    other = apsw.Connection(str(tmp_path / "palaver.sqlite3"))
+    other.execute("BEGIN IMMEDIATE")
+    outcomes = await asyncio.gather(
+        *(store.accounts.add_user(new_user(name)) for name in ("alice", "bob", "carol")), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 3
+    other.execute("COMMIT")
+    other.close()
+    assert (await store.accounts.add_user(new_user("alice"))).name == "alice"
+
+
+async def test_transaction_that_waits_for_something_else_is_refused(store: SqlStore) -> None:
+    something_else = asyncio.get_running_loop().create_future()
+
+    async def work(tx: Transaction) -> None:
+        await tx.run("DELETE FROM presets")
+        await something_else
+
+    with pytest.raises(RuntimeError, match="waited for something else"):
+        await store.database.write(work)
+    assert len(await rows(store, "SELECT id FROM presets")) == 3
+
+
+async def test_what_was_acknowledged_is_there_when_opened_again(tmp_path: Path) -> None:
+    options = StoreOptions(tmp_path)
+    async with open_store(options) as store:
+        await migrate(store.database, store.engine)
+        alice = await store.accounts.add_user(new_user("alice"))
+    async with open_store(options) as store:
+        assert await store.accounts.get_user(alice.id) == alice
+
+
+async def test_closing_carries_out_what_was_asked_before(tmp_path: Path) -> None:
+    options = StoreOptions(tmp_path)
+    async with open_store(options) as store:
+        await migrate(store.database, store.engine)
+        adding = [asyncio.create_task(store.accounts.add_user(new_user(f"user-{number}"))) for number in range(5)]
+        await asyncio.sleep(0)
+    assert len(await asyncio.gather(*adding)) == 5
+
+
+async def test_data_of_a_store_is_its_users_alone(tmp_path: Path) -> None:
+    async with open_store(StoreOptions(tmp_path / "deep" / "data")):
+        assert (tmp_path / "deep" / "data").stat().st_mode & 0o777 == 0o700
+
+
+async def test_no_statement_of_a_turn_scans_a_table(store: SqlStore) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    talk = await store.conversations.create(new_conversation(alice, speaking=Speaking(window=20)), alice.created_at)
+    counting = CountingDatabase(store.database)
+    watched = SqlStore(counting, "sqlite")
+    for number in range(3):
+        begun = await watched.turns.begin(said(alice, "hello", talk.uuid, client_id=f"c{number}"))
+        await watched.turns.begin(said(alice, "and?", talk.uuid, client_id=f"d{number}"))
+        ended = await answer(watched, begun, usage=Usage(1, 1), promote=True)
+        assert ended.next is not None
+        await answer(watched, ended.next)
+    statements = {sql for sql, _ in counting.asked}
+    assert len(statements) > 8
+    plans = {sql: await explain(store, sql) for sql in statements}
+    assert {sql: plan for sql, plan in plans.items() if any(step.startswith("SCAN") for step in plan)} == {}
+
+
+async def explain(store: SqlStore, sql: str) -> list[str]:
+    values = [None] * max((int(number) for number in to_numbers(sql)), default=0)
+    return [row[3] for row in await rows(store, f"EXPLAIN QUERY PLAN {sql}", *values)]
+
+
+def to_numbers(sql: str) -> list[str]:
+    return [part[: len(part) - len(part.lstrip("0123456789"))] for part in sql.split("$")[1:]]
+
+
+@pytest.mark.parametrize(
+    ("sql", "sqlite"),
+    [
+        ("SELECT 1", "SELECT 1"),
+        ("SELECT $1, $2", "SELECT ?1, ?2"),
+        ("VALUES ($12, $1), ($2, $12)", "VALUES (?12, ?1), (?2, ?12)"),
+        ("SELECT '$' || $1", "SELECT '$' || ?1"),
+    ],
+)
+def test_numbered_values_are_written_as_sqlite_has_them(sql: str, sqlite: str) -> None:
+    assert to_sqlite(sql) == sqlite
+
+
+@given(numbers=st.lists(st.integers(1, 99), max_size=10))
+def test_every_number_stays_the_same(numbers: list[int]) -> None:
+    sql = " AND ".join(f"x = ${number}" for number in numbers)
+    assert to_sqlite(sql) == sql.replace("$", "?")

@@ -18,7 +18,8 @@ NOTES = """\
 CPU is user and system time of the server's process, by the scheduler's count; "PostgreSQL's own" comes on top of that
 of ours. All are medians. Ours, floor and baseline send the model at most the last 20 messages; in the rows on long
 conversations floor and baseline send all, as most apps do. Those rows, and what is written, count PostgreSQL too. Ours
-asks the model for a stream, floor and baseline for one answer. Waiting times are noise on a busy machine."""
+asks the model for a stream, floor and baseline for one answer. Written to disk is write_bytes of /proc/PID/io, and for
+PostgreSQL wchar. Waiting times are noise on a busy machine."""
 
 
 class Row(Struct, frozen=True):

@@ -263,5 +263,5 @@ def check_name(name: str, email: str = "") -> None:
     """Raises `Invalid`. Who registers by e-mail has it as the name; no other name may look like one."""
     if email and not EMAIL.fullmatch(email):
         raise Invalid("email", "email")
-    if name != email and not NAME.fullmatch(name):
+    if not (email and name == email) and not NAME.fullmatch(name):
         raise Invalid("username", "name")

@@ -1,8 +1,8 @@
 """What becomes of a message on its way in: the decision alone, so that every store decides alike."""
 
-import os
 import struct
 import uuid
+from random import getrandbits
 from typing import Literal
 
 from palaver.chat.clock import Micros
@@ -44,7 +44,7 @@ def make_message_uuid(now: Micros, number: int) -> str:
     more page written for each message.
     """
     milliseconds = now // 1000
-    random = int.from_bytes(os.urandom(6), "big")
+    random = getrandbits(44)
     high = (milliseconds & (1 << 48) - 1) << 16 | 0x7000 | random & 0xFFF
     low = 0b10 << 62 | (random >> 12 & 0xFFFFFFFF) << 30 | number & 0x3FFFFFFF
     return str(uuid.UUID(bytes=struct.pack(">QQ", high, low)))

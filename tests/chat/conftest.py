@@ -1,0 +1,81 @@
+"""The core over a real SQLite store, a clock that is moved by hand, and a bot that says what the test hands it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from palaver.chat import reply as replying
+from palaver.chat.conversation import Conversation
+from palaver.chat.flow import Chat, Rules
+from palaver.chat.reply import Replies, ReplyLimits
+from palaver.chat.user import User
+from palaver.store import SqlStore, StoreOptions, open_store
+from palaver.store.migrate import migrate
+from tests.chat.talking import HandBot, HandBots, HandClock
+from tests.ports.talking import NOW, new_conversation, new_user
+
+StartChat = Callable[..., Awaitable[Chat]]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+    async with open_store(StoreOptions(tmp_path)) as store:
+        await migrate(store.database, store.engine)
+        yield store
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def bot() -> HandBot:
+    return HandBot()
+
+
+@pytest.fixture
+async def alice(store: SqlStore) -> User:
+    return await store.accounts.add_user(new_user("alice"))
+
+
+@pytest.fixture
+async def conversation(store: SqlStore, alice: User) -> Conversation:
+    return await store.conversations.create(new_conversation(alice), NOW)
+
+
+@pytest.fixture
+async def start_chat(
+    store: SqlStore, clock: HandClock, bot: HandBot, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[StartChat]:
+    """`await start_chat("worker", first_seconds=0.05)`: a worker with its watch; ended with the test."""
+    for name in ("CHECKPOINT_SECONDS", "WATCH_SECONDS", "POLL_SECONDS", "RETRY_SECONDS"):
+        monkeypatch.setattr(replying, name, 0.01)
+    working: list[tuple[Replies, asyncio.Task[None]]] = []
+
+    async def start(worker: str = "this-worker", *, watched: bool = True, **limits: float) -> Chat:
+        replies = Replies(
+            store=store,
+            bots=HandBots(bot),
+            clock=clock,
+            limits=ReplyLimits(**limits),  # type: ignore[arg-type]
+            worker=worker,
+        )
+        if watched:
+            working.append((replies, asyncio.create_task(replies.watch())))
+        return Chat(store, HandBots(bot), replies, clock, Rules())
+
+    yield start
+    for replies, watching in working:
+        await replies.drain(0)
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+@pytest.fixture
+async def chat(start_chat: StartChat) -> Chat:
+    return await start_chat()

@@ -1,0 +1,86 @@
+"""Failed sign-ins are limited, by a clock that is moved by hand."""
+
+import pytest
+
+from palaver.chat import attempts as attempting
+from palaver.chat.attempts import Attempts
+from palaver.chat.errors import RateLimited
+
+
+class Seconds:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def seconds() -> Seconds:
+    return Seconds()
+
+
+@pytest.fixture
+def attempts(seconds: Seconds) -> Attempts:
+    return Attempts(3, 60, seconds)
+
+
+def fail(attempts: Attempts, *names: str, times: int) -> None:
+    for _ in range(times):
+        attempts.check(*names)
+        attempts.failed(*names)
+
+
+def test_so_many_failures_are_allowed_and_no_more(attempts: Attempts) -> None:
+    fail(attempts, "alice", times=3)
+    with pytest.raises(RateLimited):
+        attempts.check("alice")
+    attempts.check("bob")
+
+
+def test_refusal_says_when_to_come_back_and_then_it_is_open(attempts: Attempts, seconds: Seconds) -> None:
+    fail(attempts, "alice", times=3)
+    seconds.now += 20
+    with pytest.raises(RateLimited) as refused:
+        attempts.check("alice")
+    assert refused.value.retry_after == 40
+    seconds.now += refused.value.retry_after
+    fail(attempts, "alice", times=3)
+    with pytest.raises(RateLimited):
+        attempts.check("alice")
+
+
+def test_window_begins_with_the_first_failure(attempts: Attempts, seconds: Seconds) -> None:
+    fail(attempts, "alice", times=2)
+    seconds.now += 61
+    fail(attempts, "alice", times=2)
+    attempts.check("alice")
+
+
+def test_success_forgets_the_failures_of_its_name_alone(attempts: Attempts) -> None:
+    fail(attempts, "alice", "address 1", times=3)
+    attempts.succeeded("alice")
+    attempts.check("alice")
+    with pytest.raises(RateLimited):
+        attempts.check("address 1")
+
+
+def test_any_of_the_names_is_enough_to_refuse(attempts: Attempts) -> None:
+    for name in ("alice", "bob", "carol"):
+        fail(attempts, name, "address 1", times=1)
+    with pytest.raises(RateLimited):
+        attempts.check("dave", "address 1")
+    attempts.check("dave", "address 2")
+
+
+def test_memory_is_bounded_and_the_oldest_is_forgotten_first(
+    attempts: Attempts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempting, "REMEMBERED", 3)
+    fail(attempts, "old", times=3)
+    fail(attempts, "alice", times=3)
+    for name in ("bob", "carol"):
+        fail(attempts, name, times=1)
+    attempts.check("old")
+    with pytest.raises(RateLimited):
+        attempts.check("alice")

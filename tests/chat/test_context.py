@@ -1,0 +1,173 @@
+"""What the bot sees: bounded, and with a front that stays the same from turn to turn."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from palaver.chat.context import MOST_MESSAGES, TOKENS_AROUND, Seen, count_tokens, history_limit, to_seen
+from palaver.chat.conversation import Conversation, ConversationId, Past, Role, Speaking
+from palaver.chat.user import UserId
+from tests.ports.talking import NOW
+
+ANY_BUDGET = 10**9
+
+
+def conversation(speaking: Speaking) -> Conversation:
+    return Conversation(
+        ConversationId(1), "u", UserId(1), None, "chatify", False, "A talk", None, None, "general", speaking, "",
+        1, 0, 0, 0, 0, 0, 0, NOW, NOW, None, None,
+    )  # fmt: skip
+
+
+def cost(history: Sequence[Past]) -> int:
+    return sum(past.token_count + TOKENS_AROUND for past in history)
+
+
+class Story:
+    """A conversation turn by turn, read as the store reads it."""
+
+    def __init__(self, speaking: Speaking, budget: int = ANY_BUDGET) -> None:
+        self.conversation = conversation(speaking)
+        self.budget = budget
+        self.messages: list[Past] = []
+
+    def turn(self, prompt_tokens: int = 10, reply_tokens: int = 10, *, answered: bool = True) -> Seen:
+        number = self.conversation.last_number + 1
+        newest_first = [past for past in reversed(self.messages) if past.number >= self.conversation.context_from]
+        read = newest_first[: history_limit(self.conversation.speaking)]
+        seen = to_seen(self.conversation, read, self.budget)
+        self._add(number, "user", prompt_tokens)
+        if answered:
+            self._add(number + 1, "assistant", reply_tokens)
+        self.conversation = replace(self.conversation, context_from=seen.context_from, last_number=number + 1)
+        return seen
+
+    def _add(self, number: int, role: Role, tokens: int) -> None:
+        self.messages.append(Past(number, role, f"message {number}", tokens))
+
+
+SIZES = st.tuples(st.integers(0, 120), st.integers(0, 120), st.booleans())
+WINDOWS = st.none() | st.integers(0, 12)
+
+
+@given(window=WINDOWS, slides=st.booleans(), budget=st.integers(0, 600), turns=st.lists(SIZES, max_size=40))
+def test_bot_never_sees_more_than_the_window_or_the_budget(
+    window: int | None, slides: bool, budget: int, turns: list[tuple[int, int, bool]]
+) -> None:
+    story = Story(Speaking(window=window, slides=slides and window is not None), budget)
+    for prompt, reply, answered in turns:
+        history = story.turn(prompt, reply, answered=answered).history
+        assert cost(history) <= budget
+        assert window is None or len(history) <= window
+        # In order, nothing left out in between, up to the message before the new one.
+        assert (
+            list(history)
+            == story.messages[: len(story.messages) - 1 - answered][-len(history) or len(story.messages) :]
+        )
+
+
+@given(window=WINDOWS, budget=st.integers(0, 600), turns=st.lists(SIZES, max_size=40))
+def test_front_stays_the_same_until_it_is_cut_and_is_then_cut_to_half(
+    window: int | None, budget: int, turns: list[tuple[int, int, bool]]
+) -> None:
+    story = Story(Speaking(window=window), budget)
+    seen = []
+    for prompt, reply, answered in turns:
+        before = story.conversation.context_from
+        now = story.turn(prompt, reply, answered=answered)
+        seen.append(now)
+        if now.context_from == before:
+            continue
+        assert now.context_from > before
+        assert (
+            len(now.history) <= (MOST_MESSAGES if window is None else window) // 2 or cost(now.history) <= budget // 2
+        )
+        # It goes on with a question, not with an answer to one that is not there.
+        assert not now.history or now.history[0].role == "user"
+    for earlier, later in pairwise(seen):
+        if later.context_from == earlier.context_from:
+            assert later.history[: len(earlier.history)] == earlier.history
+
+
+@given(turns=st.lists(SIZES, min_size=1, max_size=40), budget=st.integers(0, 300))
+def test_cut_front_never_passes_the_message_that_comes(turns: list[tuple[int, int, bool]], budget: int) -> None:
+    story = Story(Speaking(), budget)
+    for prompt, reply, answered in turns:
+        number = story.conversation.last_number + 1
+        assert story.turn(prompt, reply, answered=answered).context_from <= number
+
+
+def test_waiting_messages_behind_a_reply_do_not_move_its_front() -> None:
+    # When a reply is promoted, others already wait: the last number is far ahead of what was read.
+    waiting = replace(conversation(Speaking(window=1)), last_number=20)
+    read = [Past(4, "assistant", "d", 1), Past(3, "user", "c", 1)]
+    assert to_seen(waiting, read, ANY_BUDGET) == Seen((), 5)
+
+
+def test_window_is_cut_in_one_go_and_grows_again() -> None:
+    story = Story(Speaking(window=8))
+    lengths = [len(story.turn().history) for _ in range(14)]
+    assert lengths == [0, 2, 4, 6, 8, 4, 6, 8, 4, 6, 8, 4, 6, 8]
+
+
+def test_conversation_without_a_window_is_cut_in_one_go_too() -> None:
+    story = Story(Speaking())
+    lengths = [len(story.turn(0, 0).history) for _ in range(MOST_MESSAGES)]
+    assert max(lengths) == MOST_MESSAGES
+    assert lengths[MOST_MESSAGES // 2 :][:3] == [MOST_MESSAGES, MOST_MESSAGES // 2, MOST_MESSAGES // 2 + 2]
+
+
+def test_general_slides_over_exactly_the_last_ten() -> None:
+    story = Story(Speaking(window=10, slides=True))
+    for turn in range(20):
+        history = story.turn().history
+        assert [past.number for past in history] == list(range(max(1, 2 * turn - 9), 2 * turn + 1))
+    assert story.conversation.context_from == 0
+
+
+def test_budget_is_cut_to_half_in_one_go() -> None:
+    story = Story(Speaking(), budget=(10 + TOKENS_AROUND) * 10)
+    lengths = [len(story.turn().history) for _ in range(10)]
+    assert lengths == [0, 2, 4, 6, 8, 10, 4, 6, 8, 10]
+
+
+def test_message_longer_than_the_budget_leaves_nothing_before_it_and_the_next_is_seen_again() -> None:
+    story = Story(Speaking(), budget=50)
+    story.turn(10, 1000)
+    assert story.turn(5, 5).history == ()
+    assert [past.number for past in story.turn(5, 5).history] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("speaking", "limit"),
+    [
+        (Speaking(), MOST_MESSAGES + 1),
+        (Speaking(window=0), 1),
+        (Speaking(window=20), 21),
+        (Speaking(window=10, slides=True), 10),
+    ],
+)
+def test_no_more_is_read_than_shows_whether_to_cut(speaking: Speaking, limit: int) -> None:
+    assert history_limit(speaking) == limit
+
+
+# Tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [("", 1), ("abcd", 2), ("a" * 400, 101), ("日本語", 4), ("äöü", 2), ("👋", 2)],
+)
+def test_tokens_are_estimated(text: str, tokens: int) -> None:
+    assert count_tokens(text) == tokens
+
+
+@given(first=st.text(), second=st.text())
+def test_longer_text_never_costs_fewer_tokens(first: str, second: str) -> None:
+    whole = count_tokens(first + second)
+    assert whole >= max(count_tokens(first), count_tokens(second)) >= 1
+    assert whole <= count_tokens(first) + count_tokens(second)

@@ -1,0 +1,628 @@
+"""A reply from its first piece to its end, whatever happens on the way: every end is named, stored and told."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+from palaver.chat.conversation import Conversation, Usage
+from palaver.chat.errors import BotTimeout, BotUnavailable, Cause, Draining, Ended, NotFound
+from palaver.chat.flow import Chat, continue_chat, delete_conversation, end_conversation, wait_for_answer
+from palaver.chat.pieces import Finished, Piece, Prompt, Text
+from palaver.chat.ports import Begun
+from palaver.chat.reply import Outcome
+from palaver.chat.user import Reader, User
+from palaver.store import SqlStore
+from palaver.store.sqlite import SqliteDatabase
+from tests.chat.conftest import StartChat
+from tests.chat.talking import HandBot, HandBots, HandClock
+from tests.ports.talking import new_conversation, rows, said
+
+LEASE_SECONDS = 10
+
+
+async def say(chat: Chat, who: User, text: str, conversation: Conversation, **more: str) -> Begun:
+    return await continue_chat(chat, Reader(who.id), text, conversation=conversation.uuid, **more)  # type: ignore[arg-type]
+
+
+async def end_of(chat: Chat, begun: Begun) -> Outcome:
+    async with asyncio.timeout(10):
+        return await chat.replies.wait_end(begun)
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await true():
+            pass
+
+
+async def stored(store: SqlStore, begun: Begun) -> tuple[str, str, str | None]:
+    kept = await store.turns.get(begun.turn.reply.id)
+    assert kept is not None
+    return kept.turn.reply.status, kept.turn.reply.content, kept.turn.reply.reason
+
+
+async def test_answer_is_kept_and_told(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    assert (talk.prompt.message, talk.prompt.system, talk.prompt.model) == ("hello", "Be kind.", "gpt-4")
+    await talk.say("Hel", "lo, ", "you.")
+    talk.finish(Finished(usage=Usage(7, 4), model="gpt-4-0613", details={"a": 1}))
+    outcome = await wait_for_answer(chat, begun)
+    reply = outcome.turn.reply
+    assert (reply.status, reply.content, reply.reason, reply.model) == ("complete", "Hello, you.", "stop", "gpt-4-0613")
+    assert (reply.usage, reply.token_count, reply.details, outcome.exchanges) == (Usage(7, 4), 4, '{"a":1}', 1)
+    kept = await store.turns.get(reply.id)
+    assert kept is not None
+    assert (kept.turn.reply, kept.exchanges) == (reply, 1)
+    assert talk.left.is_set()
+
+
+@pytest.mark.parametrize(
+    ("texts", "finished", "end"),
+    [
+        (["half"], None, ("interrupted", "half", "cut")),
+        ([], None, ("failed", "", "cut")),
+        ([], Finished(), ("failed", "", "empty")),
+        ([""], Finished(), ("failed", "", "empty")),
+        (["much"], Finished("length"), ("complete", "much", "length")),
+    ],
+)
+async def test_reply_is_complete_only_when_the_bot_says_so_and_said_something(
+    chat: Chat,
+    store: SqlStore,
+    bot: HandBot,
+    alice: User,
+    conversation: Conversation,
+    texts: list[str],
+    finished: Finished | None,
+    end: tuple[str, str, str],
+) -> None:
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say(*texts)
+    talk.end(finished)
+    await end_of(chat, begun)
+    assert await stored(store, begun) == end
+
+
+# Silence
+
+
+async def test_bot_that_never_begins_is_left(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    chat = await start_chat(first_seconds=0.05)
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    with pytest.raises(BotTimeout):
+        await wait_for_answer(chat, begun)
+    assert await stored(store, begun) == ("failed", "", "timeout")
+    assert talk.left.is_set()
+
+
+async def test_bot_that_falls_silent_is_left_and_its_text_is_kept(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    chat = await start_chat(between_seconds=0.05)
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("half an ans")
+    with pytest.raises(BotTimeout):
+        await wait_for_answer(chat, begun)
+    assert await stored(store, begun) == ("interrupted", "half an ans", "timeout")
+    assert talk.left.is_set()
+
+
+async def test_bot_that_never_comes_to_an_end_is_left(
+    start_chat: StartChat, alice: User, conversation: Conversation
+) -> None:
+    class Chatterbox:
+        async def talk(self, _prompt: Prompt) -> AsyncIterator[Piece]:
+            while True:
+                yield Text("bla ")
+                await asyncio.sleep(0)
+
+    chat = await start_chat(total_seconds=0.05)
+    chat.replies._bots = HandBots(Chatterbox())
+    outcome = await end_of(chat, await say(chat, alice, "hello", conversation))
+    assert (outcome.turn.reply.status, outcome.turn.reply.reason) == ("interrupted", "timeout")
+    assert outcome.turn.reply.content.startswith("bla bla ")
+
+
+# Stop
+
+
+async def test_stopped_reply_keeps_its_text_and_leaves_the_bot(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("I was about ")
+    await chat.replies.stop(begun.turn.reply.id)
+    outcome = await wait_for_answer(chat, begun)
+    assert (outcome.turn.reply.status, outcome.turn.reply.content) == ("stopped", "I was about ")
+    assert await stored(store, begun) == ("stopped", "I was about ", "stopped")
+    assert talk.left.is_set()
+
+
+async def test_reply_that_is_stopped_before_its_first_step_ends_and_asks_no_bot(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    begun = await store.turns.begin(said(alice, "hello", conversation.uuid, worker=chat.replies.worker))
+    chat.replies.start(begun)
+    assert chat.replies.stop_here(begun.turn.reply.id)
+    await end_of(chat, begun)
+    assert await stored(store, begun) == ("stopped", "", "stopped")
+    assert not bot.is_asked
+
+
+async def test_reply_is_stopped_from_another_worker(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    here, there = await start_chat("here"), await start_chat("there")
+    begun = await say(here, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("half")
+    await there.replies.stop(begun.turn.reply.id)
+    outcome = await end_of(there, begun)
+    assert (outcome.turn.reply.status, outcome.turn.reply.content) == ("stopped", "half")
+    assert await stored(store, begun) == ("stopped", "half", "stopped")
+
+
+async def test_bot_that_takes_no_notice_of_being_stopped_is_left_at_its_next_piece(
+    chat: Chat, store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    class Stubborn:
+        def __init__(self) -> None:
+            self.began = asyncio.Event()
+
+        async def talk(self, _prompt: Prompt) -> AsyncIterator[Piece]:
+            yield Text("I talk")
+            self.began.set()
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    yield Text(" and talk")
+
+    stubborn = Stubborn()
+    chat.replies._bots = HandBots(stubborn)
+    begun = await say(chat, alice, "hello", conversation)
+    await stubborn.began.wait()
+    await chat.replies.stop(begun.turn.reply.id)
+    await end_of(chat, begun)
+    assert await stored(store, begun) == ("stopped", "I talk", "stopped")
+
+
+async def test_message_that_interrupts_ends_the_running_reply_and_is_answered(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    first = await say(chat, alice, "one", conversation)
+    talk = await bot.asked()
+    await talk.say("half")
+    second = await say(chat, alice, "two", conversation, when_busy="interrupt")
+    assert (await end_of(chat, first)).turn.reply.status == "stopped"
+    talk = await bot.asked()
+    assert [past.content for past in talk.prompt.history] == ["one", "half"]
+    await talk.say("2")
+    talk.finish()
+    assert (await wait_for_answer(chat, second)).turn.reply.content == "2"
+    assert await stored(store, first) == ("stopped", "half", "stopped")
+
+
+# Bots that fail
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (ValueError("secret"), "unavailable"),
+        (OSError("no route"), "unavailable"),
+        (TimeoutError(), "unavailable"),
+        (RecursionError(), "unavailable"),
+        (BotUnavailable("refused"), "refused"),
+        (asyncio.CancelledError(), "unavailable"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else value,
+)
+@pytest.mark.parametrize("text", ["", "half"])
+async def test_bot_that_raises_anything_ends_its_own_reply_and_no_other(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation,
+    error: BaseException, cause: Cause, text: str,
+) -> None:  # fmt: skip
+    other_talk = await store.conversations.create(new_conversation(alice), conversation.created_at)
+    other = await say(chat, alice, "other", other_talk)
+    others = await bot.asked()
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say(text)
+    talk.fail(error)
+    with pytest.raises(BotUnavailable) as refused:
+        await wait_for_answer(chat, begun)
+    assert "secret" not in str(refused.value)
+    assert await stored(store, begun) == ("interrupted" if text else "failed", text, cause)
+    await others.say("fine")
+    others.finish()
+    assert (await wait_for_answer(chat, other)).turn.reply.content == "fine"
+
+
+class RaisesAtOnce:
+    def talk(self, _prompt: Prompt) -> AsyncIterator[Piece]:
+        raise ValueError
+
+
+class GivesNothing:
+    def talk(self, _prompt: Prompt) -> AsyncIterator[Piece]:
+        return None  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("bot_class", [RaisesAtOnce, GivesNothing])
+async def test_bot_that_cannot_even_begin_ends_its_own_reply(
+    chat: Chat, store: SqlStore, alice: User, conversation: Conversation, bot_class: type[RaisesAtOnce | GivesNothing]
+) -> None:
+    chat.replies._bots = HandBots(bot_class())
+    begun = await say(chat, alice, "hello", conversation)
+    await end_of(chat, begun)
+    assert await stored(store, begun) == ("failed", "", "unavailable")
+
+
+async def test_bot_that_fails_once_it_has_finished_has_answered(
+    chat: Chat, alice: User, conversation: Conversation
+) -> None:
+    class FailsAtLast:
+        async def talk(self, _prompt: Prompt) -> AsyncIterator[Piece]:
+            try:
+                yield Text("All said.")
+                yield Finished()
+            finally:
+                raise ValueError
+
+    chat.replies._bots = HandBots(FailsAtLast())
+    outcome = await wait_for_answer(chat, await say(chat, alice, "hello", conversation))
+    assert (outcome.turn.reply.status, outcome.turn.reply.content) == ("complete", "All said.")
+
+
+async def test_text_that_no_store_can_keep_ends_its_own_reply_alone(
+    chat: Chat, bot: HandBot, alice: User, conversation: Conversation, store: SqlStore, clock: HandClock
+) -> None:
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("\ud83d")
+    talk.finish()
+    with pytest.raises(BotUnavailable):
+        await wait_for_answer(chat, begun)
+    # It does not hold up the conversation for ever.
+    waiting = await say(chat, alice, "and now?", conversation)
+    clock.move(LEASE_SECONDS + 1)
+    await chat.replies.take_over(everything=False)
+    talk = await bot.asked()
+    await talk.say("well")
+    talk.finish()
+    assert (await wait_for_answer(chat, waiting)).turn.reply.content == "well"
+    assert (await stored(store, begun))[0] == "failed"
+
+
+# Queue
+
+
+async def test_messages_are_answered_one_by_one_in_order(
+    chat: Chat, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    begun = [await say(chat, alice, text, conversation) for text in ("one", "two", "three")]
+    answers = [asyncio.create_task(wait_for_answer(chat, one)) for one in begun]
+    for text in ("one", "two", "three"):
+        talk = await bot.asked()
+        assert not bot.is_asked
+        assert talk.prompt.message == text
+        await talk.say(f"to {text}")
+        talk.finish()
+    assert [(await answer).turn.reply.content for answer in answers] == ["to one", "to two", "to three"]
+
+
+async def test_reply_that_failed_does_not_hold_up_what_waits(
+    chat: Chat, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    await say(chat, alice, "one", conversation)
+    second = await say(chat, alice, "two", conversation)
+    (await bot.asked()).fail(ValueError())
+    talk = await bot.asked()
+    await talk.say("two it is")
+    talk.finish()
+    assert (await wait_for_answer(chat, second)).turn.reply.content == "two it is"
+
+
+async def test_whoever_waits_hears_that_the_conversation_ended_or_went_away(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    other = await store.conversations.create(new_conversation(alice), conversation.created_at)
+    for talk in (conversation, other):
+        await say(chat, alice, "one", talk)
+    waits = [
+        asyncio.create_task(wait_for_answer(chat, await say(chat, alice, "two", talk)))
+        for talk in (conversation, other)
+    ]
+    await end_conversation(chat, Reader(alice.id), conversation.uuid)
+    await delete_conversation(chat, Reader(alice.id), other.uuid)
+    with pytest.raises(Ended) as ended:
+        await waits[0]
+    assert ended.value.while_waiting
+    with pytest.raises(NotFound):
+        await waits[1]
+    assert bot.is_asked
+
+
+# Callers
+
+
+async def test_caller_that_goes_away_while_its_message_is_committed_is_answered_all_the_same(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    caller = asyncio.create_task(say(chat, alice, "hello", conversation))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    talk = await bot.asked()
+    await talk.say("you are back")
+    talk.finish()
+    await until(lambda: is_there(store, "you are back"))
+
+
+async def test_listener_that_goes_away_stops_nothing(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    begun = await say(chat, alice, "hello", conversation)
+    listeners = [asyncio.create_task(wait_for_answer(chat, begun)) for _ in range(2)]
+    talk = await bot.asked()
+    listeners[0].cancel()
+    await talk.say("still here")
+    talk.finish()
+    assert (await listeners[1]).turn.reply.content == "still here"
+    assert await stored(store, begun) == ("complete", "still here", "stop")
+
+
+async def is_there(store: SqlStore, text: str) -> bool:
+    return len(await rows(store, "SELECT id FROM messages WHERE content = $1 AND status = 'complete'", text)) == 1
+
+
+# Draining
+
+
+async def test_draining_lets_replies_finish_ends_the_rest_and_starts_no_more(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User
+) -> None:
+    talks = [await store.conversations.create(new_conversation(alice), chat.clock.now()) for _ in range(2)]
+    quick, slow = [await say(chat, alice, name, talk) for name, talk in zip(("quick", "slow"), talks, strict=True)]
+    waiting = await say(chat, alice, "and then?", talks[0])
+    wait = asyncio.create_task(wait_for_answer(chat, waiting))
+    answers = [await bot.asked() for _ in range(2)]
+    await answers[1].say("half")
+    draining = asyncio.create_task(chat.replies.drain(0.2))
+    await asyncio.sleep(0)
+    with pytest.raises(Draining):
+        await say(chat, alice, "one more", talks[1])
+    with pytest.raises(Draining):
+        await wait
+    await answers[0].say("done")
+    answers[0].finish()
+    await draining
+    assert await stored(store, quick) == ("complete", "done", "stop")
+    assert await stored(store, slow) == ("interrupted", "half", "draining")
+    assert (await stored(store, waiting))[0] == "queued"
+    assert not bot.is_asked
+
+
+async def test_what_waited_when_a_server_went_away_is_answered_by_the_next(
+    start_chat: StartChat, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    before = await start_chat("before")
+    await say(before, alice, "one", conversation)
+    await bot.asked()
+    waiting = await say(before, alice, "two", conversation)
+    await before.replies.drain(0)
+    after = await start_chat("after")
+    await after.replies.take_over(everything=True)
+    talk = await bot.asked()
+    await talk.say("at last")
+    talk.finish()
+    outcome = await wait_for_answer(after, waiting)
+    assert (outcome.turn.prompt.content, outcome.turn.reply.content) == ("two", "at last")
+
+
+# The store
+
+
+async def test_end_that_the_store_cannot_take_just_now_is_written_later(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("worth ", "keeping")
+    with locked_for_long(store, tmp_path) as lock:
+        talk.finish()
+        async with asyncio.timeout(10):
+            while "cannot be kept yet" not in caplog.text:
+                await store.check()
+        lock.execute("COMMIT")
+    assert (await wait_for_answer(chat, begun)).turn.reply.content == "worth keeping"
+    assert await stored(store, begun) == ("complete", "worth keeping", "stop")
+
+
+class locked_for_long:  # noqa: N801 (reads as what it does)
+    """Another process holds the file, and the store soon gives up waiting for it."""
+
+    def __init__(self, store: SqlStore, folder: Path) -> None:
+        assert isinstance(store.database, SqliteDatabase)
+        store.database._connection.set_busy_timeout(1)
+        self._other = apsw.Connection(str(folder / "palaver.sqlite3"))
+
+    def __enter__(self) -> apsw.Connection:
+        self._other.execute("BEGIN IMMEDIATE")
+        return self._other
+
+    def __exit__(self, *_: object) -> None:
+        self._other.close()
+
+
+async def test_text_is_kept_while_the_reply_runs(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+
+    async def kept(text: str) -> bool:
+        return "".join(row[0] for row in await rows(store, "SELECT text FROM reply_log ORDER BY position")) == text
+
+    await talk.say("one ")
+    await until(lambda: kept("one "))
+    await talk.say("two ", "three")
+    await until(lambda: kept("one two three"))
+    talk.finish()
+    await end_of(chat, begun)
+    assert await kept("")
+
+
+async def test_checkpoint_on_its_way_when_the_reply_ends_leaves_nothing_behind(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, tmp_path: Path
+) -> None:
+    chat = await start_chat(watched=False)
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("so far")
+    other = apsw.Connection(str(tmp_path / "palaver.sqlite3"))
+    other.execute("BEGIN IMMEDIATE")
+    checkpoint = asyncio.create_task(chat.replies._checkpoint())
+    await asyncio.sleep(0)
+    talk.finish()
+    await talk.left.wait()
+    await asyncio.sleep(0)
+    other.execute("COMMIT")
+    other.close()
+    await checkpoint
+    assert (await end_of(chat, begun)).turn.reply.status == "complete"
+    assert await rows(store, "SELECT * FROM reply_log") == []
+
+
+# Leases
+
+
+async def test_reply_that_another_worker_took_over_keeps_nothing_of_this_one(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, clock: HandClock
+) -> None:
+    # A worker that stood still: nobody renews its leases.
+    here, there = await start_chat("here", watched=False), await start_chat("there")
+    begun = await say(here, alice, "hello", conversation)
+    waiting = await say(here, alice, "and then?", conversation)
+    talk = await bot.asked()
+    await talk.say("late")
+    clock.move(LEASE_SECONDS + 1)
+    await there.replies.take_over(everything=False)
+    theirs = await bot.asked()
+    assert theirs.prompt.message == "and then?"
+    talk.finish()
+    outcome = await end_of(here, begun)
+    assert (outcome.turn.reply.status, outcome.turn.reply.reason) == ("failed", "worker_lost")
+    assert await stored(store, begun) == ("failed", "", "worker_lost")
+    await theirs.say("then this")
+    theirs.finish()
+    # It waits here for a reply that is made there.
+    assert (await wait_for_answer(here, waiting)).turn.reply.content == "then this"
+
+
+async def test_worker_that_lost_its_lease_leaves_the_bot_at_its_next_checkpoint(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, clock: HandClock
+) -> None:
+    here, there = await start_chat("here", watched=False), await start_chat("there")
+    begun = await say(here, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("late")
+    clock.move(LEASE_SECONDS + 1)
+    await there.replies.take_over(everything=False)
+    await here.replies._checkpoint()
+    async with asyncio.timeout(10):
+        await talk.left.wait()
+    await end_of(here, begun)
+    assert await stored(store, begun) == ("failed", "", "worker_lost")
+    assert await rows(store, "SELECT * FROM reply_log") == []
+
+
+async def test_worker_that_watches_keeps_its_replies_for_longer_than_a_lease(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, clock: HandClock
+) -> None:
+    here, there = await start_chat("here"), await start_chat("there")
+    begun = await say(here, alice, "hello", conversation)
+    talk = await bot.asked()
+    for _ in range(3):
+        clock.move(LEASE_SECONDS - 1)
+        until_then = clock.now()
+
+        async def renewed(moment: int = until_then) -> bool:
+            [row] = await rows(store, "SELECT lease_until FROM messages WHERE status = 'running'")
+            return bool(row[0] > moment)
+
+        await until(renewed)
+        await there.replies.take_over(everything=False)
+    await talk.say("slow but sure")
+    talk.finish()
+    assert (await wait_for_answer(here, begun)).turn.reply.content == "slow but sure"
+
+
+async def test_worker_does_not_take_over_what_it_makes_itself(
+    start_chat: StartChat, bot: HandBot, alice: User, conversation: Conversation, clock: HandClock
+) -> None:
+    chat = await start_chat(watched=False)
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    clock.move(LEASE_SECONDS + 1)
+    await chat.replies.take_over(everything=False)
+    await talk.say("after a long sleep")
+    talk.finish()
+    assert (await wait_for_answer(chat, begun)).turn.reply.content == "after a long sleep"
+
+
+async def test_reply_that_its_worker_never_heard_of_does_not_hold_up_the_conversation(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, clock: HandClock
+) -> None:
+    """The commit went through and the database's answer was lost: nobody makes the reply."""
+    orphan = await store.turns.begin(said(alice, "hello", conversation.uuid, worker=chat.replies.worker))
+    waiting = await say(chat, alice, "anybody?", conversation)
+    assert waiting.state == "queued"
+    clock.move(LEASE_SECONDS + 1)
+    await chat.replies.take_over(everything=False)
+    assert await stored(store, orphan) == ("failed", "", "worker_lost")
+    talk = await bot.asked()
+    await talk.say("yes")
+    talk.finish()
+    assert (await wait_for_answer(chat, waiting)).turn.reply.content == "yes"
+
+
+async def test_fault_in_one_checkpoint_does_not_end_those_to_come(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level(logging.ERROR, "palaver.reply")
+    poisoned_talk = await store.conversations.create(new_conversation(alice), chat.clock.now())
+    poisoned = await say(chat, alice, "hello", poisoned_talk)
+    poison = await bot.asked()
+    await poison.say("\ud83d")
+    async with asyncio.timeout(10):
+        while "running replies cannot be kept" not in caplog.text:
+            await store.check()
+    poison.finish()
+    await end_of(chat, poisoned)
+    await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("kept again")
+
+    async def kept() -> bool:
+        return len(await rows(store, "SELECT text FROM reply_log WHERE text = 'kept again'")) == 1
+
+    await until(kept)

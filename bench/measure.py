@@ -130,8 +130,8 @@ async def _take(system: System, sessions: Sequence[Sequence[str]], *, turns: int
         database_cpu=database_cpu / taken.turns * 1000,
         p50=taken.milliseconds(50),
         p99=taken.milliseconds(99),
-        # PostgreSQL answers by `send`, so that its `wchar` is what went to files. Of its `write_bytes` nothing can be told:
-        # a commit counts the whole large folio of the log that it touches, a megabyte for eight KiB.
+        # PostgreSQL answers by `send`, so that its `wchar` is what went to files. Its `write_bytes` tell nothing: for
+        # each commit the kernel counts the whole large folio of the log that it touches, a megabyte for eight KiB.
         disk=(written.disk + by_database) / taken.turns,
         calls=(written.calls + by_database) / taken.turns,
     )

@@ -25,7 +25,6 @@ SECONDS_TO_TAKE_OVER = LEASE_SECONDS + SWEEP_SECONDS + 5
 """The lease, the time to the next look around, and something for a busy machine."""
 
 SECONDS_TO_STOP = 2.0
-_LOOK_SECONDS = 0.002
 ENDLESS = "[[pieces=3000&delay=0.01]]"
 
 
@@ -83,7 +82,6 @@ async def watching(kept: Kept) -> AsyncIterator[Counter[int]]:
         while True:
             rows = await store.fetch("SELECT count(*) FROM messages WHERE status = 'running' GROUP BY conversation_id")
             seen.update(row[0] for row in rows)
-            await asyncio.sleep(_LOOK_SECONDS)
 
     connection = await asyncpg.connect(kept.url)
     task = asyncio.create_task(watch(connection))

@@ -1,29 +1,48 @@
-"""Waiting for what tells nobody when it happens, with a deadline."""
+"""Waiting for what a look tells, and nobody else."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from tests.parts.process import wait_until
 
 T = TypeVar("T")
 
-_POLL_SECONDS = 0.02
+Look = Callable[[], Coroutine[Any, Any, T]]
 
 
-async def wait_for(look: Callable[[], Awaitable[T | None]], *, seconds: float, what: str) -> T:
+async def wait_for(look: Look[T | None], *, seconds: float, what: str) -> T:
     """What `look` finds, once it finds something. `AssertionError` where it does not in time."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = await look()
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        await asyncio.sleep(_POLL_SECONDS)
+    found: T | None = None
+    looking = asyncio.create_task(look())
+
+    def has_found() -> bool:
+        nonlocal found, looking
+        if looking.done():
+            found = looking.result()
+            looking = asyncio.create_task(look())
+        return bool(found)
+
+    try:
+        assert await wait_until(has_found, seconds=seconds), f"{what}: not within {seconds} s"
+    finally:
+        # It is never cut off: it would leave its database open.
+        await asyncio.gather(looking, return_exceptions=True)
+    assert found is not None
+    return found
 
 
-async def wait_while(look: Callable[[], Awaitable[object]], *, seconds: float, what: str) -> None:
+async def wait_while(look: Look[object], *, seconds: float, what: str) -> None:
     """Returns once `look` finds nothing any more. `AssertionError`, with what is left, where it still does then."""
-    deadline = time.monotonic() + seconds
-    while left := await look():
-        assert time.monotonic() < deadline, f"{what}: still there after {seconds} s: {left}"
-        await asyncio.sleep(_POLL_SECONDS)
+    left: object = None
+
+    async def is_gone() -> bool:
+        nonlocal left
+        left = await look()
+        return not left
+
+    try:
+        await wait_for(is_gone, seconds=seconds, what=what)
+    except AssertionError as error:
+        error.add_note(f"There was still: {left}")
+        raise

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from palaver.store import StoreOptions, open_store
-from palaver.store.migrate import check_schema
+from palaver.store.migrate import check_schema, migrations
 from tests.parts.palaver import StoreKind
 
 PROGRAM = """
@@ -42,6 +42,7 @@ async def test_four_processes_that_migrate_at_once_do_it_once(
         assert await process.stdout.readline() == b"ready\n"
     ends = await asyncio.gather(*(process.communicate(b"go\n") for process in processes))
     assert [errors for _, errors in ends] == [b""] * 4
-    assert sorted(printed for printed, _ in ends) == [b"['0001 start']\n", b"[]\n", b"[]\n", b"[]\n"]
+    done = [f"{migration.version:04} {migration.name}" for migration in migrations()]
+    assert sorted(printed.decode() for printed, _ in ends) == [f"{done}\n", "[]\n", "[]\n", "[]\n"]
     async with open_store(StoreOptions(tmp_path, url or None)) as store:
         assert await check_schema(store.database, store.engine)

@@ -34,6 +34,9 @@ WATCH_SECONDS = 0.2
 # A reply that another worker makes is looked up this often by whoever waits for it here.
 POLL_SECONDS = 0.25
 
+# How long a server that goes away tries to keep the ends of its replies.
+END_SECONDS = 10.0
+
 # How often the end of a reply is tried again while the store does not answer.
 RETRY_SECONDS = 0.5
 
@@ -170,16 +173,19 @@ class Replies:
                 await self._checkpoint()
 
     async def drain(self, seconds: float) -> None:
-        """Lets running replies finish for `seconds`, ends the rest as interrupted, and returns when all have ended."""
+        """Lets running replies finish for `seconds`, then ends the rest as interrupted.
+
+        Returns when all have ended, or when their ends cannot be kept just now: the next start ends those.
+        """
         self.draining = True
         for reply_id in list(self._awaited):
             self._tell(reply_id)
         if self._running and seconds > 0:
             await asyncio.wait([reply.done for reply in self._running.values()], timeout=seconds)
-        while self._running:
-            for reply in list(self._running.values()):
-                reply.ask_to_end("draining")
-            await asyncio.wait([reply.done for reply in self._running.values()])
+        for reply in self._running.values():
+            reply.ask_to_end("draining")
+        if self._running:
+            await asyncio.wait([reply.done for reply in self._running.values()], timeout=END_SECONDS)
 
     def _seen(self, begun: Begun) -> Seen:
         conversation = begun.turn.conversation

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import gc
 import logging
 import signal
 import socket
@@ -14,6 +15,7 @@ import uvicorn
 import uvloop
 
 from palaver.app import Palaver, running
+from palaver.bots.upstream import BadBotOptions
 from palaver.chat.accounts import Accounts
 from palaver.chat.errors import StoreUnavailable, Taken
 from palaver.settings import Settings
@@ -43,7 +45,7 @@ def serve(settings: Settings) -> int:
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
             runner.run(_serve(settings, listener))
-    except (CannotStart, SchemaTooNew) as error:
+    except (CannotStart, SchemaTooNew, BadBotOptions) as error:
         print(error, file=sys.stderr)  # noqa: T201 (this is the command's own output)
         return 1
     except StoreUnavailable as error:
@@ -73,7 +75,18 @@ async def _serve(settings: Settings, listener: socket.socket) -> None:
                 say(f"Palaver is ready on {address}")
                 if link is not None:
                     say(f"Sign in as {ADMIN} (this link works once): {settings.public_url or address}/sign-in/{link}")
+            keep_what_stays()
             await serving
+
+
+def keep_what_stays() -> None:
+    """What was made by now lives as long as the server: the collector need not walk it, nor look at every 700th thing.
+
+    Requests leave few cycles behind; measured, the collector was a tenth of a turn.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 class _Server(uvicorn.Server):

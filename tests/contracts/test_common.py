@@ -1113,7 +1113,7 @@ async def test_client_that_lost_the_first_answer_gets_it_again_after_a_restart(s
 
 async def test_queued_prompt_is_listed_at_once_and_its_bot_sees_what_came_before(alice: Client, llm: LLM) -> None:
     session = await begin(alice, "zero")
-    await llm.control(first=0.3, text="So it is.")
+    await llm.control(first=1.5, text="So it is.")
     first = asyncio.create_task(begin(alice, "one", sessionId=session))
     await llm.record(n=2)
     second = asyncio.create_task(begin(alice, "two", sessionId=session))
@@ -1136,7 +1136,7 @@ async def test_policy_for_a_busy_conversation_is_a_setting(
     async with open_client(server) as client:
         person = client.bearing(await server.token("admin"))
         session = await begin(person)
-        await llm.control(first=0.5, text="Done.")
+        await llm.control(first=1.5, text="Done.")
         first = asyncio.create_task(person.post("/api/chat", message="one", sessionId=session))
         await llm.record(n=2)
         assert (await person.post("/api/chat", message="two", sessionId=session)).status == status
@@ -1178,7 +1178,7 @@ async def test_server_that_is_told_to_go_answers_what_runs_and_starts_no_turn(
     async with open_client(server) as client:
         person = client.bearing(await server.token("admin"))
         session = await begin(person)
-        await llm.control(first=1.5, text="The last word.")
+        await llm.control(first=3, text="The last word.")
         running = asyncio.create_task(person.post("/api/chat", message="one", sessionId=session))
         await llm.record(n=2)
         queued = asyncio.create_task(person.post("/api/chat", message="two", sessionId=session))

@@ -45,9 +45,7 @@ async def refuse(folder: Path, *arguments: str, **settings: str) -> str:
     assert done.returncode > 0
     assert "Traceback" not in done.stdout + done.stderr
     assert "ready" not in done.stdout
-    said = done.stderr.strip()
-    assert said.endswith((".", "auto, dummy, openai, openai_rag")), said
-    return said
+    return done.stderr.strip()
 
 
 async def test_empty_folder_becomes_a_server_that_prints_one_link(run: Run, tmp_path: Path) -> None:

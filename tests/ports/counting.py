@@ -1,9 +1,9 @@
 """A database that notes what it was asked, and how many rows that gave."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
-from palaver.store.database import Database, Row, Transaction, Work
+from palaver.store.database import Database, Item, Result, Row, Transaction, Work
 
 T = TypeVar("T")
 
@@ -21,6 +21,13 @@ class CountingDatabase:
 
     async def write(self, work: Work[T]) -> T:
         return await self._database.write(lambda tx: work(_CountingTransaction(tx, self.asked)))
+
+    def together(
+        self,
+        work: Callable[[Transaction, Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        key: Callable[[Item], Hashable],
+    ) -> Callable[[Item], Awaitable[Result]]:
+        return self._database.together(lambda tx, items: work(_CountingTransaction(tx, self.asked), items), key)
 
     async def close(self) -> None:
         await self._database.close()

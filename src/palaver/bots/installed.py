@@ -9,7 +9,7 @@ from palaver.bots.models import Model
 from palaver.bots.options import ALWAYS_KNOWN, BotOptions
 from palaver.bots.plugins import Plugins
 from palaver.bots.server import ServerInUse
-from palaver.bots.upstream import UpstreamFailed
+from palaver.bots.upstream import BadBotOptions, UpstreamFailed
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.pieces import Bot, Piece, Prompt
 
@@ -103,7 +103,7 @@ class _Nobody:
 
 @asynccontextmanager
 async def open_bots(options: BotOptions) -> AsyncIterator[InstalledBots]:
-    """All bots, until the block is left. Raises `ValueError` for options that cannot work."""
+    """All bots, until the block is left. Raises `BadBotOptions` for options that cannot work."""
     plugins = Plugins(taken=BUILT_IN)
     _check_default_provider(options.default_provider, plugins)
     async with AsyncExitStack() as opened:
@@ -116,6 +116,6 @@ def _check_default_provider(chosen: str, plugins: Plugins) -> None:
     names = ("auto", *BUILT_IN)
     if chosen not in names and not plugins.known(chosen):
         there = ", ".join([*names, *plugins.names()])
-        raise ValueError(
+        raise BadBotOptions(
             f"PALAVER_DEFAULT_PROVIDER is {chosen!r}, and no bot of that name is installed. Use one of: {there}"
         )

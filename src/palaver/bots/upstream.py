@@ -49,6 +49,10 @@ _JSON = {"Content-Type": "application/json"}
 _OF_THE_SERVER = frozenset({"stream_options"})
 
 
+class BadBotOptions(ValueError):
+    """Options that cannot work: a sentence for the operator, with what would do."""
+
+
 class UpstreamFailed(Exception):
     """The server cannot be used just now. Why, in words for the log that go on from "The LLM server …"."""
 
@@ -284,11 +288,11 @@ class Upstream:
 
 
 def to_url(url: str) -> URL:
-    """The URL as given, or with `http://` where it has no scheme. Raises `ValueError` for what is none."""
+    """The URL as given, or with `http://` where it has no scheme. Raises `BadBotOptions` for what is none."""
     parsed = URL(url.strip().rstrip("/") if "://" in url else f"http://{url.strip().rstrip('/')}")
     if parsed.scheme not in ("http", "https") or not parsed.host:
         # Not shown as given: it may hold a password.
-        raise ValueError(
+        raise BadBotOptions(
             "The LLM server's URL cannot be used: it needs a host, as in LLM_SERVER_URL=http://localhost:8001"
         )
     return parsed

@@ -146,7 +146,9 @@ async def check_models(settings: Settings) -> list[Finding]:
         text = f"PALAVER_DEFAULT_PROVIDER is {provider}, and no bot of that name is installed"
         return [Finding("broken", "models", text)]
     if settings.llm_server_url is not None:
-        return await _ask_models("LLM_SERVER_URL", Upstream(settings.llm_server_url), settings)
+        return await _ask_models(
+            "LLM_SERVER_URL", Upstream(settings.llm_server_url, api_key=settings.llm_server_key), settings
+        )
     if settings.openai_api_key is not None:
         upstream = Upstream(settings.openai_base_url, api_key=settings.openai_api_key)
         return await _ask_models("OPENAI_API_KEY", upstream, settings)

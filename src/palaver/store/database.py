@@ -44,6 +44,14 @@ class Database(Protocol):
         """
         ...
 
+    def together(
+        self,
+        work: Callable[[Transaction, Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        key: Callable[[Item], Hashable],
+    ) -> Callable[[Item], Awaitable[Result]]:
+        """How one item is written so that many at once share a commit. `work` is as for `Batcher`."""
+        ...
+
     async def close(self) -> None: ...
 
 

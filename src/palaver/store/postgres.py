@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, TypeVar
 
 import asyncpg
 
 from palaver.chat.errors import StoreUnavailable
-from palaver.store.database import Row, Work
+from palaver.store.database import Batcher, Item, Result, Row, Transaction, Work
 
 T = TypeVar("T")
 
@@ -96,6 +96,13 @@ class PostgresDatabase:
             except GONE as error:
                 raise StoreUnavailable("the database does not answer") from error
         raise AssertionError("unreachable")
+
+    def together(
+        self,
+        work: Callable[[Transaction, Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
+        key: Callable[[Item], Hashable],
+    ) -> Callable[[Item], Awaitable[Result]]:
+        return Batcher(self, work, key).submit
 
     async def close(self) -> None:
         try:

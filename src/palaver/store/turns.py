@@ -20,7 +20,7 @@ from palaver.chat.conversation import (
 from palaver.chat.errors import ChatError, NotFound
 from palaver.chat.ports import Begun, Checkpoint, EndedReply, Ending, NewTurn, Renewed
 from palaver.chat.turn import decide_known, decide_new, make_message_uuid
-from palaver.store.database import Batcher, Database, Row, Transaction
+from palaver.store.database import Database, Row, Transaction
 from palaver.store.rows import (
     CONVERSATION,
     MESSAGE,
@@ -149,17 +149,15 @@ class SqlTurns:
     def __init__(self, database: Database, texts: Texts) -> None:
         self._database = database
         self._texts = texts
-        self._beginning: Batcher[NewTurn, Begun] = Batcher(database, self._begin_all, _key)
-        self._ending: Batcher[Ending, EndedReply] = Batcher(
-            database, self._finish_all, lambda ending: ending.conversation_id
-        )
+        self._begin_one = database.together(self._begin_all, _key)
+        self._finish_one = database.together(self._finish_all, lambda ending: ending.conversation_id)
 
     async def begin(self, turn: NewTurn) -> Begun:
-        begun = await self._beginning.submit(turn)
+        begun = await self._begin_one(turn)
         return await self._with_prompt(begun)
 
     async def finish(self, ending: Ending) -> EndedReply:
-        ended = await self._ending.submit(ending)
+        ended = await self._finish_one(ending)
         if ended.next is None:
             return ended
         return replace(ended, next=await self._with_prompt(ended.next))

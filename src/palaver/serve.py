@@ -228,3 +228,9 @@ def set_up_logging(level: str) -> None:
     logging.basicConfig(level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # uvicorn tells every address with its query, and a query may hold a token: only its warnings are let through.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(is_news)
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """uvicorn calls each refused handshake an error; whoever likes could fill the log with them."""
+    return "without completing handshake" not in record.getMessage()

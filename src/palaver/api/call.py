@@ -51,13 +51,15 @@ class Answer(Struct, frozen=True):
 
 
 class Call:
-    __slots__ = ("caller", "language", "parameters", "payload", "request_id", "scope", "site")
+    __slots__ = ("caller", "language", "parameters", "payload", "request_id", "route", "scope", "site")
 
     def __init__(self, site: Site, scope: Scope, request_id: str, language: Language) -> None:
         self.site = site
         self.scope = scope
         self.request_id = request_id
         self.language: Language = language
+        self.route = "-"
+        """The pattern of the path: unlike the path itself it holds no secret."""
         self.parameters: dict[str, str] = {}
         self.payload: dict[str, Any] = {}
         self.caller: Caller | None = None

@@ -94,6 +94,7 @@ class Dispatcher:
         if origin:
             spelled.headers.extend(self._cors(origin))
         await _send(send, spelled, with_body=scope["method"] != "HEAD")
+        log.info("request %s: %s %s %d", request_id, scope["method"], call.route, spelled.status)
 
     async def _spell(self, call: Call, receive: Receive, origin: str) -> Spelled:
         method = call.scope["method"]
@@ -110,6 +111,7 @@ class Dispatcher:
 
     async def _carry_out(self, call: Call, operation: Operation, receive: Receive) -> Spelled:
         style, language = operation.style, call.language
+        call.route = operation.path
         new_guest: str | None = None
         try:
             body = await _read_body(call.scope, receive, self.site.max_body_bytes)

@@ -9,7 +9,17 @@ from contextlib import asynccontextmanager, suppress
 from msgspec import Struct
 
 from palaver import __version__
-from palaver.api import chat_domain, chat_flow, chatify, chatify_presets, chatify_stateless, doors, keepalive, outside
+from palaver.api import (
+    chat_domain,
+    chat_flow,
+    chatify,
+    chatify_presets,
+    chatify_stateless,
+    doors,
+    keepalive,
+    outside,
+    streaming_chat,
+)
 from palaver.api.call import Answer, Call, Site
 from palaver.api.dispatch import Dispatcher
 from palaver.api.openapi import describe
@@ -36,6 +46,7 @@ APIS = (
     chatify.api,
     chatify_presets.api,
     chatify_stateless.api,
+    streaming_chat.api,
 )
 
 
@@ -86,6 +97,7 @@ def make_app(settings: Settings, chat: Chat, accounts: Accounts) -> Dispatcher:
         public_url=settings.public_url,
         cors_origins=frozenset(settings.cors_origins),
         chat_flow_max_prompt=settings.chat_flow_max_prompt,
+        streaming_chat_max_message=settings.streaming_chat_max_message,
     )
     return Dispatcher(site, operations(), {"/ws/keepalive": keepalive.keepalive})
 

@@ -1,6 +1,7 @@
 """A request as a handler sees it: who asks, what it holds, and what it may use."""
 
 import json
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.parser import BytesParser
 from typing import Any, TypeVar
@@ -38,7 +39,7 @@ class Site(Struct, frozen=True):
     public_url: str | None = None
     cors_origins: frozenset[str] = frozenset()
     chat_flow_max_prompt: int = 100_000
-    stateless_window: int = 200
+    streaming_chat_max_message: int = 1000
 
 
 class Answer(Struct, frozen=True):
@@ -48,6 +49,13 @@ class Answer(Struct, frozen=True):
     status: int | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
     content_type: bytes = b"application/json"
+
+
+class Stream(Struct, frozen=True):
+    """An answer in pieces. It is under way once it is given: from here on failures are events of its own."""
+
+    pieces: AsyncIterator[bytes]
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class Call:

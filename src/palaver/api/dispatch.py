@@ -6,7 +6,7 @@ order of checks on one server, and the same table is what OpenAPI and the tests 
 
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from random import getrandbits
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from starlette.types import Message, Receive, Scope, Send
 
-from palaver.api.call import Answer, Call, MalformedBody, Site, parse_form, parse_json
+from palaver.api.call import Answer, Call, MalformedBody, Site, Stream, parse_form, parse_json
 from palaver.api.fields import FieldProblem, Invalid
 from palaver.api.language import accepted_language, text
 from palaver.api.operation import Operation
@@ -51,11 +51,12 @@ class ClientLeft(Exception):
 
 
 class Spelled(Struct, frozen=True):
-    """An answer as it goes out."""
+    """An answer as it goes out: whole, or in `pieces` as they come."""
 
     status: int
     body: bytes
     headers: list[tuple[bytes, bytes]]
+    pieces: AsyncIterator[bytes] | None = None
 
 
 class Dispatcher:
@@ -248,6 +249,8 @@ def _parse(call: Call, operation: Operation, body: bytes) -> dict[str, Any]:
 
 
 def _spell_answer(answer: Any, operation: Operation) -> Spelled:
+    if isinstance(answer, Stream):
+        return Spelled(operation.status, b"", list(answer.headers), answer.pieces)
     if not isinstance(answer, Answer):
         return Spelled(operation.status, encode(answer), [(b"content-type", JSON)])
     status = operation.status if answer.status is None else answer.status
@@ -280,12 +283,22 @@ def _plain(status: int, body: dict[str, Any], headers: Iterable[tuple[bytes, byt
 
 
 async def _send(send: Send, spelled: Spelled, *, with_body: bool) -> None:
+    if spelled.pieces is not None and with_body:
+        await _send_pieces(send, spelled, spelled.pieces)
+        return
     headers = spelled.headers
     if spelled.status != 204:
         headers.append((b"content-length", str(len(spelled.body)).encode()))
     start: Message = {"type": "http.response.start", "status": spelled.status, "headers": headers}
     await send(start)
     await send({"type": "http.response.body", "body": spelled.body if with_body else b""})
+
+
+async def _send_pieces(send: Send, spelled: Spelled, pieces: AsyncIterator[bytes]) -> None:
+    await send({"type": "http.response.start", "status": spelled.status, "headers": spelled.headers})
+    async for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse_socket(scope: Scope, send: Send) -> None:

@@ -68,6 +68,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Der Assistent kann gerade nicht antworten. Bitte erneut versuchen.",
         "L'assistente non può rispondere in questo momento. Riprova.",
     ),
+    "apology": (
+        "Sorry, I cannot answer just now. Please try again in a moment.",
+        "Entschuldigung, ich kann gerade nicht antworten. Bitte versuche es gleich noch einmal.",
+        "Mi dispiace, in questo momento non riesco a rispondere. Riprova tra poco.",
+    ),
     "reason_unavailable": (
         "the model cannot be reached just now",
         "das Modell ist gerade nicht erreichbar",

@@ -67,7 +67,10 @@ class Conversation(Struct, frozen=True):
 
 
 class NewConversation(Struct, frozen=True):
-    """A conversation about to be made. `client_id` makes the making of it safe to repeat."""
+    """A conversation about to be made.
+
+    `client_id` makes the making of it safe to repeat; `client_name` is what its owner calls it, once in the owner's.
+    """
 
     uuid: str
     owner_id: UserId
@@ -80,6 +83,7 @@ class NewConversation(Struct, frozen=True):
     preset_slug: str = "general"
     label: str = ""
     client_id: str | None = None
+    client_name: str | None = None
     open_by_id: bool = False
     ends_when_idle: bool = False
 

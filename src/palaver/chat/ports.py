@@ -186,12 +186,37 @@ class Turns(Protocol):
         """The reply as it is now, as a `known` turn."""
         ...
 
+    async def open_reply(self, conversation_id: ConversationId) -> Begun | None:
+        """The reply that runs there, else the first that waits, as a `known` turn."""
+        ...
+
+    async def kept(self, reply_id: MessageId, attempt: int) -> str:
+        """What the checkpoints of a running reply have kept so far."""
+        ...
+
+
+class Said(Struct, frozen=True):
+    """A message, and the text of the reply to it; empty where there is none yet."""
+
+    uuid: str
+    prompt: str
+    answer: str
+    created_at: Micros
+
 
 class Conversations(Protocol):
     """Reading and changing conversations. What the reader may not touch is not found, in the same query."""
 
     async def access(self, reader: Reader, conversation: str | ConversationId) -> Conversation:
         """Raises `NotFound`."""
+        ...
+
+    async def by_name(self, reader: Reader, name: str) -> Conversation | None:
+        """The conversation of that UUID if the reader may open it, else the one the reader gave that name."""
+        ...
+
+    async def recent_turns(self, reader: Reader, conversation: Conversation | None, limit: int) -> Sequence[Said]:
+        """The reader's newest turns, newest first: of one conversation, or of all."""
         ...
 
     async def create(self, new: NewConversation, now: Micros) -> Conversation: ...

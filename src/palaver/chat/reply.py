@@ -7,8 +7,8 @@ what is new and renew their leases; the fencing in the store lets nothing in fro
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from typing import Literal
 from weakref import WeakValueDictionary
 
@@ -76,11 +76,32 @@ class RunningReply:
         self.asked_to_end: str | None = None
         self.cause = ""
         self.task: asyncio.Task[None] | None = None
+        self._listeners: set[asyncio.Event] = set()
         self.done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     @property
     def id(self) -> MessageId:
         return self.begun.turn.reply.id
+
+    def say(self, text: str) -> None:
+        self.log.append(text)
+        for listener in self._listeners:
+            listener.set()
+
+    def has_ended(self, outcome: Outcome) -> None:
+        self.done.set_result(outcome)
+        for listener in self._listeners:
+            listener.set()
+
+    @contextmanager
+    def heard_by(self) -> Iterator[asyncio.Event]:
+        """An event that is set whenever more has been said, or all."""
+        listener = asyncio.Event()
+        self._listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
 
     def ask_to_end(self, why: str) -> None:
         """Ends it now: the bot is left at once, what was said is kept. The first reason given stands."""
@@ -139,12 +160,16 @@ class Replies:
                 return Outcome(begun.turn, begun.exchanges)
             if self.draining:
                 raise Draining
-            await self._wait_for_news(reply_id)
+            await self.wait_for_news(reply_id)
             if reply_id not in self._running:
                 latest = await self._store.turns.get(reply_id)
                 if latest is None:
                     raise NotFound
                 begun = latest
+
+    def running(self, reply_id: MessageId) -> RunningReply | None:
+        """The reply if it is made in this worker just now."""
+        return self._running.get(reply_id)
 
     async def stop(self, reply_id: MessageId) -> None:
         """Stops it wherever it runs; keeps what was said."""
@@ -221,8 +246,8 @@ class Replies:
             # Whoever waits must hear of it; the lease runs out, and the sweep ends the reply.
             log.exception("request %s: the end of reply %s was not kept", reply.request_id, reply.id)
             self._running.pop(reply.id, None)
-            reply.done.set_exception(BotUnavailable())
-            reply.done.exception()
+            lost = replace(reply.begun.turn.reply, status="failed", reason="unavailable")
+            reply.has_ended(Outcome(replace(reply.begun.turn, reply=lost), 0))
 
     async def _talk(self, reply: RunningReply) -> None:
         conversation = reply.begun.turn.conversation
@@ -235,7 +260,7 @@ class Replies:
                     # The bot took no notice of being cancelled.
                     return
                 if isinstance(piece, Text):
-                    reply.log.append(piece.text)
+                    reply.say(piece.text)
                 elif isinstance(piece, Finished):
                     reply.finished = piece
                     return
@@ -259,7 +284,7 @@ class Replies:
             log.warning("request %s: reply %s ended %s: %s", reply.request_id or "none", reply.id, end, why)
         outcome, following = await self._keep_end(reply, ending)
         del self._running[reply.id]
-        reply.done.set_result(outcome)
+        reply.has_ended(outcome)
         if following is not None:
             self.start(following)
 
@@ -379,7 +404,7 @@ class Replies:
         if event is not None:
             event.set()
 
-    async def _wait_for_news(self, reply_id: MessageId) -> None:
+    async def wait_for_news(self, reply_id: MessageId) -> None:
         event = self._awaited.setdefault(reply_id, asyncio.Event())
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from palaver.chat.conversation import Conversation, NewConversation, Origin, PresetId, Speaking, to_title
 from palaver.chat.errors import Invalid
 from palaver.chat.flow import Chat
-from palaver.chat.preset import DOMAIN, GENERAL, Preset
+from palaver.chat.preset import DOMAIN, GENERAL, STREAMING, Preset
 from palaver.chat.presets import may_use
 from palaver.chat.user import Reader, User
 
@@ -73,6 +73,17 @@ async def new_domain_conversation(chat: Chat, user: User, message: str, client_i
         )
     new = _new(user, "chat_domain", preset.prompt, speaking, preset, title=to_title(message))
     return replace(new, client_id=client_id)
+
+
+async def new_streaming_conversation(
+    chat: Chat, user: User, message: str, *, name: str | None, client_id: str | None
+) -> NewConversation:
+    """streaming_chat's way: a conversation that its first message makes, under the client's own name for it, if any."""
+    preset = await chat.store.presets.find(STREAMING)
+    assert preset is not None, "the built-in preset cannot be deleted"
+    new = _new(user, "streaming_chat", preset.prompt, preset.speaking, preset, title=to_title(message))
+    # Under a name the client id is looked for in the conversation of that name.
+    return replace(new, client_name=name, client_id=client_id if name is None else None)
 
 
 def check_speaks(chat: Chat, *, provider: str | None, model: str | None) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, TextId
 from palaver.chat.errors import Ended, NotFound
+from palaver.chat.ports import Said
 from palaver.chat.user import Reader
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.rows import CONVERSATION, MESSAGE, READABLE, to_conversation, to_message
@@ -17,6 +18,22 @@ OPEN_BY_NUMBER = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1 AN
 MINE = (
     f"SELECT {CONVERSATION} FROM conversations c WHERE c.owner_id = $1 AND c.kind = 'bot' AND c.deleted_at IS NULL "
     "ORDER BY c.updated_at DESC, c.id DESC LIMIT $2 OFFSET $3"
+)
+OPEN_OR_NAMED = (
+    f"SELECT {CONVERSATION} FROM conversations c WHERE (c.uuid = $1 AND {READABLE}) "
+    "OR (c.owner_id = $2 AND c.client_name = $1 AND c.kind = 'bot' AND c.deleted_at IS NULL) "
+    "ORDER BY (c.uuid = $1) DESC LIMIT 1"
+)
+LAST_TALKED_IN = (
+    "SELECT id FROM conversations WHERE owner_id = $1 AND kind = 'bot' AND deleted_at IS NULL "
+    "AND last_message_at IS NOT NULL ORDER BY last_message_at DESC LIMIT $2"
+)
+# A reply stands behind its message, in the usual straight conversation right behind it.
+TURNS = (
+    "SELECT m.uuid, m.content, COALESCE((SELECT r.content FROM messages r WHERE r.conversation_id = $1 "
+    "AND r.number > m.number AND r.parent_number = m.number AND r.role = 'assistant' AND r.in_view "
+    "AND r.status NOT IN ('queued', 'running') ORDER BY r.number LIMIT 1), ''), m.created_at, m.id "
+    "FROM messages m WHERE m.conversation_id = $1 AND m.role = 'user' AND m.in_view ORDER BY m.number DESC LIMIT $2"
 )
 # Queued and running replies are not there yet; one that failed has no text to show.
 IN_VIEW = (
@@ -55,6 +72,24 @@ class SqlConversations:
 
     async def access(self, reader: Reader, conversation: str | ConversationId) -> Conversation:
         return await self._database.read(lambda tx: _open(tx, reader, conversation))
+
+    async def by_name(self, reader: Reader, name: str) -> Conversation | None:
+        values = (name, reader.user_id, reader.app_id, reader.guests_allowed)
+        row = await self._database.read(lambda tx: tx.one(OPEN_OR_NAMED, *values))
+        return None if row is None else to_conversation(row)
+
+    async def recent_turns(self, reader: Reader, conversation: Conversation | None, limit: int) -> Sequence[Said]:
+        async def work(tx: Transaction) -> list[Said]:
+            if conversation is None:
+                # The newest turns of all are among the newest of the conversations that were talked in last.
+                ids = [row[0] for row in await tx.all(LAST_TALKED_IN, reader.user_id, limit)]
+            else:
+                ids = [conversation.id]
+            rows = await tx.all_many(TURNS, [(id_, limit) for id_ in ids]) if ids else ()
+            newest_first = sorted(rows, key=lambda row: (row[3], row[4]), reverse=True)
+            return [Said(*row[:4]) for row in newest_first[:limit]]
+
+        return await self._database.read(work)
 
     async def create(self, new: NewConversation, now: Micros) -> Conversation:
         return await self._database.write(lambda tx: add_conversation(tx, self._texts, new, now))

@@ -37,6 +37,10 @@ OPEN_BY_CREATION = (
     f"SELECT {CONVERSATION} FROM conversations c "
     "WHERE c.owner_id = $1 AND c.creation_key = $2 AND c.kind = 'bot' AND c.deleted_at IS NULL"
 )
+OPEN_BY_NAME = (
+    f"SELECT {CONVERSATION} FROM conversations c "
+    "WHERE c.owner_id = $1 AND c.client_name = $2 AND c.kind = 'bot' AND c.deleted_at IS NULL"
+)
 SAID_BEFORE = (
     f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.client_message_id = $3"
 )
@@ -47,9 +51,9 @@ REPLY_TO = (
 )
 ADD_CONVERSATION = (
     "INSERT INTO conversations (uuid, owner_id, app_id, origin, title, prompt_id, preset_id, preset_slug, label, "
-    f"creation_key, open_by_id, ends_when_idle, created_at, updated_at, {SPEAKING}) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, "
-    "$14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24) RETURNING id"
+    f"creation_key, client_name, open_by_id, ends_when_idle, created_at, updated_at, {SPEAKING}) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, "
+    "$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) RETURNING id"
 )
 ADD_MESSAGE = (
     "INSERT INTO messages (conversation_id, number, parent_number, uuid, role, status, content, sender_id, "
@@ -126,6 +130,10 @@ LEFT_RUNNING = (
     "JOIN conversations c ON c.id = m.conversation_id "
     "WHERE m.status = 'running' AND m.lease_until < $1"
 )
+RUNNING_REPLY = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'running'"
+QUEUED_REPLY = (
+    f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'queued' ORDER BY m.number LIMIT 1"
+)
 KEPT = "SELECT text FROM reply_log WHERE message_id = $1 AND attempt = $2 ORDER BY position"
 EXCHANGES_UNTIL = (
     "SELECT count(*) FROM messages WHERE conversation_id = $1 AND number <= $2 AND role = 'assistant' AND in_view "
@@ -191,7 +199,7 @@ class SqlTurns:
         places: list[_Place | None] = []
         for turn in turns:
             if turn.new is not None:
-                places.append(await self._made_before(tx, turn.new))
+                places.append(await self._made_before(tx, turn.new, turn.client_message_id))
                 continue
             conversation = found.get(turn.conversation)
             if conversation is None:
@@ -200,11 +208,14 @@ class SqlTurns:
                 places.append(await _said_before(tx, conversation, turn.client_message_id))
         return places
 
-    async def _made_before(self, tx: Transaction, new: NewConversation) -> _Place | None:
-        if new.client_id is None:
+    async def _made_before(self, tx: Transaction, new: NewConversation, client_message_id: str | None) -> _Place | None:
+        if new.client_name is not None:
+            row = await tx.one(OPEN_BY_NAME + tx.lock, new.owner_id, new.client_name)
+        elif new.client_id is not None:
+            row = await tx.one(OPEN_BY_CREATION + tx.lock, new.owner_id, new.client_id)
+        else:
             return None
-        row = await tx.one(OPEN_BY_CREATION + tx.lock, new.owner_id, new.client_id)
-        return None if row is None else await _said_before(tx, to_conversation(row), new.client_id)
+        return None if row is None else await _said_before(tx, to_conversation(row), client_message_id)
 
     async def _begin_known_or_new(self, tx: Transaction, turn: NewTurn, place: _Place | None) -> Begun:
         if place is None:
@@ -320,11 +331,23 @@ class SqlTurns:
 
         return await self._database.read(work)
 
+    async def open_reply(self, conversation_id: ConversationId) -> Begun | None:
+        async def work(tx: Transaction) -> Begun | None:
+            row = await tx.one(RUNNING_REPLY, conversation_id) or await tx.one(QUEUED_REPLY, conversation_id)
+            return None if row is None else await _known(tx, to_message(row))
+
+        return await self._database.read(work)
+
+    async def kept(self, reply_id: MessageId, attempt: int) -> str:
+        rows = await self._database.read(lambda tx: tx.all(KEPT, reply_id, attempt))
+        return "".join(part for (part,) in rows)
+
 
 def _key(turn: NewTurn) -> object:
     if turn.new is None:
         return turn.conversation
-    return (turn.new.owner_id, turn.new.client_id) if turn.new.client_id else turn.new.uuid
+    name = turn.new.client_name or turn.new.client_id
+    return turn.new.uuid if name is None else (turn.new.owner_id, name)
 
 
 async def _said_before(tx: Transaction, conversation: Conversation, client_id: str | None) -> _Place:
@@ -454,7 +477,7 @@ async def add_conversation(tx: Transaction, texts: Texts, new: NewConversation, 
     prompt_id = await texts.add(tx, new.system_prompt) if new.system_prompt else None
     row = await tx.one(
         ADD_CONVERSATION, new.uuid, new.owner_id, new.app_id, new.origin, new.title, prompt_id, new.preset_id,
-        new.preset_slug, new.label, new.client_id, new.open_by_id, new.ends_when_idle, now,
+        new.preset_slug, new.label, new.client_id, new.client_name, new.open_by_id, new.ends_when_idle, now,
         *from_speaking(new.speaking),
     )  # fmt: skip
     assert row is not None

@@ -56,7 +56,7 @@ async def test_answer_is_kept_and_told(
     outcome = await wait_for_answer(chat, begun)
     reply = outcome.turn.reply
     assert (reply.status, reply.content, reply.reason, reply.model) == ("complete", "Hello, you.", "stop", "gpt-4-0613")
-    assert (reply.usage, reply.token_count, reply.details, outcome.exchanges) == (Usage(7, 4), 4, '{"a":1}', 1)
+    assert (reply.usage, reply.token_count, reply.details, outcome.exchanges) == (Usage(7, 4), 3, '{"a":1}', 1)
     kept = await store.turns.get(reply.id)
     assert kept is not None
     assert (kept.turn.reply, kept.exchanges) == (reply, 1)

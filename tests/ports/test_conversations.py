@@ -10,7 +10,7 @@ from palaver.chat.clock import MINUTE, Micros
 from palaver.chat.conversation import Conversation, ConversationId, Speaking, Usage
 from palaver.chat.errors import Ended, NotFound
 from palaver.chat.ports import Checkpoint
-from palaver.chat.user import Reader, User, UserId
+from palaver.chat.user import NOT_STORED, Reader, User, UserId
 from palaver.store import SqlStore
 from tests.ports.talking import (
     HERE,
@@ -126,9 +126,11 @@ async def test_same_rights_hold_for_saying_something(
 ) -> None:
     guests = await store.conversations.create(new_conversation(guest, open_by_id=True), NOW)
     customers = await store.conversations.create(new_conversation(customer), NOW)
+    # Who holds the id of a guest's conversation speaks as oneself; an application speaks for its user.
     may = [
-        (Reader(bob.id, guests_allowed=True), guests),
-        (Reader(shop.id, app_id=shop.id), customers),
+        (Reader(bob.id, guests_allowed=True), guests, bob),
+        (Reader(NOT_STORED, guests_allowed=True), guests, guest),
+        (Reader(shop.id, app_id=shop.id), customers, customer),
     ]
     may_not = [
         (Reader(bob.id), guests),
@@ -136,9 +138,9 @@ async def test_same_rights_hold_for_saying_something(
         (Reader(other_shop.id, app_id=other_shop.id), customers),
         (Reader(bob.id, is_admin=True), customers),
     ]
-    for reader, talk in may:
+    for reader, talk, speaker in may:
         begun = await store.turns.begin(replace(said(bob, "hello", talk.uuid), reader=reader))
-        assert begun.turn.prompt.sender_id == talk.owner_id
+        assert begun.turn.prompt.sender_id == speaker.id
     before = await dump(store)
     for reader, talk in may_not:
         with pytest.raises(NotFound):

@@ -233,7 +233,8 @@ async def test_ending_a_conversation_lets_the_running_reply_finish_and_drops_wha
     _, dropped = await store.conversations.end(Reader(alice.id), conversation.uuid, NOW)
     assert dropped == [waiting.turn.reply.id]
     ended = await answer(store, running, "bye", promote=True)
-    assert (ended.done, ended.exchanges, ended.next) == (True, 1, None)
+    # What was told when it ended stays true: the answer is kept, and counts no more.
+    assert (ended.done, ended.exchanges, ended.next) == (True, 0, None)
     kept = await store.turns.get(waiting.turn.reply.id)
     assert kept is not None
     assert (kept.turn.reply.status, kept.turn.reply.reason) == ("failed", "ended")

@@ -103,7 +103,9 @@ async def chat(call: Call) -> ChatResponse:
         turn.reply.content,
         turn.conversation.uuid,
         turn.reply.uuid,
-        DomainUsage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else UNSET,
+        DomainUsage(usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+        if usage and not usage.estimated
+        else UNSET,
     )
 
 

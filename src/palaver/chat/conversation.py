@@ -92,6 +92,8 @@ class Usage(Struct, frozen=True):
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
+    estimated: bool = False
+    """Counted here, where the bot did not say."""
 
     @property
     def total_tokens(self) -> int:
@@ -116,6 +118,8 @@ class Message(Struct, frozen=True):
     usage: Usage | None = None
     details: str | None = None
     attempt: int = 1
+    exchange: int | None = None
+    """Of a reply that answered: which exchange of its conversation it was."""
 
 
 class Past(Struct, frozen=True):

@@ -139,6 +139,7 @@ class EndedReply(Struct, frozen=True):
 
     done: bool
     exchanges: int = 0
+    exchange: int | None = None
     next: Begun | None = None
 
 

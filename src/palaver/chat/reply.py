@@ -17,8 +17,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from palaver.chat.clock import SECOND, Clock, Micros
-from palaver.chat.context import Seen, count_tokens, to_seen
-from palaver.chat.conversation import Conversation, End, MessageId, Turn
+from palaver.chat.context import TOKENS_AROUND, Seen, count_tokens, to_seen
+from palaver.chat.conversation import Conversation, End, MessageId, Turn, Usage
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.log import ReplyLog
 from palaver.chat.pieces import Finished, Prompt, Text
@@ -36,6 +36,16 @@ POLL_SECONDS = 0.25
 
 # How long a server that goes away tries to keep the ends of its replies.
 END_SECONDS = 10.0
+
+# A bot that takes no notice of being ended is left behind after so long.
+LEAVE_SECONDS = 5.0
+
+# Whoever waits for the end of a reply that cannot be kept is told so after this long; it goes on being tried.
+PATIENCE_SECONDS = 5.0
+
+# More tokens than any model reads, and longer than any model's name: what is beyond was made up.
+MOST_TOKENS = 1 << 40
+MOST_NAME = 200
 
 # How often the end of a reply is tried again while the store does not answer.
 RETRY_SECONDS = 0.5
@@ -74,8 +84,10 @@ class RunningReply:
         self.logged = False
         self.phase: Literal["new", "talking", "ending"] = "new"
         self.asked_to_end: str | None = None
+        self.asked_at = 0.0
         self.cause = ""
         self.task: asyncio.Task[None] | None = None
+        self.leaving: asyncio.Task[None] | None = None
         self._listeners: set[asyncio.Event] = set()
         self.done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
@@ -89,6 +101,9 @@ class RunningReply:
             listener.set()
 
     def has_ended(self, outcome: Outcome) -> None:
+        """The first word stands: whoever waited may have been told already that the end cannot be kept just now."""
+        if self.done.done():
+            return
         self.done.set_result(outcome)
         for listener in self._listeners:
             listener.set()
@@ -108,6 +123,7 @@ class RunningReply:
         if self.asked_to_end is not None or self.phase == "ending":
             return
         self.asked_to_end = why
+        self.asked_at = asyncio.get_running_loop().time()
         # A task that is cancelled before its first step would never get to write the end.
         if self.phase == "talking" and self.task is not None:
             self.task.cancel()
@@ -215,7 +231,9 @@ class Replies:
     def _seen(self, begun: Begun) -> Seen:
         conversation = begun.turn.conversation
         speaking = conversation.speaking
-        budget = self.limits.context_tokens - (speaking.max_tokens or self.limits.reserved_tokens)
+        # However long an answer may be, half of the context is left for what was said before.
+        reserved = min(speaking.max_tokens or self.limits.reserved_tokens, self.limits.context_tokens // 2)
+        budget = self.limits.context_tokens - reserved
         budget -= (begun.turn.prompt.token_count or 0) + count_tokens(begun.system_prompt)
         if speaking.token_budget is not None:
             budget = min(budget, speaking.token_budget)
@@ -239,7 +257,11 @@ class Replies:
             # A bot may be anybody's code; whatever it throws ends its own reply and nothing else.
             log.exception("request %s: the bot of reply %s failed", reply.request_id, reply.id)
             reply.cause = "unavailable"
-        reply.phase = "ending"
+        if reply.leaving is None:
+            reply.phase = "ending"
+            await self._end_somehow(reply)
+
+    async def _end_somehow(self, reply: RunningReply) -> None:
         try:
             await self._end(reply)
         except Exception:
@@ -291,11 +313,14 @@ class Replies:
     async def _keep_end(self, reply: RunningReply, ending: Ending) -> tuple[Outcome, Begun | None]:
         """How it ended as far as the store knows, once it does; and what is to be answered next."""
         turn = reply.begun.turn
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        unkept = Outcome(_ended_turn(turn, replace(ending, end="failed", reason="unavailable", text="")), 0)
         while True:
             try:
                 ended = await self._store.turns.finish(ending)
                 if ended.done:
-                    return Outcome(_ended_turn(turn, ending), ended.exchanges), ended.next
+                    return Outcome(_ended_turn(turn, ending, ended.exchange), ended.exchanges), ended.next
                 log.warning("reply %s is no longer this worker's; what it said is not kept", reply.id)
                 latest = await self._store.turns.get(reply.id)
                 if latest is not None:
@@ -304,17 +329,20 @@ class Replies:
             except OSError as error:
                 log.warning("the end of reply %s cannot be kept yet: %s", reply.id, error)
                 await asyncio.sleep(RETRY_SECONDS)
+                if loop.time() - began > PATIENCE_SECONDS:
+                    reply.has_ended(unkept)
             except Exception:
-                # Nobody renews its lease from here on: the sweep ends it with what was kept.
                 log.exception("the end of reply %s cannot be kept", reply.id)
-                lost = replace(ending, end="failed", reason="unavailable", text="")
-                return Outcome(_ended_turn(turn, lost), 0), None
+                if ending.details is None and ending.model is None and ending.usage is None:
+                    # Nobody renews its lease from here on: the sweep ends it with what was kept.
+                    return unkept, None
+                # The text is what matters: once more without what came beside it.
+                ending = replace(ending, details=None, model=None, usage=None)
 
     def _ending(self, reply: RunningReply, end: End, why: str) -> Ending:
         turn = reply.begun.turn
         text = reply.log.text()
         finished = reply.finished
-        usage = finished.usage if finished else None
         details = finished.details if finished else None
         return Ending(
             conversation_id=turn.conversation.id,
@@ -326,10 +354,11 @@ class Replies:
             end=end,
             reason=why,
             text=text,
-            token_count=usage.completion_tokens if usage else count_tokens(text),
+            # Not what was reported: that may hold reasoning, which is never sent again.
+            token_count=count_tokens(text),
             context_from=reply.seen.context_from,
-            model=finished.model if finished else None,
-            usage=usage,
+            model=_to_name(finished.model) if finished and finished.model else None,
+            usage=_to_usage(reply),
             details=None if details is None else msgspec.json.encode(details).decode(),
             checkpointed=reply.logged,
             promote_to=None if self.draining else self.worker,
@@ -339,6 +368,11 @@ class Replies:
     def _end_silent(self, now: float) -> None:
         limits = self.limits
         for reply in list(self._running.values()):
+            if reply.asked_to_end is not None and reply.phase == "talking" and now - reply.asked_at > LEAVE_SECONDS:
+                log.warning("request %s: the bot of reply %s is left behind", reply.request_id, reply.id)
+                reply.phase = "ending"
+                reply.leaving = asyncio.create_task(self._end_somehow(reply))
+                continue
             allowed = limits.between_seconds if reply.log.length else limits.first_seconds
             if now - reply.last_piece > allowed or now - reply.started > limits.total_seconds:
                 reply.ask_to_end("timeout")
@@ -389,11 +423,21 @@ class Replies:
         for ending in await self._store.turns.abandoned(now, expired_before):
             if ending.reply_id in self._running:
                 continue
-            promote = replace(ending, promote_to=self.worker, lease_until=self.lease_until())
-            ended = await self._store.turns.finish(promote)
-            log.warning("reply %s was left behind by its worker and ends %s", ending.reply_id, ending.end)
-            self._start_all([ended.next] if ended.next else [])
+            await self._end_abandoned(ending)
         self._start_all(await self._store.turns.promote_waiting(self.worker, now, self.lease_until()))
+
+    async def _end_abandoned(self, ending: Ending) -> None:
+        promote = replace(ending, promote_to=self.worker, lease_until=self.lease_until())
+        try:
+            ended = await self._store.turns.finish(promote)
+        except OSError:
+            raise
+        except Exception:
+            # One that cannot be ended must not keep the others from it.
+            log.exception("reply %s was left behind and cannot be ended", ending.reply_id)
+            return
+        log.warning("reply %s was left behind by its worker and ends %s", ending.reply_id, ending.end)
+        self._start_all([ended.next] if ended.next else [])
 
     def _start_all(self, begun: Sequence[Begun]) -> None:
         for one in begun:
@@ -417,7 +461,24 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _ended_turn(turn: Turn, ending: Ending) -> Turn:
+def _to_name(name: str) -> str:
+    """A name that somebody else made up, as it can be kept."""
+    return name.replace("\0", "")[:MOST_NAME]
+
+
+def _to_usage(reply: RunningReply) -> Usage | None:
+    """What the bot says it has used, as far as that can be; else, where it has talked, what we count."""
+    reported = reply.finished.usage if reply.finished else None
+    if reported is not None and all(0 <= count <= MOST_TOKENS for count in msgspec.structs.astuple(reported)):
+        return reported
+    if not reply.log.length:
+        return None
+    seen = sum(message.token_count + TOKENS_AROUND for message in reply.seen.history)
+    prompt = seen + (reply.begun.turn.prompt.token_count or 0) + count_tokens(reply.begun.system_prompt)
+    return Usage(prompt, count_tokens(reply.log.text()), estimated=True)
+
+
+def _ended_turn(turn: Turn, ending: Ending, exchange: int | None = None) -> Turn:
     reply = replace(
         turn.reply,
         status=ending.end,
@@ -427,5 +488,6 @@ def _ended_turn(turn: Turn, ending: Ending) -> Turn:
         model=ending.model,
         usage=ending.usage,
         details=ending.details,
+        exchange=exchange,
     )
     return Turn(turn.conversation, turn.prompt, reply)

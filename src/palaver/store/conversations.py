@@ -49,8 +49,8 @@ DROP_WAITING = (
 STOP_RUNNING = "UPDATE messages SET stop_asked = TRUE WHERE conversation_id = $1 AND status = 'running' RETURNING id"
 FEWER_OPEN = "UPDATE conversations SET open_replies = open_replies - $2 WHERE id = $1"
 IDLE = (
-    f"SELECT {CONVERSATION} FROM conversations c WHERE c.ends_when_idle AND c.status = 'active' "
-    "AND c.deleted_at IS NULL AND COALESCE(c.last_message_at, c.created_at) < $1 AND c.open_replies = 0"
+    "SELECT id FROM conversations WHERE ends_when_idle AND status = 'active' AND deleted_at IS NULL "
+    "AND COALESCE(last_message_at, created_at) < $1 AND open_replies = 0 ORDER BY uuid LIMIT $2"
 )
 EVERYTHING = 1 << 62
 # What was used outlives what was said.
@@ -62,7 +62,8 @@ PURGE = (
 )
 # What a person said can stand in a system prompt; it goes with the last conversation that had it.
 FORGET_TEXT = "DELETE FROM texts WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM conversations WHERE prompt_id = $1)"
-PURGED_AT_ONCE = 100
+# A transaction that held the writer for longer would be felt by those who talk.
+CLEANED_AT_ONCE = 100
 
 
 class SqlConversations:
@@ -142,12 +143,15 @@ class SqlConversations:
 
     async def end_idle(self, before: Micros, now: Micros) -> int:
         async def work(tx: Transaction) -> int:
-            rows = await tx.all(IDLE + tx.lock, before)
+            rows = await tx.all(IDLE + tx.lock, before, CLEANED_AT_ONCE)
             for row in rows:
-                await _end(tx, to_conversation(row).id, now)
+                await _end(tx, row[0], now)
             return len(rows)
 
-        return await self._database.write(work)
+        ended = 0
+        while found := await self._database.write(work):
+            ended += found
+        return ended
 
     async def purge(self, deleted_before: Micros) -> int:
         purged = 0
@@ -194,7 +198,7 @@ async def _deleted(tx: Transaction, before: Micros) -> Sequence[ConversationId]:
     rows = await tx.all(
         "SELECT id FROM conversations WHERE deleted_at IS NOT NULL AND deleted_at < $1 AND open_replies = 0 LIMIT $2",
         before,
-        PURGED_AT_ONCE,
+        CLEANED_AT_ONCE,
     )
     return [row[0] for row in rows]
 

@@ -21,7 +21,7 @@ CONVERSATION = (
 MESSAGE = (
     "m.id, m.uuid, m.conversation_id, m.number, m.parent_number, m.role, m.status, m.content, m.created_at, "
     "m.sender_id, m.client_message_id, m.token_count, m.model, m.reason, m.prompt_tokens, m.completion_tokens, "
-    "m.cached_tokens, m.details, m.attempt"
+    "m.cached_tokens, m.usage_estimated, m.details, m.attempt, m.exchange"
 )
 
 USER = (
@@ -68,11 +68,13 @@ def to_conversation(row: Row) -> Conversation:
 
 def to_message(row: Row) -> Message:
     (id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model, reason,
-     prompt_tokens, completion_tokens, cached_tokens, details, attempt) = row  # fmt: skip
-    usage = None if prompt_tokens is None else Usage(prompt_tokens, completion_tokens, cached_tokens or 0)
+     prompt_tokens, completion_tokens, cached_tokens, estimated, details, attempt, exchange) = row  # fmt: skip
+    usage = None
+    if prompt_tokens is not None:
+        usage = Usage(prompt_tokens, completion_tokens, cached_tokens or 0, bool(estimated))
     return Message(
         id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model,
-        reason, usage, details, attempt,
+        reason, usage, details, attempt, exchange,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ of SQLite would cancel each other's locks.
 """
 
 import asyncio
+import logging
 import queue
 import re
 import threading
@@ -20,6 +21,8 @@ from palaver.chat.errors import StoreUnavailable
 from palaver.store.database import Item, Result, Row, Transaction, Work
 
 T = TypeVar("T")
+
+log = logging.getLogger("palaver.store")
 
 # Pages are written whole, and a turn touches about eight of them: small ones are fewer bytes for each commit.
 PAGE_SIZE = 1024
@@ -137,22 +140,39 @@ class SqliteDatabase:
         results: list[Any] = []
         try:
             execute("BEGIN IMMEDIATE")
-            results = [drive(job.work(transaction)) for job in jobs]
+            results = [self._carry_out(job, transaction) for job in jobs]
             execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 (a thread's outer edge: whoever waits gets the error)
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            # Where the file cannot be used, each of them alone would wait as long again.
-            if len(jobs) > 1 and not isinstance(error, UNUSABLE):
-                for job in jobs:
-                    self._commit([job], transaction)
-                return
+            self._roll_back()
             results = [_to_error(error)] * len(jobs)
         by_loop = {job.loop for job in jobs}
         for loop in by_loop:
             mine = [(job, result) for job, result in zip(jobs, results, strict=True) if job.loop is loop]
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_deliver, mine)
+
+    def _carry_out(self, job: "_Job", transaction: SqliteTransaction) -> Any:
+        """The job's result, or its failure, which undoes what the job did and nothing of its neighbours'."""
+        execute = self._connection.execute
+        execute("SAVEPOINT job")
+        try:
+            return drive(job.work(transaction))
+        except UNUSABLE:
+            raise
+        except Exception as error:  # noqa: BLE001 (whoever waits for this job gets it)
+            execute("ROLLBACK TO job")
+            return _Failure(error)
+        finally:
+            if self._connection.in_transaction:
+                execute("RELEASE job")
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except apsw.Error:
+            # The file is in trouble; the next transaction says so again, and this thread goes on.
+            log.exception("a transaction could not be rolled back")
 
     async def close(self) -> None:
         self._jobs.put(None)

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from hashlib import sha256
 
 from palaver.chat.conversation import TextId
+from palaver.chat.errors import NotFound
 from palaver.store.database import Database, Transaction
 
 # Prompts are at most some tens of kilobytes, usually one: a few megabytes in all.
@@ -19,7 +20,9 @@ class Texts:
         text = self._known.get(text_id)
         if text is None:
             row = await self._database.read(lambda tx: tx.one("SELECT text FROM texts WHERE id = $1", text_id))
-            assert row is not None, "a conversation points at a text that is not there"
+            if row is None:
+                # Purged with its last conversation since that was read.
+                raise NotFound
             text = str(row[0])
             self._known[text_id] = text
             if len(self._known) > REMEMBERED:

@@ -20,6 +20,7 @@ from palaver.chat.conversation import (
 from palaver.chat.errors import ChatError, NotFound
 from palaver.chat.ports import Begun, Checkpoint, EndedReply, Ending, NewTurn, Renewed
 from palaver.chat.turn import decide_known, decide_new, make_message_uuid
+from palaver.chat.user import NOT_STORED, UserId
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.rows import (
     CONVERSATION,
@@ -75,8 +76,9 @@ KEEP_USAGE_OF_ONE = KEEP_USAGE.format(which="m.id = $1")
 KEEP_USAGE_OF_ALL = KEEP_USAGE.format(which="m.conversation_id = $1")
 ASK_AGAIN = (
     "UPDATE messages SET status = $2, attempt = attempt + 1, content = '', reason = NULL, token_count = NULL, "
-    "model = NULL, prompt_tokens = NULL, completion_tokens = NULL, cached_tokens = NULL, details = NULL, "
-    "worker = $3, lease_until = $4, created_at = $5, stop_asked = FALSE WHERE id = $1"
+    "exchange = NULL, model = NULL, prompt_tokens = NULL, completion_tokens = NULL, cached_tokens = NULL, "
+    "usage_estimated = FALSE, details = NULL, worker = $3, lease_until = $4, created_at = $5, stop_asked = FALSE "
+    "WHERE id = $1"
 )
 ADVANCE_AGAIN = (
     "UPDATE conversations SET revision = revision + 1, message_count = message_count - $2, "
@@ -93,15 +95,20 @@ LOCK_CONVERSATION = "SELECT id FROM conversations WHERE id = $1 FOR UPDATE"
 # Locks are taken in one order everywhere, so that two workers never wait for each other: conversations by their UUIDs,
 # as `begin` knows them, then messages by their ids. Only PostgreSQL needs it.
 LOCK_CONVERSATIONS = 'SELECT id FROM conversations WHERE id = ANY ($1::bigint[]) ORDER BY uuid COLLATE "C" FOR UPDATE'
+# An ended conversation counts no more exchanges: what was told when it ended stays true.
 # The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
 END_REPLY = (
     "UPDATE messages SET status = $4, reason = $5, content = $6, token_count = $7, model = $8, prompt_tokens = $9, "
-    "completion_tokens = $10, cached_tokens = $11, details = $12, worker = NULL, lease_until = NULL "
-    "WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' AND lease_until < $13 RETURNING id"
+    "completion_tokens = $10, cached_tokens = $11, usage_estimated = $14, details = $12, worker = NULL, "
+    "lease_until = NULL, exchange = CASE WHEN $15 THEN (SELECT c.exchange_count + 1 FROM conversations c "
+    "WHERE c.id = conversation_id AND c.status = 'active') END "
+    "WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' AND lease_until < $13 "
+    "RETURNING id, exchange"
 )
 NEVER_EXPIRES = 1 << 62
 COUNT_REPLY = (
-    "UPDATE conversations SET message_count = message_count + $2, exchange_count = exchange_count + $3, "
+    "UPDATE conversations SET message_count = message_count + $2, "
+    "exchange_count = exchange_count + CASE WHEN status = 'active' THEN $3 ELSE 0 END, "
     "open_replies = open_replies - 1, context_from = $4, prompt_tokens = prompt_tokens + $5, "
     "completion_tokens = completion_tokens + $6, updated_at = $7, "
     "last_message_at = CASE WHEN $2 > 0 THEN $7 ELSE last_message_at END WHERE id = $1 "
@@ -135,10 +142,6 @@ QUEUED_REPLY = (
     f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'queued' ORDER BY m.number LIMIT 1"
 )
 KEPT = "SELECT text FROM reply_log WHERE message_id = $1 AND attempt = $2 ORDER BY position"
-EXCHANGES_UNTIL = (
-    "SELECT count(*) FROM messages WHERE conversation_id = $1 AND number <= $2 AND role = 'assistant' AND in_view "
-    "AND status IN ('complete', 'stopped') AND content <> ''"
-)
 LEFT_WAITING = (
     "SELECT DISTINCT q.conversation_id FROM messages q WHERE q.status = 'queued' AND NOT EXISTS "
     "(SELECT 1 FROM messages r WHERE r.conversation_id = q.conversation_id AND r.status = 'running')"
@@ -205,7 +208,7 @@ class SqlTurns:
             if conversation is None:
                 places.append(None)
             else:
-                places.append(await _said_before(tx, conversation, turn.client_message_id))
+                places.append(await _said_before(tx, conversation, turn.client_message_id, _sender(turn, conversation)))
         return places
 
     async def _made_before(self, tx: Transaction, new: NewConversation, client_message_id: str | None) -> _Place | None:
@@ -215,7 +218,9 @@ class SqlTurns:
             row = await tx.one(OPEN_BY_CREATION + tx.lock, new.owner_id, new.client_id)
         else:
             return None
-        return None if row is None else await _said_before(tx, to_conversation(row), client_message_id)
+        if row is None:
+            return None
+        return await _said_before(tx, to_conversation(row), client_message_id, new.owner_id)
 
     async def _begin_known_or_new(self, tx: Transaction, turn: NewTurn, place: _Place | None) -> Begun:
         if place is None:
@@ -259,7 +264,7 @@ class SqlTurns:
         in_order = sorted(endings, key=lambda ending: ending.reply_id)
         if tx.lock:
             await tx.all(LOCK_CONVERSATIONS, [ending.conversation_id for ending in in_order])
-        written = {row[0] for row in await tx.all_many(END_REPLY, [_end_row(ending) for ending in in_order])}
+        written = {row[0]: row[1] for row in await tx.all_many(END_REPLY, [_end_row(ending) for ending in in_order])}
         kept = [ending for ending in in_order if ending.reply_id in written]
         if not kept:
             return [EndedReply(done=False)] * len(endings)
@@ -279,7 +284,8 @@ class SqlTurns:
                 following = await _promote(
                     tx, ending.conversation_id, ending.promote_to, ending.now, ending.lease_until
                 )
-            ended.append(EndedReply(done=True, exchanges=exchanges, next=following))
+            exchange = written[ending.reply_id]
+            ended.append(EndedReply(done=True, exchanges=exchanges, exchange=exchange, next=following))
         return ended
 
     async def checkpoint(
@@ -327,14 +333,14 @@ class SqlTurns:
     async def get(self, reply_id: MessageId) -> Begun | None:
         async def work(tx: Transaction) -> Begun | None:
             row = await tx.one(MESSAGE_BY_ID, reply_id)
-            return None if row is None else await _known(tx, to_message(row))
+            return None if row is None else _known(await _turn(tx, to_message(row)))
 
         return await self._database.read(work)
 
     async def open_reply(self, conversation_id: ConversationId) -> Begun | None:
         async def work(tx: Transaction) -> Begun | None:
             row = await tx.one(RUNNING_REPLY, conversation_id) or await tx.one(QUEUED_REPLY, conversation_id)
-            return None if row is None else await _known(tx, to_message(row))
+            return None if row is None else _known(await _turn(tx, to_message(row)))
 
         return await self._database.read(work)
 
@@ -350,10 +356,16 @@ def _key(turn: NewTurn) -> object:
     return turn.new.uuid if name is None else (turn.new.owner_id, name)
 
 
-async def _said_before(tx: Transaction, conversation: Conversation, client_id: str | None) -> _Place:
+def _sender(turn: NewTurn, conversation: Conversation) -> UserId:
+    """Who speaks: the reader, but for an application that speaks for its user, and a guest that nobody knows yet."""
+    on_behalf = turn.reader.app_id is not None or turn.reader.user_id == NOT_STORED
+    return conversation.owner_id if on_behalf else turn.reader.user_id
+
+
+async def _said_before(tx: Transaction, conversation: Conversation, client_id: str | None, sender: UserId) -> _Place:
     if client_id is None:
         return _Place(conversation)
-    row = await tx.one(SAID_BEFORE, conversation.id, conversation.owner_id, client_id)
+    row = await tx.one(SAID_BEFORE, conversation.id, sender, client_id)
     if row is None:
         return _Place(conversation)
     prompt = to_message(row)
@@ -366,8 +378,7 @@ async def _begin_known(
 ) -> Begun:
     decision = decide_known(same_text=prompt.content == turn.text, reply=reply.status, ended=conversation.ended)
     if decision == "known":
-        exchanges = await _exchanges_until(tx, reply)
-        return Begun(turn=Turn(conversation, prompt, reply), state="known", exchanges=exchanges)
+        return _known(Turn(conversation, prompt, reply))
     busy = decide_new(ended=False, open_replies=conversation.open_replies, when_busy=turn.when_busy)
     status: Status = "running" if busy == "start" else "queued"
     leased = status == "running"
@@ -389,7 +400,7 @@ def _new_turn(turn: NewTurn, conversation: Conversation, decision: str) -> Begun
     started = decision == "start"
     prompt = Message(
         MessageId(0), make_message_uuid(turn.now, number), conversation.id, number, conversation.leaf_number or None,
-        "user", "complete", turn.text, turn.now, conversation.owner_id, turn.client_message_id, turn.token_count,
+        "user", "complete", turn.text, turn.now, _sender(turn, conversation), turn.client_message_id, turn.token_count,
     )  # fmt: skip
     reply = Message(
         MessageId(0), make_message_uuid(turn.now, number + 1), conversation.id, number + 1, number,
@@ -445,21 +456,19 @@ async def _promote(
     return with_history
 
 
-async def _known(tx: Transaction, reply: Message) -> Begun:
-    return Begun(turn=await _turn(tx, reply), state="known", exchanges=await _exchanges_until(tx, reply))
+def _known(turn: Turn) -> Begun:
+    exchanges = turn.reply.exchange
+    return Begun(
+        turn=turn, state="known", exchanges=turn.conversation.exchange_count if exchanges is None else exchanges
+    )
 
 
 async def _turn(tx: Transaction, reply: Message) -> Turn:
     conversation = await tx.one(CONVERSATION_BY_ID, reply.conversation_id)
     prompt = await tx.one(MESSAGE_BY_NUMBER, reply.conversation_id, reply.parent_number)
-    assert conversation is not None
-    assert prompt is not None
+    if conversation is None or prompt is None:
+        raise NotFound
     return Turn(to_conversation(conversation), to_message(prompt), reply)
-
-
-async def _exchanges_until(tx: Transaction, reply: Message) -> int:
-    row = await tx.one(EXCHANGES_UNTIL, reply.conversation_id, reply.number)
-    return row[0] if row is not None else 0
 
 
 async def _abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micros) -> Ending:
@@ -504,6 +513,7 @@ def _end_row(ending: Ending) -> tuple[object, ...]:
         ending.model, usage.prompt_tokens if usage else None, usage.completion_tokens if usage else None,
         usage.cached_tokens if usage else None, ending.details,
         NEVER_EXPIRES if ending.expired_before is None else ending.expired_before,
+        usage is not None and usage.estimated, ending.counts,
     )  # fmt: skip
 
 

@@ -168,6 +168,8 @@ CREATE TABLE messages (
   prompt_tokens BIGINT,
   completion_tokens BIGINT,
   cached_tokens BIGINT,
+  usage_estimated BOOLEAN NOT NULL DEFAULT FALSE,
+  exchange BIGINT,
   details TEXT,
   attempt BIGINT NOT NULL DEFAULT 1,
   worker TEXT,

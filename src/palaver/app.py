@@ -150,6 +150,7 @@ def account_rules(settings: Settings) -> AccountRules:
         guests=settings.guests,
         attempts=settings.sign_in_attempts,
         attempt_seconds=settings.sign_in_window_seconds,
+        token_days=settings.token_days,
     )
 
 

@@ -322,7 +322,11 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = False
     sign_in_attempts: Annotated[
         int,
-        Setting("PALAVER_SIGN_IN_ATTEMPTS", "Failed sign-ins of an account or address before it must wait.", _whole(1)),
+        Setting(
+            "PALAVER_SIGN_IN_ATTEMPTS",
+            "Failed sign-ins of an account before it must wait; an address has ten times as many.",
+            _whole(1),
+        ),
     ] = 10
     sign_in_window_seconds: Annotated[
         float,
@@ -332,6 +336,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             _number(0, DAY_SECONDS, above=True),
         ),
     ] = 300
+    token_days: Annotated[
+        float,
+        Setting(
+            "PALAVER_TOKEN_DAYS",
+            "How long a token that a sign-in gave is good; 0: until it is revoked.",
+            _number(0, CENTURY_DAYS),
+        ),
+    ] = 365
 
     default_provider: Annotated[
         str,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from palaver.chat.accounts import AccountRules, Accounts, Closed, WrongCredentials, to_reader
+from palaver.chat.clock import DAY
 from palaver.chat.errors import Invalid, NotFound, RateLimited, Taken
 from palaver.chat.user import NOT_STORED, User
 from palaver.store import SqlStore
@@ -70,6 +71,38 @@ async def test_too_many_failures_close_the_account_for_a_while_even_to_its_owner
         await accounts.sign_in("carol", PASSWORD, "4")
     seconds.now += 60
     assert await accounts.sign_in("carol", PASSWORD, "4") == carol
+
+
+async def test_guesses_made_at_once_are_limited_like_those_one_after_another(accounts: Accounts) -> None:
+    await accounts.register("carol", PASSWORD)
+    guesses = (accounts.sign_in("carol", f"guess {number}", "1") for number in range(20))
+    outcomes = await asyncio.gather(*guesses, return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["RateLimited"] * 17 + ["WrongCredentials"] * 3
+
+
+@pytest.fixture
+def strict(store: SqlStore, clock: HandClock, seconds: Seconds) -> Accounts:
+    """One attempt for an account, so ten for an address."""
+    return Accounts(store, clock, AccountRules(registration=True, attempts=1), b"secret", seconds)
+
+
+async def test_right_password_is_never_counted(strict: Accounts) -> None:
+    carol = await strict.register("carol", PASSWORD)
+    for _ in range(11):
+        assert await strict.sign_in("carol", PASSWORD, "1") == carol
+
+
+async def test_typos_of_a_few_do_not_lock_out_the_others_behind_their_address(strict: Accounts) -> None:
+    carol = await strict.register("carol", PASSWORD)
+    for number in range(10):
+        assert await strict.sign_in("carol", PASSWORD, "1") == carol
+        with pytest.raises(WrongCredentials):
+            await strict.sign_in(f"somebody {number}", "wrong", "1")
+    with pytest.raises(RateLimited):
+        await strict.sign_in("carol", PASSWORD, "1")
+    with pytest.raises(RateLimited):
+        strict.check_address("1")
+    assert await strict.sign_in("carol", PASSWORD, "2") == carol
 
 
 async def test_disabled_person_cannot_sign_in(accounts: Accounts, store: SqlStore, clock: HandClock) -> None:
@@ -165,6 +198,17 @@ async def test_token_closes_to_the_moment_when_it_expires_also_while_remembered(
     with pytest.raises(WrongCredentials) as refused:
         await accounts.by_token(token)
     assert refused.value.expired
+
+
+@pytest.mark.parametrize(("token_days", "lives"), [(0, None), (7, 7 * DAY)])
+async def test_token_of_a_sign_in_lives_as_long_as_the_rules_say(
+    store: SqlStore, alice: User, clock: HandClock, token_days: float, lives: int | None
+) -> None:
+    accounts = Accounts(store, clock, AccountRules(token_days=token_days), b"secret")
+    await accounts.new_token(alice)
+    await accounts.new_token(alice, days=0)
+    expires = [token.expires_at for token in await store.accounts.list_tokens(alice.id)]
+    assert expires == [None if lives is None else clock.now() + lives, None]
 
 
 async def test_unknown_token_is_refused_and_opens_once_it_is_made(accounts: Accounts, alice: User) -> None:

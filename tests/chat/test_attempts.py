@@ -25,10 +25,10 @@ def attempts(seconds: Seconds) -> Attempts:
     return Attempts(3, 60, seconds)
 
 
-def fail(attempts: Attempts, *names: str, times: int) -> None:
+def fail(attempts: Attempts, name: str, *, times: int) -> None:
     for _ in range(times):
-        attempts.check(*names)
-        attempts.failed(*names)
+        attempts.check(name)
+        attempts.count(name)
 
 
 def test_so_many_failures_are_allowed_and_no_more(attempts: Attempts) -> None:
@@ -57,20 +57,24 @@ def test_window_begins_with_the_first_failure(attempts: Attempts, seconds: Secon
     attempts.check("alice")
 
 
-def test_success_forgets_the_failures_of_its_name_alone(attempts: Attempts) -> None:
-    fail(attempts, "alice", "address 1", times=3)
-    attempts.succeeded("alice")
+def test_failures_of_one_name_are_forgotten_and_no_others(attempts: Attempts) -> None:
+    for name in ("alice", "bob"):
+        fail(attempts, name, times=3)
+    attempts.forget("alice")
     attempts.check("alice")
     with pytest.raises(RateLimited):
-        attempts.check("address 1")
+        attempts.check("bob")
 
 
-def test_any_of_the_names_is_enough_to_refuse(attempts: Attempts) -> None:
-    for name in ("alice", "bob", "carol"):
-        fail(attempts, name, "address 1", times=1)
+def test_attempt_that_is_taken_back_leaves_the_others_counted(attempts: Attempts) -> None:
+    fail(attempts, "alice", times=3)
+    attempts.take_back("alice")
+    fail(attempts, "alice", times=1)
     with pytest.raises(RateLimited):
-        attempts.check("dave", "address 1")
-    attempts.check("dave", "address 2")
+        attempts.check("alice")
+    for _ in range(5):
+        attempts.take_back("alice")
+    fail(attempts, "alice", times=3)
 
 
 def test_memory_is_bounded_and_the_oldest_is_forgotten_first(

@@ -626,3 +626,69 @@ async def test_fault_in_one_checkpoint_does_not_end_those_to_come(
         return len(await rows(store, "SELECT text FROM reply_log WHERE text = 'kept again'")) == 1
 
     await until(kept)
+
+
+async def test_text_is_kept_whatever_cannot_be_kept_of_what_came_beside_it(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("All of it.")
+    talk.finish(Finished(usage=Usage(2**63 + 5, -1), model="gpt\x00-4" + "x" * 300))
+    reply = (await end_of(chat, begun)).turn.reply
+    assert (reply.status, reply.content) == ("complete", "All of it.")
+    assert reply.model == ("gpt-4" + "x" * 300)[:200]
+    assert reply.usage is not None
+    assert reply.usage.estimated
+    assert await stored(store, begun) == ("complete", "All of it.", "stop")
+
+
+async def test_what_a_stopped_reply_has_used_is_counted(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("Half of")
+    await chat.replies.stop(begun.turn.reply.id)
+    reply = (await end_of(chat, begun)).turn.reply
+    assert reply.status == "stopped"
+    assert reply.usage is not None
+    assert (reply.usage.estimated, reply.usage.completion_tokens > 0) == (True, True)
+    counted = await rows(store, "SELECT completion_tokens FROM conversations WHERE id = $1", conversation.id)
+    assert counted[0][0] == reply.usage.completion_tokens
+
+
+class StubbornBot:
+    """Says a word, and never again takes notice of anything."""
+
+    def __init__(self) -> None:
+        self.released = asyncio.Event()
+
+    async def talk(self, _prompt: Prompt) -> AsyncIterator[Piece]:
+        yield Text("word")
+        while not self.released.is_set():
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                continue
+
+
+async def test_bot_that_takes_no_notice_of_being_ended_is_left_behind(
+    start_chat: StartChat, store: SqlStore, alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palaver.chat.reply.LEAVE_SECONDS", 0.05)
+    chat = await start_chat()
+    stubborn = StubbornBot()
+    monkeypatch.setattr(HandBots, "bot", lambda _self, _provider: stubborn)
+    begun = await say(chat, alice, "hello", conversation)
+    running = chat.replies.running(begun.turn.reply.id)
+    assert running is not None
+    with running.heard_by() as more:
+        await more.wait()
+    await chat.replies.stop(begun.turn.reply.id)
+    assert (await end_of(chat, begun)).turn.reply.status == "stopped"
+    assert await stored(store, begun) == ("stopped", "word", "stopped")
+    stubborn.released.set()
+    assert running.task is not None
+    await running.task
+    assert await stored(store, begun) == ("stopped", "word", "stopped")

@@ -21,6 +21,7 @@ class Row:
     hidden: int = 404
     thing: Thing = "text"
     body: dict[str, Any] | None = None
+    query: str = ""
     admin_sees_all: bool = False
     unauthenticated: int = 401
     notes: dict[str, int] = field(default_factory=dict)
@@ -108,4 +109,10 @@ ROWS = [
         body={"messages": [{"role": "user", "content": "hi"}]},
     ),
     Row("GET /api/v1/chat/models", "anybody"),
+    Row("POST /api/chat/", "anybody", body=HI),
+    Row("POST /api/chat/stream/", "anybody", body=HI),
+    # A session that is not there, or another's: nothing to hear, nothing to stop.
+    Row("GET /api/chat/stream/", "anybody", ok=204, query="?session_id=unheard-of"),
+    Row("POST /api/chat/stop/", "anybody", body={"session_id": "unheard-of"}),
+    Row("GET /api/history/", "anybody"),
 ]

@@ -313,7 +313,8 @@ async def test_cross_site_comes_before_the_type_the_body_and_the_conversation(
 async def test_too_many_attempts_come_before_the_type_and_the_body(start_server: StartServer) -> None:
     server = await start_server(PALAVER_SIGN_IN_ATTEMPTS="1")
     async with open_client(server) as client:
-        assert (await client.post("/sign-in", username="nobody", password="wrong")).status == 401
+        for number in range(10):
+            assert (await client.post("/sign-in", username=f"nobody{number}", password="wrong")).status == 401
         assert (await client.sending({"Content-Type": "text/plain"}).send("POST", "/sign-in", b"hi")).status == 429
         assert (await client.sending(JSON).send("POST", "/api/users/token", b"{")).status == 429
         assert (await client.post("/api/auth/login")).status == 429
@@ -478,6 +479,8 @@ async def test_csrf_token_needs_its_cookie(nobody: Client, cookies: dict[str, st
         {"Origin": "https://evil.example.org", "Referer": "SELF/"},
         {"Origin": "SELF.evil.example.org"},
         {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://["},
+        {"Referer": "http://["},
     ],
 )
 async def test_cookie_and_a_foreign_origin_are_403_for_what_changes_something(
@@ -1235,3 +1238,61 @@ async def test_reply_longer_than_the_drain_is_broken_off_and_kept(start_server: 
         assert await server.process.wait_for_end(seconds=20) == 0
         await server.start()
         assert (await contents(person, session))[-1].strip() == "one two"
+
+
+# Values at the edge
+
+
+async def test_number_of_four_hundred_digits_is_invalid_and_not_an_error_of_ours(alice: Client) -> None:
+    body = b'{"message": "hi", "temperature": 1' + b"0" * 400 + b"}"
+    assert (await alice.sending(JSON).send("POST", "/api/v1/chat/", body)).status == 422
+
+
+@pytest.mark.parametrize("path", ["/api/auth/logout", "/sign-out"])
+@pytest.mark.parametrize("headers", [{}, JSON, {"Content-Type": "application/json; charset=utf-8"}])
+async def test_empty_body_is_an_empty_object_where_no_field_is_needed(
+    nobody: Client, path: str, headers: dict[str, str]
+) -> None:
+    person = await register(nobody)
+    assert (await person.sending(headers).send("POST", path, b"")).status == 200
+    assert (await person.get("/api/auth/me")).status == 401
+
+
+async def test_empty_json_body_is_invalid_where_a_field_is_needed(alice: Client) -> None:
+    assert (await alice.sending(JSON).send("POST", "/api/chat", b"")).status == 422
+
+
+async def test_presets_of_one_long_name_have_ids_that_sessions_can_start_with(alice: Client, bob: Client) -> None:
+    name = f"{new_name()}-".ljust(100, "x")
+    fields = {"name": name, "description": "Brief.", "prompt": "Be brief."}
+    made = [await person.post("/api/v1/personalities/", **fields) for person in (alice, bob)]
+    ids = [answer.body["id"] for answer in made]
+    assert len(set(ids)) == 2
+    for person, id_ in zip((alice, bob), ids, strict=True):
+        started = await person.post("/api/v1/chatbot/session", user_id="u", template_id=id_)
+        assert started.status == 200, started.text
+        session = await person.get(f"/api/v1/chatbot/session/{started.body['session_id']}")
+        assert session.body["template_id"] == id_
+
+
+async def test_change_that_changes_nothing_leaves_a_preset_as_it_was(admin: Client) -> None:
+    fields = {"name": new_name(), "system_prompt": "Be brief.", "window": 3}
+    made = (await admin.post("/api/chat/contexts", **fields)).body
+    path = f"/api/chat/contexts/{made['id']}"
+    assert (await admin.patch(path)).body == made
+    assert (await admin.patch(path, **fields)).body == made
+    assert (await admin.patch(path, window=4)).body["updated_at"] > made["updated_at"]
+
+
+async def test_empty_change_of_the_domain_preset_leaves_the_model_of_the_operator(
+    start_server: StartServer, llm: LLM
+) -> None:
+    server = await start_server(OPENAI_MODEL="of-the-operator")
+    async with open_client(server) as client:
+        admin = client.bearing(await server.token("admin"))
+        contexts = (await admin.get("/api/chat/contexts")).body
+        domain = next(context for context in contexts if context["name"].lower().startswith("domain"))
+        assert (await admin.patch(f"/api/chat/contexts/{domain['id']}")).status == 200
+        await begin(admin)
+    (heard,) = await llm.record()
+    assert heard.body["model"] == "of-the-operator"

@@ -136,7 +136,7 @@ async def test_each_caller_gets_what_is_theirs_and_a_refusal_changes_nothing(wor
     for caller in callers:
         path = await _path(world, row)
         before = await world.dump()
-        status, answer = await world.call(row.operation, path, caller, row.body)
+        status, answer = await world.call(row.operation, path + row.query, caller, row.body)
         got[caller] = status
         if status >= 400 and await world.dump() != before:
             changed.append(caller)

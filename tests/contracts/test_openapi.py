@@ -77,3 +77,60 @@ async def test_generated_requests_are_answered_as_described(
     assert process.returncode == 0, text[-6000:]
     assert "Test cases:" in text
     assert "Traceback" not in shared_server.log_text()
+
+
+def _content(document: dict[str, Any], operation: str, status: str) -> dict[str, Any]:
+    method, path = operation.split()
+    content: dict[str, Any] = document["paths"][path][method.lower()]["responses"][status].get("content", {})
+    return content
+
+
+@pytest.mark.parametrize("path", ["/health", "/api/v1/health", "/api/health/"])
+async def test_health_that_is_not_well_is_described_as_a_status(shared_server: Server, path: str) -> None:
+    content = _content(await _document(shared_server), f"GET {path}", "503")
+    assert content == {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "types"),
+    [
+        ("GET /", "200", ["application/json", "text/html"]),
+        ("GET /docs", "200", ["text/html"]),
+        ("GET /docs/", "200", ["text/html"]),
+        ("GET /sign-in/{code}", "303", []),
+        ("GET /sign-in/{code}", "410", ["application/json", "text/html"]),
+        ("POST /api/chat/stream/", "200", ["text/event-stream"]),
+        ("GET /api/chat/stream/", "200", ["text/event-stream"]),
+        ("GET /api/chat/stream/", "204", []),
+    ],
+)
+async def test_answers_that_are_not_json_are_described_by_their_types(
+    shared_server: Server, operation: str, status: str, types: list[str]
+) -> None:
+    assert sorted(_content(await _document(shared_server), operation, status)) == types
+
+
+@pytest.mark.parametrize(
+    ("operation", "possible", "impossible"),
+    [
+        ("GET /api/chat/sessions", {"401"}, {"404", "409", "429"}),
+        ("GET /api/chat/sessions/{id}", {"404"}, {"409", "429"}),
+        ("POST /api/chat/sessions/{id}", {"404", "422"}, {"409"}),
+        ("PATCH /api/chat/sessions/{id}", {"404", "422"}, {"409"}),
+        ("DELETE /api/chat/sessions/{id}", {"404"}, {"409"}),
+        ("POST /api/chat", {"404", "409", "429", "503"}, set()),
+        ("POST /api/chat/start", {"429"}, {"409"}),
+        ("POST /api/v1/chatbot/session", {"429"}, {"404", "409"}),
+        ("POST /api/v1/chatbot/session/{id}/message", {"400", "409", "429"}, {"404"}),
+        ("POST /api/v1/chat/", {"400", "429", "503"}, {"404", "409"}),
+        ("POST /api/v1/chat/simple", {"400", "429", "503"}, {"404", "409"}),
+        ("POST /api/v1/chat/conversation", {"400", "429", "503"}, {"404", "409"}),
+    ],
+)
+async def test_only_refusals_that_can_happen_are_described(
+    shared_server: Server, operation: str, possible: set[str], impossible: set[str]
+) -> None:
+    method, path = operation.split()
+    described = set((await _document(shared_server))["paths"][path][method.lower()]["responses"])
+    assert possible <= described
+    assert not impossible & described

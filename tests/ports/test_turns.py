@@ -164,6 +164,21 @@ async def test_message_whose_reply_broke_off_is_answered_again_when_said_again(
     assert (now.revision, now.message_count, now.exchange_count, now.open_replies) == (revision + 1, 2, 1, 0)
 
 
+async def test_repeated_message_is_told_the_exchange_that_it_was(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    async def turn(text: str, end: End = "complete") -> None:
+        begun = await store.turns.begin(said(alice, text, conversation.uuid, client_id=text))
+        await answer(store, begun, "" if end == "failed" else "yes", end)
+
+    await turn("a")
+    await turn("b", "failed")
+    await turn("c")
+    await turn("b")
+    repeated = [await store.turns.begin(said(alice, text, conversation.uuid, client_id=text)) for text in "abc"]
+    assert [(begun.state, begun.exchanges) for begun in repeated] == [("known", 1), ("known", 3), ("known", 2)]
+
+
 async def test_message_that_is_answered_again_waits_for_a_reply_that_runs(
     store: SqlStore, alice: User, conversation: Conversation
 ) -> None:

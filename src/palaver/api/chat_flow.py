@@ -18,11 +18,11 @@ from palaver.api.fields import (
     optional,
     required,
 )
-from palaver.api.operation import Api, Style
+from palaver.api.operation import Also, Api, Style
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY
 from palaver.chat.conversation import Conversation, PresetId, Speaking
 from palaver.chat.errors import Invalid as InvalidValue
-from palaver.chat.errors import NotFound, Taken
+from palaver.chat.errors import NotFound, RateLimited, Taken
 from palaver.chat.flow import continue_chat, find_conversation, wait_for_answer
 from palaver.chat.preset import NewPreset, Preset, PresetChange
 from palaver.chat.presets import access_preset, add_preset, change_preset, delete_preset
@@ -93,7 +93,7 @@ class Context(Struct):
     updated_at: datetime
 
 
-@api.add("POST", "/api/chat/start", body=Start, answer=Session, status=201)
+@api.add("POST", "/api/chat/start", body=Start, answer=Session, status=201, raises=(RateLimited,))
 async def start(call: Call) -> Session:
     body = call.read(Start)
     conversation, prompt = await start_from_context(
@@ -181,7 +181,7 @@ async def change_context(call: Call) -> Context:
         raise InvalidValue("name", "taken") from error
 
 
-@api.add("DELETE", "/api/chat/contexts/{id}", who="admin", status=204, extra={400: "one of the server's own"})
+@api.add("DELETE", "/api/chat/contexts/{id}", who="admin", status=204, also={400: Also("One of the server's own")})
 async def delete_context(call: Call) -> Answer:
     await delete_preset(call.chat, await access_preset(call.chat, call.reader, _preset_id(call)))
     return Answer()

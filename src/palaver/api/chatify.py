@@ -11,7 +11,7 @@ from palaver.api.operation import Api, Refusal, Style, fixed
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY
 from palaver.chat.clock import SECOND
 from palaver.chat.conversation import Conversation
-from palaver.chat.errors import BotUnavailable, ChatError, Ended, NotFound
+from palaver.chat.errors import BotUnavailable, ChatError, Ended, NotFound, RateLimited
 from palaver.chat.flow import continue_chat, end_conversation, owner, wait_for_answer
 from palaver.chat.preset import GENERAL
 from palaver.chat.starting import start_session
@@ -117,7 +117,7 @@ class CleanedUp(Struct):
     message: str = "Cleanup completed"
 
 
-@api.add("POST", "/api/v1/chatbot/session", body=NewSession, answer=Created)
+@api.add("POST", "/api/v1/chatbot/session", body=NewSession, answer=Created, raises=(RateLimited,))
 async def create_session(call: Call) -> Created:
     body = call.read(NewSession)
     user = await call.site.accounts.owner_for(call.user, body.user_id)

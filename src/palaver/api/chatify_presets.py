@@ -20,7 +20,7 @@ from palaver.api.fields import (
     optional,
     required,
 )
-from palaver.api.operation import Api, Style, fixed, worded
+from palaver.api.operation import Also, Api, Style, fixed, worded
 from palaver.chat.conversation import Speaking
 from palaver.chat.errors import Invalid as InvalidValue
 from palaver.chat.errors import NotFound, Taken
@@ -124,7 +124,11 @@ async def list_personalities(call: Call) -> list[Personality]:
 
 
 @api.add(
-    "POST", "/api/v1/personalities/", body=NewPersonality, answer=Personality, extra={400: "The id or name is taken"}
+    "POST",
+    "/api/v1/personalities/",
+    body=NewPersonality,
+    answer=Personality,
+    also={400: Also("The id or name is taken")},
 )
 async def add_personality(call: Call) -> Personality:
     body = call.read(NewPersonality)
@@ -190,7 +194,7 @@ async def change_personality(call: Call) -> Personality:
     "/api/v1/personalities/{id}",
     answer=Deleted,
     refusals={BuiltIn: worded(400, "default_kept")},
-    extra={400: "A default one, or one of the server's own"},
+    also={400: Also("A default one, or one of the server's own")},
 )
 async def delete_personality(call: Call) -> Deleted:
     await delete_preset(call.chat, await access_own_preset(call.chat, call.reader, call.parameters["id"]))

@@ -70,6 +70,7 @@ class ModelList(Struct):
     body=Ask,
     answer=StatelessAnswer,
     starts_turn=True,
+    stateless=True,
     refusals={BotUnavailable: bot_failed},
 )
 async def ask(call: Call) -> StatelessAnswer:
@@ -90,6 +91,7 @@ async def ask(call: Call) -> StatelessAnswer:
     body=AskSimply,
     answer=StatelessAnswer,
     starts_turn=True,
+    stateless=True,
     refusals={BotUnavailable: bot_failed},
 )
 async def ask_simply(call: Call) -> StatelessAnswer:
@@ -103,6 +105,7 @@ async def ask_simply(call: Call) -> StatelessAnswer:
     body=AskInConversation,
     answer=StatelessAnswer,
     starts_turn=True,
+    stateless=True,
     refusals={BotUnavailable: bot_failed},
 )
 async def ask_in_conversation(call: Call) -> StatelessAnswer:
@@ -128,7 +131,7 @@ async def _answer(
 ) -> StatelessAnswer:
     answer = await answer_once(
         call.chat,
-        await call.stored_user(),
+        call.stored_user,
         messages,
         system=system,
         temperature=temperature,

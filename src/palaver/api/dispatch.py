@@ -241,7 +241,12 @@ def _parse(call: Call, operation: Operation, body: bytes) -> dict[str, Any]:
     media_type = content_type.partition(";")[0].strip().lower()
     if operation.takes_form and media_type in FORMS:
         return parse_form(body, content_type)
-    if not body and not content_type and operation.body is not None and operation.body.all_optional():
+    if (
+        not body
+        and media_type in ("", "application/json")
+        and operation.body is not None
+        and operation.body.all_optional()
+    ):
         return {}
     if media_type != "application/json":
         raise WrongMediaType

@@ -7,7 +7,7 @@ from msgspec import Struct
 from palaver.api.call import Answer, Call
 from palaver.api.fields import Body, Flag, Text, defaulting, optional, required
 from palaver.api.language import text
-from palaver.api.operation import Api, Style, fixed, worded
+from palaver.api.operation import JSON_OR_HTML, Also, Api, Style, fixed, worded
 from palaver.api.who import cleared_cookies, session_cookies
 from palaver.chat.accounts import SESSION_DAYS, Closed, WrongCredentials
 from palaver.chat.errors import Invalid, Taken
@@ -192,7 +192,13 @@ async def sign_in(call: Call) -> Answer:
     return Answer(WithUser(_user(user)), headers=await _new_session(call, user))
 
 
-@fastapi.add("GET", "/sign-in/{code}", who="open", status=303, extra={410: "used, too old or unknown"})
+@fastapi.add(
+    "GET",
+    "/sign-in/{code}",
+    who="open",
+    status=303,
+    also={410: Also("Used, too old or unknown", content_types=JSON_OR_HTML)},
+)
 async def sign_in_by_link(call: Call) -> Answer:
     accounts, code = call.site.accounts, call.parameters["code"]
     to_the_app = (b"location", b"/")

@@ -10,13 +10,16 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 B = TypeVar("B", bound="Body")
+
+# What null means in a field that may be absent: as if absent, a value of its own, or a mistake.
+Null = Literal["absent", "value", "refused"]
 
 LARGEST_WHOLE = 2**63 - 1
 WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
@@ -115,8 +118,11 @@ class Number(Struct, frozen=True):
     def read(self, value: object) -> float:
         if isinstance(value, str) and DECIMAL.fullmatch(value):
             value = float(value)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise Problem("float_type")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise Problem("float_type")
+        # The range comes before float(), which an integer of 400 digits overflows.
         _check_range(value, self.at_least, self.at_most)
         return float(value)
 
@@ -216,13 +222,13 @@ class Field(Generic[T]):
     """A field of a body: its kind, the names it goes by, and what stands for it where it is absent."""
 
     def __init__(
-        self, kind: Kind[Any], *, names: tuple[str, ...], absent: object = None, required: bool, nullable: bool = False
+        self, kind: Kind[Any], *, names: tuple[str, ...], absent: object = None, required: bool, null: Null = "absent"
     ) -> None:
         self.kind = kind
         self.names = names
         self.absent = absent
         self.required = required
-        self.nullable = nullable
+        self.null = null
         self.attribute = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -246,9 +252,9 @@ class Field(Generic[T]):
 
     def _absent(self, payload: Mapping[str, object]) -> object:
         null = next((name for name in self.names if name in payload), None)
-        if null is not None and self.nullable:
+        if null is not None and self.null == "value":
             return None
-        if self.required:
+        if self.required or (null is not None and self.null == "refused"):
             return FieldProblem(null or self.names[0], "null" if null else "missing", {})
         return self.absent
 
@@ -259,6 +265,11 @@ def required(kind: Kind[T], *names: str) -> Field[T]:
 
 def optional(kind: Kind[T], *names: str) -> Field[T | None]:
     return Field(kind, names=names, required=False)
+
+
+def omittable(kind: Kind[T], *names: str) -> Field[T | None]:
+    """May be absent, but not null."""
+    return Field(kind, names=names, required=False, null="refused")
 
 
 def defaulting(kind: Kind[T], default: T, *names: str) -> Field[T]:
@@ -272,7 +283,7 @@ def changing(kind: Kind[T], *names: str) -> Field[T | UnsetType]:
 
 def clearing(kind: Kind[T], *names: str) -> Field[T | UnsetType | None]:
     """For changes: absent leaves it as it is, null clears it."""
-    return Field(kind, names=names, absent=UNSET, required=False, nullable=True)
+    return Field(kind, names=names, absent=UNSET, required=False, null="value")
 
 
 class Body:
@@ -311,7 +322,7 @@ class Body:
         properties = {}
         for field in cls.fields.values():
             described = field.kind.schema()
-            if not field.required:
+            if not field.required and field.null != "refused":
                 described = {"anyOf": [described, {"type": "null"}]}
             properties.update(dict.fromkeys(field.names, described))
         needed = [field.names[0] for field in cls.fields.values() if field.required and len(field.names) == 1]

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
 
-from palaver.api.operation import Operation, Style
+from palaver.api.operation import Also, Operation, Style
 from palaver.api.refusals import EVERYWHERE
 from palaver.chat.accounts import WrongCredentials
 from palaver.chat.errors import (
@@ -73,14 +74,19 @@ SECURITY = {
 }
 
 
+# The schemas of answers, by the id of the answer.
+Schemas = Mapping[int, Mapping[str, Any]]
+
+
 def describe(operations: Iterable[Operation], version: str) -> bytes:
     operations = list(operations)
-    answers = [operation.answer for operation in operations if operation.answer is not None]
+    told = [[operation.answer, *(also.answer for also in operation.also.values())] for operation in operations]
+    answers = [answer for answer in chain.from_iterable(told) if answer is not None]
     schemas, components = msgspec.json.schema_components(answers, ref_template="#/components/schemas/{name}")
     by_answer = {id(answer): schema for answer, schema in zip(answers, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        described = _operation(operation, by_answer.get(id(operation.answer)))
+        described = _operation(operation, by_answer)
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     document = {
         "openapi": "3.1.0",
@@ -91,13 +97,13 @@ def describe(operations: Iterable[Operation], version: str) -> bytes:
     return msgspec.json.encode(document)
 
 
-def _operation(operation: Operation, answer: Mapping[str, Any] | None) -> dict[str, Any]:
+def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.api],
         "summary": operation.name.replace("_", " "),
         "parameters": _parameters(operation),
-        "responses": _responses(operation, answer),
+        "responses": _responses(operation, schemas),
         "security": _security(operation),
     }
     if operation.body is not None:
@@ -129,28 +135,34 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     return in_path + in_query
 
 
-def _responses(operation: Operation, answer: Mapping[str, Any] | None) -> dict[str, Any]:
-    success: dict[str, Any] = {"description": "Done"}
-    if answer is not None:
-        success["content"] = {"application/json": {"schema": answer}}
-    responses: dict[str, Any] = {str(operation.status): success}
-    for status in sorted(_statuses(operation) | set(operation.extra)):
-        words = operation.extra.get(status, WORDS.get(status, "Refused"))
-        responses.setdefault(str(status), _refused(operation.style, status, words))
+def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    success = Also("Done", operation.answer, operation.content_types)
+    responses: dict[str, Any] = {str(operation.status): _response(success, schemas.get(id(operation.answer)))}
+    for status in sorted(_statuses(operation) | set(operation.also)):
+        also = operation.also.get(status, Also(WORDS.get(status, "Refused")))
+        if also.answer is None:
+            described = _refused(operation.style, status, also)
+        else:
+            described = _response(also, schemas[id(also.answer)])
+        responses.setdefault(str(status), described)
     return responses
 
 
-def _refused(style: Style, status: int, words: str) -> dict[str, Any]:
+def _response(also: Also, json: Mapping[str, Any] | None) -> dict[str, Any]:
+    """`json` is the schema where it is JSON; what else there is, is text."""
+    by_type = {kind: json if kind == "application/json" else {"type": "string"} for kind in also.content_types}
+    content = {kind: {"schema": schema} for kind, schema in by_type.items() if schema is not None}
+    return {"description": also.words} | ({"content": content} if content else {})
+
+
+def _refused(style: Style, status: int, also: Also) -> dict[str, Any]:
     if style is Style.STREAMING:
         name = "Error"
     elif status == 422:
         name = "Problems"
     else:
         name = "Fields" if status == 400 and style is Style.DRF else "Detail"
-    refused: dict[str, Any] = {
-        "description": words,
-        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}},
-    }
+    refused = _response(also, {"$ref": f"#/components/schemas/{name}"})
     if status in (429, 503):
         refused["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
     return refused
@@ -160,7 +172,6 @@ def _statuses(operation: Operation) -> set[int]:
     """Every status a refusal of this operation can have."""
     invalid = 422 if operation.style is Style.FASTAPI else 400
     statuses = {500, 503}
-    statuses |= {refusal.status for refusal in operation.refusals.values() if refusal.status != 404}
     for kind in _possible(operation):
         statuses.add((operation.refusals.get(kind) or EVERYWHERE[kind]).status)
     if operation.body is not None:
@@ -171,14 +182,17 @@ def _statuses(operation: Operation) -> set[int]:
 
 
 def _possible(operation: Operation) -> list[type[ChatError]]:
-    possible: list[type[ChatError]] = []
+    possible = list(operation.raises)
     if operation.who == "open":
         if operation.body is not None:
             possible += [RateLimited]
         return possible
     possible += [WrongCredentials, Forbidden]
-    if "{" in operation.path or operation.starts_turn:
+    in_conversation = operation.starts_turn and not operation.stateless
+    if "{" in operation.path or in_conversation:
         possible.append(NotFound)
+    if in_conversation:
+        possible += [Busy, Conflict, Ended]
     if operation.starts_turn:
-        possible += [Busy, Conflict, Ended, BotUnavailable, Draining, RateLimited]
+        possible += [BotUnavailable, Draining, RateLimited]
     return possible

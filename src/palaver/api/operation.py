@@ -51,6 +51,20 @@ def fixed(status: int, words: str) -> Refusal:
 Refusals = Mapping[type[ChatError], Refusal]
 
 
+JSON_ONLY = ("application/json",)
+HTML_ONLY = ("text/html",)
+JSON_OR_HTML = ("application/json", "text/html")
+EVENT_STREAM = ("text/event-stream",)
+
+
+class Also(Struct, frozen=True):
+    """What else an operation answers with a status, for OpenAPI; `answer` where that is no refusal in its style."""
+
+    words: str
+    answer: Any = None
+    content_types: tuple[str, ...] = JSON_ONLY
+
+
 class Operation(Struct, frozen=True):
     method: str
     path: str
@@ -62,11 +76,16 @@ class Operation(Struct, frozen=True):
     answer: Any = None
     body: type[Body] | None = None
     query: type[Body] | None = None
+    content_types: tuple[str, ...] = JSON_ONLY
     takes_form: bool = False
     starts_turn: bool = False
+    stateless: bool = False
+    """The turn is one of no conversation."""
     signs_in: bool = False
     refusals: Refusals = {}
-    extra: Mapping[int, str] = {}
+    raises: tuple[type[ChatError], ...] = ()
+    """What it can be refused with, besides what follows from the rest."""
+    also: Mapping[int, Also] = {}
     name: str = ""
 
 
@@ -80,7 +99,13 @@ class Api:
         self.operations: list[Operation] = []
 
     def add(
-        self, method: str, path: str, *, refusals: Refusals | None = None, **settings: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        refusals: Refusals | None = None,
+        raises: tuple[type[ChatError], ...] = (),
+        **settings: Any,
     ) -> Callable[[Handler], Handler]:
         def keep(handler: Handler) -> Handler:
             told = {**self.refusals, **(refusals or {})}
@@ -92,6 +117,7 @@ class Api:
                     api=self.name,
                     style=settings.pop("style", self.style),
                     refusals=told,
+                    raises=(*raises, *(refusals or ())),
                     name=f"{self.name}_{handler.__name__}",
                     **settings,
                 )

@@ -9,7 +9,7 @@ from importlib.resources import files
 from msgspec import Struct
 
 from palaver.api.call import Answer, Call
-from palaver.api.operation import Api, Style
+from palaver.api.operation import HTML_ONLY, JSON_OR_HTML, Also, Api, Style
 from palaver.chat.errors import StoreUnavailable
 
 api = Api("palaver", Style.FASTAPI)
@@ -32,6 +32,9 @@ class Status(Struct):
     status: str
 
 
+UNWELL = Also("Draining, or no store", Status)
+
+
 class StatusWithMessage(Struct):
     status: str
     message: str
@@ -41,7 +44,7 @@ class Said(Struct):
     message: str
 
 
-@api.add("GET", "/", who="open", answer=Welcome)
+@api.add("GET", "/", who="open", answer=Welcome, content_types=JSON_OR_HTML)
 async def home(call: Call) -> Answer:
     vary = (b"vary", b"Accept")
     if "text/html" in call.header(b"accept"):
@@ -50,7 +53,7 @@ async def home(call: Call) -> Answer:
     return Answer(Welcome("Palaver is running", call.site.version, "/docs"), headers=(vary,))
 
 
-@api.add("GET", "/health", who="open", answer=Health, extra={503: "draining, or no store"})
+@api.add("GET", "/health", who="open", answer=Health, also={503: UNWELL})
 async def health(call: Call) -> Answer:
     state = await _state(call)
     if state is not None:
@@ -58,13 +61,13 @@ async def health(call: Call) -> Answer:
     return Answer(Health("healthy", "palaver"))
 
 
-@api.add("GET", "/api/v1/health", who="open", answer=Status, extra={503: "draining, or no store"})
+@api.add("GET", "/api/v1/health", who="open", answer=Status, also={503: UNWELL})
 async def health_v1(call: Call) -> Answer:
     state = await _state(call)
     return Answer(Status(state or "healthy"), status=503 if state else 200)
 
 
-@api.add("GET", "/api/health/", who="open", answer=StatusWithMessage, extra={503: "draining, or no store"})
+@api.add("GET", "/api/health/", who="open", answer=StatusWithMessage, also={503: UNWELL})
 async def health_api(call: Call) -> Answer:
     state = await _state(call)
     if state is not None:
@@ -77,13 +80,13 @@ async def welcome_v1(_call: Call) -> Said:
     return Said("Palaver is running")
 
 
-@api.add("GET", "/docs", who="open")
+@api.add("GET", "/docs", who="open", content_types=HTML_ONLY)
 async def docs(_call: Call) -> Answer:
     body, policy = page("docs.html")
     return Answer(body, headers=(policy,), content_type=HTML)
 
 
-@api.add("GET", "/docs/", who="open")
+@api.add("GET", "/docs/", who="open", content_types=HTML_ONLY)
 async def docs_with_slash(call: Call) -> Answer:
     answer: Answer = await docs(call)
     return answer

@@ -8,9 +8,9 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType
 
 from palaver.api.call import Answer, Call, Stream, to_time
-from palaver.api.fields import Body, FieldProblem, Flag, Invalid, Text, defaulting, optional, required
+from palaver.api.fields import Body, FieldProblem, Flag, Invalid, Text, defaulting, omittable, optional, required
 from palaver.api.language import text
-from palaver.api.operation import Api, Style
+from palaver.api.operation import EVENT_STREAM, Also, Api, Style
 from palaver.api.sse import HEADERS, HEARTBEAT, encode_event, paced
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY
 from palaver.chat.conversation import MessageId, Turn
@@ -31,7 +31,7 @@ CURSOR = re.compile(r"r(\d{1,18})\.(\d{1,9})\.(\d{1,9}|end)", re.ASCII)
 
 class Say(Body):
     message = required(Text(at_least=1, trimmed=True))
-    session_id = optional(SESSION)
+    session_id = omittable(SESSION)
     client_message_id = optional(CLIENT_ID)
     when_busy = optional(WHEN_BUSY)
 
@@ -92,13 +92,19 @@ async def chat(call: Call) -> ChatAnswer:
     return ChatAnswer(said, session_id, success=False, is_streaming=body.streaming, error=cause)
 
 
-@api.add("POST", "/api/chat/stream/", body=Say, starts_turn=True)
+@api.add("POST", "/api/chat/stream/", body=Say, starts_turn=True, content_types=EVENT_STREAM)
 async def stream(call: Call) -> Stream:
     begun, session_id = await _begin(call, call.read(Say))
     return Stream(_events(call, begun, session_id, 0, with_start=True), HEADERS)
 
 
-@api.add("GET", "/api/chat/stream/", query=InSession, extra={204: "Nothing runs and nothing was missed"})
+@api.add(
+    "GET",
+    "/api/chat/stream/",
+    query=InSession,
+    content_types=EVENT_STREAM,
+    also={204: Also("Nothing runs and nothing was missed", content_types=())},
+)
 async def stream_on(call: Call) -> Stream | Answer:
     session_id = call.read_query(InSession).session_id
     conversation = await call.chat.store.conversations.by_name(call.reader, session_id)
@@ -126,7 +132,9 @@ async def stop(call: Call) -> Stopped:
     if running is None or running.turn.reply.status != "running":
         return Stopped(success=True, stopped=False)
     await call.chat.replies.stop(running.turn.reply.id)
-    return Stopped(success=True, stopped=True)
+    # It may end by itself meanwhile; and once this is answered, the history holds what was said.
+    outcome = await call.chat.replies.wait_end(running)
+    return Stopped(success=True, stopped=outcome.turn.reply.status == "stopped")
 
 
 @api.add("GET", "/api/history/", query=MaybeInSession, answer=History)
@@ -146,8 +154,6 @@ async def _begin(call: Call, body: Say) -> tuple[Begun, str]:
     most = call.site.streaming_chat_max_message
     if len(body.message) > most:
         raise Invalid([FieldProblem("message", "string_too_long", {"at_most": most})], "body")
-    if call.payload.get("session_id", "") is None:
-        raise Invalid([FieldProblem("session_id", "null", {})], "body")
     name = body.session_id
     found = None if name is None else await call.chat.store.conversations.by_name(call.reader, name)
     new = None

@@ -102,12 +102,18 @@ def _check_csrf(call: Call, cookies: dict[str, str]) -> None:
 
 def is_ours(site: Site, origin: str, host: str) -> bool:
     """Whether a page of that origin is one of ours or allowed."""
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
     if parts.scheme not in ("http", "https") or not parts.netloc:
         return False
     exact = f"{parts.scheme}://{parts.netloc}"
-    own = urlsplit(site.public_url).netloc if site.public_url else host
-    return parts.netloc in (own, host) or exact in site.cors_origins
+    if exact in site.cors_origins:
+        return True
+    public = urlsplit(site.public_url or "")
+    # Behind a proxy only the public URL knows how the page was fetched: its own host under http is somebody else.
+    return parts.scheme == public.scheme if parts.netloc == public.netloc else parts.netloc == host
 
 
 def session_cookies(call: Call, session: str, csrf: str, days: int) -> list[tuple[bytes, bytes]]:

@@ -30,6 +30,9 @@ SESSION_DAYS = 30
 REMEMBER_SECONDS = 1.0
 REMEMBERED = 20_000
 
+# Behind one address there may be a whole office; the typos of a few must not lock out all.
+ATTEMPTS_OF_AN_ADDRESS = 10
+
 # `last used` is exact to a minute; a write for each request would cost more than the request.
 TOUCH_SECONDS = 60
 
@@ -51,10 +54,13 @@ class Closed(ChatError):
 
 
 class AccountRules(Struct, frozen=True):
+    """`attempts` are those of one account. `token_days` is how long a token lives by itself; 0: until it is revoked."""
+
     registration: bool = False
     guests: bool = False
     attempts: int = 10
     attempt_seconds: float = 300
+    token_days: float = 365
 
 
 class Caller(Struct, frozen=True):
@@ -78,7 +84,8 @@ class Accounts:
         self._secret = secret
         self._monotonic = monotonic
         self._passwords = Passwords()
-        self._attempts = Attempts(rules.attempts, rules.attempt_seconds, monotonic)
+        self._of_account = Attempts(rules.attempts, rules.attempt_seconds, monotonic)
+        self._of_address = Attempts(rules.attempts * ATTEMPTS_OF_AN_ADDRESS, rules.attempt_seconds, monotonic)
         self._remembered: dict[bytes, tuple[float, tuple[Token, User] | None]] = {}
         self._touched: dict[TokenId, Micros] = {}
         self._used: dict[TokenId, Micros] = {}
@@ -186,20 +193,24 @@ class Accounts:
 
     async def sign_in(self, name: str, password: str, address: str) -> User:
         """Raises `WrongCredentials`, and `RateLimited` after too many failures."""
-        account, place = f"account {name.casefold()}", f"address {address}"
-        self._attempts.check(account, place)
+        account = name.casefold()
         found = await self._store.find_user(name)
         user, password_hash = found if found is not None else (None, None)
+        self._of_account.check(account)
+        self._of_address.check(address)
+        # Nothing may be awaited between the checks and these.
+        self._of_account.count(account)
+        self._of_address.count(address)
         matches = await self._passwords.verify(password_hash, password)
         if user is None or not matches or user.disabled:
-            self._attempts.failed(account, place)
             raise WrongCredentials
-        self._attempts.succeeded(account)
+        self._of_account.forget(account)
+        self._of_address.take_back(address)
         return user
 
     def check_address(self, address: str) -> None:
         """Raises `RateLimited` where too many sign-ins from there have failed."""
-        self._attempts.check(f"address {address}")
+        self._of_address.check(address)
 
     async def is_link(self, code: str) -> bool:
         """Whether this link would sign somebody in. It stays as it is."""
@@ -217,19 +228,20 @@ class Accounts:
         return None if user is None or user.disabled else user
 
     async def new_token(self, user: User, *, label: str = "", days: float | None = None) -> str:
-        return await self._new(user, "token", label, days)
+        """One that lives for `days`, or as the rules say. 0: until it is revoked."""
+        return await self._new(user, "token", label, self.rules.token_days if days is None else days)
 
     async def new_session(self, user: User) -> str:
         return await self._new(user, "session", "", SESSION_DAYS)
 
     async def new_link(self, user: User, *, forever: bool = False) -> str:
         """The code of a link that signs in once, for a quarter of an hour or (`forever`) until it is used."""
-        return await self._new(user, "link", "", None if forever else LINK_MINUTES * MINUTE / DAY)
+        return await self._new(user, "link", "", 0 if forever else LINK_MINUTES * MINUTE / DAY)
 
-    async def _new(self, user: User, kind: TokenKind, label: str, days: float | None) -> str:
+    async def _new(self, user: User, kind: TokenKind, label: str, days: float) -> str:
         secret = secrets.token_urlsafe(32)
         now = self._clock.now()
-        expires_at = None if days is None else Micros(now + int(days * DAY))
+        expires_at = Micros(now + int(days * DAY)) if days else None
         await self._store.add_token(user.id, kind, to_digest(secret), label, now, expires_at)
         return secret
 

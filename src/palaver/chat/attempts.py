@@ -1,4 +1,5 @@
-"""Limits on failed sign-ins, per account and per address. Asked before a password is hashed: refusing is cheap."""
+"""A limit on failed sign-ins. Each is counted before its password is hashed, and taken back where it was the right one:
+counted afterwards, any number of guesses made at once would all be tried."""
 
 import time
 from collections import OrderedDict
@@ -19,23 +20,30 @@ class Attempts:
         self._clock = clock
         self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
 
-    def check(self, *names: str) -> None:
+    def check(self, name: str) -> None:
+        """Raises `RateLimited`."""
         now = self._clock()
-        for name in names:
-            began, count = self._failures.get(name, (now, 0))
-            left = began + self._seconds - now
-            if count >= self._most and left > 0:
-                raise RateLimited(left)
+        began, count = self._failures.get(name, (now, 0))
+        left = began + self._seconds - now
+        if count >= self._most and left > 0:
+            raise RateLimited(left)
 
-    def failed(self, *names: str) -> None:
+    def count(self, name: str) -> None:
         now = self._clock()
-        for name in names:
-            began, count = self._failures.pop(name, (now, 0))
-            if now - began >= self._seconds:
-                began, count = now, 0
-            self._failures[name] = (began, count + 1)
-            if len(self._failures) > REMEMBERED:
-                self._failures.popitem(last=False)
+        began, count = self._failures.pop(name, (now, 0))
+        if now - began >= self._seconds:
+            began, count = now, 0
+        self._failures[name] = (began, count + 1)
+        if len(self._failures) > REMEMBERED:
+            self._failures.popitem(last=False)
 
-    def succeeded(self, name: str) -> None:
+    def take_back(self, name: str) -> None:
+        """One that was counted is none; the others stay."""
+        began, count = self._failures.get(name, (0.0, 0))
+        if count > 1:
+            self._failures[name] = (began, count - 1)
+        else:
+            self.forget(name)
+
+    def forget(self, name: str) -> None:
         self._failures.pop(name, None)

@@ -1,5 +1,6 @@
 """What a conversation and its messages are, as kept in the store and handed around in the core."""
 
+import re
 from typing import Literal, NewType
 
 from msgspec import Struct
@@ -140,5 +141,5 @@ class Turn(Struct, frozen=True):
 
 
 def to_title(text: str) -> str:
-    """The title a conversation gets from its first words."""
-    return " ".join(text.split("\n")).replace("\r", " ").strip()[:TITLE_LENGTH].strip() or "New Chat"
+    """The title a conversation gets from its first words, line breaks as blanks."""
+    return re.sub(r"\r\n|\r|\n", " ", text.strip())[:TITLE_LENGTH] or "New Chat"

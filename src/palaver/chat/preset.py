@@ -9,6 +9,9 @@ from palaver.chat.clock import Micros
 from palaver.chat.conversation import PresetId, Speaking
 from palaver.chat.user import UserId
 
+# Every preset can be named where an API wants its id.
+SLUG_LENGTH = 100
+
 GENERAL_ID = PresetId(1)
 GENERAL = "general"
 
@@ -40,6 +43,11 @@ class Preset(Struct, frozen=True):
     @property
     def is_builtin(self) -> bool:
         return self.owner_id is None
+
+    @property
+    def is_changed(self) -> bool:
+        """Somebody has changed it since it was made."""
+        return self.updated_at != self.created_at
 
     @property
     def is_public(self) -> bool:
@@ -102,4 +110,10 @@ class RulesChange(Struct, frozen=True):
 
 def to_slug(name: str) -> str:
     """The name id made of a name; empty where nothing usable is left."""
-    return re.sub(r"[^a-z0-9_-]", "", re.sub(r"\s", "-", name.lower()))
+    return re.sub(r"[^a-z0-9_-]", "", re.sub(r"\s", "-", name.lower()))[:SLUG_LENGTH]
+
+
+def to_numbered(slug: str, number: int) -> str:
+    """The same name id with a number after it, no longer than name ids may be."""
+    suffix = f"-{number}"
+    return slug[: SLUG_LENGTH - len(suffix)] + suffix

@@ -7,9 +7,9 @@ what is new and renew their leases; the fencing in the store lets nothing in fro
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import aclosing, contextmanager, suppress
-from typing import Literal
+from typing import Any, Literal, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -23,6 +23,8 @@ from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.log import ReplyLog
 from palaver.chat.pieces import Finished, Prompt, Text
 from palaver.chat.ports import Begun, Bots, Checkpoint, Ending, Store
+
+T = TypeVar("T")
 
 log = logging.getLogger("palaver.reply")
 
@@ -149,6 +151,7 @@ class Replies:
         self._running: dict[MessageId, RunningReply] = {}
         # Gone with the last of those who wait.
         self._awaited: WeakValueDictionary[MessageId, asyncio.Event] = WeakValueDictionary()
+        self._answers: set[asyncio.Task[Any]] = set()
         self.worker = worker
         self.draining = False
 
@@ -221,12 +224,25 @@ class Replies:
         self.draining = True
         for reply_id in list(self._awaited):
             self._tell(reply_id)
-        if self._running and seconds > 0:
-            await asyncio.wait([reply.done for reply in self._running.values()], timeout=seconds)
+        if seconds > 0:
+            await self._wait_for_ends(seconds)
         for reply in self._running.values():
             reply.ask_to_end("draining")
-        if self._running:
-            await asyncio.wait([reply.done for reply in self._running.values()], timeout=END_SECONDS)
+        for answer in self._answers:
+            answer.cancel()
+        await self._wait_for_ends(END_SECONDS)
+
+    async def _wait_for_ends(self, seconds: float) -> None:
+        ends: list[asyncio.Future[Any]] = [*(reply.done for reply in self._running.values()), *self._answers]
+        if ends:
+            await asyncio.wait(ends, timeout=seconds)
+
+    def answering(self, answer: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """An answer that is stored nowhere: draining waits for it as for a reply, and then cancels it."""
+        task = asyncio.create_task(answer)
+        self._answers.add(task)
+        task.add_done_callback(self._answers.discard)
+        return task
 
     def _seen(self, begun: Begun) -> Seen:
         conversation = begun.turn.conversation

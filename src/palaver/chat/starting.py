@@ -63,7 +63,7 @@ async def new_domain_conversation(chat: Chat, user: User, message: str, client_i
     preset = await chat.store.presets.find(DOMAIN)
     assert preset is not None, "the built-in preset cannot be deleted"
     speaking = preset.speaking
-    if preset.updated_at == preset.created_at:
+    if not preset.is_changed:
         speaking = replace(
             speaking,
             model=chat.rules.domain_model or speaking.model,

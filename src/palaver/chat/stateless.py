@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Literal
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from palaver.chat.context import TOKENS_AROUND, count_tokens, within_budget
 from palaver.chat.conversation import Past, Speaking, Usage
-from palaver.chat.errors import BotTimeout, BotUnavailable
+from palaver.chat.errors import BotTimeout, BotUnavailable, Draining
 from palaver.chat.flow import Chat
 from palaver.chat.pieces import Bot, Finished, Prompt, Text
 from palaver.chat.reply import ReplyLimits
@@ -42,7 +42,7 @@ class Models(Struct, frozen=True):
 
 async def answer_once(
     chat: Chat,
-    user: User,
+    stored_user: Callable[[], Awaitable[User]],
     messages: Sequence[Said],
     *,
     system: str | None = None,
@@ -53,8 +53,9 @@ async def answer_once(
     """What the server's own bot says to `messages`, the last of which is the new one; the oldest go where the token
     budget is passed.
 
-    Without `system` it gets a short prompt of ours, with an empty one none. Only the usage is kept, for `user`.
-    Raises `BotUnavailable` where the bot fails, breaks off or says nothing; then nothing is.
+    Without `system` it gets a short prompt of ours, with an empty one none. Only the usage is kept, for
+    `stored_user`, who is asked for once there is some. Raises `BotUnavailable` where the bot fails, breaks off or says
+    nothing, and `Draining` where this server goes away; then nothing is.
     """
     provider = await chat.bots.default_provider()
     prompt = Prompt(
@@ -66,12 +67,12 @@ async def answer_once(
         request_id=request_id,
     )
     prompt = _with_history(prompt, messages[:-1], chat.replies.limits)
-    text, finished = await _listen(chat.bots.bot(provider), prompt, chat.replies.limits)
+    text, finished = await _listen_until_drained(chat, provider, prompt)
     if not text:
         raise BotUnavailable("empty")
     usage = finished.usage or _estimate(prompt, text)
     model = finished.model or prompt.model or provider
-    await chat.store.add_usage(user.id, model, usage, chat.clock.now())
+    await chat.store.add_usage((await stored_user()).id, model, usage, chat.clock.now())
     return Answer(text, usage, model)
 
 
@@ -89,6 +90,19 @@ def _with_history(prompt: Prompt, earlier: Sequence[Said], limits: ReplyLimits) 
         for number, said in reversed(list(enumerate(earlier, 1)))
     ]
     return replace(prompt, history=tuple(reversed(within_budget(newest_first, max(budget, 0)))))
+
+
+async def _listen_until_drained(chat: Chat, provider: str, prompt: Prompt) -> tuple[str, Finished]:
+    if chat.replies.draining:
+        raise Draining
+    answer = chat.replies.answering(_listen(chat.bots.bot(provider), prompt, chat.replies.limits))
+    try:
+        return await answer
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise BotUnavailable("draining" if chat.replies.draining else "unavailable") from None
 
 
 async def _listen(bot: Bot, prompt: Prompt, limits: ReplyLimits) -> tuple[str, Finished]:

@@ -1,4 +1,4 @@
-"""What has to be done now and then: replies left behind, idle sessions, what retention has released."""
+"""What has to be done now and then: replies left behind, idle sessions, what retention has released, closed tokens."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from palaver.chat.accounts import Accounts
-from palaver.chat.clock import SECOND, Micros
+from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.flow import Chat
 
 log = logging.getLogger("palaver.sweep")
@@ -22,12 +22,16 @@ class Cleaned(Struct, frozen=True):
 
 
 async def clean(chat: Chat) -> Cleaned:
-    """Ends idle sessions and purges what was deleted long enough ago. What is in use is never touched."""
+    """Ends idle sessions, purges what was deleted long enough ago, and removes tokens that closed a day ago and guests
+    that own nothing. What is in use is never touched."""
     now = chat.clock.now()
     ended = 0
     if chat.rules.idle_seconds:
         ended = await chat.store.conversations.end_idle(Micros(now - int(chat.rules.idle_seconds * SECOND)), now)
     purged = await chat.store.conversations.purge(Micros(now - int(chat.rules.retention_seconds * SECOND)))
+    yesterday = Micros(now - DAY)
+    await chat.store.accounts.remove_closed_tokens(yesterday)
+    await chat.store.accounts.remove_empty_guests(yesterday)
     return Cleaned(ended, purged)
 
 

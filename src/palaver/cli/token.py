@@ -44,7 +44,7 @@ async def create(installation: Installation, user: str | None, app: str | None, 
     owner = await _find_owner(installation, user, app)
     if owner.disabled:
         raise Refused(f"{owner.name} is disabled, and a token would not work.")
-    secret = await installation.accounts.new_token(owner, label=label, days=days)
+    secret = await installation.accounts.new_token(owner, label=label, days=days or 0)
     click.echo(f"A token for {owner.name}. Keep it safe: it is not shown again.", err=True)
     click.echo(secret)
 

@@ -28,6 +28,20 @@ SPEND = (
     "UPDATE tokens SET revoked_at = $2, last_used_at = $2 WHERE digest = $1 AND kind = 'link' AND revoked_at IS NULL "
     "AND (expires_at IS NULL OR expires_at > $2) RETURNING user_id"
 )
+# A day and more after it closed nobody asks any more why a token opens nothing.
+CLOSED_TOKENS = "SELECT id FROM tokens WHERE expires_at < $1 OR revoked_at < $1 LIMIT $2"
+# What a guest has from its cookie alone is the same without the row; one that is disabled must stay so.
+EMPTY_GUESTS = (
+    "SELECT u.id FROM users u WHERE u.kind = 'guest' AND u.created_at < $1 AND u.disabled_at IS NULL "
+    "AND NOT EXISTS (SELECT 1 FROM conversations WHERE owner_id = u.id) "
+    "AND NOT EXISTS (SELECT 1 FROM participants WHERE user_id = u.id) "
+    "AND NOT EXISTS (SELECT 1 FROM tokens WHERE user_id = u.id) "
+    "AND NOT EXISTS (SELECT 1 FROM presets WHERE owner_id = u.id) "
+    "AND NOT EXISTS (SELECT 1 FROM outbox WHERE user_id = u.id) "
+    "AND u.id NOT IN (SELECT user_id FROM usage) LIMIT $2"
+)
+# A transaction that held the writer for longer would be felt by those who talk.
+REMOVED_AT_ONCE = 1000
 ERASE = (
     "DELETE FROM tokens WHERE user_id = $1",
     "DELETE FROM outbox WHERE user_id = $1",
@@ -151,6 +165,19 @@ class SqlAccounts:
     async def touch_tokens(self, used: Sequence[tuple[TokenId, Micros]]) -> None:
         sql = "UPDATE tokens SET last_used_at = $2 WHERE id = $1"
         await self._database.write(lambda tx: tx.run_many(sql, used))
+
+    async def remove_closed_tokens(self, closed_before: Micros) -> int:
+        return await self._remove("tokens", CLOSED_TOKENS, closed_before)
+
+    async def remove_empty_guests(self, made_before: Micros) -> int:
+        return await self._remove("users", EMPTY_GUESTS, made_before)
+
+    async def _remove(self, table: str, which: str, before: Micros) -> int:
+        # Looked for beside the writer: mostly there are none.
+        if await self._database.read(lambda tx: tx.one(which, before, 1)) is None:
+            return 0
+        sql = f"DELETE FROM {table} WHERE id IN ({which}) RETURNING id"
+        return len(await self._database.write(lambda tx: tx.all(sql, before, REMOVED_AT_ONCE)))
 
     async def server_secret(self) -> bytes:
         async def work(tx: Transaction) -> bytes:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import PresetId
 from palaver.chat.errors import NotFound, Taken
-from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules, RulesChange, to_slug
+from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules, RulesChange, to_numbered, to_slug
 from palaver.chat.user import Reader, User, UserId
 from palaver.store.database import Database, Transaction
 from palaver.store.rows import PRESET, SPEAKING, from_speaking, to_preset
@@ -70,7 +70,10 @@ class SqlPresets:
             preset = await _must_get(tx, preset_id)
             if change.name is not UNSET and change.name != preset.name:
                 await _check_name(tx, preset.owner_id, change.name)
-            for column, value in _columns(change).items():
+            changed = await _changed(tx, preset_id, _columns(change))
+            if not changed:
+                return preset
+            for column, value in changed.items():
                 await tx.run(f"UPDATE presets SET {column} = $2 WHERE id = $1", preset_id, value)
             await tx.run("UPDATE presets SET updated_at = $2, version = version + 1 WHERE id = $1", preset_id, now)
             return await _must_get(tx, preset_id)
@@ -130,9 +133,18 @@ async def _free_slug(tx: Transaction, slug: str, refuse_taken: Reader | None) ->
     if seen:
         raise Taken("id")
     number = 2
-    while await tx.one("SELECT 1 FROM presets WHERE slug = $1 AND deleted_at IS NULL", f"{slug}-{number}") is not None:
+    while await tx.one(BY_SLUG, to_numbered(slug, number)) is not None:
         number += 1
-    return f"{slug}-{number}"
+    return to_numbered(slug, number)
+
+
+async def _changed(tx: Transaction, preset_id: PresetId, columns: dict[str, object]) -> dict[str, object]:
+    """Of these columns those whose value is another now."""
+    if not columns:
+        return {}
+    row = await tx.one(f"SELECT {', '.join(columns)} FROM presets WHERE id = $1", preset_id)
+    assert row is not None
+    return {column: value for (column, value), kept in zip(columns.items(), row, strict=True) if value != kept}
 
 
 def _columns(change: PresetChange) -> dict[str, object]:

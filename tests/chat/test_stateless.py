@@ -1,0 +1,89 @@
+"""Answers without a conversation: what is kept of them, and what becomes of them when the server goes away."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from palaver.chat.accounts import AccountRules, Accounts
+from palaver.chat.errors import BotUnavailable, Draining
+from palaver.chat.flow import Chat
+from palaver.chat.stateless import Answer, Said, answer_once
+from palaver.chat.user import User
+from palaver.store import SqlStore
+from tests.chat.talking import HandBot, HandClock
+from tests.ports.talking import rows
+
+Ask = Callable[[], Awaitable[Answer]]
+
+
+@pytest.fixture
+def ask(chat: Chat, store: SqlStore, clock: HandClock) -> Ask:
+    """Asks as a guest who has no cookie."""
+    accounts = Accounts(store, clock, AccountRules(guests=True), b"secret")
+
+    def stored_guest() -> Awaitable[User]:
+        return accounts.stored(accounts.new_guest())
+
+    return lambda: answer_once(chat, stored_guest, [Said("user", "hello")])
+
+
+async def count_guests(store: SqlStore) -> int:
+    return len(await rows(store, "SELECT id FROM users WHERE kind = 'guest'"))
+
+
+async def test_guest_is_stored_with_the_usage_of_its_answer_and_not_before(
+    ask: Ask, store: SqlStore, bot: HandBot
+) -> None:
+    asking = asyncio.ensure_future(ask())
+    talk = await bot.asked()
+    assert await count_guests(store) == 0
+    await talk.say("hi")
+    talk.finish()
+    assert (await asking).text == "hi"
+    assert len(await rows(store, "SELECT 1 FROM usage JOIN users u ON u.id = user_id WHERE u.kind = 'guest'")) == 1
+
+
+async def test_guest_whose_bot_fails_is_not_stored(ask: Ask, store: SqlStore, bot: HandBot) -> None:
+    asking = asyncio.ensure_future(ask())
+    (await bot.asked()).fail(BotUnavailable("refused"))
+    with pytest.raises(BotUnavailable):
+        await asking
+    assert await count_guests(store) == 0
+
+
+async def test_draining_waits_for_answers_cuts_the_rest_and_starts_no_more(ask: Ask, chat: Chat, bot: HandBot) -> None:
+    quick, slow = [asyncio.ensure_future(ask()) for _ in range(2)]
+    talks = [await bot.asked() for _ in range(2)]
+    await talks[1].say("half")
+    draining = asyncio.create_task(chat.replies.drain(0.2))
+    await asyncio.sleep(0)
+    with pytest.raises(Draining):
+        await ask()
+    await talks[0].say("done")
+    talks[0].finish()
+    assert (await quick).text == "done"
+    assert not draining.done()
+    with pytest.raises(BotUnavailable) as cut:
+        await slow
+    assert cut.value.cause == "draining"
+    await draining
+    assert talks[1].left.is_set()
+    assert not bot.is_asked
+
+
+async def test_bot_that_cancels_itself_ends_its_own_answer_alone(ask: Ask, bot: HandBot) -> None:
+    asking = asyncio.ensure_future(ask())
+    (await bot.asked()).fail(asyncio.CancelledError())
+    with pytest.raises(BotUnavailable) as failed:
+        await asking
+    assert failed.value.cause == "unavailable"
+
+
+async def test_who_stops_waiting_for_an_answer_leaves_the_bot(ask: Ask, bot: HandBot) -> None:
+    asking = asyncio.ensure_future(ask())
+    talk = await bot.asked()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert talk.left.is_set()

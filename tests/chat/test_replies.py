@@ -683,8 +683,10 @@ async def test_bot_that_takes_no_notice_of_being_ended_is_left_behind(
     begun = await say(chat, alice, "hello", conversation)
     running = chat.replies.running(begun.turn.reply.id)
     assert running is not None
-    with running.heard_by() as more:
-        await more.wait()
+    async with asyncio.timeout(10):
+        with running.heard_by() as more:
+            if not running.log.length:
+                await more.wait()
     await chat.replies.stop(begun.turn.reply.id)
     assert (await end_of(chat, begun)).turn.reply.status == "stopped"
     assert await stored(store, begun) == ("stopped", "word", "stopped")

@@ -1264,7 +1264,7 @@ async def test_empty_json_body_is_invalid_where_a_field_is_needed(alice: Client)
 
 async def test_presets_of_one_long_name_have_ids_that_sessions_can_start_with(alice: Client, bob: Client) -> None:
     name = f"{new_name()}-".ljust(100, "x")
-    fields = {"name": name, "description": "Brief.", "prompt": "Be brief."}
+    fields = {"name": name, "description": "Brief.", "systemPrompt": "Be brief."}
     made = [await person.post("/api/v1/personalities/", **fields) for person in (alice, bob)]
     ids = [answer.body["id"] for answer in made]
     assert len(set(ids)) == 2
@@ -1287,7 +1287,7 @@ async def test_change_that_changes_nothing_leaves_a_preset_as_it_was(admin: Clie
 async def test_empty_change_of_the_domain_preset_leaves_the_model_of_the_operator(
     start_server: StartServer, llm: LLM
 ) -> None:
-    server = await start_server(OPENAI_MODEL="of-the-operator")
+    server = await start_server(OPENAI_MODEL="gpt-4.1-mini")
     async with open_client(server) as client:
         admin = client.bearing(await server.token("admin"))
         contexts = (await admin.get("/api/chat/contexts")).body
@@ -1295,4 +1295,4 @@ async def test_empty_change_of_the_domain_preset_leaves_the_model_of_the_operato
         assert (await admin.patch(f"/api/chat/contexts/{domain['id']}")).status == 200
         await begin(admin)
     (heard,) = await llm.record()
-    assert heard.body["model"] == "of-the-operator"
+    assert heard.body["model"] == "gpt-4.1-mini"

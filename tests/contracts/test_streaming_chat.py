@@ -2,14 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiohttp import ClientResponse
 from yarl import URL
 
+from palaver.api import sse
+from palaver.api.call import Call
+from palaver.chat.listening import TextAdded
 from tests.journeys.client import PASSWORD, TEXT, TIME, UUID, UUID4, Client, new_name, open_client
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
@@ -36,24 +39,21 @@ class Hearing:
 
     async def event(self) -> tuple[str, Event]:
         """The next event and its id. `AssertionError` where there is none."""
-        while not self._waiting:
-            read = await self._response.content.readany()
-            assert read, "the stream has ended"
-            assert read.endswith(b"\n\n"), read
-            self.reads.append(read)
-            self._waiting = [_to_event(one) for one in read.decode().split("\n\n")[:-1]]
+        assert await self._more(), "the stream has ended"
         return self._waiting.pop(0)
 
     async def rest(self) -> list[tuple[str, Event]]:
         events = []
-        while self._waiting or not await self._at_end():
-            events.append(await self.event())
+        while await self._more():
+            events.append(self._waiting.pop(0))
         return events
 
-    async def _at_end(self) -> bool:
-        read = await self._response.content.readany()
-        self._response.content.unread_data(read) if read else None
-        return not read
+    async def _more(self) -> bool:
+        if not self._waiting and (read := await self._response.content.readany()):
+            assert read.endswith(b"\n\n"), read
+            self.reads.append(read)
+            self._waiting = [_to_event(one) for one in read.decode().split("\n\n")[:-1]]
+        return bool(self._waiting)
 
 
 def _to_event(written: str) -> tuple[str, Event]:
@@ -289,6 +289,26 @@ async def test_stream_is_whole_ascii_events_with_ids_and_ends_with_all_of_it(ali
     assert end == {"type": "end", "complete_response": "".join(chunk["content"] for chunk in chunks)}
     assert end["complete_response"] == EMOJI
     assert await history(alice) == [("hello", EMOJI)]
+
+
+async def test_heartbeats_come_while_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = asyncio.Event()
+
+    async def events() -> AsyncGenerator[TextAdded, None]:
+        await silent.wait()
+        yield TextAdded("late", 4)
+
+    async def may_hear(call: Call) -> bool:
+        return call is not None
+
+    monkeypatch.setattr(sse, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.002)
+    monkeypatch.setattr(sse, "_may_still_hear", may_hear)
+    call = cast("Call", object())
+    heard = sse.paced(call, events())
+    assert [await anext(heard), await anext(heard)] == [None, None]
+    silent.set()
+    assert TextAdded("late", 4) in [event async for event in heard]
 
 
 @pytest.mark.parametrize("fault", ["500", "empty"])

@@ -1264,8 +1264,9 @@ async def test_empty_json_body_is_invalid_where_a_field_is_needed(alice: Client)
 
 async def test_presets_of_one_long_name_have_ids_that_sessions_can_start_with(alice: Client, bob: Client) -> None:
     name = f"{new_name()}-".ljust(100, "x")
-    fields = {"name": name, "description": "Brief.", "systemPrompt": "Be brief."}
+    fields = {"name": name, "description": "Brief.", "systemPrompt": "Be brief, please."}
     made = [await person.post("/api/v1/personalities/", **fields) for person in (alice, bob)]
+    assert [answer.status for answer in made] == [200, 200], [answer.text for answer in made]
     ids = [answer.body["id"] for answer in made]
     assert len(set(ids)) == 2
     for person, id_ in zip((alice, bob), ids, strict=True):

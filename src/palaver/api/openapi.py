@@ -149,9 +149,10 @@ def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
 
 
 def _response(also: Also, json: Mapping[str, Any] | None) -> dict[str, Any]:
-    """`json` is the schema where it is JSON; what else there is, is text."""
-    by_type = {kind: json if kind == "application/json" else {"type": "string"} for kind in also.content_types}
-    content = {kind: {"schema": schema} for kind, schema in by_type.items() if schema is not None}
+    """`json` is the schema where it is JSON. All else has none: the schema of a stream would be an event's."""
+    content: dict[str, Any] = {kind: {} for kind in also.content_types if kind != "application/json"}
+    if json is not None and "application/json" in also.content_types:
+        content["application/json"] = {"schema": json}
     return {"description": also.words} | ({"content": content} if content else {})
 
 

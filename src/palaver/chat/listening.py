@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from msgspec import Struct
 
-from palaver.chat.errors import Draining, NotFound
+from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.ports import Begun
 from palaver.chat.reply import Outcome, RunningReply
@@ -37,13 +37,18 @@ ReplyEvent = TextAdded | ReplyEnded
 async def listen(chat: Chat, begun: Begun, position: int = 0) -> AsyncIterator[ReplyEvent]:
     """What is said after `position`, and last how it ended, whichever worker makes it.
 
-    Raises `Draining` where it still waits for its turn when this server goes away, and `NotFound` where it is gone.
+    A position beyond what was said is where the talk now stands. Raises `Draining` where this server goes away and the
+    reply is not made here, `NotFound` where it is gone, and `BotUnavailable` where it broke off and is being made anew.
     """
     replies = chat.replies
     reply = begun.turn.reply
     while True:
         running = replies.running(reply.id)
+        latest_attempt = (begun if running is None else running.begun).turn.reply.attempt
+        if latest_attempt != reply.attempt:
+            raise BotUnavailable("interrupted")
         if running is not None:
+            position = min(position, running.log.length)
             async for event in _follow(running, position):
                 yield event
             return
@@ -58,7 +63,7 @@ async def listen(chat: Chat, begun: Begun, position: int = 0) -> AsyncIterator[R
             if len(kept) > position:
                 yield TextAdded(kept[position:], len(kept))
                 position = len(kept)
-        elif replies.draining:
+        if replies.draining:
             raise Draining
         await replies.wait_for_news(reply.id)
         if replies.running(reply.id) is None:

@@ -5,12 +5,14 @@ of SQLite would cancel each other's locks.
 """
 
 import asyncio
+import fcntl
 import logging
 import queue
 import re
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -75,7 +77,8 @@ class SqliteDatabase:
         self._local = threading.local()
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="palaver-reader")
         self._reading: list[apsw.Connection] = []
-        self._connection = connect(path)
+        with _alone_opening(path):
+            self._connection = connect(path)
         self._writer = threading.Thread(target=self._write_all, name="palaver-writer", daemon=True)
         self._writer.start()
 
@@ -213,6 +216,14 @@ def _deliver(results: "list[tuple[_Job, Any]]") -> None:
             job.future.set_exception(result.error)
         else:
             job.future.set_result(result)
+
+
+@contextmanager
+def _alone_opening(path: Path) -> Iterator[None]:
+    """One process at a time: SQLite does not wait for another one that is just making a new file's log."""
+    with path.with_suffix(".opening").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def connect(path: Path) -> apsw.Connection:

@@ -152,9 +152,7 @@ def test_path_of_the_checkout_is_found() -> None:
     assert find_machine_paths("at /srv/builds/palaver/src", [Path("/srv/builds/palaver")])
 
 
-@pytest.mark.parametrize(
-    "text", ["/var/lib/palaver", "https://example.com/work/x", "GET /home", "~/work/x", "/rooted", "/"]
-)
+@pytest.mark.parametrize("text", ["/var/lib/palaver", "https://example.com/work/x", "GET /home", "/rooted", "/"])
 def test_other_text_is_not_taken_for_a_path_of_a_machine(text: str) -> None:
     assert find_machine_paths(text, [Path("/"), Path("/src")]) == []
 

@@ -56,7 +56,7 @@ RECOUNTED = (
     "SELECT (SELECT count(*) FROM messages WHERE conversation_id = $1 AND status NOT IN ('queued', 'running') "
     "  AND (role = 'user' OR content <> '')), "
     "(SELECT count(*) FROM messages WHERE conversation_id = $1 AND role = 'assistant' AND content <> '' "
-    "  AND status IN ('complete', 'stopped')), "
+    "  AND status IN ('complete', 'stopped') AND exchange IS NOT NULL), "
     "(SELECT count(*) FROM messages WHERE conversation_id = $1 AND status IN ('queued', 'running')), "
     "(SELECT COALESCE(max(number), 0) FROM messages WHERE conversation_id = $1), "
     "(SELECT COALESCE(sum(u.prompt_tokens), 0) FROM usage u JOIN messages m ON m.id = u.message_id "

@@ -156,4 +156,4 @@ async def test_nothing_is_left_open_on_a_connection_after_a_refusal(store: SqlSt
     for _ in range(10):
         with pytest.raises(NotFound):
             await store.database.write(work)
-    assert await rows(store, "SELECT name FROM server") == []
+    assert await rows(store, "SELECT name FROM server WHERE name = 'x'") == []

@@ -65,6 +65,11 @@ class Conversation(Struct, frozen=True):
     updated_at: Micros
     last_message_at: Micros | None
     ended_at: Micros | None
+    event: int = 0
+    """The number of the last event that was told here (`chat/events.py`)."""
+    leaf_uuid: str | None = None
+    """The message that the next one follows."""
+    open_by_id: bool = False
 
 
 class NewConversation(Struct, frozen=True):
@@ -121,6 +126,12 @@ class Message(Struct, frozen=True):
     attempt: int = 1
     exchange: int | None = None
     """Of a reply that answered: which exchange of its conversation it was."""
+    event: int = 0
+    """The number of the event that told it: of a reply, its start."""
+    end_event: int = 0
+    """Of a reply that has ended: the number of the event that told so."""
+    parent_uuid: str | None = None
+    """The message it follows, where whoever made this knew it."""
 
 
 class Past(Struct, frozen=True):

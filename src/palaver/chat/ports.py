@@ -1,6 +1,6 @@
 """What the core needs of the others, as small protocols. The store, the bots and the clock fit them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -280,6 +280,39 @@ class Store(Protocol):
 
     async def check(self) -> None:
         """Returns when the store answers; raises `OSError` when it does not."""
+        ...
+
+
+# What was published, or None: something may have been missed, and the store knows what.
+Hear = Callable[[bytes | None], None]
+
+
+class Bus(Protocol):
+    """How other workers hear at once of what happened here. It may lose what it carries and never holds the only copy
+    of anything: who listens is told when there may be a gap, and looks into the store."""
+
+    @property
+    def alone(self) -> bool:
+        """There are no other workers; nothing need be published."""
+        ...
+
+    def publish(self, channel: str, data: bytes) -> None:
+        """Sends it to all other workers that listen there, soon and in order. Never waits; while the bus is away it is
+        dropped."""
+        ...
+
+    async def subscribe(self, channel: str, hear: Hear) -> None:
+        """From its return on `hear` is called with all that others publish there. Where the bus is away it returns
+        within a second or so all the same.
+
+        Whenever something may have been missed, and about once a second while the bus is away, it is called with None.
+        A channel is subscribed to once in a worker.
+        """
+        ...
+
+    def unsubscribe(self, channel: str) -> None: ...
+    async def count(self, channel: str) -> int:
+        """How many workers listen there, this one included; those of this worker alone while the bus is away."""
         ...
 
 

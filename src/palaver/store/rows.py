@@ -15,13 +15,13 @@ SPEAKING = (
 CONVERSATION = (
     "c.id, c.uuid, c.owner_id, c.app_id, c.origin, c.status, c.title, c.prompt_id, c.preset_id, c.preset_slug, "
     "c.label, c.revision, c.context_from, c.last_number, c.leaf_number, c.message_count, c.exchange_count, "
-    "c.open_replies, c.created_at, c.updated_at, c.last_message_at, c.ended_at, "
+    "c.open_replies, c.created_at, c.updated_at, c.last_message_at, c.ended_at, c.event, c.leaf_uuid, c.open_by_id, "
 ) + ", ".join(f"c.{column}" for column in SPEAKING.split(", "))
 
 MESSAGE = (
     "m.id, m.uuid, m.conversation_id, m.number, m.parent_number, m.role, m.status, m.content, m.created_at, "
     "m.sender_id, m.client_message_id, m.token_count, m.model, m.reason, m.prompt_tokens, m.completion_tokens, "
-    "m.cached_tokens, m.usage_estimated, m.details, m.attempt, m.exchange"
+    "m.cached_tokens, m.usage_estimated, m.details, m.attempt, m.exchange, m.event, m.end_event"
 )
 
 USER = (
@@ -59,22 +59,25 @@ def from_speaking(speaking: Speaking) -> tuple[object, ...]:
 
 def to_conversation(row: Row) -> Conversation:
     (id_, uuid, owner, app, origin, status, title, prompt, preset, slug, label, revision, context_from, last, leaf,
-     messages, exchanges, open_replies, created, updated, last_message, ended) = row[:22]  # fmt: skip
+     messages, exchanges, open_replies, created, updated, last_message, ended, event, leaf_uuid,
+     open_by_id) = row[:25]  # fmt: skip
     return Conversation(
-        id_, uuid, owner, app, origin, status == "ended", title, prompt, preset, slug, to_speaking(row[22:33]), label,
+        id_, uuid, owner, app, origin, status == "ended", title, prompt, preset, slug, to_speaking(row[25:36]), label,
         revision, context_from, last, leaf, messages, exchanges, open_replies, created, updated, last_message, ended,
+        event, leaf_uuid, bool(open_by_id),
     )  # fmt: skip
 
 
 def to_message(row: Row) -> Message:
     (id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model, reason,
-     prompt_tokens, completion_tokens, cached_tokens, estimated, details, attempt, exchange) = row  # fmt: skip
+     prompt_tokens, completion_tokens, cached_tokens, estimated, details, attempt, exchange, event,
+     end_event) = row  # fmt: skip
     usage = None
     if prompt_tokens is not None:
         usage = Usage(prompt_tokens, completion_tokens, cached_tokens or 0, bool(estimated))
     return Message(
         id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model,
-        reason, usage, details, attempt, exchange,
+        reason, usage, details, attempt, exchange, event, end_event,
     )  # fmt: skip
 
 

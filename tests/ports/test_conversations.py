@@ -214,8 +214,8 @@ async def test_deleted_conversation_is_gone_at_once_for_everyone(
 ) -> None:
     running = await store.turns.begin(said(alice, "one", conversation.uuid))
     waiting = await store.turns.begin(said(alice, "two", conversation.uuid))
-    stopped = await store.conversations.delete(Reader(alice.id), conversation.uuid, NOW)
-    assert set(stopped) == {running.turn.reply.id, waiting.turn.reply.id}
+    hidden = await store.conversations.delete(Reader(alice.id), conversation.uuid, NOW)
+    assert (hidden.owner_id, set(hidden.replies)) == (alice.id, {running.turn.reply.id, waiting.turn.reply.id})
     for key in (conversation.uuid, conversation.id):
         with pytest.raises(NotFound):
             await store.conversations.access(Reader(alice.id, guests_allowed=True), key)

@@ -15,6 +15,7 @@ from palaver.api.fields import Body
 from palaver.api.language import Language
 from palaver.chat.accounts import Accounts, Caller, to_reader
 from palaver.chat.flow import Chat
+from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
 
 B = TypeVar("B", bound=Body)
@@ -33,6 +34,7 @@ class Site(Struct, frozen=True):
 
     chat: Chat
     accounts: Accounts
+    stays: Stays
     version: str
     language: Language = "en"
     max_body_bytes: int = 1_048_576

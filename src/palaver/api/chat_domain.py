@@ -10,7 +10,7 @@ from palaver.api.operation import Api, Style, fixed
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY
 from palaver.chat.conversation import Conversation, Message
 from palaver.chat.errors import BotUnavailable, Ended, NotFound
-from palaver.chat.flow import continue_chat, delete_conversation, owner, wait_for_answer
+from palaver.chat.flow import continue_chat, delete_conversation, owner, rename_conversation, wait_for_answer
 from palaver.chat.starting import new_domain_conversation
 from palaver.chat.user import User
 
@@ -147,10 +147,7 @@ async def delete_session(call: Call) -> Success:
 
 async def _rename(call: Call) -> SessionResponse:
     title = call.read(Rename).title
-    now = call.chat.clock.now()
-    return await _answer(
-        call, await call.chat.store.conversations.rename(call.reader, call.parameters["id"], title, now)
-    )
+    return await _answer(call, await rename_conversation(call.chat, call.reader, call.parameters["id"], title))
 
 
 async def _answer(call: Call, conversation: Conversation) -> SessionResponse:

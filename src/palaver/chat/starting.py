@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from palaver.chat.conversation import Conversation, NewConversation, Origin, PresetId, Speaking, to_title
 from palaver.chat.errors import Invalid
-from palaver.chat.flow import Chat
+from palaver.chat.flow import Chat, create_conversation
 from palaver.chat.preset import DOMAIN, GENERAL, STREAMING, Preset
 from palaver.chat.presets import may_use
 from palaver.chat.user import Reader, User
@@ -44,7 +44,7 @@ async def start_from_context(
     )
     prompt = f"{preset.prompt}\n{message}"
     new = _new(await owner(), "chat_flow", prompt, speaking, preset, title=to_title(message))
-    return await chat.store.conversations.create(new, chat.clock.now()), prompt
+    return await create_conversation(chat, new), prompt
 
 
 async def start_session(chat: Chat, user: User, reader: Reader, template: str, label: str) -> Conversation:
@@ -55,7 +55,7 @@ async def start_session(chat: Chat, user: User, reader: Reader, template: str, l
     assert preset is not None, "the built-in preset cannot be deleted"
     rules = await chat.store.presets.rules()
     new = _new(user, "chatify", rules.before(preset.prompt), preset.speaking, preset, label=label)
-    return await chat.store.conversations.create(replace(new, ends_when_idle=True), chat.clock.now())
+    return await create_conversation(chat, replace(new, ends_when_idle=True))
 
 
 async def new_domain_conversation(chat: Chat, user: User, message: str, client_id: str | None) -> NewConversation:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, TextId
 from palaver.chat.errors import Ended, NotFound
-from palaver.chat.ports import Said
+from palaver.chat.ports import Hidden, Said
 from palaver.chat.user import Reader
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.rows import CONVERSATION, MESSAGE, READABLE, to_conversation, to_message
@@ -114,11 +114,11 @@ class SqlConversations:
 
         return await self._database.write(work)
 
-    async def delete(self, reader: Reader, uuid: str, now: Micros) -> Sequence[MessageId]:
-        async def work(tx: Transaction) -> list[MessageId]:
+    async def delete(self, reader: Reader, uuid: str, now: Micros) -> Hidden:
+        async def work(tx: Transaction) -> Hidden:
             found = await _open(tx, reader, uuid, tx.lock)
             await tx.run(DELETE, found.id, now)
-            return await stop_all(tx, found.id, "deleted")
+            return Hidden(found.owner_id, await stop_all(tx, found.id, "deleted"))
 
         return await self._database.write(work)
 

@@ -13,8 +13,10 @@ from palaver.chat.conversation import Usage
 from palaver.chat.errors import StoreUnavailable
 from palaver.chat.user import UserId
 from palaver.store.accounts import SqlAccounts
+from palaver.store.branches import SqlBranches
 from palaver.store.conversations import SqlConversations
 from palaver.store.database import Database
+from palaver.store.events import SqlEvents
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
 from palaver.store.sqlite import SqliteDatabase
@@ -50,6 +52,8 @@ class SqlStore:
         self.accounts = SqlAccounts(database)
         self.conversations = SqlConversations(database, texts)
         self.turns = SqlTurns(database, texts)
+        self.branches = SqlBranches(database)
+        self.events = SqlEvents(database)
         self.presets = SqlPresets(database)
 
     async def check(self) -> None:

@@ -22,6 +22,9 @@ class Rules(Struct, frozen=True):
     retention_seconds: float = 30 * 86_400
     domain_model: str | None = None
     domain_temperature: float | None = None
+    default_model: str = "qwen3:8b"
+    default_temperature: float = 0.7
+    default_tools: bool = True
 
 
 class Chat(Struct, frozen=True):

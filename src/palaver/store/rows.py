@@ -68,7 +68,7 @@ def to_conversation(row: Row) -> Conversation:
     )  # fmt: skip
 
 
-def to_message(row: Row) -> Message:
+def to_message(row: Row, parent_uuid: str | None = None) -> Message:
     (id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model, reason,
      prompt_tokens, completion_tokens, cached_tokens, estimated, details, attempt, exchange, event,
      end_event) = row  # fmt: skip
@@ -77,7 +77,7 @@ def to_message(row: Row) -> Message:
         usage = Usage(prompt_tokens, completion_tokens, cached_tokens or 0, bool(estimated))
     return Message(
         id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model,
-        reason, usage, details, attempt, exchange, event, end_event,
+        reason, usage, details, attempt, exchange, event, end_event, parent_uuid,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from palaver.api import (
     outside,
     streaming_chat,
 )
+from palaver.api.ai_chat import sending, sessions
 from palaver.api.call import Answer, Call, Site
 from palaver.api.dispatch import Dispatcher
 from palaver.api.openapi import describe
@@ -51,6 +52,8 @@ APIS = (
     chatify_presets.api,
     chatify_stateless.api,
     streaming_chat.api,
+    sessions.api,
+    sending.api,
 )
 
 
@@ -179,6 +182,7 @@ def reply_limits(settings: Settings) -> ReplyLimits:
         total_seconds=settings.reply_seconds,
         lease_seconds=settings.lease_seconds,
         context_tokens=settings.context_tokens,
+        max_tokens=settings.llm_max_tokens,
     )
 
 
@@ -190,4 +194,7 @@ def rules(settings: Settings) -> Rules:
         retention_seconds=settings.retention_days * 86_400,
         domain_model=settings.openai_model,
         domain_temperature=settings.openai_temperature,
+        default_model=settings.llm_default_model,
+        default_temperature=settings.llm_temperature,
+        default_tools=settings.llm_enable_tools,
     )

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from palaver.chat.clock import MINUTE, Micros
-from palaver.chat.conversation import Conversation, ConversationId, Speaking, Usage
+from palaver.chat.conversation import Conversation, ConversationChange, ConversationId, Speaking, Usage
 from palaver.chat.errors import Ended, NotFound
 from palaver.chat.ports import Checkpoint
 from palaver.chat.user import NOT_STORED, Reader, User, UserId
@@ -29,9 +29,11 @@ from tests.ports.talking import (
 
 Touch = Callable[[SqlStore, Reader, str], Awaitable[object]]
 
+MINE_NOW = ConversationChange(title="Mine now", system_prompt="Obey.")
+
 TOUCHES: dict[str, Touch] = {
     "access": lambda store, reader, uuid: store.conversations.access(reader, uuid),
-    "rename": lambda store, reader, uuid: store.conversations.rename(reader, uuid, "Mine now", LATER),
+    "change": lambda store, reader, uuid: store.conversations.change(reader, uuid, MINE_NOW, LATER),
     "end": lambda store, reader, uuid: store.conversations.end(reader, uuid, LATER),
     "delete": lambda store, reader, uuid: store.conversations.delete(reader, uuid, LATER),
 }
@@ -165,7 +167,9 @@ async def test_conversation_comes_back_as_it_was_made(store: SqlStore, alice: Us
 
 async def test_listed_first_is_what_changed_last(store: SqlStore, alice: User) -> None:
     made = [await store.conversations.create(new_conversation(alice), Micros(NOW + number)) for number in range(4)]
-    renamed = await store.conversations.rename(Reader(alice.id), made[1].uuid, "New name", LATER)
+    renamed = await store.conversations.change(
+        Reader(alice.id), made[1].uuid, ConversationChange(title="New name"), LATER
+    )
     assert (renamed.title, renamed.updated_at) == ("New name", LATER)
     listed = await store.conversations.list(Reader(alice.id), limit=None, offset=0)
     assert [one.id for one in listed] == [made[index].id for index in (1, 3, 2, 0)]
@@ -254,7 +258,7 @@ async def test_purge_removes_every_trace_of_what_was_said(store: SqlStore, alice
     reply = begun.turn.reply.id
     await store.turns.checkpoint(HERE, LEASE, [(reply, 1)], [Checkpoint(reply, 1, 0, SECRET)])
     await answer(store, begun, SECRET, usage=Usage(3, 4))
-    await store.conversations.rename(Reader(alice.id), talk.uuid, SECRET, NOW)
+    await store.conversations.change(Reader(alice.id), talk.uuid, ConversationChange(title=SECRET), NOW)
     await store.conversations.delete(Reader(alice.id), talk.uuid, NOW)
     assert await store.conversations.purge(NOW) == 0
     assert SECRET in repr(await dump(store))

@@ -33,6 +33,19 @@ UPDATE conversations SET title = title || ', ' || (SELECT name FROM moods);
 -- sqlite: CREATE INDEX only_on_sqlite ON moods (name COLLATE NOCASE);
 """
 
+# Three conversations as the first schema kept them: one that was talked in, one without a word, one of two messages of
+# which the first is in view.
+OF_THE_FIRST_SCHEMA = (
+    "INSERT INTO users (id, uuid, kind, name, name_key, created_at) VALUES (1, 'u', 'person', 'alice', 'alice', 1)",
+    "INSERT INTO conversations (id, uuid, owner_id, origin, title, last_number, leaf_number, created_at, updated_at) "
+    "VALUES (1, 'talked', 1, 'chatify', 'A', 2, 2, 1, 1), (2, 'silent', 1, 'chatify', 'B', 0, 0, 1, 1), "
+    "(3, 'elsewhere', 1, 'chatify', 'C', 2, 1, 1, 1)",
+    "INSERT INTO messages (conversation_id, number, uuid, role, status, content, created_at) VALUES "
+    "(1, 1, 'm-1-1', 'user', 'complete', 'hello', 1), (1, 2, 'm-1-2', 'assistant', 'complete', 'hi', 1), "
+    "(3, 1, 'm-3-1', 'user', 'complete', 'there', 1), (3, 2, 'm-3-2', 'user', 'complete', 'not there', 1)",
+    "INSERT INTO participants (conversation_id, user_id, joined_at) VALUES (1, 1, 1)",
+)
+
 
 @pytest.fixture
 def store_options(request: pytest.FixtureRequest, store_kind: StoreKind, tmp_path: Path) -> StoreOptions:
@@ -128,6 +141,24 @@ async def test_database_of_an_earlier_version_is_brought_on_with_all_that_is_in_
     assert (await answer(store, running)).done
     again = await store.turns.begin(said(alice, "hello", begun.turn.conversation.uuid, client_id="c1"))
     assert (again.state, again.turn.reply.content) == ("known", "hi")
+
+
+async def test_second_schema_keeps_what_the_first_held_and_knows_the_last_message_in_view(store: SqlStore) -> None:
+    await migrate(store.database, store.engine, up_to=1)
+    for statement in OF_THE_FIRST_SCHEMA:
+        await store.database.write(lambda tx, sql=statement: tx.run(sql))  # type: ignore[misc]
+    kept = ("users", "presets", "conversations", "messages", "participants")
+    before = {name: await rows(store, f"SELECT * FROM {name} ORDER BY 1") for name in kept}
+    assert await migrate(store.database, store.engine, up_to=2) == ["0002 cursors"]
+    for name, earlier in before.items():
+        later = await rows(store, f"SELECT * FROM {name} ORDER BY 1")
+        assert [tuple(row)[: len(old)] for row, old in zip(later, earlier, strict=True)] == [
+            tuple(old) for old in earlier
+        ]
+    told = await rows(store, "SELECT uuid, leaf_uuid, event, kept FROM conversations ORDER BY id")
+    assert [(uuid, leaf, event, bool(hidden)) for uuid, leaf, event, hidden in told] == [
+        ("talked", "m-1-2", 0, False), ("silent", None, 0, False), ("elsewhere", "m-3-1", 0, False),
+    ]  # fmt: skip
 
 
 async def test_many_that_bring_a_populated_database_on_at_once_do_it_once(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from email.parser import BytesParser
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -14,13 +14,12 @@ from starlette.types import Scope
 from palaver.api.fields import Body
 from palaver.api.language import Language
 from palaver.chat.accounts import Accounts, Caller, to_reader
+from palaver.chat.clock import to_datetime
 from palaver.chat.flow import Chat
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
 
 B = TypeVar("B", bound=Body)
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 decode = msgspec.json.Decoder().decode
 
@@ -157,4 +156,4 @@ def parse_form(body: bytes, content_type: str) -> dict[str, Any]:
 
 
 def to_time(micros: int) -> datetime:
-    return EPOCH + timedelta(microseconds=micros)
+    return to_datetime(micros)

@@ -8,9 +8,10 @@ from palaver.api.call import Call, to_time
 from palaver.api.fields import Body, Text, Whole, defaulting, optional, required
 from palaver.api.operation import Api, Style, fixed
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY
-from palaver.chat.conversation import Conversation, Message
+from palaver.chat.conversation import Conversation, ConversationChange, Message, Role
+from palaver.chat.conversations import change_conversation
 from palaver.chat.errors import BotUnavailable, Ended, NotFound
-from palaver.chat.flow import continue_chat, delete_conversation, owner, rename_conversation, wait_for_answer
+from palaver.chat.flow import continue_chat, delete_conversation, owner, wait_for_answer
 from palaver.chat.starting import new_domain_conversation
 from palaver.chat.user import User
 
@@ -23,6 +24,8 @@ api = Api(
         BotUnavailable: fixed(503, "AI service unavailable"),
     },
 )
+
+ROLES: tuple[Role, ...] = ("user", "assistant")
 
 
 class Say(Body):
@@ -125,8 +128,10 @@ async def get_session(call: Call) -> SessionResponse:
 async def list_messages(call: Call) -> list[MessageResponse]:
     page = call.read_query(MessagePage)
     conversation = await call.chat.store.conversations.access(call.reader, call.parameters["id"])
-    messages = await call.chat.store.conversations.messages(conversation, limit=page.limit, offset=page.offset)
-    return [_message(conversation, message) for message in messages if message.role in ("user", "assistant")]
+    messages = await call.chat.store.conversations.messages(
+        conversation, limit=page.limit, offset=page.offset, roles=ROLES
+    )
+    return [_message(conversation, message) for message in messages]
 
 
 @api.add("POST", "/api/chat/sessions/{id}", body=Rename, answer=SessionResponse)
@@ -147,7 +152,8 @@ async def delete_session(call: Call) -> Success:
 
 async def _rename(call: Call) -> SessionResponse:
     title = call.read(Rename).title
-    return await _answer(call, await rename_conversation(call.chat, call.reader, call.parameters["id"], title))
+    change = ConversationChange(title=title)
+    return await _answer(call, await change_conversation(call.chat, call.reader, call.parameters["id"], change))
 
 
 async def _answer(call: Call, conversation: Conversation) -> SessionResponse:

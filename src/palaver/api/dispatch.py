@@ -19,7 +19,7 @@ from palaver.api.fields import FieldProblem, Invalid
 from palaver.api.language import accepted_language, text
 from palaver.api.operation import Operation
 from palaver.api.refusals import error_body, find_refusal, invalid_body, malformed_body, retry_after
-from palaver.api.who import guest_cookie, identify
+from palaver.api.who import find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
 from palaver.chat.errors import BotUnavailable, ChatError, Draining
 from palaver.chat.errors import Invalid as InvalidValue
@@ -118,7 +118,9 @@ class Dispatcher:
             body = await _read_body(call.scope, receive, self.site.max_body_bytes)
             if operation.starts_turn and call.chat.replies.draining:
                 raise Draining
-            if operation.who != "open":
+            if operation.who == "anyone":
+                call.caller = await find_caller(call)
+            elif operation.who != "open":
                 identity = await identify(call, operation.who)
                 call.caller = identity.caller
                 new_guest = identity.new_guest_cookie
@@ -130,9 +132,9 @@ class Dispatcher:
             spelled = _spell_answer(answer, operation)
         except TooLong:
             # The connection stays open: closed on who still sends, it would be reset before the answer is read.
-            spelled = _plain(413, error_body(style, text("too_large", language)))
+            spelled = _plain(413, error_body(operation, 413, text("too_large", language)))
         except WrongMediaType:
-            spelled = _plain(415, error_body(style, text("media_type", language)))
+            spelled = _plain(415, error_body(operation, 415, text("media_type", language)))
         except MalformedBody:
             spelled = _plain(*malformed_body(style, language))
         except Invalid as error:
@@ -147,7 +149,7 @@ class Dispatcher:
         except Exception:
             # The request's outer edge: the cause is in the log under the request id, and nowhere else.
             log.exception("request %s: %s %s failed", call.request_id, operation.method, operation.path)
-            spelled = _plain(500, error_body(style, text("internal", language)))
+            spelled = _plain(500, error_body(operation, 500, text("internal", language)))
         if new_guest is not None:
             spelled.headers.append(guest_cookie(call, new_guest))
         return spelled
@@ -269,7 +271,7 @@ def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelle
     refusal = find_refusal(error, operation.refusals)
     if refusal is None:
         log.error("request %s: no refusal for %s", call.request_id, type(error).__name__)
-        return _plain(500, error_body(operation.style, text("internal", call.language)))
+        return _plain(500, error_body(operation, 500, text("internal", call.language)))
     # One API calls it the caller's fault when the bot fails; whoever looks for the cause needs the line all the same.
     if refusal.status >= 500 or isinstance(error, BotUnavailable):
         cause = error.__cause__ or error
@@ -280,7 +282,8 @@ def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelle
     seconds = retry_after(error)
     if seconds is not None:
         headers.append((b"retry-after", str(seconds).encode()))
-    return _plain(refusal.status, error_body(operation.style, refusal.words(error, call.language)), headers)
+    words = refusal.words(error, call.language)
+    return _plain(refusal.status, error_body(operation, refusal.status, words), headers)
 
 
 def _plain(status: int, body: dict[str, Any], headers: Iterable[tuple[bytes, bytes]] = ()) -> Spelled:

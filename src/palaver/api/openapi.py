@@ -118,7 +118,7 @@ def _security(operation: Operation) -> list[dict[str, list[str]]]:
     if operation.who == "open":
         return []
     known: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
-    return [*known, {"guest": []}, {}] if operation.who == "caller" else known
+    return [*known, {"guest": []}, {}] if operation.who in ("caller", "anyone") else known
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -141,7 +141,7 @@ def _responses(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     for status in sorted(_statuses(operation) | set(operation.also)):
         also = operation.also.get(status, Also(WORDS.get(status, "Refused")))
         if also.answer is None:
-            described = _refused(operation.style, status, also)
+            described = _refused(operation, status, also)
         else:
             described = _response(also, schemas[id(also.answer)])
         responses.setdefault(str(status), described)
@@ -156,8 +156,9 @@ def _response(also: Also, json: Mapping[str, Any] | None) -> dict[str, Any]:
     return {"description": also.words} | ({"content": content} if content else {})
 
 
-def _refused(style: Style, status: int, also: Also) -> dict[str, Any]:
-    if style is Style.STREAMING:
+def _refused(operation: Operation, status: int, also: Also) -> dict[str, Any]:
+    style = operation.style
+    if style is Style.STREAMING or status in operation.says_error:
         name = "Error"
     elif status == 422:
         name = "Problems"

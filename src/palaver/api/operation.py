@@ -1,6 +1,7 @@
 """One operation of one API: everything that is decided before its handler is called, and what OpenAPI says of it."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 Handler = Callable[["Call"], Awaitable[Any]]
 
-# open: credentials are not looked at. caller: anybody known, a guest too while guests are on. signed_in: no guests.
-Who = Literal["open", "caller", "signed_in", "admin"]
+# open: credentials are not looked at. anyone: none are needed, and those that are sent have to be good. caller: anybody
+# known, a guest too while guests are on. signed_in: no guests.
+Who = Literal["open", "anyone", "caller", "signed_in", "admin"]
 
 
 class Style(Enum):
@@ -86,15 +88,20 @@ class Operation(Struct, frozen=True):
     raises: tuple[type[ChatError], ...] = ()
     """What it can be refused with, besides what follows from the rest."""
     also: Mapping[int, Also] = {}
+    says_error: AbstractSet[int] = frozenset()
+    """Statuses whose body is `{"error": text}`, whatever the style."""
     name: str = ""
 
 
 class Api:
     """The operations of one API, gathered by decorators where its handlers stand."""
 
-    def __init__(self, name: str, style: Style, refusals: Refusals | None = None) -> None:
+    def __init__(
+        self, name: str, style: Style, refusals: Refusals | None = None, *, says_error: AbstractSet[int] = frozenset()
+    ) -> None:
         self.name = name
         self.style = style
+        self.says_error = says_error
         self.refusals = dict(refusals or {})
         self.operations: list[Operation] = []
 
@@ -118,6 +125,7 @@ class Api:
                     style=settings.pop("style", self.style),
                     refusals=told,
                     raises=(*raises, *(refusals or ())),
+                    says_error=settings.pop("says_error", self.says_error),
                     name=f"{self.name}_{handler.__name__}",
                     **settings,
                 )

@@ -4,7 +4,7 @@ from typing import Any
 
 from palaver.api.fields import FieldProblem
 from palaver.api.language import Language, text
-from palaver.api.operation import Refusal, Refusals, Style, worded
+from palaver.api.operation import Operation, Refusal, Refusals, Style, worded
 from palaver.api.who import CrossSite, WrongCsrf
 from palaver.chat.accounts import Closed, WrongCredentials
 from palaver.chat.errors import (
@@ -63,8 +63,9 @@ def retry_after(error: ChatError) -> int | None:
             return None
 
 
-def error_body(style: Style, words: str) -> dict[str, Any]:
-    return {"error": words} if style is Style.STREAMING else {"detail": words}
+def error_body(operation: Operation, status: int, words: str) -> dict[str, Any]:
+    says_error = operation.style is Style.STREAMING or status in operation.says_error
+    return {"error": words} if says_error else {"detail": words}
 
 
 def malformed_body(style: Style, language: Language) -> tuple[int, dict[str, Any]]:

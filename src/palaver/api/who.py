@@ -39,7 +39,7 @@ async def identify(call: Call, who: Who) -> Identity:
 
     Raises `WrongCredentials`, `CrossSite`, `WrongCsrf` or `Forbidden`.
     """
-    identity = await _by_carrier(call)
+    identity = await _identify(call)
     if identity.caller.user.kind == "guest" and who in ("signed_in", "admin"):
         raise WrongCredentials
     if who == "admin" and not identity.caller.user.is_admin:
@@ -47,11 +47,23 @@ async def identify(call: Call, who: Who) -> Identity:
     return identity
 
 
-async def _by_carrier(call: Call) -> Identity:
+async def _identify(call: Call) -> Identity:
+    caller = await find_caller(call)
+    if caller is not None:
+        return Identity(caller)
+    if not call.chat.rules.guests:
+        raise WrongCredentials
+    guest = call.site.accounts.new_guest()
+    return Identity(Caller(guest), call.site.accounts.guest_cookie(guest))
+
+
+async def find_caller(call: Call) -> Caller | None:
+    """Whom the first carrier present names; None where nobody is named. Raises `WrongCredentials` for bad ones,
+    `CrossSite` and `WrongCsrf`."""
     accounts = call.site.accounts
     token = _bearer(call.header(b"authorization"))
     if token is not None:
-        return Identity(await accounts.by_token(token))
+        return await accounts.by_token(token)
     cookies = _cookies(call.header(b"cookie"))
     if SESSION in cookies:
         try:
@@ -62,16 +74,13 @@ async def _by_carrier(call: Call) -> Identity:
         else:
             _check_same_site(call)
             _check_csrf(call, cookies)
-            return Identity(caller)
-    if not call.chat.rules.guests:
-        raise WrongCredentials
-    if GUEST in cookies:
+            return caller
+    if GUEST in cookies and call.chat.rules.guests:
         guest = await accounts.by_guest_cookie(cookies[GUEST])
         if guest is not None:
             _check_same_site(call)
-            return Identity(Caller(guest))
-    guest = accounts.new_guest()
-    return Identity(Caller(guest), accounts.guest_cookie(guest))
+            return Caller(guest)
+    return None
 
 
 def _bearer(header: str) -> str | None:

@@ -3,7 +3,8 @@
 import re
 from typing import Literal, NewType
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
 from palaver.chat.user import UserId
@@ -92,6 +93,22 @@ class NewConversation(Struct, frozen=True):
     client_name: str | None = None
     open_by_id: bool = False
     ends_when_idle: bool = False
+    lists_prompt: bool = False
+    """The system prompt, where there is one, is its first message."""
+
+
+class ConversationChange(Struct, frozen=True):
+    """What to change; `UNSET` stays as it is, `None` is a value. A system prompt is listed from then on as the first
+    message; an empty one takes it away."""
+
+    title: str | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    temperature: float | UnsetType = UNSET
+    max_tokens: int | UnsetType | None = UNSET
+    enable_tools: bool | UnsetType = UNSET
+    window: int | UnsetType | None = UNSET
+    token_budget: int | UnsetType | None = UNSET
+    system_prompt: str | UnsetType = UNSET
 
 
 class Usage(Struct, frozen=True):
@@ -150,6 +167,14 @@ class Turn(Struct, frozen=True):
     conversation: Conversation
     prompt: Message
     reply: Message
+
+
+def to_spoken(conversation: Conversation, max_tokens: int) -> Speaking:
+    """How its bot is asked: only sessions of ai_chat leave the length of a reply to the server where they name none."""
+    speaking = conversation.speaking
+    if speaking.max_tokens is None and conversation.origin == "ai_chat":
+        return replace(speaking, max_tokens=max_tokens)
+    return speaking
 
 
 def to_title(text: str) -> str:

@@ -26,6 +26,9 @@ class Rules(Struct, frozen=True):
     retention_seconds: float = 30 * 86_400
     domain_model: str | None = None
     domain_temperature: float | None = None
+    default_model: str = "qwen3:8b"
+    default_temperature: float = 0.7
+    default_tools: bool = True
 
 
 class Chat(Struct, frozen=True):
@@ -207,13 +210,6 @@ async def close(chat: Chat, hidden: Hidden, conversation: str) -> None:
     for reply_id in hidden.replies:
         await chat.replies.stop(reply_id)
     chat.rooms.lists.changed(hidden.owner_id)
-
-
-async def rename_conversation(chat: Chat, reader: Reader, conversation: str, title: str) -> Conversation:
-    """Raises `NotFound`."""
-    renamed = await chat.store.conversations.rename(reader, conversation, title, chat.clock.now())
-    chat.rooms.lists.changed(renamed.owner_id)
-    return renamed
 
 
 async def create_conversation(chat: Chat, new: NewConversation) -> Conversation:

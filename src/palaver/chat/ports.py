@@ -1,6 +1,6 @@
 """What the core needs of the others, as small protocols. The store, the bots and the clock fit them."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
@@ -8,6 +8,7 @@ from msgspec import Struct
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import (
     Conversation,
+    ConversationChange,
     ConversationId,
     End,
     Message,
@@ -15,6 +16,7 @@ from palaver.chat.conversation import (
     NewConversation,
     Past,
     PresetId,
+    Role,
     TextId,
     Turn,
     Usage,
@@ -41,6 +43,7 @@ class Accounts(Protocol):
         ...
 
     async def get_user(self, user_id: UserId) -> User | None: ...
+    async def get_users(self, user_ids: Collection[UserId]) -> Mapping[UserId, User]: ...
     async def get_user_by_uuid(self, uuid: str) -> User | None: ...
     async def find_app(self, name: str) -> User | None: ...
     async def app_user(self, app: User, name: str, uuid: str, now: Micros) -> User:
@@ -317,6 +320,19 @@ class Hidden(Struct, frozen=True):
     replies: Sequence[MessageId]
 
 
+class Totals(Struct, frozen=True):
+    """What a reader has in all: conversations, messages, the model of most conversations, the newest message's time."""
+
+    conversations: int
+    messages: int
+    favorite: tuple[str, int] | None
+    last_message_at: Micros | None
+
+
+# Whose messages a list holds where nothing else is asked.
+ALL_ROLES: tuple[Role, ...] = ("user", "assistant", "system", "tool")
+
+
 class Conversations(Protocol):
     """Reading and changing conversations. What the reader may not touch is not found, in the same query."""
 
@@ -334,14 +350,25 @@ class Conversations(Protocol):
 
     async def create(self, new: NewConversation, now: Micros) -> Conversation: ...
     async def list(self, reader: Reader, *, limit: int | None, offset: int) -> Sequence[Conversation]: ...
-    async def messages(self, conversation: Conversation, *, limit: int | None, offset: int) -> Sequence[Message]:
-        """The branch in view, oldest first, without what is queued or running and replies without text."""
+    async def messages(
+        self, conversation: Conversation, *, limit: int | None, offset: int, roles: Sequence[Role] = ALL_ROLES
+    ) -> Sequence[Message]:
+        """The branch in view, oldest first, without what is queued or running and replies without text; each with the
+        one listed before it as its parent. Of all roles there are `message_count`."""
+        ...
+
+    async def newest(self, conversation: Conversation, limit: int) -> tuple[Sequence[Message], bool]:
+        """The last of these messages, oldest first, and whether there are more before them."""
+        ...
+
+    async def totals(self, reader: Reader, default_model: str) -> Totals:
+        """Of the reader's own; `default_model` is that of conversations which name none."""
         ...
 
     async def text(self, text_id: TextId) -> str: ...
-    async def rename(self, reader: Reader, uuid: str, title: str, now: Micros) -> Conversation: ...
-    async def delete(self, reader: Reader, uuid: str, now: Micros) -> Hidden:
-        """Hides it at once."""
+    async def change(self, reader: Reader, uuid: str, change: ConversationChange, now: Micros) -> Conversation: ...
+    async def delete(self, reader: Reader, uuid: str, now: Micros, *, keep: bool = False) -> Hidden:
+        """Hides it at once; `keep`: for good, and it is never purged."""
         ...
 
     async def end(self, reader: Reader, uuid: str, now: Micros) -> tuple[Conversation, Sequence[MessageId]]:
@@ -351,6 +378,10 @@ class Conversations(Protocol):
     async def active(self) -> Sequence[str]: ...
     async def end_idle(self, before: Micros, now: Micros) -> int: ...
     async def purge(self, deleted_before: Micros) -> int: ...
+    async def remove_left_texts(self, left_before: Micros) -> int:
+        """Removes system prompts that were replaced before then and that no conversation has. Tells how many it has
+        looked at."""
+        ...
 
 
 class Presets(Protocol):

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.context import TOKENS_AROUND, Seen, count_tokens, to_seen
-from palaver.chat.conversation import Conversation, End, MessageId, Turn, Usage
+from palaver.chat.conversation import Conversation, End, MessageId, Turn, Usage, to_spoken
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.events import ReplyEnded, ReplyStarted
 from palaver.chat.pieces import Finished, Prompt, Text
@@ -56,7 +56,10 @@ RETRY_SECONDS = 0.5
 
 
 class ReplyLimits(Struct, frozen=True):
-    """Seconds a bot may be silent before its first piece and between pieces, and talk in all; tokens it may be sent."""
+    """Seconds a bot may be silent before its first piece and between pieces, and talk in all; tokens it may be sent.
+
+    `max_tokens`: how long a reply may be where that is left to the server.
+    """
 
     first_seconds: float = 60
     between_seconds: float = 30
@@ -64,6 +67,7 @@ class ReplyLimits(Struct, frozen=True):
     lease_seconds: float = 10
     context_tokens: int = 16_384
     reserved_tokens: int = 1024
+    max_tokens: int = 2000
 
 
 class Outcome(Struct, frozen=True):
@@ -248,7 +252,7 @@ class Replies:
 
     def _seen(self, begun: Begun) -> Seen:
         conversation = begun.turn.conversation
-        speaking = conversation.speaking
+        speaking = to_spoken(conversation, self.limits.max_tokens)
         # However long an answer may be, half of the context is left for what was said before.
         reserved = min(speaking.max_tokens or self.limits.reserved_tokens, self.limits.context_tokens // 2)
         budget = self.limits.context_tokens - reserved
@@ -311,7 +315,7 @@ class Replies:
             message=reply.begun.turn.prompt.content,
             system=reply.begun.system_prompt,
             history=reply.seen.history,
-            speaking=conversation.speaking,
+            speaking=to_spoken(conversation, self.limits.max_tokens),
             model=self._bots.model_for_turn(conversation.speaking.model),
             request_id=reply.request_id,
             attempt=reply.begun.turn.reply.attempt,

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
+from palaver.chat.clock import to_datetime
 from palaver.chat.conversation import Conversation, NewConversation, Origin, PresetId, Speaking, to_title
 from palaver.chat.errors import Invalid
 from palaver.chat.flow import Chat, create_conversation
@@ -86,6 +87,37 @@ async def new_streaming_conversation(
     return replace(new, client_name=name, client_id=client_id if name is None else None)
 
 
+async def start_with_settings(
+    chat: Chat,
+    user: User,
+    *,
+    title: str | None,
+    model: str | None,
+    temperature: float | None,
+    max_tokens: int | None,
+    enable_tools: bool | None,
+    system_prompt: str,
+) -> Conversation:
+    """ai_chat's way: what the caller wants, and the server's defaults for the rest. The system prompt is listed."""
+    now, rules = chat.clock.now(), chat.rules
+    speaking = Speaking(
+        model=rules.default_model if model is None else model,
+        temperature=rules.default_temperature if temperature is None else temperature,
+        max_tokens=max_tokens,
+        enable_tools=rules.default_tools if enable_tools is None else enable_tools,
+    )
+    shown = to_datetime(now).strftime("Chat %Y-%m-%d %H:%M") if title is None else title
+    new = replace(_new(user, "ai_chat", system_prompt, speaking, None, title=shown), lists_prompt=True)
+    return await create_conversation(chat, new)
+
+
+async def start_from_preset(chat: Chat, user: User, preset: Preset) -> Conversation:
+    """ai_chat's way with a preset: all that it settles is taken over, and its prompt is listed."""
+    speaking = replace(preset.speaking, model=preset.speaking.model or chat.rules.default_model)
+    new = _new(user, "ai_chat", preset.prompt, speaking, preset, title=f"Chat from {preset.name}")
+    return await create_conversation(chat, replace(new, lists_prompt=True))
+
+
 def check_speaks(chat: Chat, *, provider: str | None, model: str | None) -> None:
     """Raises `Invalid` for a provider or model that nobody here knows."""
     if provider is not None and not chat.bots.known(provider):
@@ -107,7 +139,7 @@ def _new(
     origin: Origin,
     prompt: str,
     speaking: Speaking,
-    preset: Preset,
+    preset: Preset | None,
     *,
     title: str = "New Chat",
     label: str = "",
@@ -120,8 +152,8 @@ def _new(
         title=title,
         system_prompt=prompt,
         speaking=speaking,
-        preset_id=preset.id,
-        preset_slug=preset.slug,
+        preset_id=None if preset is None else preset.id,
+        preset_slug=GENERAL if preset is None else preset.slug,
         label=label,
         open_by_id=user.kind == "guest",
     )

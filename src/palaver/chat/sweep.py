@@ -22,8 +22,8 @@ class Cleaned(Struct, frozen=True):
 
 
 async def clean(chat: Chat) -> Cleaned:
-    """Ends idle sessions, purges what was deleted long enough ago, and removes tokens that closed a day ago and guests
-    that own nothing. What is in use is never touched."""
+    """Ends idle sessions, purges what was deleted long enough ago, and removes tokens that closed a day ago, guests
+    that own nothing and system prompts that were replaced. What is in use is never touched."""
     now = chat.clock.now()
     ended = 0
     if chat.rules.idle_seconds:
@@ -32,6 +32,7 @@ async def clean(chat: Chat) -> Cleaned:
     yesterday = Micros(now - DAY)
     await chat.store.accounts.remove_closed_tokens(yesterday)
     await chat.store.accounts.remove_empty_guests(yesterday)
+    await chat.store.conversations.remove_left_texts(yesterday)
     return Cleaned(ended, purged)
 
 

@@ -1,7 +1,7 @@
 """Users and tokens in the database. Only hashes of secrets are kept."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import MessageId
@@ -70,6 +70,13 @@ class SqlAccounts:
     async def get_user(self, user_id: UserId) -> User | None:
         row = await self._database.read(lambda tx: tx.one(BY_ID, user_id))
         return None if row is None else to_user(row)
+
+    async def get_users(self, user_ids: Collection[UserId]) -> Mapping[UserId, User]:
+        if not user_ids:
+            return {}
+        asked = [(user_id,) for user_id in sorted(user_ids)]
+        rows = await self._database.read(lambda tx: tx.all_many(BY_ID, asked))
+        return {user.id: user for user in map(to_user, rows)}
 
     async def get_user_by_uuid(self, uuid: str) -> User | None:
         row = await self._database.read(lambda tx: tx.one(BY_UUID, uuid))

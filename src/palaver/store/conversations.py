@@ -1,13 +1,27 @@
 """Conversations read and changed, always together with the right to do so."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+
+from msgspec import UNSET
+from msgspec.structs import asdict, replace
 
 from palaver.chat.clock import Micros
-from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, TextId
+from palaver.chat.conversation import (
+    Conversation,
+    ConversationChange,
+    ConversationId,
+    Message,
+    MessageId,
+    NewConversation,
+    Role,
+    TextId,
+)
 from palaver.chat.errors import Ended, NotFound
-from palaver.chat.ports import Hidden, Said
+from palaver.chat.ports import ALL_ROLES, Hidden, Said, Totals
 from palaver.chat.user import Reader
 from palaver.store.database import Database, Row, Transaction
+from palaver.store.prompts import change_prompt, list_prompt
 from palaver.store.rows import CONVERSATION, MESSAGE, READABLE, to_conversation, to_message
 from palaver.store.texts import Texts
 from palaver.store.turns import KEEP_USAGE_OF_ALL, add_conversation
@@ -39,9 +53,14 @@ TURNS = (
 IN_VIEW = (
     f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.in_view "
     "AND m.status NOT IN ('queued', 'running') AND (m.content <> '' OR m.role <> 'assistant') "
-    "ORDER BY m.number LIMIT $2 OFFSET $3"
 )
-DELETE = "UPDATE conversations SET deleted_at = $2, creation_key = NULL, client_name = NULL WHERE id = $1"
+NEWEST = f"{IN_VIEW} ORDER BY m.number DESC LIMIT $2"
+OWN = "FROM conversations c WHERE c.owner_id = $1 AND c.kind = 'bot' AND c.deleted_at IS NULL"
+TOTALS = f"SELECT COUNT(*), CAST(COALESCE(SUM(c.message_count), 0) AS BIGINT), MAX(c.last_message_at) {OWN}"
+FAVORITE = (
+    f"SELECT COALESCE(c.model, $2) AS name, COUNT(*) AS times {OWN} GROUP BY name ORDER BY times DESC, name LIMIT 1"
+)
+DELETE = "UPDATE conversations SET deleted_at = $2, kept = $3, creation_key = NULL, client_name = NULL WHERE id = $1"
 END = "UPDATE conversations SET status = 'ended', ended_at = $2 WHERE id = $1"
 DROP_WAITING = (
     "UPDATE messages SET status = 'failed', reason = $2 WHERE conversation_id = $1 AND status = 'queued' RETURNING id"
@@ -53,6 +72,9 @@ IDLE = (
     "AND COALESCE(last_message_at, created_at) < $1 AND open_replies = 0 ORDER BY uuid LIMIT $2"
 )
 EVERYTHING = 1 << 62
+NO_CHANGE = ConversationChange()
+# The fields of a change, and the columns they are kept in where the names differ.
+COLUMNS = {"window": "history_window"}
 # What was used outlives what was said.
 PURGE = (
     KEEP_USAGE_OF_ALL,
@@ -93,31 +115,67 @@ class SqlConversations:
         return await self._database.read(work)
 
     async def create(self, new: NewConversation, now: Micros) -> Conversation:
-        return await self._database.write(lambda tx: add_conversation(tx, self._texts, new, now))
+        async def work(tx: Transaction) -> Conversation:
+            made = await add_conversation(tx, self._texts, new, now)
+            if not (new.lists_prompt and new.system_prompt):
+                return made
+            prompt_uuid = await list_prompt(tx, made, new.system_prompt)
+            await tx.run(
+                "UPDATE conversations SET message_count = 1, leaf_uuid = $2 WHERE id = $1", made.id, prompt_uuid
+            )
+            return replace(made, message_count=1, leaf_uuid=prompt_uuid)
+
+        return await self._database.write(work)
 
     async def list(self, reader: Reader, *, limit: int | None, offset: int) -> Sequence[Conversation]:
         rows = await self._database.read(lambda tx: tx.all(MINE, reader.user_id, limit or EVERYTHING, offset))
         return [to_conversation(row) for row in rows]
 
-    async def messages(self, conversation: Conversation, *, limit: int | None, offset: int) -> Sequence[Message]:
-        rows = await self._database.read(lambda tx: tx.all(IN_VIEW, conversation.id, limit or EVERYTHING, offset))
-        return [to_message(row) for row in rows]
+    async def messages(
+        self, conversation: Conversation, *, limit: int | None, offset: int, roles: Sequence[Role] = ALL_ROLES
+    ) -> Sequence[Message]:
+        # The one before the first is read as well: it is the first one's parent.
+        back = 1 if offset else 0
+        values = (conversation.id, (limit or EVERYTHING) + back, offset - back)
+        rows = await self._database.read(lambda tx: tx.all(_in_order(tuple(roles)), *values))
+        return _to_messages(rows)[back:]
+
+    async def newest(self, conversation: Conversation, limit: int) -> tuple[Sequence[Message], bool]:
+        rows = await self._database.read(lambda tx: tx.all(NEWEST, conversation.id, limit + 1))
+        messages = _to_messages(rows[::-1])
+        return messages[-limit:], len(messages) > limit
+
+    async def totals(self, reader: Reader, default_model: str) -> Totals:
+        async def work(tx: Transaction) -> Totals:
+            row = await tx.one(TOTALS, reader.user_id)
+            assert row is not None
+            favorite = await tx.one(FAVORITE, reader.user_id, default_model)
+            return Totals(row[0], row[1], None if favorite is None else (favorite[0], favorite[1]), row[2])
+
+        return await self._database.read(work)
 
     async def text(self, text_id: TextId) -> str:
         return await self._texts.get(text_id)
 
-    async def rename(self, reader: Reader, uuid: str, title: str, now: Micros) -> Conversation:
+    async def change(self, reader: Reader, uuid: str, change: ConversationChange, now: Micros) -> Conversation:
         async def work(tx: Transaction) -> Conversation:
             found = await _open(tx, reader, uuid, tx.lock)
-            await tx.run("UPDATE conversations SET title = $2, updated_at = $3 WHERE id = $1", found.id, title, now)
+            columns = _columns(change)
+            if change.system_prompt is not UNSET:
+                columns |= await change_prompt(tx, self._texts, found, change.system_prompt, now)
+            if change == NO_CHANGE:
+                return found
+            columns["updated_at"] = now
+            assigned = ", ".join(f"{column} = ${place}" for place, column in enumerate(columns, 2))
+            await tx.run(f"UPDATE conversations SET {assigned} WHERE id = $1", found.id, *columns.values())
             return await _open(tx, reader, uuid)
 
         return await self._database.write(work)
 
-    async def delete(self, reader: Reader, uuid: str, now: Micros) -> Hidden:
+    async def delete(self, reader: Reader, uuid: str, now: Micros, *, keep: bool = False) -> Hidden:
         async def work(tx: Transaction) -> Hidden:
             found = await _open(tx, reader, uuid, tx.lock)
-            await tx.run(DELETE, found.id, now)
+            await tx.run(DELETE, found.id, now, keep)
             return Hidden(found.owner_id, await stop_all(tx, found.id, "deleted"))
 
         return await self._database.write(work)
@@ -161,6 +219,9 @@ class SqlConversations:
             purged += len(ids)
         return purged
 
+    async def remove_left_texts(self, left_before: Micros) -> int:
+        return await self._texts.remove_left(left_before)
+
 
 async def _open(tx: Transaction, reader: Reader, conversation: str | ConversationId, lock: str = "") -> Conversation:
     by_uuid = isinstance(conversation, str)
@@ -196,7 +257,8 @@ async def stop_all(tx: Transaction, conversation_id: ConversationId, reason: str
 
 async def _deleted(tx: Transaction, before: Micros) -> Sequence[ConversationId]:
     rows = await tx.all(
-        "SELECT id FROM conversations WHERE deleted_at IS NOT NULL AND deleted_at < $1 AND open_replies = 0 LIMIT $2",
+        "SELECT id FROM conversations WHERE deleted_at IS NOT NULL AND deleted_at < $1 AND NOT kept "
+        "AND open_replies = 0 LIMIT $2",
         before,
         CLEANED_AT_ONCE,
     )
@@ -209,3 +271,27 @@ async def purge(tx: Transaction, conversation_id: ConversationId) -> None:
     gone = await tx.one("DELETE FROM conversations WHERE id = $1 RETURNING prompt_id", conversation_id)
     if gone is not None:
         await tx.run(FORGET_TEXT, gone[0])
+
+
+@lru_cache(maxsize=20)
+def _in_order(roles: tuple[Role, ...]) -> str:
+    which = ", ".join(f"'{role}'" for role in roles)
+    return f"{IN_VIEW} AND m.role IN ({which}) ORDER BY m.number LIMIT $2 OFFSET $3"
+
+
+def _to_messages(rows: Sequence[Row]) -> list[Message]:
+    """Messages that follow each other."""
+    messages: list[Message] = []
+    parent = None
+    for row in rows:
+        messages.append(to_message(row, parent))
+        parent = row[1]
+    return messages
+
+
+def _columns(change: ConversationChange) -> dict[str, object]:
+    return {
+        COLUMNS.get(name, name): value
+        for name, value in asdict(change).items()
+        if value is not UNSET and name != "system_prompt"
+    }

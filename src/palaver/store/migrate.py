@@ -1,4 +1,4 @@
-"""The schema and how it gets there: numbered SQL files, each one transaction, applied under a lock.
+"""The schema and how it gets there: numbered SQL files, applied under a lock, all that are missing in one transaction.
 
 One file serves both engines. Words in braces stand for what differs; a line that begins `-- postgres:` or `-- sqlite:`
 is a statement for that engine alone. Plain SQL rather than Alembic: see docs/decisions.
@@ -77,30 +77,29 @@ async def schema_version(database: Database, engine: str) -> int:
 async def migrate(database: Database, engine: str, *, up_to: int | None = None) -> list[str]:
     """Brings the schema to the newest version; gives the names of the steps that were taken.
 
-    Any number of processes may do this at once: one works, the others wait and find it done. Raises `SchemaTooNew`.
+    Any number of processes may do this at once: one takes all the steps, the others wait and find it done. Steps in
+    transactions of their own would be shared out among them, and none could say what was done. Raises `SchemaTooNew`.
     """
-    done = []
-    for migration in migrations():
-        if up_to is not None and migration.version > up_to:
-            break
 
-        async def apply(tx: Transaction, migration: Migration = migration) -> bool:
-            if engine == "postgres":
-                await tx.run("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
-            version = await _version(tx, engine)
-            if version > newest_version():
-                raise SchemaTooNew(version, newest_version())
-            if version >= migration.version:
-                return False
-            for statement in migration.statements(engine):
-                await tx.run(statement)
-            await tx.run("DELETE FROM schema_version")
-            await tx.run("INSERT INTO schema_version (version) VALUES ($1)", migration.version)
-            return True
+    async def work(tx: Transaction) -> list[str]:
+        if engine == "postgres":
+            await tx.run("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
+        version = await _version(tx, engine)
+        if version > newest_version():
+            raise SchemaTooNew(version, newest_version())
+        steps = [step for step in migrations() if version < step.version <= (up_to or step.version)]
+        for step in steps:
+            await _take(tx, step, engine)
+        return [f"{step.version:04} {step.name}" for step in steps]
 
-        if await database.write(apply):
-            done.append(f"{migration.version:04} {migration.name}")
-    return done
+    return await database.write(work)
+
+
+async def _take(tx: Transaction, step: Migration, engine: str) -> None:
+    for statement in step.statements(engine):
+        await tx.run(statement)
+    await tx.run("DELETE FROM schema_version")
+    await tx.run("INSERT INTO schema_version (version) VALUES ($1)", step.version)
 
 
 async def check_schema(database: Database, engine: str) -> bool:

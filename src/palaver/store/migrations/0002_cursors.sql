@@ -11,6 +11,10 @@ UPDATE conversations SET leaf_uuid = (SELECT m.uuid FROM messages m
 -- Hidden like a deleted one, and never purged.
 ALTER TABLE conversations ADD COLUMN kept BOOLEAN NOT NULL DEFAULT FALSE;
 
+-- A system prompt that a conversation no longer has; where no other has it, it is removed after a day.
+ALTER TABLE texts ADD COLUMN left_at BIGINT;
+CREATE INDEX texts_left ON texts (left_at) WHERE left_at IS NOT NULL;
+
 -- What the LLM server has ever offered. A name that vanished stays, as not available.
 CREATE TABLE models (
   id {identity},

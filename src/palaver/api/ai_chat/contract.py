@@ -1,0 +1,12 @@
+"""What all operations of ai_chat share: where they are, and how they refuse."""
+
+from palaver.api.operation import Api, Refusals, Style, worded
+from palaver.chat.errors import BotUnavailable
+
+PREFIX = "/ai-chat/api"
+
+
+def new_api() -> Api:
+    """For the operations of one module."""
+    refusals: Refusals = {BotUnavailable: worded(500, "bot_unavailable")}
+    return Api("ai_chat", Style.DRF, refusals, says_error=frozenset({500}))

@@ -21,7 +21,7 @@ from palaver.api import (
     outside,
     streaming_chat,
 )
-from palaver.api.ai_chat import sending, sessions
+from palaver.api.ai_chat import sending, sessions, sockets
 from palaver.api.call import Answer, Call, Site
 from palaver.api.dispatch import Dispatcher
 from palaver.api.openapi import describe
@@ -55,6 +55,12 @@ APIS = (
     sessions.api,
     sending.api,
 )
+
+SOCKETS = {
+    "/ws/keepalive": keepalive.keepalive,
+    "/ws/ai-chat/session/{id}/": sockets.session,
+    "/ws/ai-chat/sessions/": sockets.sessions,
+}
 
 
 class Palaver(Struct, frozen=True):
@@ -115,7 +121,7 @@ def make_app(settings: Settings, chat: Chat, accounts: Accounts, stays: Stays) -
         chat_flow_max_prompt=settings.chat_flow_max_prompt,
         streaming_chat_max_message=settings.streaming_chat_max_message,
     )
-    return Dispatcher(site, operations(), {"/ws/keepalive": keepalive.keepalive})
+    return Dispatcher(site, operations(), SOCKETS)
 
 
 def operations() -> list[Operation]:

@@ -98,6 +98,11 @@ class Call:
         raw = self.scope.get("query_string", b"").decode("latin-1")
         return query.read(dict(parse_qsl(raw, keep_blank_values=True)), "query")
 
+    def query(self, name: str) -> str | None:
+        """One parameter of the query; None where it is absent."""
+        raw = self.scope.get("query_string", b"").decode("latin-1")
+        return dict(parse_qsl(raw, keep_blank_values=True)).get(name) if raw else None
+
     def header(self, name: bytes) -> str:
         for key, value in self.scope["headers"]:
             if key == name:

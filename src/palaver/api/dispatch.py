@@ -6,7 +6,7 @@ order of checks on one server, and the same table is what OpenAPI and the tests 
 
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from random import getrandbits
 from typing import Any
 
@@ -19,7 +19,7 @@ from palaver.api.fields import FieldProblem, Invalid
 from palaver.api.language import accepted_language, text
 from palaver.api.operation import Operation
 from palaver.api.refusals import error_body, find_refusal, invalid_body, malformed_body, retry_after
-from palaver.api.who import find_caller, guest_cookie, identify
+from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
 from palaver.chat.errors import BotUnavailable, ChatError, Draining
 from palaver.chat.errors import Invalid as InvalidValue
@@ -35,7 +35,7 @@ EXPOSED = b"X-Request-Id, Retry-After"
 
 encode = msgspec.json.Encoder().encode
 
-Socket = Callable[[Scope, Receive, Send], Awaitable[None]]
+Socket = Callable[[Call, Receive, Send], Awaitable[None]]
 
 
 class TooLong(Exception):
@@ -62,18 +62,33 @@ class Spelled(Struct, frozen=True):
 class Dispatcher:
     """An ASGI app over the operations of all APIs."""
 
-    def __init__(self, site: Site, operations: Iterable[Operation], sockets: dict[str, Socket]) -> None:
+    def __init__(self, site: Site, operations: Iterable[Operation], sockets: Mapping[str, Socket]) -> None:
         self.site = site
         self._routes = Routes(operations)
-        self._sockets = sockets
+        self._sockets = [(path, _to_pattern(path), socket) for path, socket in sockets.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
-        elif scope["path"] in self._sockets:
-            await self._sockets[scope["path"]](scope, receive, send)
         else:
-            await _refuse_socket(scope, send)
+            await self._open_socket(scope, receive, send)
+
+    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        request_id = to_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        language = accepted_language(headers.get(b"accept-language", b"").decode("latin-1"), self.site.language)
+        call = Call(self.site, scope, request_id, language)
+        for path, pattern, socket in self._sockets:
+            found = pattern.fullmatch(scope["path"])
+            if found is None:
+                continue
+            call.route, call.parameters = path, found.groupdict()
+            try:
+                await socket(call, receive, send)
+            except CrossSite:
+                await refuse_socket(call, send, 403, {"detail": text("cross_site", language)})
+            return
+        await refuse_socket(call, send, 404, {"detail": "Not Found"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
@@ -190,6 +205,10 @@ def to_request_id(sent: str) -> str:
     return sent if REQUEST_ID.fullmatch(sent) else f"{getrandbits(64):016x}"
 
 
+def _to_pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+
+
 class Routes:
     """Paths to operations: exact ones by a look-up, those with parameters by their pattern."""
 
@@ -201,7 +220,7 @@ class Routes:
             by_path.setdefault(operation.path, {})[operation.method] = operation
         for path, methods in by_path.items():
             if "{" in path:
-                pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+                pattern = _to_pattern(path)
                 self._patterns.setdefault(path.count("/"), []).append((pattern, methods))
             else:
                 self._exact[path] = methods
@@ -309,11 +328,11 @@ async def _send_pieces(send: Send, spelled: Spelled, pieces: AsyncIterator[bytes
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _refuse_socket(scope: Scope, send: Send) -> None:
-    if "websocket.http.response" not in scope.get("extensions", {}):
+async def refuse_socket(call: Call, send: Send, status: int, body: dict[str, Any]) -> None:
+    """At the handshake: the client never has a socket."""
+    if "websocket.http.response" not in call.scope.get("extensions", {}):
         await send({"type": "websocket.close"})
         return
-    sent_id = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
-    spelled = _plain(404, {"detail": "Not Found"}, [(b"x-request-id", to_request_id(sent_id).encode())])
-    await send({"type": "websocket.http.response.start", "status": 404, "headers": spelled.headers})
+    spelled = _plain(status, body, [(b"x-request-id", call.request_id.encode())])
+    await send({"type": "websocket.http.response.start", "status": status, "headers": spelled.headers})
     await send({"type": "websocket.http.response.body", "body": spelled.body})

@@ -299,6 +299,10 @@ class Events(Protocol):
         a conversation that is gone."""
         ...
 
+    async def unread(self, reader: Reader, conversation: str) -> int:
+        """How many replies the reader has not read; beyond a thousand it counts no further. Raises `NotFound`."""
+        ...
+
     async def read_up_to(self, reader: Reader, conversation: str, message: str, now: Micros) -> Mark | None:
         """None where the reader had read further already. Raises `NotFound`."""
         ...
@@ -350,6 +354,10 @@ class Conversations(Protocol):
 
     async def create(self, new: NewConversation, now: Micros) -> Conversation: ...
     async def list(self, reader: Reader, *, limit: int | None, offset: int) -> Sequence[Conversation]: ...
+    async def count(self, reader: Reader) -> int:
+        """How many there are in the whole list."""
+        ...
+
     async def messages(
         self, conversation: Conversation, *, limit: int | None, offset: int, roles: Sequence[Role] = ALL_ROLES
     ) -> Sequence[Message]:

@@ -56,6 +56,7 @@ IN_VIEW = (
 )
 NEWEST = f"{IN_VIEW} ORDER BY m.number DESC LIMIT $2"
 OWN = "FROM conversations c WHERE c.owner_id = $1 AND c.kind = 'bot' AND c.deleted_at IS NULL"
+COUNT = f"SELECT COUNT(*) {OWN}"
 TOTALS = f"SELECT COUNT(*), CAST(COALESCE(SUM(c.message_count), 0) AS BIGINT), MAX(c.last_message_at) {OWN}"
 FAVORITE = (
     f"SELECT COALESCE(c.model, $2) AS name, COUNT(*) AS times {OWN} GROUP BY name ORDER BY times DESC, name LIMIT 1"
@@ -130,6 +131,10 @@ class SqlConversations:
     async def list(self, reader: Reader, *, limit: int | None, offset: int) -> Sequence[Conversation]:
         rows = await self._database.read(lambda tx: tx.all(MINE, reader.user_id, limit or EVERYTHING, offset))
         return [to_conversation(row) for row in rows]
+
+    async def count(self, reader: Reader) -> int:
+        row = await self._database.read(lambda tx: tx.one(COUNT, reader.user_id))
+        return 0 if row is None else int(row[0])
 
     async def messages(
         self, conversation: Conversation, *, limit: int | None, offset: int, roles: Sequence[Role] = ALL_ROLES

@@ -37,6 +37,12 @@ MARK_READ = (
     "read_number = excluded.read_number, read_event = excluded.read_event "
     "WHERE participants.read_number < excluded.read_number RETURNING read_number"
 )
+UNREAD = (
+    "SELECT COUNT(*) FROM (SELECT 1 FROM messages m WHERE m.conversation_id = $1 AND m.in_view "
+    "AND m.role = 'assistant' AND m.content <> '' AND m.status NOT IN ('queued', 'running') AND m.number > "
+    "COALESCE((SELECT p.read_number FROM participants p WHERE p.conversation_id = $1 AND p.user_id = $2), 0) "
+    "ORDER BY m.number DESC LIMIT 1000) AS unread"
+)
 ONE_MORE_EVENT = "UPDATE conversations SET event = event + 1 WHERE id = $1"
 
 
@@ -69,6 +75,14 @@ class SqlEvents:
             return Since(present, [_message(row) for row in newer], [ReadMark(*row) for row in reads])
 
         return await self._database.read(work, one_state=True)
+
+    async def unread(self, reader: Reader, conversation: str) -> int:
+        async def work(tx: Transaction) -> int:
+            found = await open_conversation(tx, reader, conversation)
+            row = await tx.one(UNREAD, found.id, reader.user_id)
+            return 0 if row is None else int(row[0])
+
+        return await self._database.read(work)
 
     async def read_up_to(self, reader: Reader, conversation: str, message: str, now: Micros) -> Mark | None:
         async def work(tx: Transaction) -> Mark | None:

@@ -22,7 +22,7 @@ from palaver.chat.errors import Busy, ChatError, Ended, NotFound
 from palaver.chat.ports import AnotherReply, Begun, Checkpoint, EndedReply, Ending, NewTurn, Renewed
 from palaver.chat.turn import Decision, decide_known, decide_new, make_message_uuid
 from palaver.chat.user import NOT_STORED, UserId
-from palaver.store.branches import find_in_view, leave_view, open_conversation
+from palaver.store.branches import UUID_OF, find_in_view, leave_view, open_conversation
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.events import ONE_MORE_EVENT, lowest_open
 from palaver.store.rows import (
@@ -431,7 +431,8 @@ async def _said_before(tx: Transaction, conversation: Conversation, client_id: s
     row = await tx.one(SAID_BEFORE, conversation.id, sender, client_id)
     if row is None:
         return _Place(conversation)
-    prompt = to_message(row)
+    parent = await tx.one(UUID_OF, conversation.id, row[4] or 0)
+    prompt = to_message(row, parent_uuid=None if parent is None else parent[0])
     reply = await tx.one(REPLY_TO, conversation.id, prompt.number)
     return _Place(conversation, prompt, None if reply is None else to_message(reply, parent_uuid=prompt.uuid))
 

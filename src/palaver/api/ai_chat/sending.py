@@ -88,7 +88,8 @@ async def _events(call: Call, begun: Begun, *, full_content: bool) -> AsyncItera
                     if full_content:
                         said += heard.text
                         whole = f', "full_content": {quote(said)}'
-                    yield f'data: {{"type": "ai_chunk", "data": {{"content": {quote(heard.text)}{whole}}}}}\n\n'.encode()
+                    data = f'{{"content": {quote(heard.text)}{whole}}}'
+                    yield f'data: {{"type": "ai_chunk", "data": {data}}}\n\n'.encode()
                 case Over():
                     check_answered(heard.reply)
                     yield _event("ai_complete", _said(heard.reply))

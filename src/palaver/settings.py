@@ -302,18 +302,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 30
     redis_url: Annotated[
         str | None,
-        Setting("PALAVER_REDIS_URL", "A Redis or Valkey server. Checked, not used yet.", _REDIS, secret=True),
+        Setting(
+            "PALAVER_REDIS_URL", "A Redis or Valkey server, by which workers hear of each other.", _REDIS, secret=True
+        ),
     ] = None
     redis_host: Annotated[
         str | None,
         Setting(
             "REDIS_HOST",
-            "Host of Redis, for who has its address in parts; 127.0.0.1 where only the port is set. Not used yet.",
+            "Host of Redis, for who has its address in parts; 127.0.0.1 where only the port is set.",
             _HOST,
         ),
     ] = None
     redis_port: Annotated[
-        int | None, Setting("REDIS_PORT", "Port of Redis; 6379 where only the host is set. Not used yet.", _PORT)
+        int | None, Setting("REDIS_PORT", "Port of Redis; 6379 where only the host is set.", _PORT)
     ] = None
 
     guests: Annotated[bool, Setting("PALAVER_GUESTS", "Whether people without an account may talk.", _OFF_ON)] = False

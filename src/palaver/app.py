@@ -150,7 +150,7 @@ def operations() -> list[Operation]:
 
 def channel_prefix(secret: bytes) -> str:
     """One Redis may serve several installations; each hears its own."""
-    return f"palaver:{hashlib.sha256(b'channels' + secret).hexdigest()[:12]}:"
+    return f"palaver:{hashlib.sha256(b'channels' + secret).hexdigest()[:12]}"
 
 
 def store_options(settings: Settings) -> StoreOptions:

@@ -134,3 +134,15 @@ def test_redis_that_does_not_let_us_in_is_broken(embedded: Command, redis: Redis
     done = embedded("doctor", PALAVER_REDIS_URL=redis.url.replace("//", "//ana:sekret@"))
     assert [state for state, _ in findings(done, "redis")] == ["broken"]
     assert "sekret" not in done.out + done.err
+
+
+def test_doctor_says_what_workers_need_and_what_they_take(embedded: Command, postgres_url: str) -> None:
+    done = embedded("doctor", PALAVER_WORKERS="3", PALAVER_DATABASE_URL=postgres_url)
+    assert done.code == 1
+    [(state, text)] = findings(done, "workers")
+    assert state == "broken"
+    assert "set PALAVER_REDIS_URL (Redis or Valkey)" in text
+    done = embedded("doctor", PALAVER_WORKERS="3", PALAVER_DATABASE_URL=postgres_url, REDIS_PORT="1")
+    text = "3 workers serve; together they have up to 30 connections to PostgreSQL"
+    assert findings(done, "workers") == [("ok", text)]
+    assert findings(embedded("doctor"), "workers") == []

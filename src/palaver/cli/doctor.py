@@ -18,6 +18,7 @@ from palaver.bots.plugins import Plugins
 from palaver.bots.upstream import Upstream, UpstreamFailed
 from palaver.cli.faults import Refused, in_plain_words
 from palaver.cli.installation import to_store_options
+from palaver.serve import CannotStart, check_can_share
 from palaver.settings import (
     SETTINGS,
     BadSettings,
@@ -66,6 +67,7 @@ async def _examine() -> list[Finding]:
         bad = {fault.env for fault in error.faults}
         return [*check_names(bad), *(Finding("broken", "settings", str(fault)) for fault in error.faults)]
     findings = check_names()
+    findings += check_workers(settings)
     findings += check_folder(settings)
     findings += await check_database(settings)
     findings += await check_models(settings)
@@ -88,6 +90,18 @@ def check_names(bad: Collection[str] = ()) -> list[Finding]:
 def _about_unknown(name: str) -> str:
     alike = get_close_matches(name, [setting.env for setting in SETTINGS.values()], n=1)
     return f"{name} is no setting of this version{f'; is {alike[0]} meant?' if alike else ''}"
+
+
+def check_workers(settings: Settings) -> list[Finding]:
+    if settings.workers == 1:
+        return []
+    try:
+        check_can_share(settings)
+    except CannotStart as error:
+        return [Finding("broken", "workers", str(error))]
+    connections = settings.workers * settings.database_connections
+    text = f"{settings.workers} workers serve; together they have up to {connections} connections to PostgreSQL"
+    return [Finding("ok", "workers", text)]
 
 
 def check_folder(settings: Settings) -> list[Finding]:

@@ -138,7 +138,8 @@ class SessionSocket(JsonSocket):
         return True
 
     async def _asked_for(self, begun: Begun) -> None:
-        self._asked.add(begun.turn.reply.id)
+        if begun.turn.reply.status in ("queued", "running"):
+            self._asked.add(begun.turn.reply.id)
         if begun.state == "known":
             await self._say_again(begun)
         elif begun.turn.reply.attempt > 1:

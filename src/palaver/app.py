@@ -20,7 +20,7 @@ from palaver.api import (
     outside,
     streaming_chat,
 )
-from palaver.api.ai_chat import sending, sessions
+from palaver.api.ai_chat import health, models, presets, sending, sessions
 from palaver.api.call import Answer, Call, Site
 from palaver.api.dispatch import Dispatcher
 from palaver.api.openapi import describe
@@ -30,6 +30,7 @@ from palaver.bots.options import BotOptions
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.clock import SystemClock
 from palaver.chat.flow import Chat, Rules
+from palaver.chat.models import Models
 from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.sweep import sweep
 from palaver.settings import Settings
@@ -50,6 +51,9 @@ APIS = (
     streaming_chat.api,
     sessions.api,
     sending.api,
+    models.api,
+    presets.api,
+    health.api,
 )
 
 
@@ -78,9 +82,11 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         chat = Chat(store, bots, replies, clock, rules(settings))
         # SQLite has one process; whatever its last one left running can be ended at once.
         await replies.take_over(everything=store.engine == "sqlite")
-        working = [asyncio.create_task(replies.watch()), asyncio.create_task(sweep(chat, accounts))]
+        known = Models(store, bots, clock, settings.llm_default_model)
+        await known.follow()
+        working = [asyncio.create_task(replies.watch()), asyncio.create_task(sweep(chat, accounts, known))]
         try:
-            yield Palaver(make_app(settings, chat, accounts), chat, accounts, store)
+            yield Palaver(make_app(settings, chat, accounts, known), chat, accounts, store)
         finally:
             await replies.drain(0)
             for task in working:
@@ -90,10 +96,11 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             await accounts.keep_last_used()
 
 
-def make_app(settings: Settings, chat: Chat, accounts: Accounts) -> Dispatcher:
+def make_app(settings: Settings, chat: Chat, accounts: Accounts, known: Models) -> Dispatcher:
     site = Site(
         chat=chat,
         accounts=accounts,
+        models=known,
         version=__version__,
         language=settings.language,
         max_body_bytes=settings.max_body_bytes,

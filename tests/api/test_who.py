@@ -8,15 +8,16 @@ from palaver.api.call import Site
 from palaver.api.who import is_ours
 from palaver.chat.accounts import Accounts
 from palaver.chat.flow import Chat
+from palaver.chat.models import Models
 
 HOST = "127.0.0.1:8000"
 ALLOWED = "https://app.example.org"
 
 
 def site(public_url: str | None = None) -> Site:
-    # Neither is looked at.
-    chat, accounts = cast(Chat, None), cast(Accounts, None)
-    return Site(chat, accounts, "1", public_url=public_url, cors_origins=frozenset([ALLOWED]))
+    # None of them is looked at.
+    chat, accounts, models = cast(Chat, None), cast(Accounts, None), cast(Models, None)
+    return Site(chat, accounts, models, "1", public_url=public_url, cors_origins=frozenset([ALLOWED]))
 
 
 @pytest.mark.parametrize("public_url", [None, "https://chat.example.org"])

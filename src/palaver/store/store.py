@@ -15,6 +15,7 @@ from palaver.chat.user import UserId
 from palaver.store.accounts import SqlAccounts
 from palaver.store.conversations import SqlConversations
 from palaver.store.database import Database
+from palaver.store.models import SqlModels
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
 from palaver.store.sqlite import SqliteDatabase
@@ -51,6 +52,7 @@ class SqlStore:
         self.conversations = SqlConversations(database, texts)
         self.turns = SqlTurns(database, texts)
         self.presets = SqlPresets(database)
+        self.models = SqlModels(database)
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))

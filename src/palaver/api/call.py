@@ -1,6 +1,7 @@
 """A request as a handler sees it: who asks, what it holds, and what it may use."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from email.parser import BytesParser
@@ -15,11 +16,15 @@ from palaver.api.fields import Body
 from palaver.api.language import Language
 from palaver.chat.accounts import Accounts, Caller, to_reader
 from palaver.chat.clock import to_datetime
+from palaver.chat.errors import NotFound
 from palaver.chat.flow import Chat
+from palaver.chat.models import Models
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
 
 B = TypeVar("B", bound=Body)
+
+NUMBER = re.compile("[1-9][0-9]{0,17}")
 
 decode = msgspec.json.Decoder().decode
 
@@ -34,6 +39,7 @@ class Site(Struct, frozen=True):
     chat: Chat
     accounts: Accounts
     stays: Stays
+    models: Models
     version: str
     language: Language = "en"
     max_body_bytes: int = 1_048_576
@@ -102,6 +108,13 @@ class Call:
         """One parameter of the query; None where it is absent."""
         raw = self.scope.get("query_string", b"").decode("latin-1")
         return dict(parse_qsl(raw, keep_blank_values=True)).get(name) if raw else None
+
+    def number(self, name: str) -> int:
+        """The integer of that name in the path. What is none names nothing: raises `NotFound`."""
+        given = self.parameters[name]
+        if not NUMBER.fullmatch(given):
+            raise NotFound
+        return int(given)
 
     def header(self, name: bytes) -> str:
         for key, value in self.scope["headers"]:

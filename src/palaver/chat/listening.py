@@ -50,7 +50,7 @@ async def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> Async
                     telling = None
                 if telling is not None or reply.status not in ("queued", "running"):
                     break
-                if replies.draining:
+                if replies.closing:
                     raise Draining
                 await waker.wait()
                 yield None
@@ -59,7 +59,7 @@ async def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> Async
                     yield event
                     if isinstance(event, TextSaid):
                         position = event.position
-                    elif event is None and replies.draining:
+                    elif event is None and replies.closing:
                         raise Draining
                 return
     if telling is not None:

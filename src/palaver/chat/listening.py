@@ -5,7 +5,7 @@ slow one is merged into one piece, and nobody is delayed by it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from msgspec import Struct
 
@@ -29,7 +29,7 @@ class Over(Struct, frozen=True):
     reply: Message
 
 
-async def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> AsyncIterator[TextSaid | Over | None]:
+async def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> AsyncGenerator[TextSaid | Over | None, None]:
     """What is said after `position`, and last how it ended, whichever worker makes it. None wherever somebody else has
     called the `waker`.
 
@@ -76,7 +76,7 @@ async def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> Async
 
 async def _hear(
     telling: Telling, attempt: int, position: int, waker: Waker, pace: Pace
-) -> AsyncIterator[TextSaid | Over | None]:
+) -> AsyncGenerator[TextSaid | Over | None, None]:
     if telling.attempt != attempt:
         raise BotUnavailable("interrupted")
     position = min(position, telling.log.length)

@@ -132,16 +132,19 @@ class Rooms:
             return room
 
     async def listen(self, room: Room, wake: Wake) -> Listener:
-        if not room.sockets and not self._bus.alone:
-            await self._bus.subscribe(open_channel(room.uuid), lambda _data: None)
+        # Before anything is waited for: a room with somebody in it is not cleared away.
         listener = Listener(room, wake)
         self._want_text(room)
+        if not room.is_announced and not self._bus.alone:
+            room.is_announced = True
+            await self._bus.subscribe(open_channel(room.uuid), lambda _data: None)
         return listener
 
     def leave(self, listener: Listener) -> None:
         listener.leave()
         room = listener.room
-        if not room.sockets and not self._bus.alone:
+        if room.is_announced and not room.sockets:
+            room.is_announced = False
             self._bus.unsubscribe(open_channel(room.uuid))
         self._rest(room)
 

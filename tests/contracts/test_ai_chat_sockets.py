@@ -399,13 +399,13 @@ async def test_all_hear_the_same_events_in_the_same_order(socket: Socket, other:
     await other.until("ai_typing_stop")
     await other.until("ai_typing_stop")
     # Pieces may come merged, and who types is told when it happens, wherever others are with the text.
-    assert [event for event in socket.heard[1:] if lasts(event)] == [event for event in other.heard[1:] if lasts(event)]
-    assert said_by(socket.heard) == said_by(other.heard)
+    [mine, others] = [to_story([event for event in one.heard[1:] if lasts(event)]) for one in (socket, other)]
+    assert mine == others
     assert socket.types.count("user_typing") == other.types.count("user_typing") == 1
 
 
 def lasts(event: Event) -> bool:
-    return event["type"] not in ("ai_message_chunk", "user_typing", "user_typing_stop")
+    return event["type"] not in ("user_typing", "user_typing_stop")
 
 
 async def test_turn_over_http_is_told_to_the_sockets(alice: Client, session: str, socket: Socket) -> None:

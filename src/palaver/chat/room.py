@@ -402,7 +402,8 @@ class Listener:
             if self.reply == number:
                 self.reply, self.position = None, 0
             if self.mark.event < entry.first:
-                self.mark = Mark(event.mark.revision, entry.first, event.mark.lowest)
+                # Half of it is yet to be told: whoever comes back from here has to find this reply.
+                self.mark = Mark(event.mark.revision, entry.first, min(event.mark.lowest, number))
                 heard.append((entry, self.cursor))
             self.mark = event.mark
             heard.append((Quiet(entry), self.cursor))

@@ -21,7 +21,7 @@ from palaver.api import (
     outside,
     streaming_chat,
 )
-from palaver.api.ai_chat import sending, sessions, sockets
+from palaver.api.ai_chat import branches, sending, sessions, sockets
 from palaver.api.call import Answer, Call, Site
 from palaver.api.dispatch import Dispatcher
 from palaver.api.openapi import describe
@@ -54,6 +54,7 @@ APIS = (
     streaming_chat.api,
     sessions.api,
     sending.api,
+    branches.api,
 )
 
 SOCKETS = {
@@ -85,7 +86,8 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         worker = uuid.uuid4().hex[:12]
         accounts = Accounts(store, clock, account_rules(settings), secret)
         stays = Stays(store=store, accounts=accounts, bus=bus, clock=clock)
-        rooms = Rooms(store=store, bus=bus, worker=worker)
+        polls = store.engine == "postgres" and settings.redis_url is None
+        rooms = Rooms(store=store, bus=bus, worker=worker, polls=polls)
         replies = Replies(
             store=store, bots=bots, clock=clock, limits=reply_limits(settings), worker=worker, rooms=rooms
         )

@@ -54,6 +54,7 @@ class JsonSocket(ABC):
     def __init__(self, call: Call, receive: Receive, send: Send) -> None:
         self.call = call
         self.over = False
+        self._muted = False
         self._receive = receive
         self._send = send
         self._out: list[str] = []
@@ -182,7 +183,8 @@ class JsonSocket(ABC):
             self.wake()
 
     def _shut_out(self) -> None:
-        # Not a byte more than this.
+        # Not a byte more than this, whatever is on its way.
+        self._muted = True
         self._out.clear()
         self.error("unauthenticated", text("unauthenticated", self.call.language))
         self.close(UNAUTHENTICATED)
@@ -199,7 +201,10 @@ class JsonSocket(ABC):
     async def _send_all(self) -> None:
         try:
             while frames := await self._next():
+                muted = self._muted
                 for frame in frames:
+                    if self._muted != muted:
+                        break
                     await self._send({"type": "websocket.send", "text": frame})
             if self._closing is not None and not self.over:
                 self.over = True

@@ -217,7 +217,11 @@ class Replies:
             # To the moment: how late a checkpoint is, so much more a dying process loses.
             await asyncio.sleep(min(WATCH_SECONDS, next_checkpoint - loop.time()))
             now = loop.time()
-            self._end_silent(now)
+            try:
+                self._end_silent(now)
+            except Exception:
+                # A fault in one round must not end all the rounds to come.
+                log.exception("replies cannot be looked after")
             if now >= next_checkpoint:
                 next_checkpoint = now + CHECKPOINT_SECONDS
                 await self._checkpoint()

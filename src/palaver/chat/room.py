@@ -113,6 +113,10 @@ class Room:
         return not self._listeners and not self._followers
 
     @property
+    def is_followed(self) -> bool:
+        return bool(self._followers)
+
+    @property
     def sockets(self) -> int:
         return len(self._listeners)
 

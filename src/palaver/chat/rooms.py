@@ -62,8 +62,10 @@ ANSWER_SECONDS = 0.5
 
 
 class Rooms:
-    def __init__(self, *, store: Store, bus: Bus, worker: str) -> None:
+    def __init__(self, *, store: Store, bus: Bus, worker: str, polls: bool = False) -> None:
+        """`polls`: other servers share the store and no bus; what they make is looked for there."""
         self._store = store
+        self._polls = polls
         self._bus = bus
         self._worker = worker
         self._rooms: dict[str, Room] = {}
@@ -387,14 +389,21 @@ class Rooms:
         """Clears rooms where nobody is any more, and asks again for what is told elsewhere. Runs until cancelled."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            now = asyncio.get_running_loop().time()
-            self._relays = {key: relay for key, relay in self._relays.items() if relay.goes_on(now)}
-            empty = [room for room in self._rooms.values() if room.is_empty and room.opened is None]
-            keep = 0.0 if len(empty) > MOST_LINGERING else LINGER_SECONDS
-            for room in empty:
-                if now - room.empty_since >= keep:
-                    self._forget(room)
-            for room in list(self._rooms.values()):
-                if room.is_stale:
-                    self._resync(room)
-                self._want_text(room)
+            try:
+                self._look_around(asyncio.get_running_loop().time())
+            except Exception:
+                # A fault in one round must not end all the rounds to come.
+                log.exception("rooms cannot be looked after")
+
+    def _look_around(self, now: float) -> None:
+        self._relays = {key: relay for key, relay in self._relays.items() if relay.goes_on(now)}
+        empty = [room for room in self._rooms.values() if room.is_empty and room.opened is None]
+        keep = 0.0 if len(empty) > MOST_LINGERING else LINGER_SECONDS
+        for room in empty:
+            if now - room.empty_since >= keep:
+                self._forget(room)
+        for room in list(self._rooms.values()):
+            made_elsewhere = room.telling is not None and room.telling.worker is not None
+            if room.is_stale or (self._polls and (room.is_followed or made_elsewhere)):
+                self._resync(room)
+            self._want_text(room)

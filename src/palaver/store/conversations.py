@@ -19,7 +19,7 @@ from palaver.chat.conversation import (
 )
 from palaver.chat.errors import Ended, NotFound
 from palaver.chat.ports import ALL_ROLES, Hidden, Said, Totals
-from palaver.chat.user import Reader
+from palaver.chat.user import Reader, UserId
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.prompts import change_prompt, list_prompt
 from palaver.store.rows import CONVERSATION, MESSAGE, READABLE, to_conversation, to_message
@@ -69,7 +69,7 @@ DROP_WAITING = (
 STOP_RUNNING = "UPDATE messages SET stop_asked = TRUE WHERE conversation_id = $1 AND status = 'running' RETURNING id"
 FEWER_OPEN = "UPDATE conversations SET open_replies = open_replies - $2 WHERE id = $1"
 IDLE = (
-    "SELECT id FROM conversations WHERE ends_when_idle AND status = 'active' AND deleted_at IS NULL "
+    "SELECT id, owner_id FROM conversations WHERE ends_when_idle AND status = 'active' AND deleted_at IS NULL "
     "AND COALESCE(last_message_at, created_at) < $1 AND open_replies = 0 ORDER BY uuid LIMIT $2"
 )
 EVERYTHING = 1 << 62
@@ -204,17 +204,17 @@ class SqlConversations:
         )
         return [row[0] for row in rows]
 
-    async def end_idle(self, before: Micros, now: Micros) -> int:
-        async def work(tx: Transaction) -> int:
+    async def end_idle(self, before: Micros, now: Micros) -> Sequence[UserId]:
+        async def work(tx: Transaction) -> Sequence[Row]:
             rows = await tx.all(IDLE + tx.lock, before, CLEANED_AT_ONCE)
             for row in rows:
                 await _end(tx, row[0], now)
-            return len(rows)
+            return rows
 
-        ended = 0
-        while found := await self._database.write(work):
-            ended += found
-        return ended
+        owners: list[UserId] = []
+        while rows := await self._database.write(work):
+            owners += [row[1] for row in rows]
+        return owners
 
     async def purge(self, deleted_before: Micros) -> int:
         purged = 0

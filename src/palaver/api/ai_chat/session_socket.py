@@ -1,6 +1,5 @@
 """One conversation over a WebSocket: turns, events as they happen, and all that was missed since a cursor."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any, assert_never
 
 from starlette.types import Receive, Send
@@ -62,17 +61,6 @@ class SessionSocket(JsonSocket):
         self._listener: Listener | None = None
         # Replies that were asked for here: whoever asked is told why there is none.
         self._asked: set[MessageId] = set()
-        self._numbered: dict[str, Callable[[dict[str, Any]], Awaitable[None]]] = {
-            "send_message": self._send_message,
-            "stop": self._stop,
-            "regenerate": self._regenerate,
-            "edit": self._edit,
-            "read": self._read,
-            "typing": self._typing,
-            "stop_typing": self._stop_typing,
-            "resume": self._resume,
-            "ping": self._ping,
-        }
 
     async def open(self) -> None:
         rooms = self.call.chat.rooms
@@ -94,7 +82,24 @@ class SessionSocket(JsonSocket):
             self._listener = None
 
     async def handle(self, kind: str, payload: dict[str, Any]) -> None:
-        await self._numbered[kind](payload)
+        match kind:
+            case "send_message":
+                await self._send_message(payload)
+            case "stop":
+                await self._stop(payload)
+            case "regenerate":
+                await self._regenerate(payload)
+            case "edit":
+                await self._edit(payload)
+            case "read":
+                await self._read(payload)
+            case "typing" | "stop_typing":
+                typing = Typing(self.call.user.name, on=kind == "typing")
+                self.call.chat.rooms.pass_on(self._uuid, typing)
+            case "resume":
+                await self._go_back(Resume.read(payload).cursor)
+            case "ping":
+                self.say(frames.PONG)
 
     # What the client asks for
 
@@ -138,7 +143,8 @@ class SessionSocket(JsonSocket):
         return True
 
     async def _asked_for(self, begun: Begun) -> None:
-        self._asked.add(begun.turn.reply.id)
+        if begun.turn.reply.status in ("queued", "running"):
+            self._asked.add(begun.turn.reply.id)
         if begun.state == "known":
             await self._say_again(begun)
         elif begun.turn.reply.attempt > 1:
@@ -193,18 +199,6 @@ class SessionSocket(JsonSocket):
     async def _read(self, payload: dict[str, Any]) -> None:
         user = await self.call.stored_user()
         await read_up_to(self.call.chat, self.call.reader, self._uuid, One.read(payload).message_id, user.name)
-
-    async def _typing(self, _payload: dict[str, Any]) -> None:
-        self.call.chat.rooms.pass_on(self._uuid, Typing(self.call.user.name, on=True))
-
-    async def _stop_typing(self, _payload: dict[str, Any]) -> None:
-        self.call.chat.rooms.pass_on(self._uuid, Typing(self.call.user.name, on=False))
-
-    async def _resume(self, payload: dict[str, Any]) -> None:
-        await self._go_back(Resume.read(payload).cursor)
-
-    async def _ping(self, _payload: dict[str, Any]) -> None:
-        self.say(frames.PONG)
 
     async def _go_back(self, cursor: str) -> None:
         listener = self._listener

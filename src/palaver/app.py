@@ -21,7 +21,7 @@ from palaver.api import (
     outside,
     streaming_chat,
 )
-from palaver.api.ai_chat import branches, sending, sessions, sockets
+from palaver.api.ai_chat import branches, health, models, presets, sending, sessions, sockets
 from palaver.api.call import Answer, Call, Site
 from palaver.api.dispatch import Dispatcher
 from palaver.api.openapi import describe
@@ -32,6 +32,7 @@ from palaver.bus import BusOptions, open_bus
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.clock import SystemClock
 from palaver.chat.flow import Chat, Rules
+from palaver.chat.models import Models
 from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.rooms import Rooms
 from palaver.chat.stays import Stays
@@ -55,6 +56,9 @@ APIS = (
     sessions.api,
     sending.api,
     branches.api,
+    models.api,
+    presets.api,
+    health.api,
 )
 
 SOCKETS = {
@@ -96,11 +100,14 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await stays.start()
         # SQLite has one process; whatever its last one left running can be ended at once.
         await replies.take_over(everything=store.engine == "sqlite")
+        known = Models(store, bots, clock, settings.llm_default_model)
+        await known.follow()
         working = [
-            asyncio.create_task(work) for work in (replies.watch(), rooms.watch(), stays.watch(), sweep(chat, accounts))
+            asyncio.create_task(work)
+            for work in (replies.watch(), rooms.watch(), stays.watch(), sweep(chat, accounts, known))
         ]
         try:
-            yield Palaver(make_app(settings, chat, accounts, stays), chat, accounts, store)
+            yield Palaver(make_app(settings, chat, accounts, stays, known), chat, accounts, store)
         finally:
             await replies.drain(0)
             for task in working:
@@ -110,11 +117,12 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             await accounts.keep_last_used()
 
 
-def make_app(settings: Settings, chat: Chat, accounts: Accounts, stays: Stays) -> Dispatcher:
+def make_app(settings: Settings, chat: Chat, accounts: Accounts, stays: Stays, known: Models) -> Dispatcher:
     site = Site(
         chat=chat,
         accounts=accounts,
         stays=stays,
+        models=known,
         version=__version__,
         language=settings.language,
         max_body_bytes=settings.max_body_bytes,

@@ -4,8 +4,9 @@ import pytest
 
 from palaver.bots import upstream as upstream_module
 from palaver.bots.catalogue import Catalogue
-from palaver.bots.models import Model, decode_models
+from palaver.bots.models import decode_models
 from palaver.bots.upstream import Upstream, UpstreamFailed
+from palaver.chat.model import OfferedModel
 from palaver.llm_server import Options, running
 from palaver.llm_server.server import Running
 
@@ -18,7 +19,7 @@ def catalogue(upstream: Upstream) -> Catalogue:
 
 
 def names(catalogue: Catalogue) -> list[str]:
-    return [model.name for model in catalogue.models()]
+    return [model.name for model in catalogue.models() or ()]
 
 
 async def to_catalogue(models: tuple[str, ...], *preferred: str) -> Catalogue:
@@ -150,17 +151,17 @@ async def test_is_asked_whatever_became_of_it(llm: Running, upstream: Upstream, 
 @pytest.mark.parametrize(
     ("told", "model"),
     [
-        (b'{"id":"m"}', Model("m")),
-        (b'{"id":"m","max_model_len":32768}', Model("m", context_length=32768)),
-        (b'{"id":"m","context_length":128000,"max_model_len":0}', Model("m", context_length=128000)),
-        (b'{"id":"m","context_length":"long","meta":null}', Model("m")),
+        (b'{"id":"m"}', OfferedModel("m")),
+        (b'{"id":"m","max_model_len":32768}', OfferedModel("m", context_length=32768)),
+        (b'{"id":"m","context_length":128000,"max_model_len":0}', OfferedModel("m", context_length=128000)),
+        (b'{"id":"m","context_length":"long","meta":null}', OfferedModel("m")),
         (
             b'{"id":"m","meta":{"n_ctx_train":8192,"n_params":8030261312,"size":4912898304}}',
-            Model("m", context_length=8192, size=4912898304, parameter_count="8.0B"),
+            OfferedModel("m", context_length=8192, size=4912898304, parameter_count="8.0B"),
         ),
     ],
 )
-def test_takes_what_a_server_tells_of_a_model(told: bytes, model: Model) -> None:
+def test_takes_what_a_server_tells_of_a_model(told: bytes, model: OfferedModel) -> None:
     assert decode_models(b'{"object":"list","data":[%b]}' % told) == (model,)
 
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from palaver.chat.clock import SECOND, Micros
+from palaver.chat.errors import BotUnavailable
+from palaver.chat.model import OfferedModel
 from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Text
 from tests.ports.talking import NOW
 
@@ -101,5 +103,21 @@ class HandBots:
     def default_model(self) -> str | None:
         return None
 
+    def prefer_model(self, name: str | None) -> None:
+        assert name is None
+
     def offered(self) -> Sequence[str]:
         return ()
+
+    def models(self) -> Sequence[OfferedModel] | None:
+        return None
+
+    async def refresh_models(self) -> Sequence[OfferedModel]:
+        raise BotUnavailable
+
+    async def is_healthy(self) -> bool:
+        return True
+
+    @property
+    def server_url(self) -> str | None:
+        return None

@@ -7,8 +7,8 @@ what the path names, privately; `other` is another person, `other_app` an applic
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["open", "anybody", "signed_in", "admins", "owners"]
-Thing = Literal["session", "ended_session", "number", "personality", "context", "text"]
+Kind = Literal["open", "anyone", "anybody", "signed_in", "admins", "owners"]
+Thing = Literal["session", "ended_session", "number", "personality", "preset", "context", "model", "text"]
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Row:
     def expected(self, caller: str) -> int:
         if caller in self.notes:
             return self.notes[caller]
-        if self.kind == "open":
+        if self.kind == "open" or (self.kind == "anyone" and caller == "none"):
             return self.ok
         if caller in ("none", "bad", "revoked"):
             return self.unauthenticated
         match self.kind:
-            case "anybody":
+            case "anybody" | "anyone":
                 return self.ok
             case "signed_in":
                 return 401 if caller == "guest" else self.ok
@@ -125,4 +125,23 @@ ROWS = [
     Row("DELETE /ai-chat/api/sessions/{id}/deactivate/", "owners", thing="session"),
     Row("POST /ai-chat/api/sessions/{id}/send_message/", "owners", thing="session", body=HI),
     Row("GET /ai-chat/api/sessions/{id}/messages/", "owners", thing="session"),
+    Row("GET /ai-chat/api/models/", "anybody"),
+    Row("GET /ai-chat/api/models/{id}/", "anybody", thing="model"),
+    Row("POST /ai-chat/api/models/sync_models/", "signed_in", body={}),
+    Row("GET /ai-chat/api/presets/", "anybody"),
+    Row("POST /ai-chat/api/presets/", "anybody", ok=201, body=CONTEXT),
+    Row("GET /ai-chat/api/presets/{id}/", "owners", thing="preset", admin_sees_all=True),
+    Row("PATCH /ai-chat/api/presets/{id}/", "owners", thing="preset", body={"max_tokens": 3}, admin_sees_all=True),
+    Row("PUT /ai-chat/api/presets/{id}/", "owners", thing="preset", body={"is_public": True}, admin_sees_all=True),
+    Row("DELETE /ai-chat/api/presets/{id}/", "owners", ok=204, thing="preset", admin_sees_all=True),
+    Row(
+        "POST /ai-chat/api/presets/{id}/create_session_from_preset/",
+        "owners",
+        ok=201,
+        thing="preset",
+        body={},
+        admin_sees_all=True,
+    ),
+    Row("GET /ai-chat/api/health/llm_server/", "anyone"),
+    Row("GET /ai-chat/api/health/stats/", "anybody"),
 ]

@@ -18,7 +18,7 @@ from tests.parts.palaver import Server
 
 TABLES = (
     "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
-    "server",
+    "models", "server",
 )  # fmt: skip
 
 SIGNED_IN = ("owner", "other", "admin", "other_app")
@@ -60,6 +60,12 @@ class World:
             case "personality":
                 body = {"name": name, "personalityPrompt": "You are a secret."}
                 return str((await self._made("POST /api/v1/personalities/", "owner", body))["id"])
+            case "preset":
+                body = {"name": name, "system_prompt": "You are a secret."}
+                return str((await self._made("POST /ai-chat/api/presets/", "owner", body))["id"])
+            case "model":
+                _, models = await self.call("GET", "/ai-chat/api/models/", "owner")
+                return str(models[0]["id"])
             case "context":
                 body = {"name": name, "system_prompt": "You advise."}
                 return str((await self._made("POST /api/chat/contexts", "admin", body))["id"])

@@ -1,11 +1,10 @@
 """chat_flow: start a session in a context, then prompt and answer. DRF style, integer ids, no slash at the end."""
 
-import re
 from datetime import datetime
 
 from msgspec import UNSET, Struct
 
-from palaver.api.call import Answer, Call, to_time
+from palaver.api.call import NUMBER, Answer, Call, to_time
 from palaver.api.fields import (
     Body,
     FieldProblem,
@@ -22,7 +21,7 @@ from palaver.api.operation import Also, Api, Style
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY
 from palaver.chat.conversation import Conversation, PresetId, Speaking
 from palaver.chat.errors import Invalid as InvalidValue
-from palaver.chat.errors import NotFound, RateLimited, Taken
+from palaver.chat.errors import RateLimited, Taken
 from palaver.chat.flow import continue_chat, find_conversation, wait_for_answer
 from palaver.chat.preset import NewPreset, Preset, PresetChange
 from palaver.chat.presets import access_preset, add_preset, change_preset, delete_preset
@@ -31,7 +30,6 @@ from palaver.chat.starting import check_speaks, start_from_context
 api = Api("chat_flow", Style.DRF)
 
 MOST_TEXT = 100_000
-NUMBER = re.compile("[1-9][0-9]{0,17}")
 
 
 class Start(Body):
@@ -201,10 +199,7 @@ def _check_length(call: Call, prompt: str) -> None:
 
 
 def _preset_id(call: Call) -> PresetId:
-    given = call.parameters["id"]
-    if not NUMBER.fullmatch(given):
-        raise NotFound
-    return PresetId(int(given))
+    return PresetId(call.number("id"))
 
 
 def _session(conversation: Conversation, prompt: str) -> Session:

@@ -5,7 +5,7 @@ import secrets
 from msgspec import Struct
 
 from palaver.api.call import Answer, Call
-from palaver.api.fields import Body, Flag, Text, defaulting, optional, required
+from palaver.api.fields import Body, Flag, NoFields, Text, defaulting, optional, required
 from palaver.api.language import text
 from palaver.api.operation import JSON_OR_HTML, Also, Api, Style, fixed, worded
 from palaver.api.who import cleared_cookies, session_cookies
@@ -45,10 +45,6 @@ class MailRegistration(Body):
 
 class SignOut(Body):
     everywhere = defaulting(Flag(), default=False)
-
-
-class NoFields(Body):
-    """A body that may be empty."""
 
 
 class TokenAnswer(Struct):

@@ -330,6 +330,10 @@ class Body:
         return schema | ({"required": needed} if needed else {})
 
 
+class NoFields(Body):
+    """A body that may be empty."""
+
+
 def _to_whole(value: object) -> int:
     if isinstance(value, str) and WHOLE.fullmatch(value):
         return int(value)

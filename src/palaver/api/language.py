@@ -98,6 +98,16 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "die Antwort ist abgebrochen",
         "la risposta si è interrotta",
     ),
+    "models_untold": (
+        "The model server does not tell its models just now. Nothing has changed.",
+        "Der Modell-Server nennt gerade keine Modelle. Es hat sich nichts geändert.",
+        "Il server dei modelli al momento non comunica i suoi modelli. Nulla è cambiato.",
+    ),
+    "models_synced": (
+        "Models available now: {count}.",
+        "Jetzt verfügbare Modelle: {count}.",
+        "Modelli ora disponibili: {count}.",
+    ),
     "draining": (
         "The server is restarting. Try again in a moment.",
         "Der Server startet neu. Bitte gleich erneut versuchen.",

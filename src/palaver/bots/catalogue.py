@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from palaver.bots.models import Model
 from palaver.bots.upstream import Upstream, UpstreamFailed
+from palaver.chat.model import OfferedModel
 
 log = logging.getLogger("palaver.bots")
 
@@ -22,24 +22,32 @@ _NOT_FOR_CHAT = (
 class Catalogue:
     """The models of one server, as it last told them.
 
-    `preferred` are the names that may be the default, the dearest first; the first of them is assumed to be there as
-    long as the server has told nothing.
+    The default is the first that is offered: of `preferred`, the operator's own choice; the one that people prefer; of
+    `usual`. As long as the server has told nothing, the first of these names is assumed to be there.
     """
 
     def __init__(
-        self, upstream: Upstream, preferred: Sequence[str], *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        upstream: Upstream,
+        preferred: Sequence[str],
+        usual: Sequence[str] = (),
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._upstream = upstream
-        self._preferred = tuple(preferred)
+        self._operators = tuple(preferred)
+        self._usual = tuple(usual)
+        self._peoples: str | None = None
         self._sleep = sleep
-        self._models: tuple[Model, ...] = ()
+        self._models: tuple[OfferedModel, ...] | None = None
         self._names: frozenset[str] = frozenset()
         self._seen: frozenset[str] = frozenset()
-        self._default = self._preferred[0]
+        self._default = self._choose_default(())
         self._failing = False
         self.asked = asyncio.Event()
 
-    def models(self) -> Sequence[Model]:
+    def models(self) -> Sequence[OfferedModel] | None:
+        """By name; None as long as the server has told nothing."""
         return self._models
 
     def default_model(self) -> str:
@@ -55,12 +63,20 @@ class Catalogue:
             return self._default
         return wanted
 
-    async def refresh(self) -> None:
+    def prefer(self, name: str | None) -> None:
+        """What people have chosen as the default."""
+        if name != self._peoples:
+            self._peoples = name
+            self._default = self._choose_default(self._models or ())
+
+    async def refresh(self) -> Sequence[OfferedModel]:
         """Asks the server now. Raises `UpstreamFailed`, and then nothing has changed."""
-        self._models = await self._upstream.fetch_models()
-        self._names = frozenset(model.name for model in self._models)
+        models = await self._upstream.fetch_models()
+        self._models = models
+        self._names = frozenset(model.name for model in models)
         self._seen |= self._names
-        self._default = self._choose_default()
+        self._default = self._choose_default(models)
+        return models
 
     async def keep_fresh(self) -> None:
         """Asks now and again, for ever."""
@@ -83,8 +99,10 @@ class Catalogue:
         self._failing = False
         return True
 
-    def _choose_default(self) -> str:
-        names = [model.name for model in self._models]
+    def _choose_default(self, models: Sequence[OfferedModel]) -> str:
+        chosen = [] if self._peoples is None else [self._peoples]
+        named = [*self._operators, *chosen, *self._usual]
+        names = [model.name for model in models]
         for_chat = [name for name in names if not any(part in name.lower() for part in _NOT_FOR_CHAT)]
-        wanted = [name for name in self._preferred if name in self._names]
-        return next(iter([*wanted, *for_chat, *names]), self._preferred[0])
+        wanted = [name for name in named if name in names]
+        return next(iter([*wanted, *for_chat, *names, *named]))

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from palaver.bots.dummy import DummyBot
-from palaver.bots.models import Model
 from palaver.bots.options import ALWAYS_KNOWN, BotOptions
 from palaver.bots.plugins import Plugins
 from palaver.bots.server import ServerInUse
 from palaver.bots.upstream import BadBotOptions, UpstreamFailed
 from palaver.chat.errors import BotUnavailable
+from palaver.chat.model import OfferedModel
 from palaver.chat.pieces import Bot, Piece, Prompt
 
 log = logging.getLogger("palaver.bots")
@@ -61,24 +61,29 @@ class InstalledBots:
         return None if server is None else server.catalogue.default_model()
 
     def offered(self) -> Sequence[str]:
-        return tuple(model.name for model in self.models())
+        return tuple(model.name for model in self.models() or ())
 
-    def models(self) -> Sequence[Model]:
-        """What is offered, by name, with what the server tells of it."""
+    def models(self) -> Sequence[OfferedModel] | None:
+        """What is offered, by name, with what the server tells of it; None where none has told yet."""
         server = self._server.current
-        return () if server is None else server.catalogue.models()
+        return None if server is None else server.catalogue.models()
 
-    async def refresh_models(self) -> Sequence[Model]:
+    def prefer_model(self, name: str | None) -> None:
+        """From now on it is the default where the operator's own choice is not offered."""
+        if self._server.current is not None:
+            self._server.current.catalogue.prefer(name)
+
+    async def refresh_models(self) -> Sequence[OfferedModel]:
         """Asks the server now. Raises `BotUnavailable` where it does not tell, and then nothing has changed."""
+        await self._server.wait_for_first_look()
         server = self._server.current
         if server is None:
             raise BotUnavailable
         try:
-            await server.catalogue.refresh()
+            return await server.catalogue.refresh()
         except UpstreamFailed as error:
             server.upstream.log_failure("", f"tells no models: {error}")
             raise BotUnavailable from None
-        return server.catalogue.models()
 
     async def is_healthy(self) -> bool:
         """The LLM server answers, and within five seconds."""

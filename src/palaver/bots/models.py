@@ -5,12 +5,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from palaver.chat.model import OfferedModel
 
-class Model(Struct, frozen=True):
-    name: str
-    context_length: int | None = None
-    size: int | None = None
-    parameter_count: str = ""
+# Greater counts are made up, and no database keeps them.
+MOST = 2**63 - 1
 
 
 class _Meta(Struct, frozen=True):
@@ -35,17 +33,17 @@ class _Listing(Struct, frozen=True):
 _decode = msgspec.json.Decoder(_Listing).decode
 
 
-def decode_models(body: bytes) -> tuple[Model, ...]:
+def decode_models(body: bytes) -> tuple[OfferedModel, ...]:
     """The models, each once, by name. Raises `ValueError` where the body is no list of models."""
-    models = {listed.id: _to_model(listed) for listed in _decode(body).data if listed.id}
+    models = {listed.id: _to_model(listed) for listed in _decode(body).data if _is_name(listed.id)}
     return tuple(models[name] for name in sorted(models))
 
 
-def _to_model(listed: _Listed) -> Model:
+def _to_model(listed: _Listed) -> OfferedModel:
     meta = listed.meta or _Meta()
     lengths = (_to_count(value) for value in (listed.context_length, listed.max_model_len, meta.n_ctx_train))
     parameters = _to_count(meta.n_params)
-    return Model(
+    return OfferedModel(
         name=listed.id,
         context_length=next((length for length in lengths if length), None),
         size=_to_count(meta.size),
@@ -53,5 +51,10 @@ def _to_model(listed: _Listed) -> Model:
     )
 
 
+def _is_name(said: str) -> bool:
+    # PostgreSQL keeps no text that holds this character.
+    return bool(said) and "\0" not in said
+
+
 def _to_count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST else None

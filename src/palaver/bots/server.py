@@ -50,7 +50,7 @@ class ServerInUse:
         elif options.openai_api_key:
             # The settings' own default is a model that OpenAI does not have.
             chosen = () if options.default_model in (None, LOCAL_MODEL) else (options.default_model,)
-            await self._use(options.openai_base_url, options.openai_api_key, (*chosen, *OPENAI_MODELS))
+            await self._use(options.openai_base_url, options.openai_api_key, chosen, OPENAI_MODELS)
         elif ports:
             self._in_background(partial(self._look_around, ports), "looking for an LLM server")
             return
@@ -71,9 +71,9 @@ class ServerInUse:
         await self._use(url, None, (self._options.default_model or LOCAL_MODEL,))
         self._looked.set()
 
-    async def _use(self, url: str, api_key: str | None, preferred: Sequence[str]) -> None:
+    async def _use(self, url: str, api_key: str | None, preferred: Sequence[str], usual: Sequence[str] = ()) -> None:
         upstream = Upstream(url, api_key=api_key, backoff=Backoff(tries=self._options.tries))
-        catalogue = Catalogue(upstream, preferred)
+        catalogue = Catalogue(upstream, preferred, usual)
         await self._opened.enter_async_context(upstream)
         self._in_background(catalogue.keep_fresh, "asking for models")
         with suppress(TimeoutError):

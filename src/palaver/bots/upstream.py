@@ -15,8 +15,9 @@ from yarl import URL
 
 from palaver.bots.backoff import Backoff, read_retry_after
 from palaver.bots.completion import Completion, encode_completion, read_refused_field
-from palaver.bots.models import Model, decode_models
+from palaver.bots.models import decode_models
 from palaver.chat.errors import BotUnavailable
+from palaver.chat.model import OfferedModel
 
 log = logging.getLogger("palaver.bots")
 
@@ -170,7 +171,7 @@ class Upstream:
                 raise BotUnavailable("refused")
             left_out |= {field}
 
-    async def fetch_models(self) -> tuple[Model, ...]:
+    async def fetch_models(self) -> tuple[OfferedModel, ...]:
         """The models it offers just now, by name. Raises `UpstreamFailed`."""
         try:
             async with asyncio.timeout(MODELS_SECONDS):
@@ -241,7 +242,7 @@ class Upstream:
         retry_after = read_retry_after(response.headers.get("Retry-After"))
         return _Refusal(response.status, await _read_text(response), retry_after)
 
-    async def _fetch_models(self) -> tuple[Model, ...]:
+    async def _fetch_models(self) -> tuple[OfferedModel, ...]:
         failures = []
         for root in self._roots:
             try:
@@ -253,7 +254,7 @@ class Upstream:
                 return models
         raise failures[0]
 
-    async def _fetch_models_from(self, root: _Root) -> tuple[Model, ...]:
+    async def _fetch_models_from(self, root: _Root) -> tuple[OfferedModel, ...]:
         try:
             async with self._http.get(root.models, allow_redirects=False) as response:
                 if response.status != 200:

@@ -69,7 +69,7 @@ async def _follow(
             return
         telling = replies.telling(reply.id) or room.telling
         if telling is None or telling.id != reply.id:
-            if replies.draining:
+            if replies.closing:
                 raise Draining
             await waker.wait()
             yield None
@@ -81,7 +81,7 @@ async def _follow(
                     return
                 if heard is not None:
                     position = heard.position
-                elif telling.worker is not None and replies.draining:
+                elif telling.worker is not None and replies.closing:
                     raise Draining
                 elif telling.worker is not None and room.telling is not telling and telling.ended is None:
                     # Its end was missed here: the store knows of it.

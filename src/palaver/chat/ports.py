@@ -23,6 +23,7 @@ from palaver.chat.conversation import (
     WhenBusy,
 )
 from palaver.chat.cursor import Mark
+from palaver.chat.model import KnownModel, ModelId, ModelSync, OfferedModel
 from palaver.chat.pieces import Bot
 from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules, RulesChange
 from palaver.chat.user import Reader, Token, TokenId, TokenKind, User, UserId
@@ -410,6 +411,20 @@ class Presets(Protocol):
     async def change_rules(self, change: RulesChange, now: Micros) -> Rules: ...
 
 
+class KnownModels(Protocol):
+    """The models that were ever offered here."""
+
+    async def list(self) -> Sequence[KnownModel]: ...
+    async def get(self, model_id: ModelId) -> KnownModel | None: ...
+    async def default(self) -> str | None:
+        """The name of the default, while it is available."""
+        ...
+
+    async def sync(self, sync: ModelSync) -> None:
+        """Adds what is new, marks what is gone, and leaves what people have said of the models as it is."""
+        ...
+
+
 class Store(Protocol):
     @property
     def accounts(self) -> Accounts: ...
@@ -423,6 +438,8 @@ class Store(Protocol):
     def events(self) -> Events: ...
     @property
     def presets(self) -> Presets: ...
+    @property
+    def models(self) -> KnownModels: ...
 
     async def add_usage(self, user_id: UserId, model: str | None, usage: Usage, now: Micros) -> None:
         """Counts an answer that is not stored."""
@@ -481,4 +498,24 @@ class Bots(Protocol):
         ...
 
     def default_model(self) -> str | None: ...
+    def prefer_model(self, name: str | None) -> None:
+        """From now on it is the default where the operator's own choice is not offered."""
+        ...
+
     def offered(self) -> Sequence[str]: ...
+    def models(self) -> Sequence[OfferedModel] | None:
+        """What the LLM server offers, by name; None where none has told yet."""
+        ...
+
+    async def refresh_models(self) -> Sequence[OfferedModel]:
+        """Asks the server now. Raises `BotUnavailable` where it does not tell, and then nothing has changed."""
+        ...
+
+    async def is_healthy(self) -> bool:
+        """The LLM server answers, and within five seconds."""
+        ...
+
+    @property
+    def server_url(self) -> str | None:
+        """Where the LLM server is, without secrets."""
+        ...

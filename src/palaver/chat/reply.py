@@ -147,6 +147,8 @@ class Replies:
         self._answers: set[asyncio.Task[Any]] = set()
         self.worker = worker
         self.draining = False
+        self.closing = False
+        """All that was made here has ended; whoever hears of replies made elsewhere has to go on there."""
         rooms.find_here = self.telling
         rooms.stop_here = self.stop_here
 
@@ -241,6 +243,8 @@ class Replies:
         for answer in self._answers:
             answer.cancel()
         await self._wait_for_ends(END_SECONDS)
+        self.closing = True
+        self._rooms.wake_followers()
 
     async def _wait_for_ends(self, seconds: float) -> None:
         ends: list[asyncio.Future[Any]] = [*(reply.done for reply in self._running.values()), *self._answers]

@@ -147,6 +147,10 @@ class Room:
     def remove_follower(self, wake: Wake) -> None:
         self._followers.discard(wake)
 
+    def wake_followers(self) -> None:
+        for wake in tuple(self._followers):
+            wake()
+
     # What happens
 
     def open(self, present: Present, telling: Telling | None) -> bool:
@@ -291,8 +295,7 @@ class Room:
         self._flushed = asyncio.get_running_loop().time()
         for listener in tuple(self._listeners):
             listener.wake()
-        for wake in tuple(self._followers):
-            wake()
+        self.wake_followers()
 
     def covers(self, mark: Mark) -> bool:
         """Whether all that came after that moment is still on the tape."""

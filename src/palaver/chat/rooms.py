@@ -222,6 +222,11 @@ class Rooms:
             room.remove_follower(wake)
             self._rest(room)
 
+    def wake_followers(self) -> None:
+        """They look again at what they wait for."""
+        for room in self._rooms.values():
+            room.wake_followers()
+
     async def _make(self, reader: Reader | None, uuid: str) -> Room:
         if not UUID.fullmatch(uuid):
             raise NotFound

@@ -1,4 +1,5 @@
-"""What has to be done now and then: replies left behind, idle sessions, what retention has released, closed tokens."""
+"""What has to be done now and then: replies left behind, idle sessions, what retention has released, closed
+tokens, the list of models."""
 
 import asyncio
 import logging
@@ -9,11 +10,15 @@ from msgspec import Struct
 from palaver.chat.accounts import Accounts
 from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.flow import Chat
+from palaver.chat.models import Models
 
 log = logging.getLogger("palaver.sweep")
 
 TAKE_OVER_SECONDS = 2.0
 CLEAN_SECONDS = 60.0
+
+# How late a server hears of the default model that was chosen beside it.
+FOLLOW_SECONDS = 2.0
 
 
 class Cleaned(Struct, frozen=True):
@@ -40,7 +45,7 @@ async def clean(chat: Chat) -> Cleaned:
     return Cleaned(ended, purged)
 
 
-async def sweep(chat: Chat, accounts: Accounts) -> None:
+async def sweep(chat: Chat, accounts: Accounts, models: Models) -> None:
     """Does all of it for as long as the server lives. Runs until cancelled."""
     clean_every = (
         min(CLEAN_SECONDS, max(chat.rules.idle_seconds / 10, 1.0)) if chat.rules.idle_seconds else CLEAN_SECONDS
@@ -49,6 +54,7 @@ async def sweep(chat: Chat, accounts: Accounts) -> None:
         _every(TAKE_OVER_SECONDS, "taking over", lambda: _take_over(chat)),
         _every(clean_every, "cleaning", lambda: clean(chat)),
         _every(TAKE_OVER_SECONDS, "noting last use", accounts.keep_last_used),
+        _every(FOLLOW_SECONDS, "following the models", models.follow),
     )
 
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "user": "People with an account: add, link, disable, enable, erase, list.",
     "app": "Applications that act for users of their own: add, disable, enable, list.",
     "token": "Tokens that sign in scripts and applications: create, list, revoke.",
+    "sync-models": "Ask the LLM server for its models; choose the default one.",
     "settings": "Print the table of all settings.",
     "doctor": "Say what is configured, what can be reached and what is missing.",
     "llm-server": "Run a stand-in for an LLM server, for trying things out.",

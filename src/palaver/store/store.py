@@ -17,6 +17,7 @@ from palaver.store.branches import SqlBranches
 from palaver.store.conversations import SqlConversations
 from palaver.store.database import Database
 from palaver.store.events import SqlEvents
+from palaver.store.models import SqlModels
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
 from palaver.store.sqlite import SqliteDatabase
@@ -55,6 +56,7 @@ class SqlStore:
         self.branches = SqlBranches(database)
         self.events = SqlEvents(database)
         self.presets = SqlPresets(database)
+        self.models = SqlModels(database)
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))

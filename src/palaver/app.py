@@ -1,10 +1,11 @@
 """The composition root: settings in, ASGI app out. The only place that knows every part."""
 
 import asyncio
+import hashlib
 import logging
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from msgspec import Struct
 
@@ -20,18 +21,21 @@ from palaver.api import (
     outside,
     streaming_chat,
 )
-from palaver.api.ai_chat import health, models, presets, sending, sessions
+from palaver.api.ai_chat import branches, health, models, presets, sending, sessions, sockets
 from palaver.api.call import Answer, Call, Site
 from palaver.api.dispatch import Dispatcher
 from palaver.api.openapi import describe
 from palaver.api.operation import Operation
 from palaver.bots.installed import open_bots
 from palaver.bots.options import BotOptions
+from palaver.bus import BusOptions, open_bus
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.clock import SystemClock
 from palaver.chat.flow import Chat, Rules
 from palaver.chat.models import Models
 from palaver.chat.reply import Replies, ReplyLimits
+from palaver.chat.rooms import Rooms
+from palaver.chat.stays import Stays
 from palaver.chat.sweep import sweep
 from palaver.settings import Settings
 from palaver.store import SqlStore, StoreOptions, open_store
@@ -51,10 +55,17 @@ APIS = (
     streaming_chat.api,
     sessions.api,
     sending.api,
+    branches.api,
     models.api,
     presets.api,
     health.api,
 )
+
+SOCKETS = {
+    "/ws/keepalive": keepalive.keepalive,
+    "/ws/ai-chat/session/{id}/": sockets.session,
+    "/ws/ai-chat/sessions/": sockets.sessions,
+}
 
 
 class Palaver(Struct, frozen=True):
@@ -69,24 +80,34 @@ class Palaver(Struct, frozen=True):
 @asynccontextmanager
 async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
     """Everything opened, in order; closed again in reverse. Raises `StoreUnavailable` or `SchemaTooNew`."""
-    async with (
-        open_store(store_options(settings)) as store,
-        open_bots(bot_options(settings, port)) as bots,
-    ):
+    async with AsyncExitStack() as opened:
+        store = await opened.enter_async_context(open_store(store_options(settings)))
+        bots = await opened.enter_async_context(open_bots(bot_options(settings, port)))
         await migrate(store.database, store.engine)
+        secret = await store.accounts.server_secret()
+        bus = await opened.enter_async_context(open_bus(BusOptions(settings.redis_url), channel_prefix(secret)))
         clock = SystemClock()
-        accounts = Accounts(store, clock, account_rules(settings), await store.accounts.server_secret())
+        worker = uuid.uuid4().hex[:12]
+        accounts = Accounts(store, clock, account_rules(settings), secret)
+        stays = Stays(store=store, accounts=accounts, bus=bus, clock=clock)
+        polls = store.engine == "postgres" and settings.redis_url is None
+        rooms = Rooms(store=store, bus=bus, worker=worker, polls=polls)
         replies = Replies(
-            store=store, bots=bots, clock=clock, limits=reply_limits(settings), worker=uuid.uuid4().hex[:12]
+            store=store, bots=bots, clock=clock, limits=reply_limits(settings), worker=worker, rooms=rooms
         )
-        chat = Chat(store, bots, replies, clock, rules(settings))
+        chat = Chat(store, bots, replies, rooms, clock, rules(settings))
+        await rooms.start()
+        await stays.start()
         # SQLite has one process; whatever its last one left running can be ended at once.
         await replies.take_over(everything=store.engine == "sqlite")
         known = Models(store, bots, clock, settings.llm_default_model)
         await known.follow()
-        working = [asyncio.create_task(replies.watch()), asyncio.create_task(sweep(chat, accounts, known))]
+        working = [
+            asyncio.create_task(work)
+            for work in (replies.watch(), rooms.watch(), stays.watch(), sweep(chat, accounts, known))
+        ]
         try:
-            yield Palaver(make_app(settings, chat, accounts, known), chat, accounts, store)
+            yield Palaver(make_app(settings, chat, accounts, stays, known), chat, accounts, store)
         finally:
             await replies.drain(0)
             for task in working:
@@ -96,10 +117,11 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             await accounts.keep_last_used()
 
 
-def make_app(settings: Settings, chat: Chat, accounts: Accounts, known: Models) -> Dispatcher:
+def make_app(settings: Settings, chat: Chat, accounts: Accounts, stays: Stays, known: Models) -> Dispatcher:
     site = Site(
         chat=chat,
         accounts=accounts,
+        stays=stays,
         models=known,
         version=__version__,
         language=settings.language,
@@ -109,7 +131,7 @@ def make_app(settings: Settings, chat: Chat, accounts: Accounts, known: Models) 
         chat_flow_max_prompt=settings.chat_flow_max_prompt,
         streaming_chat_max_message=settings.streaming_chat_max_message,
     )
-    return Dispatcher(site, operations(), {"/ws/keepalive": keepalive.keepalive})
+    return Dispatcher(site, operations(), SOCKETS)
 
 
 def operations() -> list[Operation]:
@@ -134,6 +156,11 @@ def operations() -> list[Operation]:
     ]
     document.append(describe(described, __version__))
     return described
+
+
+def channel_prefix(secret: bytes) -> str:
+    """One Redis may serve several installations; each hears its own."""
+    return f"palaver:{hashlib.sha256(b'channels' + secret).hexdigest()[:12]}"
 
 
 def store_options(settings: Settings) -> StoreOptions:

@@ -237,6 +237,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     port: Annotated[int, Setting("PALAVER_PORT", "Port to listen on; 0 takes a free one.", _whole(0, 65535))] = (
         USUAL_PORT
     )
+    workers: Annotated[
+        int,
+        Setting(
+            "PALAVER_WORKERS",
+            "How many processes serve. More than one need PostgreSQL and Redis.",
+            _whole(1, 256),
+        ),
+    ] = 1
     public_url: Annotated[
         str | None,
         Setting("PALAVER_PUBLIC_URL", "What links to this server begin with; unset, its host and port.", _WEB),
@@ -294,7 +302,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     db_user: Annotated[str | None, Setting("DB_USER", "User of the database; unset, the system's user.", _TEXT)] = None
     db_password: Annotated[str | None, Setting("DB_PASSWORD", "Password of that user.", _PASSWORD, secret=True)] = None
     database_connections: Annotated[
-        int, Setting("PALAVER_DATABASE_CONNECTIONS", "The most connections to PostgreSQL.", _whole(1, 1000))
+        int,
+        Setting("PALAVER_DATABASE_CONNECTIONS", "The most connections of one worker to PostgreSQL.", _whole(1, 1000)),
     ] = 10
     retention_days: Annotated[
         float,
@@ -302,18 +311,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     ] = 30
     redis_url: Annotated[
         str | None,
-        Setting("PALAVER_REDIS_URL", "A Redis or Valkey server. Checked, not used yet.", _REDIS, secret=True),
+        Setting(
+            "PALAVER_REDIS_URL", "A Redis or Valkey server, by which workers hear of each other.", _REDIS, secret=True
+        ),
     ] = None
     redis_host: Annotated[
         str | None,
         Setting(
             "REDIS_HOST",
-            "Host of Redis, for who has its address in parts; 127.0.0.1 where only the port is set. Not used yet.",
+            "Host of Redis, for who has its address in parts; 127.0.0.1 where only the port is set.",
             _HOST,
         ),
     ] = None
     redis_port: Annotated[
-        int | None, Setting("REDIS_PORT", "Port of Redis; 6379 where only the host is set. Not used yet.", _PORT)
+        int | None, Setting("REDIS_PORT", "Port of Redis; 6379 where only the host is set.", _PORT)
     ] = None
 
     guests: Annotated[bool, Setting("PALAVER_GUESTS", "Whether people without an account may talk.", _OFF_ON)] = False

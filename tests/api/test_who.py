@@ -9,6 +9,7 @@ from palaver.api.who import is_ours
 from palaver.chat.accounts import Accounts
 from palaver.chat.flow import Chat
 from palaver.chat.models import Models
+from palaver.chat.stays import Stays
 
 HOST = "127.0.0.1:8000"
 ALLOWED = "https://app.example.org"
@@ -16,8 +17,9 @@ ALLOWED = "https://app.example.org"
 
 def site(public_url: str | None = None) -> Site:
     # None of them is looked at.
-    chat, accounts, models = cast(Chat, None), cast(Accounts, None), cast(Models, None)
-    return Site(chat, accounts, models, "1", public_url=public_url, cors_origins=frozenset([ALLOWED]))
+    chat, accounts = cast(Chat, None), cast(Accounts, None)
+    stays, models = cast(Stays, None), cast(Models, None)
+    return Site(chat, accounts, stays, models, "1", public_url=public_url, cors_origins=frozenset([ALLOWED]))
 
 
 @pytest.mark.parametrize("public_url", [None, "https://chat.example.org"])

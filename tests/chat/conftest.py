@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from palaver.bus import Hub, MemoryBus
 from palaver.chat import reply as replying
 from palaver.chat.conversation import Conversation
 from palaver.chat.flow import Chat, Rules
 from palaver.chat.reply import Replies, ReplyLimits
+from palaver.chat.rooms import Rooms
 from palaver.chat.user import User
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
@@ -54,19 +56,23 @@ async def start_chat(
     """`await start_chat("worker", first_seconds=0.05)`: a worker with its watch; ended with the test."""
     for name in ("CHECKPOINT_SECONDS", "WATCH_SECONDS", "POLL_SECONDS", "RETRY_SECONDS"):
         monkeypatch.setattr(replying, name, 0.01)
+    hub = Hub()
     working: list[tuple[Replies, asyncio.Task[None]]] = []
 
     async def start(worker: str = "this-worker", *, watched: bool = True, **limits: float) -> Chat:
+        rooms = Rooms(store=store, bus=MemoryBus(hub), worker=worker)
+        await rooms.start()
         replies = Replies(
             store=store,
             bots=HandBots(bot),
             clock=clock,
             limits=ReplyLimits(**limits),  # type: ignore[arg-type]
             worker=worker,
+            rooms=rooms,
         )
         if watched:
             working.append((replies, asyncio.create_task(replies.watch())))
-        return Chat(store, HandBots(bot), replies, clock, Rules())
+        return Chat(store, HandBots(bot), replies, rooms, clock, Rules())
 
     yield start
     for replies, watching in working:

@@ -14,6 +14,7 @@ from palaver.chat.flow import Chat, continue_chat, delete_conversation, end_conv
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun
 from palaver.chat.reply import Outcome
+from palaver.chat.telling import Waker
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
 from palaver.store.sqlite import SqliteDatabase
@@ -514,7 +515,7 @@ async def test_checkpoint_on_its_way_when_the_reply_ends_leaves_nothing_behind(
 # Leases
 
 
-async def test_reply_that_another_worker_took_over_keeps_nothing_of_this_one(
+async def test_reply_that_another_worker_took_over_keeps_what_was_heard_until_then(
     start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, clock: HandClock
 ) -> None:
     # A worker that stood still: nobody renews its leases.
@@ -527,10 +528,11 @@ async def test_reply_that_another_worker_took_over_keeps_nothing_of_this_one(
     await there.replies.take_over(everything=False)
     theirs = await bot.asked()
     assert theirs.prompt.message == "and then?"
+    await talk.say(", and more")
     talk.finish()
     outcome = await end_of(here, begun)
-    assert (outcome.turn.reply.status, outcome.turn.reply.reason) == ("failed", "worker_lost")
-    assert await stored(store, begun) == ("failed", "", "worker_lost")
+    assert (outcome.turn.reply.status, outcome.turn.reply.reason) == ("interrupted", "worker_lost")
+    assert await stored(store, begun) == ("interrupted", "late", "worker_lost")
     await theirs.say("then this")
     theirs.finish()
     # It waits here for a reply that is made there.
@@ -550,7 +552,7 @@ async def test_worker_that_lost_its_lease_leaves_the_bot_at_its_next_checkpoint(
     async with asyncio.timeout(10):
         await talk.left.wait()
     await end_of(here, begun)
-    assert await stored(store, begun) == ("failed", "", "worker_lost")
+    assert await stored(store, begun) == ("interrupted", "late", "worker_lost")
     assert await rows(store, "SELECT * FROM reply_log") == []
 
 
@@ -681,16 +683,18 @@ async def test_bot_that_takes_no_notice_of_being_ended_is_left_behind(
     stubborn = StubbornBot()
     monkeypatch.setattr(HandBots, "bot", lambda _self, _provider: stubborn)
     begun = await say(chat, alice, "hello", conversation)
-    running = chat.replies.running(begun.turn.reply.id)
-    assert running is not None
+    reply_id = begun.turn.reply.id
+    telling = chat.replies.telling(reply_id)
+    assert telling is not None
+    [task] = [task for task in asyncio.all_tasks() if task.get_name() == f"reply {reply_id}"]
+    more = Waker()
     async with asyncio.timeout(10):
-        with running.heard_by() as more:
-            if not running.log.length:
+        with telling.waking(more):
+            if not telling.log.length:
                 await more.wait()
     await chat.replies.stop(begun.turn.reply.id)
     assert (await end_of(chat, begun)).turn.reply.status == "stopped"
     assert await stored(store, begun) == ("stopped", "word", "stopped")
     stubborn.released.set()
-    assert running.task is not None
-    await running.task
+    await task
     assert await stored(store, begun) == ("stopped", "word", "stopped")

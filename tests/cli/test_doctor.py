@@ -112,12 +112,37 @@ def test_model_that_is_configured_and_cannot_be_asked_is_broken(embedded: Comman
 
 
 def test_doctor_finds_redis(embedded: Command, redis: Redis) -> None:
-    assert findings(embedded("doctor", PALAVER_REDIS_URL=redis.url), "redis") == [
-        ("ok", "Redis answers. This version does not use it yet.")
-    ]
+    address = redis.url.removeprefix("redis://").removesuffix("/0")
+    assert findings(embedded("doctor", PALAVER_REDIS_URL=redis.url), "redis") == [("ok", f"Redis at {address} answers")]
 
 
-def test_redis_that_does_not_answer_is_not_broken_as_long_as_nothing_uses_it(embedded: Command) -> None:
-    done = embedded("doctor", REDIS_PORT="1")
-    assert done.code == 0
-    assert findings(done, "redis") == [("note", "Redis does not answer. This version does not use it yet.")]
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("redis://:sekret@127.0.0.1:1", "Redis at 127.0.0.1:1 cannot be used: "),
+        ("redis://:sekret@127.0.0.1:1?colour=blue", "the address of Redis cannot be used: "),
+    ],
+)
+def test_redis_that_is_configured_and_cannot_be_used_is_broken(embedded: Command, url: str, reason: str) -> None:
+    done = embedded("doctor", PALAVER_REDIS_URL=url)
+    assert done.code == 1
+    assert [(state, text[: len(reason)]) for state, text in findings(done, "redis")] == [("broken", reason)]
+    assert "sekret" not in done.out + done.err
+
+
+def test_redis_that_does_not_let_us_in_is_broken(embedded: Command, redis: Redis) -> None:
+    done = embedded("doctor", PALAVER_REDIS_URL=redis.url.replace("//", "//ana:sekret@"))
+    assert [state for state, _ in findings(done, "redis")] == ["broken"]
+    assert "sekret" not in done.out + done.err
+
+
+def test_doctor_says_what_workers_need_and_what_they_take(embedded: Command, postgres_url: str) -> None:
+    done = embedded("doctor", PALAVER_WORKERS="3", PALAVER_DATABASE_URL=postgres_url)
+    assert done.code == 1
+    [(state, text)] = findings(done, "workers")
+    assert state == "broken"
+    assert "set PALAVER_REDIS_URL (Redis or Valkey)" in text
+    done = embedded("doctor", PALAVER_WORKERS="3", PALAVER_DATABASE_URL=postgres_url, REDIS_PORT="1")
+    text = "3 workers serve; together they have up to 30 connections to PostgreSQL"
+    assert findings(done, "workers") == [("ok", text)]
+    assert findings(embedded("doctor"), "workers") == []

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import pytest
@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 from yarl import URL
 
+from palaver.api.call import Call, Site
 from palaver.api.keepalive import PING_SECONDS, keepalive
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
@@ -1476,9 +1477,10 @@ async def test_keepalive_pings_again_and_again_until_the_client_leaves() -> None
     heard: asyncio.Queue[Message] = asyncio.Queue()
     told: asyncio.Queue[Message] = asyncio.Queue()
     await told.put({"type": "websocket.connect"})
-    scope = {"type": "websocket", "path": "/ws/keepalive", "headers": []}
+    # It asks nothing of the site.
+    call = Call(cast(Site, None), {"type": "websocket", "path": "/ws/keepalive", "headers": []}, "mine-1", "en")
     async with asyncio.timeout(WAIT_SECONDS), asyncio.TaskGroup() as tasks:
-        tasks.create_task(keepalive(scope, told.get, heard.put, seconds=0.01))
+        tasks.create_task(keepalive(call, told.get, heard.put, seconds=0.01))
         assert (await heard.get())["type"] == "websocket.accept"
         for _ in range(3):
             assert json.loads((await heard.get())["text"])["type"] == "ping"

@@ -2,17 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiohttp import ClientResponse
 from yarl import URL
 
-from palaver.api import sse
-from palaver.api.call import Call
-from palaver.chat.listening import TextAdded
 from tests.journeys.client import PASSWORD, TEXT, TIME, UUID, UUID4, Client, new_name, open_client
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
@@ -289,26 +286,6 @@ async def test_stream_is_whole_ascii_events_with_ids_and_ends_with_all_of_it(ali
     assert end == {"type": "end", "complete_response": "".join(chunk["content"] for chunk in chunks)}
     assert end["complete_response"] == EMOJI
     assert await history(alice) == [("hello", EMOJI)]
-
-
-async def test_heartbeats_come_while_nothing_else_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    silent = asyncio.Event()
-
-    async def events() -> AsyncGenerator[TextAdded, None]:
-        await silent.wait()
-        yield TextAdded("late", 4)
-
-    async def may_hear(call: Call) -> bool:
-        return call is not None
-
-    monkeypatch.setattr(sse, "LOOK_SECONDS", 0.001)
-    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.002)
-    monkeypatch.setattr(sse, "_may_still_hear", may_hear)
-    call = cast("Call", object())
-    heard = sse.paced(call, events())
-    assert [await anext(heard), await anext(heard)] == [None, None]
-    silent.set()
-    assert TextAdded("late", 4) in [event async for event in heard]
 
 
 @pytest.mark.parametrize("fault", ["500", "empty"])

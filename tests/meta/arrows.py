@@ -19,7 +19,7 @@ _KNOWS: dict[str, Names] = {
     "llm_server": frozenset({"llm_server"}),
     "__main__": frozenset({"cli"}),
     # It runs the app as a process, and says in plain words why that cannot be.
-    "serve": frozenset({"app", "bots", "settings", "store", "chat", ""}),
+    "serve": frozenset({"serve", "app", "bots", "bus", "settings", "store", "chat", ""}),
 }
 _KNOW_ALL: Names = frozenset({"app", "cli"})
 _KEPT_OUT_OF_CHAT: Names = frozenset(

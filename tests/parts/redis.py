@@ -3,6 +3,7 @@
 import shutil
 import socket
 from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis as Client
 
@@ -12,6 +13,7 @@ from tests.parts.run import Run
 
 _NAMES = ("redis-server", "valkey-server")
 _SETTINGS = ("--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
+_AS_STARTED = (("CLIENT", "UNPAUSE"), ("REPLICAOF", "NO", "ONE"), ("CONFIG", "SET", "maxmemory", "0"))
 _SECONDS_TO_START = 15
 _TRIES = 5
 
@@ -51,7 +53,11 @@ class Redis:
         self.process.thaw()
         if not self.process.is_running:
             await self._start()
-        async with Client.from_url(self.url) as client:
+        # Not all of its methods have types.
+        client: Any = Client.from_url(self.url)
+        async with client:
+            for command in _AS_STARTED:
+                await client.execute_command(*command)
             await client.flushall()
 
     async def _start(self) -> None:

@@ -16,8 +16,8 @@ class CountingDatabase:
         self.asked: list[tuple[str, int]] = []
         """Each statement with the number of rows that it gave."""
 
-    async def read(self, work: Work[T]) -> T:
-        return await self._database.read(lambda tx: work(_CountingTransaction(tx, self.asked)))
+    async def read(self, work: Work[T], *, one_state: bool = False) -> T:
+        return await self._database.read(lambda tx: work(_CountingTransaction(tx, self.asked)), one_state=one_state)
 
     async def write(self, work: Work[T]) -> T:
         return await self._database.write(lambda tx: work(_CountingTransaction(tx, self.asked)))

@@ -218,8 +218,8 @@ async def test_deleted_conversation_is_gone_at_once_for_everyone(
 ) -> None:
     running = await store.turns.begin(said(alice, "one", conversation.uuid))
     waiting = await store.turns.begin(said(alice, "two", conversation.uuid))
-    stopped = await store.conversations.delete(Reader(alice.id), conversation.uuid, NOW)
-    assert set(stopped) == {running.turn.reply.id, waiting.turn.reply.id}
+    hidden = await store.conversations.delete(Reader(alice.id), conversation.uuid, NOW)
+    assert (hidden.owner_id, set(hidden.replies)) == (alice.id, {running.turn.reply.id, waiting.turn.reply.id})
     for key in (conversation.uuid, conversation.id):
         with pytest.raises(NotFound):
             await store.conversations.access(Reader(alice.id, guests_allowed=True), key)
@@ -240,11 +240,11 @@ async def test_only_idle_sessions_without_an_open_reply_end_by_themselves(store:
     begun = await store.turns.begin(said(alice, "hello", spoken.uuid, now=later))
     await store.turns.finish(replace(ending(begun), now=later))
     assert set(await store.conversations.active()) == {idle.uuid, spoken.uuid, busy.uuid}
-    assert await store.conversations.end_idle(Micros(NOW + MINUTE), later) == 1
+    assert await store.conversations.end_idle(Micros(NOW + MINUTE), later) == [alice.id]
     assert set(await store.conversations.active()) == {spoken.uuid, busy.uuid}
     ended = [(await seen(store, one)).ended for one in (idle, spoken, busy, lasting)]
     assert ended == [True, False, False, False]
-    assert await store.conversations.end_idle(Micros(NOW + MINUTE), later) == 0
+    assert await store.conversations.end_idle(Micros(NOW + MINUTE), later) == []
 
 
 # How they go away

@@ -19,6 +19,7 @@ from palaver.chat.clock import to_datetime
 from palaver.chat.errors import NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.models import Models
+from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
 
 B = TypeVar("B", bound=Body)
@@ -37,6 +38,7 @@ class Site(Struct, frozen=True):
 
     chat: Chat
     accounts: Accounts
+    stays: Stays
     models: Models
     version: str
     language: Language = "en"
@@ -102,6 +104,11 @@ class Call:
         raw = self.scope.get("query_string", b"").decode("latin-1")
         return query.read(dict(parse_qsl(raw, keep_blank_values=True)), "query")
 
+    def query(self, name: str) -> str | None:
+        """One parameter of the query; None where it is absent."""
+        raw = self.scope.get("query_string", b"").decode("latin-1")
+        return dict(parse_qsl(raw, keep_blank_values=True)).get(name) if raw else None
+
     def number(self, name: str) -> int:
         """The integer of that name in the path. What is none names nothing: raises `NotFound`."""
         given = self.parameters[name]
@@ -123,7 +130,7 @@ class Call:
         return self.scope.get("scheme") == "https" or (self.site.public_url or "").startswith("https://")
 
 
-def parse_json(body: bytes) -> dict[str, Any]:
+def parse_json(body: bytes | str) -> dict[str, Any]:
     """Raises `MalformedBody`."""
     try:
         payload = decode(body)
@@ -134,10 +141,11 @@ def parse_json(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _parse_leniently(body: bytes) -> Any:
+def _parse_leniently(body: bytes | str) -> Any:
     # msgspec refuses a lone surrogate as malformed; it is well-formed JSON with an invalid string in it.
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse)
+        said = body.decode("utf-8") if isinstance(body, bytes) else body
+        return json.loads(said, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise MalformedBody from error
 

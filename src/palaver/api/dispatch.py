@@ -4,9 +4,10 @@ A table of its own rather than a framework's router: exact slashes, 405 with `Al
 order of checks on one server, and the same table is what OpenAPI and the tests read (docs/decisions/0003).
 """
 
+import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from random import getrandbits
 from typing import Any
 
@@ -19,7 +20,7 @@ from palaver.api.fields import FieldProblem, Invalid
 from palaver.api.language import accepted_language, text
 from palaver.api.operation import Operation
 from palaver.api.refusals import error_body, find_refusal, invalid_body, malformed_body, retry_after
-from palaver.api.who import find_caller, guest_cookie, identify
+from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
 from palaver.chat.errors import BotUnavailable, ChatError, Draining
 from palaver.chat.errors import Invalid as InvalidValue
@@ -35,7 +36,7 @@ EXPOSED = b"X-Request-Id, Retry-After"
 
 encode = msgspec.json.Encoder().encode
 
-Socket = Callable[[Scope, Receive, Send], Awaitable[None]]
+Socket = Callable[[Call, Receive, Send], Awaitable[None]]
 
 
 class TooLong(Exception):
@@ -62,18 +63,33 @@ class Spelled(Struct, frozen=True):
 class Dispatcher:
     """An ASGI app over the operations of all APIs."""
 
-    def __init__(self, site: Site, operations: Iterable[Operation], sockets: dict[str, Socket]) -> None:
+    def __init__(self, site: Site, operations: Iterable[Operation], sockets: Mapping[str, Socket]) -> None:
         self.site = site
         self._routes = Routes(operations)
-        self._sockets = sockets
+        self._sockets = [(path, _to_pattern(path), socket) for path, socket in sockets.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._answer(scope, receive, send)
-        elif scope["path"] in self._sockets:
-            await self._sockets[scope["path"]](scope, receive, send)
         else:
-            await _refuse_socket(scope, send)
+            await self._open_socket(scope, receive, send)
+
+    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        request_id = to_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        language = accepted_language(headers.get(b"accept-language", b"").decode("latin-1"), self.site.language)
+        call = Call(self.site, scope, request_id, language)
+        for path, pattern, socket in self._sockets:
+            found = pattern.fullmatch(scope["path"])
+            if found is None:
+                continue
+            call.route, call.parameters = path, found.groupdict()
+            try:
+                await socket(call, receive, send)
+            except CrossSite:
+                await refuse_socket(call, send, 403, {"detail": text("cross_site", language)})
+            return
+        await refuse_socket(call, send, 404, {"detail": "Not Found"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]
@@ -94,7 +110,11 @@ class Dispatcher:
         spelled.headers.append((b"x-request-id", request_id.encode()))
         if origin:
             spelled.headers.extend(self._cors(origin))
-        await _send(send, spelled, with_body=scope["method"] != "HEAD")
+        with_body = scope["method"] != "HEAD"
+        if spelled.pieces is not None and with_body:
+            await _send_pieces(receive, send, spelled, spelled.pieces)
+        else:
+            await _send(send, spelled, with_body=with_body)
         log.info("request %s: %s %s %d", request_id, scope["method"], call.route, spelled.status)
 
     async def _spell(self, call: Call, receive: Receive, origin: str) -> Spelled:
@@ -190,6 +210,10 @@ def to_request_id(sent: str) -> str:
     return sent if REQUEST_ID.fullmatch(sent) else f"{getrandbits(64):016x}"
 
 
+def _to_pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+
+
 class Routes:
     """Paths to operations: exact ones by a look-up, those with parameters by their pattern."""
 
@@ -201,7 +225,7 @@ class Routes:
             by_path.setdefault(operation.path, {})[operation.method] = operation
         for path, methods in by_path.items():
             if "{" in path:
-                pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
+                pattern = _to_pattern(path)
                 self._patterns.setdefault(path.count("/"), []).append((pattern, methods))
             else:
                 self._exact[path] = methods
@@ -291,9 +315,6 @@ def _plain(status: int, body: dict[str, Any], headers: Iterable[tuple[bytes, byt
 
 
 async def _send(send: Send, spelled: Spelled, *, with_body: bool) -> None:
-    if spelled.pieces is not None and with_body:
-        await _send_pieces(send, spelled, spelled.pieces)
-        return
     headers = spelled.headers
     if spelled.status != 204:
         headers.append((b"content-length", str(len(spelled.body)).encode()))
@@ -302,18 +323,38 @@ async def _send(send: Send, spelled: Spelled, *, with_body: bool) -> None:
     await send({"type": "http.response.body", "body": spelled.body if with_body else b""})
 
 
-async def _send_pieces(send: Send, spelled: Spelled, pieces: AsyncIterator[bytes]) -> None:
-    await send({"type": "http.response.start", "status": spelled.status, "headers": spelled.headers})
-    async for piece in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+async def _send_pieces(receive: Receive, send: Send, spelled: Spelled, pieces: AsyncIterator[bytes]) -> None:
+    """Until they end or the client leaves: uvicorn takes what nobody reads without a word."""
+    task, left = asyncio.current_task(), asyncio.ensure_future(_wait_until_left(receive))
+    assert task is not None
+
+    def stop(_left: object) -> None:
+        task.cancel()
+
+    left.add_done_callback(stop)
+    try:
+        await send({"type": "http.response.start", "status": spelled.status, "headers": spelled.headers})
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except asyncio.CancelledError:
+        if not left.done() or task.uncancel():
+            raise
+    finally:
+        left.remove_done_callback(stop)
+        left.cancel()
 
 
-async def _refuse_socket(scope: Scope, send: Send) -> None:
-    if "websocket.http.response" not in scope.get("extensions", {}):
+async def _wait_until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
+
+
+async def refuse_socket(call: Call, send: Send, status: int, body: dict[str, Any]) -> None:
+    """At the handshake: the client never has a socket."""
+    if "websocket.http.response" not in call.scope.get("extensions", {}):
         await send({"type": "websocket.close"})
         return
-    sent_id = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
-    spelled = _plain(404, {"detail": "Not Found"}, [(b"x-request-id", to_request_id(sent_id).encode())])
-    await send({"type": "websocket.http.response.start", "status": 404, "headers": spelled.headers})
+    spelled = _plain(status, body, [(b"x-request-id", call.request_id.encode())])
+    await send({"type": "websocket.http.response.start", "status": status, "headers": spelled.headers})
     await send({"type": "websocket.http.response.body", "body": spelled.body})

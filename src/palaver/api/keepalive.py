@@ -1,14 +1,13 @@
 """`/ws/keepalive`: a socket that only says that the server is there. Open to everybody, and hears nobody."""
 
 import asyncio
-import secrets
 import time
 
 import msgspec
 from msgspec import Struct
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Send
 
-from palaver.api.dispatch import REQUEST_ID
+from palaver.api.call import Call
 
 PING_SECONDS = 30.0
 MOST_BYTES = 64 * 1024
@@ -23,10 +22,10 @@ class Ping(Struct):
     service: str = "palaver"
 
 
-async def keepalive(scope: Scope, receive: Receive, send: Send, *, seconds: float = PING_SECONDS) -> None:
+async def keepalive(call: Call, receive: Receive, send: Send, *, seconds: float = PING_SECONDS) -> None:
     """A ping at once and every `seconds`, until the client leaves, says too much, or the server closes."""
     await receive()
-    await send({"type": "websocket.accept", "headers": [(b"x-request-id", _request_id(scope))]})
+    await send({"type": "websocket.accept", "headers": [(b"x-request-id", call.request_id.encode())]})
     clock = asyncio.get_running_loop().time
     try:
         while True:
@@ -63,10 +62,3 @@ def _is_too_big(message: Message) -> bool:
 
 def _ping() -> str:
     return msgspec.json.encode(Ping(time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))).decode()
-
-
-def _request_id(scope: Scope) -> bytes:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and REQUEST_ID.fullmatch(value.decode("latin-1")):
-            return bytes(value)
-    return secrets.token_hex(8).encode()

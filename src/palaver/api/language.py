@@ -134,6 +134,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Invia il corpo come application/json.",
     ),
     "invalid_data": ("Invalid data", "Ungültige Daten", "Dati non validi"),
+    "not_running": (
+        "No answer is being written just now.",
+        "Gerade wird keine Antwort geschrieben.",
+        "In questo momento non si sta scrivendo nessuna risposta.",
+    ),
     "internal": ("Internal server error", "Internal server error", "Internal server error"),
     "built_in": (
         "This one belongs to the server and cannot be deleted.",

@@ -1,18 +1,16 @@
 """Server-sent events: whole, in ASCII, with a heartbeat, and ended when the one who listens may no longer hear."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from json.encoder import encode_basestring_ascii
 
 from palaver.api.call import Call
-from palaver.api.who import identify
-from palaver.chat.accounts import WrongCredentials
-from palaver.chat.listening import ReplyEvent
+from palaver.chat.listening import Over, TextSaid, listen
+from palaver.chat.ports import Begun
+from palaver.chat.telling import Waker
 
 HEARTBEAT_SECONDS = 15.0
-
-# Revoking a token ends open streams within two seconds.
-LOOK_SECONDS = 1.0
 
 HEADERS = (
     (b"content-type", b"text/event-stream"),
@@ -23,47 +21,51 @@ HEADERS = (
 
 HEARTBEAT = b":\n\n"
 
-
-def encode_event(data: dict[str, object], event_id: str | None = None) -> bytes:
-    """One event in one piece. JSON in ASCII cannot be cut inside a character by whoever reads byte by byte."""
-    line = f"data: {json.dumps(data)}\n\n"
-    return (f"id: {event_id}\n{line}" if event_id is not None else line).encode()
+# In ASCII nothing can be cut inside a character by whoever reads byte by byte.
+quote = encode_basestring_ascii
 
 
-async def paced(call: Call, events: AsyncIterator[ReplyEvent]) -> AsyncIterator[ReplyEvent | None]:
-    """The events, with None wherever a heartbeat is due. Ends without a further event once the caller is shut out."""
-    loop = asyncio.get_running_loop()
-    coming = asyncio.ensure_future(anext(events, None))
-    looked = quiet_since = loop.time()
+class Heartbeat:
+    """Wakes a stream that was silent for long enough. A timer for each event would cost more than the event."""
+
+    def __init__(self, waker: Waker) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waker = waker
+        self._quiet_since = self._loop.time()
+        self._timer = self._loop.call_later(HEARTBEAT_SECONDS, self._look)
+
+    def restart(self) -> None:
+        """Something was sent."""
+        self._quiet_since = self._loop.time()
+
+    def is_due(self) -> bool:
+        return self._loop.time() - self._quiet_since >= HEARTBEAT_SECONDS
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        if self.is_due():
+            self._waker()
+            self._timer = self._loop.call_later(HEARTBEAT_SECONDS, self._look)
+        else:
+            self._timer = self._loop.call_at(self._quiet_since + HEARTBEAT_SECONDS, self._look)
+
+
+async def hear(call: Call, begun: Begun, position: int) -> AsyncGenerator[TextSaid | Over | None, None]:
+    """The reply from `position` on, with None wherever a heartbeat is due. Ends without a further event once the
+    caller is shut out. Raises as `listen` does."""
+    assert call.caller is not None
+    waker = Waker()
+    heartbeat = Heartbeat(waker)
     try:
-        while True:
-            await asyncio.wait({coming}, timeout=LOOK_SECONDS)
-            now = loop.time()
-            if now - looked >= LOOK_SECONDS:
-                looked = now
-                if not await _may_still_hear(call):
-                    return
-            if coming.done():
-                event = coming.result()
-                if event is None:
-                    return
-                quiet_since = now
-                yield event
-                coming = asyncio.ensure_future(anext(events, None))
-            elif now - quiet_since >= HEARTBEAT_SECONDS:
-                quiet_since = now
-                yield None
+        with call.site.stays.staying(call.caller, waker) as stay:
+            async with aclosing(listen(call.chat, begun, position, waker)) as events:
+                async for event in events:
+                    if stay.over:
+                        return
+                    if event is not None or heartbeat.is_due():
+                        heartbeat.restart()
+                        yield event
     finally:
-        coming.cancel()
-
-
-async def _may_still_hear(call: Call) -> bool:
-    try:
-        identity = await identify(call, "caller")
-    except WrongCredentials:
-        return False
-    except OSError:
-        # The store does not answer just now. That shuts nobody out; the next look will tell.
-        return True
-    # A session that runs out leaves a mere guest behind where guests are let in.
-    return identity.caller.user.kind == call.user.kind
+        heartbeat.stop()

@@ -4,6 +4,7 @@ import hmac
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import cookie_parser
 
 from palaver.api.call import Call, Site
@@ -81,6 +82,48 @@ async def find_caller(call: Call) -> Caller | None:
             _check_same_site(call)
             return Caller(guest)
     return None
+
+
+async def identify_socket(call: Call) -> Identity:
+    """Who opens a WebSocket. Here a token may stand in the address, since browsers send no header of ours, and a cookie
+    works for pages of ours alone. Raises `WrongCredentials`, and `CrossSite` where the handshake is to be refused."""
+    identity = await _by_handshake(call)
+    named = call.query("user_id")
+    if named and identity.caller.user.kind == "app":
+        user = await call.site.accounts.app_user(identity.caller.user, named)
+        return Identity(replace(identity.caller, user=user))
+    return identity
+
+
+async def _by_handshake(call: Call) -> Identity:
+    accounts = call.site.accounts
+    token = _bearer(call.header(b"authorization")) or call.query("token")
+    if token is not None:
+        return Identity(await accounts.by_token(token))
+    cookies = _cookies(call.header(b"cookie"))
+    if SESSION in cookies:
+        try:
+            caller = await accounts.by_token(cookies[SESSION], "session")
+        except WrongCredentials as error:
+            if not error.expired:
+                raise
+        else:
+            _check_origin(call)
+            return Identity(caller)
+    if not call.chat.rules.guests:
+        raise WrongCredentials
+    guest = await accounts.by_guest_cookie(cookies[GUEST]) if GUEST in cookies else None
+    if guest is not None:
+        _check_origin(call)
+        return Identity(Caller(guest))
+    guest = accounts.new_guest()
+    return Identity(Caller(guest), accounts.guest_cookie(guest))
+
+
+def _check_origin(call: Call) -> None:
+    """A page of somebody else could open a socket with our cookie, and read it: nothing but this stops it."""
+    if not is_ours(call.site, call.header(b"origin"), call.header(b"host")):
+        raise CrossSite
 
 
 def _bearer(header: str) -> str | None:

@@ -68,6 +68,7 @@ class Caller(Struct, frozen=True):
 
     user: User
     token_id: TokenId | None = None
+    expires_at: Micros | None = None
 
 
 class Accounts:
@@ -90,6 +91,8 @@ class Accounts:
         self._touched: dict[TokenId, Micros] = {}
         self._used: dict[TokenId, Micros] = {}
         self.rules = rules
+        self.when_changed: Callable[[], None] = self.forget
+        """Called once who may do what is another now."""
 
     async def by_token(self, secret: str, kind: TokenKind = "token") -> Caller:
         """Raises `WrongCredentials`."""
@@ -105,7 +108,7 @@ class Accounts:
             raise WrongCredentials(expired=True)
         if now - self._touched.get(token.id, token.last_used_at or 0) > TOUCH_SECONDS * 1_000_000:
             self._touched[token.id] = self._used[token.id] = now
-        return Caller(user, token.id)
+        return Caller(user, token.id, token.expires_at)
 
     async def _find(self, digest: bytes) -> tuple[Token, User] | None:
         now = self._monotonic()
@@ -246,12 +249,17 @@ class Accounts:
         return secret
 
     async def revoke(self, token_id: TokenId) -> bool:
-        self._remembered.clear()
-        return await self._store.revoke_token(token_id, self._clock.now())
+        revoked = await self._store.revoke_token(token_id, self._clock.now())
+        self.when_changed()
+        return revoked
 
     async def revoke_all(self, user: User) -> None:
-        self._remembered.clear()
         await self._store.revoke_all(user.id, self._clock.now())
+        self.when_changed()
+
+    def forget(self) -> None:
+        """Every token is looked up again."""
+        self._remembered.clear()
 
     async def must_find(self, name: str) -> User:
         """The person of that name or e-mail. Raises `NotFound`."""

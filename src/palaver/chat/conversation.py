@@ -146,7 +146,8 @@ class Message(Struct, frozen=True):
     event: int = 0
     """The number of the event that told it: of a reply, its start."""
     end_event: int = 0
-    """Of a reply that has ended: the number of the event that told so."""
+    """Of a reply that has ended: the last number under which that was told."""
+    in_view: bool = True
     parent_uuid: str | None = None
     """The message it follows, where whoever made this knew it."""
 

@@ -1,15 +1,20 @@
 """The one path of every turn, whatever API it came in by. Who asks "where does a message go?" starts reading here."""
 
 import asyncio
+from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from palaver.chat.clock import Clock
 from palaver.chat.context import count_tokens
-from palaver.chat.conversation import Conversation, ConversationId, NewConversation, Turn, WhenBusy
+from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, WhenBusy
+from palaver.chat.cursor import Mark
 from palaver.chat.errors import BotTimeout, BotUnavailable, Draining, Ended, NotFound
-from palaver.chat.ports import Begun, Bots, NewTurn, Store
+from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, Turned
+from palaver.chat.ports import AnotherReply, Begun, Bots, Hidden, NewTurn, Store
 from palaver.chat.reply import Outcome, Replies
+from palaver.chat.rooms import Rooms
 from palaver.chat.user import Reader, User
 
 
@@ -33,6 +38,7 @@ class Chat(Struct, frozen=True):
     store: Store
     bots: Bots
     replies: Replies
+    rooms: Rooms
     clock: Clock
     rules: Rules
 
@@ -46,6 +52,7 @@ async def continue_chat(
     new: NewConversation | None = None,
     client_message_id: str | None = None,
     when_busy: WhenBusy | None = None,
+    edits: str | None = None,
     request_id: str = "",
 ) -> Begun:
     """The person's message, committed, with the bot's reply on its way.
@@ -66,6 +73,7 @@ async def continue_chat(
         conversation=conversation,
         new=new,
         client_message_id=client_message_id,
+        edits=edits,
     )
     # A caller that goes away while its message is being committed would leave a reply that nobody makes.
     return await asyncio.shield(_begin(chat, turn, request_id))
@@ -73,11 +81,89 @@ async def continue_chat(
 
 async def _begin(chat: Chat, turn: NewTurn, request_id: str) -> Begun:
     begun = await chat.store.turns.begin(turn)
+    conversation, prompt = begun.turn.conversation, begun.turn.prompt
+    if begun.state != "known" and prompt.event > conversation.event:
+        mark = Mark(begun.mark.revision, prompt.event, begun.mark.lowest)
+        chat.rooms.tell(conversation.uuid, MessageSaid(mark, prompt, begun.replaces))
+        # That was the message's. The reply to it stands beside no other.
+        begun = replace(begun, replaces=None)
+    await _go_on(chat, begun, request_id)
+    return begun
+
+
+async def _go_on(chat: Chat, begun: Begun, request_id: str) -> None:
+    """What has been begun in the store is carried out, and told to those who see lists."""
+    conversation = begun.turn.conversation
     if begun.state == "started":
         chat.replies.start(begun, request_id)
+    if begun.dropped:
+        _drop(chat, conversation.uuid, begun.dropped, ended=False)
     if begun.interrupts is not None:
-        chat.replies.stop_here(begun.interrupts)
+        await chat.replies.stop(begun.interrupts)
+    if begun.state != "known":
+        chat.rooms.lists.changed(conversation.owner_id)
+
+
+def _drop(chat: Chat, uuid: str, replies: Sequence[MessageId], *, ended: bool) -> None:
+    """Those who wait for replies that were dropped look again, on every worker."""
+    for reply_id in replies:
+        chat.replies.stop_here(reply_id)
+    chat.rooms.pass_on(uuid, Dropped(tuple(replies), ended))
+
+
+async def ask_for_another(
+    chat: Chat, reader: Reader, conversation: str, reply: str | None, *, when_busy: WhenBusy | None, request_id: str
+) -> Begun:
+    """Another reply beside one that is there (by default the last one), committed and on its way.
+
+    Raises `NotFound`, `Ended`, `Busy` or `Draining`; then nothing has changed.
+    """
+    if chat.replies.draining:
+        raise Draining
+    asked = AnotherReply(
+        reader=reader,
+        conversation=conversation,
+        reply=reply,
+        now=chat.clock.now(),
+        worker=chat.replies.worker,
+        lease_until=chat.replies.lease_until(),
+        when_busy=when_busy or chat.rules.when_busy,
+    )
+    return await asyncio.shield(_begin_another(chat, asked, request_id))
+
+
+async def _begin_another(chat: Chat, asked: AnotherReply, request_id: str) -> Begun:
+    begun = await chat.store.turns.begin_another(asked)
+    await _go_on(chat, begun, request_id)
     return begun
+
+
+async def stop_reply(chat: Chat, conversation: ConversationId, reply: str | None = None) -> Begun | None:
+    """Has the reply end that runs there, wherever it does; the one named `reply` alone, where that is given.
+
+    Gives the turn, which `Replies.wait_end` waits for; None where none runs.
+    """
+    running = await chat.store.turns.open_reply(conversation)
+    if running is None or running.turn.reply.status != "running":
+        return None
+    if reply is not None and running.turn.reply.uuid != reply:
+        return None
+    await chat.replies.stop(running.turn.reply.id)
+    return running
+
+
+async def show_branch(chat: Chat, reader: Reader, conversation: str, message: str) -> None:
+    """Brings the branch into view in which the message stands; everybody present sees it. Raises `NotFound`, and `Busy`
+    while a reply runs."""
+    mark = await chat.store.branches.show(reader, conversation, message, chat.clock.now())
+    chat.rooms.tell(conversation, Turned(mark))
+
+
+async def read_up_to(chat: Chat, reader: Reader, conversation: str, message: str, user: str) -> None:
+    """Everybody present sees how far `user` has read. It never moves back. Raises `NotFound`."""
+    mark = await chat.store.events.read_up_to(reader, conversation, message, chat.clock.now())
+    if mark is not None:
+        chat.rooms.tell(conversation, MessageRead(mark, message, user))
 
 
 async def wait_for_answer(chat: Chat, begun: Begun) -> Outcome:
@@ -87,12 +173,12 @@ async def wait_for_answer(chat: Chat, begun: Begun) -> Outcome:
     conversation ended or went away while the message waited. The message is kept in every case.
     """
     outcome = await chat.replies.wait_end(begun)
-    check_answered(outcome.turn)
+    check_answered(outcome.turn.reply)
     return outcome
 
 
-def check_answered(turn: Turn) -> None:
-    reply = turn.reply
+def check_answered(reply: Message) -> None:
+    """Raises as `wait_for_answer` does."""
     match reply.status, reply.reason:
         case (("complete" | "stopped"), _):
             return
@@ -117,15 +203,29 @@ async def find_conversation(chat: Chat, reader: Reader, number: int) -> str:
 
 async def delete_conversation(chat: Chat, reader: Reader, conversation: str) -> None:
     """Hides it at once, in every API, and stops the reply that runs in it. Raises `NotFound`."""
-    for reply_id in await chat.store.conversations.delete(reader, conversation, chat.clock.now()):
-        chat.replies.stop_here(reply_id)
+    deleted = await chat.store.conversations.delete(reader, conversation, chat.clock.now())
+    await close(chat, deleted, conversation)
+
+
+async def close(chat: Chat, hidden: Hidden, conversation: str) -> None:
+    """What was hidden in the store is left by all who are present, and what ran or waited in it stops."""
+    chat.rooms.pass_on(conversation, Gone())
+    for reply_id in hidden.replies:
+        await chat.replies.stop(reply_id)
+    chat.rooms.lists.changed(hidden.owner_id)
+
+
+async def create_conversation(chat: Chat, new: NewConversation) -> Conversation:
+    created = await chat.store.conversations.create(new, chat.clock.now())
+    chat.rooms.lists.changed(created.owner_id)
+    return created
 
 
 async def end_conversation(chat: Chat, reader: Reader, conversation: str) -> Conversation:
     """It takes no more messages; what waits for its turn is not answered. Raises `NotFound` or `Ended`."""
     ended, waiting = await chat.store.conversations.end(reader, conversation, chat.clock.now())
-    for reply_id in waiting:
-        chat.replies.stop_here(reply_id)
+    _drop(chat, conversation, waiting, ended=True)
+    chat.rooms.lists.changed(ended.owner_id)
     return ended
 
 

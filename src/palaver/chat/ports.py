@@ -22,6 +22,7 @@ from palaver.chat.conversation import (
     Usage,
     WhenBusy,
 )
+from palaver.chat.cursor import Mark
 from palaver.chat.model import KnownModel, ModelId, ModelSync, OfferedModel
 from palaver.chat.pieces import Bot
 from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules, RulesChange
@@ -69,6 +70,16 @@ class Accounts(Protocol):
     async def list_tokens(self, user_id: UserId) -> Sequence[Token]: ...
     async def revoke_token(self, token_id: TokenId, now: Micros) -> bool: ...
     async def revoke_all(self, user_id: UserId, now: Micros) -> None: ...
+    async def access_changes(self) -> str:
+        """Another word whenever a token was revoked or a user disabled, enabled or erased, by whatever process."""
+        ...
+
+    async def still_open(
+        self, tokens: Collection[TokenId], users: Collection[UserId]
+    ) -> tuple[Collection[TokenId], Collection[UserId]]:
+        """Of these those that are not revoked, and those that are there and not disabled, with their application."""
+        ...
+
     async def touch_tokens(self, used: Sequence[tuple[TokenId, Micros]]) -> None: ...
     async def remove_closed_tokens(self, closed_before: Micros) -> int:
         """Removes tokens that expired or were revoked before then, so many at a time. Tells how many."""
@@ -86,7 +97,8 @@ class Accounts(Protocol):
 class NewTurn(Struct, frozen=True):
     """A person's message on its way in.
 
-    Either `conversation` (its UUID) or `new` says where.
+    Either `conversation` (its UUID) or `new` says where. `edits` is the person's own earlier message of which this is
+    another wording; what followed that one leaves the view.
     """
 
     reader: Reader
@@ -99,6 +111,19 @@ class NewTurn(Struct, frozen=True):
     conversation: str | None = None
     new: NewConversation | None = None
     client_message_id: str | None = None
+    edits: str | None = None
+
+
+class AnotherReply(Struct, frozen=True):
+    """A reply that is to be made once more, beside the one that is there: `reply` (its UUID), or the last one."""
+
+    reader: Reader
+    conversation: str
+    reply: str | None
+    now: Micros
+    worker: str
+    lease_until: Micros
+    when_busy: WhenBusy
 
 
 class Begun(Struct, frozen=True):
@@ -106,7 +131,8 @@ class Begun(Struct, frozen=True):
 
     `started`: the reply is this worker's to make; `history` (newest first) and `system_prompt` come with it.
     `queued`: another reply runs before it. `known`: said before, and the reply is as `turn.reply` tells.
-    `interrupts` is the running reply that has been asked to stop for this one.
+    `interrupts` is the running reply that has been asked to stop for this one, `dropped` what waited and is not
+    answered any more, `replaces` the message in whose place the new one stands.
     """
 
     turn: Turn
@@ -115,6 +141,10 @@ class Begun(Struct, frozen=True):
     system_prompt: str = ""
     exchanges: int = 0
     interrupts: MessageId | None = None
+    dropped: Sequence[MessageId] = ()
+    replaces: str | None = None
+    mark: Mark = Mark(0, 0, 0)
+    """The conversation once this was written."""
 
 
 class Ending(Struct, frozen=True):
@@ -139,6 +169,8 @@ class Ending(Struct, frozen=True):
     expired_before: Micros | None = None
     promote_to: str | None = None
     lease_until: Micros = Micros(0)
+    conversation: str = ""
+    """Its UUID, of a reply that was left behind."""
 
     @property
     def counts(self) -> bool:
@@ -153,6 +185,8 @@ class EndedReply(Struct, frozen=True):
     exchanges: int = 0
     exchange: int | None = None
     next: Begun | None = None
+    mark: Mark = Mark(0, 0, 0)
+    """The conversation once this was written, and before `next` was."""
 
 
 class Checkpoint(Struct, frozen=True):
@@ -169,6 +203,33 @@ class Renewed(Struct, frozen=True):
     stop: frozenset[MessageId]
 
 
+class ReadMark(Struct, frozen=True):
+    """How far somebody has read, and the number of the event that told so."""
+
+    user: str
+    message_uuid: str
+    event: int
+
+
+class Present(Struct, frozen=True):
+    """A conversation as somebody finds it who comes in: `reply` runs there, made by `worker`, and `kept` is what the
+    checkpoints have of it."""
+
+    conversation: Conversation
+    mark: Mark
+    reply: Message | None = None
+    worker: str | None = None
+    kept: str = ""
+
+
+class Since(Struct, frozen=True):
+    """What came after a moment: messages that were said, started or ended since, by number, and read marks."""
+
+    present: Present
+    messages: Sequence[Message]
+    reads: Sequence[ReadMark]
+
+
 class Turns(Protocol):
     """The journey of a message in the store. Every method is one transaction, synced when it returns."""
 
@@ -179,6 +240,10 @@ class Turns(Protocol):
         """
         ...
 
+    async def begin_another(self, asked: AnotherReply) -> Begun:
+        """Commits a reply to come beside one that is there. Raises `NotFound`, `Ended` or `Busy`."""
+        ...
+
     async def finish(self, ending: Ending) -> EndedReply: ...
     async def checkpoint(
         self, worker: str, lease_until: Micros, held: Sequence[tuple[MessageId, int]], written: Sequence[Checkpoint]
@@ -186,7 +251,10 @@ class Turns(Protocol):
         """Keeps what is new of all running replies (`held`: with their attempts) and renews their leases."""
         ...
 
-    async def ask_to_stop(self, reply_id: MessageId) -> None: ...
+    async def ask_to_stop(self, reply_id: MessageId) -> str | None:
+        """Gives the worker that makes it, if it runs."""
+        ...
+
     async def abandoned(self, now: Micros, expired_before: Micros) -> Sequence[Ending]:
         """How the replies end whose leases expired: with the text that was kept. `finish` carries it out."""
         ...
@@ -203,8 +271,41 @@ class Turns(Protocol):
         """The reply that runs there, else the first that waits, as a `known` turn."""
         ...
 
-    async def kept(self, reply_id: MessageId, attempt: int) -> str:
-        """What the checkpoints of a running reply have kept so far."""
+    async def reply_at(self, conversation_id: ConversationId, number: int) -> Begun | None:
+        """The reply of that number there, as a `known` turn."""
+        ...
+
+
+class Branches(Protocol):
+    """The tree of a conversation's messages: what is in view of it."""
+
+    async def show(self, reader: Reader, conversation: str, message: str, now: Micros) -> Mark:
+        """Brings the branch into view in which the message stands. Raises `NotFound`, and `Busy` while a reply runs."""
+        ...
+
+    async def siblings(self, reader: Reader, conversation: str, message: str) -> Sequence[Message]:
+        """The message with all others that follow the same one, by number. Raises `NotFound`."""
+        ...
+
+
+class Events(Protocol):
+    """What was told in a conversation, read from what is kept of it."""
+
+    async def present(self, reader: Reader | None, conversation: str) -> Present:
+        """As `reader` finds it, or, for the server's own ends, as it is. Raises `NotFound`."""
+        ...
+
+    async def since(self, conversation: str, mark: Mark) -> Since | None:
+        """What came after that moment. None where it is none of this story: of another revision, of the future, or of
+        a conversation that is gone."""
+        ...
+
+    async def unread(self, reader: Reader, conversation: str) -> int:
+        """How many replies the reader has not read; beyond a thousand it counts no further. Raises `NotFound`."""
+        ...
+
+    async def read_up_to(self, reader: Reader, conversation: str, message: str, now: Micros) -> Mark | None:
+        """None where the reader had read further already. Raises `NotFound`."""
         ...
 
 
@@ -215,6 +316,13 @@ class Said(Struct, frozen=True):
     prompt: str
     answer: str
     created_at: Micros
+
+
+class Hidden(Struct, frozen=True):
+    """Of a conversation that is not to be found any more: whose it is, and the replies that run or waited in it."""
+
+    owner_id: UserId
+    replies: Sequence[MessageId]
 
 
 class Totals(Struct, frozen=True):
@@ -247,6 +355,10 @@ class Conversations(Protocol):
 
     async def create(self, new: NewConversation, now: Micros) -> Conversation: ...
     async def list(self, reader: Reader, *, limit: int | None, offset: int) -> Sequence[Conversation]: ...
+    async def count(self, reader: Reader) -> int:
+        """How many there are in the whole list."""
+        ...
+
     async def messages(
         self, conversation: Conversation, *, limit: int | None, offset: int, roles: Sequence[Role] = ALL_ROLES
     ) -> Sequence[Message]:
@@ -264,8 +376,8 @@ class Conversations(Protocol):
 
     async def text(self, text_id: TextId) -> str: ...
     async def change(self, reader: Reader, uuid: str, change: ConversationChange, now: Micros) -> Conversation: ...
-    async def delete(self, reader: Reader, uuid: str, now: Micros, *, keep: bool = False) -> Sequence[MessageId]:
-        """Hides it at once; `keep`: for good, and it is never purged. Gives the replies that run or waited in it."""
+    async def delete(self, reader: Reader, uuid: str, now: Micros, *, keep: bool = False) -> Hidden:
+        """Hides it at once; `keep`: for good, and it is never purged."""
         ...
 
     async def end(self, reader: Reader, uuid: str, now: Micros) -> tuple[Conversation, Sequence[MessageId]]:
@@ -273,7 +385,10 @@ class Conversations(Protocol):
         ...
 
     async def active(self) -> Sequence[str]: ...
-    async def end_idle(self, before: Micros, now: Micros) -> int: ...
+    async def end_idle(self, before: Micros, now: Micros) -> Sequence[UserId]:
+        """Ends those that were silent since before then. Gives the owner of each."""
+        ...
+
     async def purge(self, deleted_before: Micros) -> int: ...
     async def remove_left_texts(self, left_before: Micros) -> int:
         """Removes system prompts that were replaced before then and that no conversation has. Tells how many it has
@@ -317,6 +432,10 @@ class Store(Protocol):
     def conversations(self) -> Conversations: ...
     @property
     def turns(self) -> Turns: ...
+    @property
+    def branches(self) -> Branches: ...
+    @property
+    def events(self) -> Events: ...
     @property
     def presets(self) -> Presets: ...
     @property

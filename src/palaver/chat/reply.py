@@ -7,8 +7,8 @@ what is new and renew their leases; the fencing in the store lets nothing in fro
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import Coroutine, Sequence
+from contextlib import aclosing, suppress
 from typing import Any, Literal, TypeVar
 from weakref import WeakValueDictionary
 
@@ -20,9 +20,11 @@ from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.context import TOKENS_AROUND, Seen, count_tokens, to_seen
 from palaver.chat.conversation import Conversation, End, MessageId, Turn, Usage, to_spoken
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
-from palaver.chat.log import ReplyLog
+from palaver.chat.events import ReplyEnded, ReplyStarted
 from palaver.chat.pieces import Finished, Prompt, Text
-from palaver.chat.ports import Begun, Bots, Checkpoint, Ending, Store
+from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Store
+from palaver.chat.rooms import Rooms
+from palaver.chat.telling import Telling
 
 T = TypeVar("T")
 
@@ -33,8 +35,8 @@ CHECKPOINT_SECONDS = 1.0
 # How exactly the limits on silence hold; a timer for each piece would cost more than the piece.
 WATCH_SECONDS = 0.2
 
-# A reply that another worker makes is looked up this often by whoever waits for it here.
-POLL_SECONDS = 0.25
+# A reply that another worker makes is looked up this often by whoever waits for its end here, should the bus lose word.
+POLL_SECONDS = 1.0
 
 # How long a server that goes away tries to keep the ends of its replies.
 END_SECONDS = 10.0
@@ -82,7 +84,8 @@ class RunningReply:
         self.begun = begun
         self.seen = seen
         self.request_id = request_id
-        self.log = ReplyLog()
+        self.telling = Telling(begun.turn.reply, None)
+        self.log = self.telling.log
         self.finished: Finished | None = None
         self.started = now
         self.last_piece = now
@@ -94,35 +97,18 @@ class RunningReply:
         self.cause = ""
         self.task: asyncio.Task[None] | None = None
         self.leaving: asyncio.Task[None] | None = None
-        self._listeners: set[asyncio.Event] = set()
         self.done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
     @property
     def id(self) -> MessageId:
         return self.begun.turn.reply.id
 
-    def say(self, text: str) -> None:
-        self.log.append(text)
-        for listener in self._listeners:
-            listener.set()
-
     def has_ended(self, outcome: Outcome) -> None:
         """The first word stands: whoever waited may have been told already that the end cannot be kept just now."""
         if self.done.done():
             return
         self.done.set_result(outcome)
-        for listener in self._listeners:
-            listener.set()
-
-    @contextmanager
-    def heard_by(self) -> Iterator[asyncio.Event]:
-        """An event that is set whenever more has been said, or all."""
-        listener = asyncio.Event()
-        self._listeners.add(listener)
-        try:
-            yield listener
-        finally:
-            self._listeners.discard(listener)
+        self.telling.end(outcome.turn.reply)
 
     def ask_to_end(self, why: str) -> None:
         """Ends it now: the bot is left at once, what was said is kept. The first reason given stands."""
@@ -147,8 +133,11 @@ class RunningReply:
 class Replies:
     """All replies that run in this worker."""
 
-    def __init__(self, *, store: Store, bots: Bots, clock: Clock, limits: ReplyLimits, worker: str) -> None:
+    def __init__(
+        self, *, store: Store, bots: Bots, clock: Clock, limits: ReplyLimits, worker: str, rooms: Rooms
+    ) -> None:
         self._store = store
+        self._rooms = rooms
         self._bots = bots
         self._clock = clock
         self.limits = limits
@@ -158,6 +147,10 @@ class Replies:
         self._answers: set[asyncio.Task[Any]] = set()
         self.worker = worker
         self.draining = False
+        self.closing = False
+        """All that was made here has ended; whoever hears of replies made elsewhere has to go on there."""
+        rooms.find_here = self.telling
+        rooms.stop_here = self.stop_here
 
     def lease_until(self) -> Micros:
         return Micros(self._clock.now() + int(self.limits.lease_seconds * SECOND))
@@ -167,7 +160,10 @@ class Replies:
         reply = RunningReply(begun, self._seen(begun), asyncio.get_running_loop().time(), request_id)
         self._running[reply.id] = reply
         reply.task = asyncio.create_task(self._run(reply), name=f"reply {reply.id}")
-        self._tell(reply.id)
+        turn = begun.turn
+        started = ReplyStarted(begun.mark, turn.reply, self.worker, begun.replaces)
+        self._rooms.tell(turn.conversation.uuid, started, reply.telling)
+        self.tell(reply.id)
 
     async def wait_end(self, begun: Begun) -> Outcome:
         """The turn once its reply has ended, whichever worker makes it.
@@ -183,25 +179,33 @@ class Replies:
                 return Outcome(begun.turn, begun.exchanges)
             if self.draining:
                 raise Draining
-            await self.wait_for_news(reply_id)
-            if reply_id not in self._running:
+            async with self._rooms.following(begun.turn.conversation.uuid, lambda: self.tell(reply_id)):
+                # Whatever was told before it was followed is looked up first.
                 latest = await self._store.turns.get(reply_id)
-                if latest is None:
-                    raise NotFound
-                begun = latest
+                while latest is not None and latest.turn.reply.status in ("queued", "running"):
+                    if reply_id in self._running or self.draining:
+                        break
+                    await self.wait_for_news(reply_id)
+                    latest = await self._store.turns.get(reply_id)
+            if latest is None and reply_id not in self._running:
+                raise NotFound
+            begun = latest or begun
 
-    def running(self, reply_id: MessageId) -> RunningReply | None:
-        """The reply if it is made in this worker just now."""
-        return self._running.get(reply_id)
+    def telling(self, reply_id: MessageId) -> Telling | None:
+        """The reply as it is told, if it is made in this worker just now."""
+        running = self._running.get(reply_id)
+        return None if running is None else running.telling
 
     async def stop(self, reply_id: MessageId) -> None:
         """Stops it wherever it runs; keeps what was said."""
         if not self.stop_here(reply_id):
-            await self._store.turns.ask_to_stop(reply_id)
+            worker = await self._store.turns.ask_to_stop(reply_id)
+            # The word in the store is heard within a second, this one at once.
+            self._rooms.tell_worker_to_stop(worker, reply_id)
 
     def stop_here(self, reply_id: MessageId) -> bool:
         """Stops it if it runs in this worker; whoever waits for one that is queued looks again."""
-        self._tell(reply_id)
+        self.tell(reply_id)
         running = self._running.get(reply_id)
         if running is not None:
             running.ask_to_end("stopped")
@@ -215,7 +219,11 @@ class Replies:
             # To the moment: how late a checkpoint is, so much more a dying process loses.
             await asyncio.sleep(min(WATCH_SECONDS, next_checkpoint - loop.time()))
             now = loop.time()
-            self._end_silent(now)
+            try:
+                self._end_silent(now)
+            except Exception:
+                # A fault in one round must not end all the rounds to come.
+                log.exception("replies cannot be looked after")
             if now >= next_checkpoint:
                 next_checkpoint = now + CHECKPOINT_SECONDS
                 await self._checkpoint()
@@ -227,7 +235,7 @@ class Replies:
         """
         self.draining = True
         for reply_id in list(self._awaited):
-            self._tell(reply_id)
+            self.tell(reply_id)
         if seconds > 0:
             await self._wait_for_ends(seconds)
         for reply in self._running.values():
@@ -235,6 +243,8 @@ class Replies:
         for answer in self._answers:
             answer.cancel()
         await self._wait_for_ends(END_SECONDS)
+        self.closing = True
+        self._rooms.wake_followers()
 
     async def _wait_for_ends(self, seconds: float) -> None:
         ends: list[asyncio.Future[Any]] = [*(reply.done for reply in self._running.values()), *self._answers]
@@ -302,7 +312,7 @@ class Replies:
                     # The bot took no notice of being cancelled.
                     return
                 if isinstance(piece, Text):
-                    reply.say(piece.text)
+                    reply.telling.say(piece.text)
                 elif isinstance(piece, Finished):
                     reply.finished = piece
                     return
@@ -324,15 +334,24 @@ class Replies:
         ending = self._ending(reply, end, why)
         if end in ("failed", "interrupted"):
             log.warning("request %s: reply %s ended %s: %s", reply.request_id or "none", reply.id, end, why)
-        outcome, following = await self._keep_end(reply, ending)
+        outcome, kept = await self._keep_end(reply, ending)
         del self._running[reply.id]
+        turn = outcome.turn
+        if kept.done:
+            # Before those who wait for it: what they ask for next is told after it.
+            await self._tell_end(turn, kept)
         reply.has_ended(outcome)
-        if following is not None:
-            self.start(following)
+        if kept.next is not None:
+            self.start(kept.next)
 
-    async def _keep_end(self, reply: RunningReply, ending: Ending) -> tuple[Outcome, Begun | None]:
+    async def _tell_end(self, turn: Turn, kept: EndedReply) -> None:
+        self._rooms.tell(turn.conversation.uuid, ReplyEnded(kept.mark, turn.reply))
+        self._rooms.tell_owner(turn.conversation.owner_id, turn.conversation.uuid, turn.reply)
+
+    async def _keep_end(self, reply: RunningReply, ending: Ending) -> tuple[Outcome, EndedReply]:
         """How it ended as far as the store knows, once it does; and what is to be answered next."""
         turn = reply.begun.turn
+        nothing = EndedReply(done=False)
         loop = asyncio.get_running_loop()
         began = loop.time()
         unkept = Outcome(_ended_turn(turn, replace(ending, end="failed", reason="unavailable", text="")), 0)
@@ -340,12 +359,12 @@ class Replies:
             try:
                 ended = await self._store.turns.finish(ending)
                 if ended.done:
-                    return Outcome(_ended_turn(turn, ending, ended.exchange), ended.exchanges), ended.next
+                    return Outcome(_ended_turn(turn, ending, ended), ended.exchanges), ended
                 log.warning("reply %s is no longer this worker's; what it said is not kept", reply.id)
                 latest = await self._store.turns.get(reply.id)
                 if latest is not None:
-                    return Outcome(latest.turn, latest.exchanges), None
-                return Outcome(_ended_turn(turn, ending), ended.exchanges), None
+                    return Outcome(latest.turn, latest.exchanges), nothing
+                return Outcome(_ended_turn(turn, ending), ended.exchanges), nothing
             except OSError as error:
                 log.warning("the end of reply %s cannot be kept yet: %s", reply.id, error)
                 await asyncio.sleep(RETRY_SECONDS)
@@ -355,7 +374,7 @@ class Replies:
                 log.exception("the end of reply %s cannot be kept", reply.id)
                 if ending.details is None and ending.model is None and ending.usage is None:
                     # Nobody renews its lease from here on: the sweep ends it with what was kept.
-                    return unkept, None
+                    return unkept, nothing
                 # The text is what matters: once more without what came beside it.
                 ending = replace(ending, details=None, model=None, usage=None)
 
@@ -440,15 +459,18 @@ class Replies:
         """
         now = self._clock.now()
         expired_before = Micros(1 << 62) if everything else now
-        for ending in await self._store.turns.abandoned(now, expired_before):
-            if ending.reply_id in self._running:
-                continue
-            await self._end_abandoned(ending)
+        left = await self._store.turns.abandoned(now, expired_before)
+        # All at once: each asks the other workers for what they have heard, and waits for it.
+        await asyncio.gather(*(self._end_abandoned(one) for one in left if one.reply_id not in self._running))
         self._start_all(await self._store.turns.promote_waiting(self.worker, now, self.lease_until()))
 
     async def _end_abandoned(self, ending: Ending) -> None:
         promote = replace(ending, promote_to=self.worker, lease_until=self.lease_until())
         try:
+            # What its worker had said since the last checkpoint may have been heard elsewhere.
+            heard = await self._rooms.heard_elsewhere(ending.conversation, ending.reply_id)
+            if heard is not None and len(heard) > len(ending.text):
+                promote = replace(promote, end="interrupted", text=heard, token_count=count_tokens(heard))
             ended = await self._store.turns.finish(promote)
         except OSError:
             raise
@@ -456,19 +478,26 @@ class Replies:
             # One that cannot be ended must not keep the others from it.
             log.exception("reply %s was left behind and cannot be ended", ending.reply_id)
             return
+        if not ended.done:
+            return
         log.warning("reply %s was left behind by its worker and ends %s", ending.reply_id, ending.end)
+        kept = await self._store.turns.get(ending.reply_id)
+        if kept is not None:
+            await self._tell_end(kept.turn, ended)
         self._start_all([ended.next] if ended.next else [])
 
     def _start_all(self, begun: Sequence[Begun]) -> None:
         for one in begun:
             self.start(one)
 
-    def _tell(self, reply_id: MessageId) -> None:
+    def tell(self, reply_id: MessageId) -> None:
+        """Whoever waits for this reply looks again."""
         event = self._awaited.pop(reply_id, None)
         if event is not None:
             event.set()
 
     async def wait_for_news(self, reply_id: MessageId) -> None:
+        """Returns when there may be news of it, and after a while in any case."""
         event = self._awaited.setdefault(reply_id, asyncio.Event())
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
@@ -498,7 +527,7 @@ def _to_usage(reply: RunningReply) -> Usage | None:
     return Usage(prompt, count_tokens(reply.log.text()), estimated=True)
 
 
-def _ended_turn(turn: Turn, ending: Ending, exchange: int | None = None) -> Turn:
+def _ended_turn(turn: Turn, ending: Ending, kept: EndedReply | None = None) -> Turn:
     reply = replace(
         turn.reply,
         status=ending.end,
@@ -508,6 +537,7 @@ def _ended_turn(turn: Turn, ending: Ending, exchange: int | None = None) -> Turn
         model=ending.model,
         usage=ending.usage,
         details=ending.details,
-        exchange=exchange,
+        exchange=kept.exchange if kept else None,
+        end_event=kept.mark.event if kept else 0,
     )
     return Turn(turn.conversation, turn.prompt, reply)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from palaver.chat.clock import to_datetime
 from palaver.chat.conversation import Conversation, NewConversation, Origin, PresetId, Speaking, to_title
 from palaver.chat.errors import Invalid
-from palaver.chat.flow import Chat
+from palaver.chat.flow import Chat, create_conversation
 from palaver.chat.preset import DOMAIN, GENERAL, STREAMING, Preset
 from palaver.chat.presets import may_use
 from palaver.chat.user import Reader, User
@@ -45,7 +45,7 @@ async def start_from_context(
     )
     prompt = f"{preset.prompt}\n{message}"
     new = _new(await owner(), "chat_flow", prompt, speaking, preset, title=to_title(message))
-    return await chat.store.conversations.create(new, chat.clock.now()), prompt
+    return await create_conversation(chat, new), prompt
 
 
 async def start_session(chat: Chat, user: User, reader: Reader, template: str, label: str) -> Conversation:
@@ -56,7 +56,7 @@ async def start_session(chat: Chat, user: User, reader: Reader, template: str, l
     assert preset is not None, "the built-in preset cannot be deleted"
     rules = await chat.store.presets.rules()
     new = _new(user, "chatify", rules.before(preset.prompt), preset.speaking, preset, label=label)
-    return await chat.store.conversations.create(replace(new, ends_when_idle=True), chat.clock.now())
+    return await create_conversation(chat, replace(new, ends_when_idle=True))
 
 
 async def new_domain_conversation(chat: Chat, user: User, message: str, client_id: str | None) -> NewConversation:
@@ -108,14 +108,14 @@ async def start_with_settings(
     )
     shown = to_datetime(now).strftime("Chat %Y-%m-%d %H:%M") if title is None else title
     new = replace(_new(user, "ai_chat", system_prompt, speaking, None, title=shown), lists_prompt=True)
-    return await chat.store.conversations.create(new, now)
+    return await create_conversation(chat, new)
 
 
 async def start_from_preset(chat: Chat, user: User, preset: Preset) -> Conversation:
     """ai_chat's way with a preset: all that it settles is taken over, and its prompt is listed."""
     speaking = replace(preset.speaking, model=preset.speaking.model or chat.rules.default_model)
     new = _new(user, "ai_chat", preset.prompt, speaking, preset, title=f"Chat from {preset.name}")
-    return await chat.store.conversations.create(replace(new, lists_prompt=True), chat.clock.now())
+    return await create_conversation(chat, replace(new, lists_prompt=True))
 
 
 def check_speaks(chat: Chat, *, provider: str | None, model: str | None) -> None:

@@ -32,7 +32,11 @@ async def clean(chat: Chat) -> Cleaned:
     now = chat.clock.now()
     ended = 0
     if chat.rules.idle_seconds:
-        ended = await chat.store.conversations.end_idle(Micros(now - int(chat.rules.idle_seconds * SECOND)), now)
+        idle_since = Micros(now - int(chat.rules.idle_seconds * SECOND))
+        owners = await chat.store.conversations.end_idle(idle_since, now)
+        ended = len(owners)
+        for owner in set(owners):
+            chat.rooms.lists.changed(owner)
     purged = await chat.store.conversations.purge(Micros(now - int(chat.rules.retention_seconds * SECOND)))
     yesterday = Micros(now - DAY)
     await chat.store.accounts.remove_closed_tokens(yesterday)

@@ -8,7 +8,6 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 import click
 from msgspec import Struct
@@ -19,6 +18,7 @@ from palaver.bots.plugins import Plugins
 from palaver.bots.upstream import Upstream, UpstreamFailed
 from palaver.cli.faults import Refused, in_plain_words
 from palaver.cli.installation import to_store_options
+from palaver.serve import CannotStart, check_can_share
 from palaver.settings import (
     SETTINGS,
     BadSettings,
@@ -31,8 +31,6 @@ from palaver.settings import (
 )
 from palaver.store import open_store
 from palaver.store.migrate import SchemaTooNew, newest_version, schema_version
-
-REDIS_SECONDS = 3.0
 
 MODELS_SHOWN = 8
 
@@ -69,6 +67,7 @@ async def _examine() -> list[Finding]:
         bad = {fault.env for fault in error.faults}
         return [*check_names(bad), *(Finding("broken", "settings", str(fault)) for fault in error.faults)]
     findings = check_names()
+    findings += check_workers(settings)
     findings += check_folder(settings)
     findings += await check_database(settings)
     findings += await check_models(settings)
@@ -91,6 +90,18 @@ def check_names(bad: Collection[str] = ()) -> list[Finding]:
 def _about_unknown(name: str) -> str:
     alike = get_close_matches(name, [setting.env for setting in SETTINGS.values()], n=1)
     return f"{name} is no setting of this version{f'; is {alike[0]} meant?' if alike else ''}"
+
+
+def check_workers(settings: Settings) -> list[Finding]:
+    if settings.workers == 1:
+        return []
+    try:
+        check_can_share(settings)
+    except CannotStart as error:
+        return [Finding("broken", "workers", str(error))]
+    connections = settings.workers * settings.database_connections
+    text = f"{settings.workers} workers serve; together they have up to {connections} connections to PostgreSQL"
+    return [Finding("ok", "workers", text)]
 
 
 def check_folder(settings: Settings) -> list[Finding]:
@@ -183,30 +194,12 @@ def _to_list(names: Sequence[str]) -> str:
 
 
 async def check_redis(settings: Settings) -> list[Finding]:
-    """Nothing uses it yet, so that it cannot be broken."""
     if settings.redis_url is None:
         return []
-    try:
-        async with asyncio.timeout(REDIS_SECONDS):
-            answer = await _ping(settings.redis_url)
-    except OSError:
-        answer = b""
-    # One that wants a password first says so with a minus.
-    if answer.startswith((b"+PONG", b"-")):
-        return [Finding("ok", "redis", "Redis answers. This version does not use it yet.")]
-    return [Finding("note", "redis", "Redis does not answer. This version does not use it yet.")]
+    # Only now, as the server does.
+    from palaver.bus.redis import check_redis
 
-
-async def _ping(url: str) -> bytes:
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        reader, writer = await asyncio.open_unix_connection(parts.path)
-    else:
-        tls = True if parts.scheme == "rediss" else None
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 6379, ssl=tls)
     try:
-        writer.write(b"PING\r\n")
-        return await reader.read(64)
-    finally:
-        writer.close()
-        await writer.wait_closed()
+        return [Finding("ok", "redis", f"Redis at {await check_redis(settings.redis_url)} answers")]
+    except (OSError, ValueError) as error:
+        return [Finding("broken", "redis", str(error))]

@@ -24,6 +24,11 @@ ADD = (
     "created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id"
 )
 FIND_TOKEN = f"SELECT {TOKEN}, {USER} FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.digest = $1"
+OPEN_TOKEN = (
+    f"SELECT t.id, {USER} FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $1 AND t.revoked_at IS NULL"
+)
+ACCESS_CHANGES = "SELECT value FROM server WHERE name = 'access_changes'"
+ACCESS_CHANGED = "UPDATE server SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE name = 'access_changes'"
 SPEND = (
     "UPDATE tokens SET revoked_at = $2, last_used_at = $2 WHERE digest = $1 AND kind = 'link' AND revoked_at IS NULL "
     "AND (expires_at IS NULL OR expires_at > $2) RETURNING user_id"
@@ -106,7 +111,11 @@ class SqlAccounts:
         return [to_user(row) for row in await self._database.read(lambda tx: tx.all(sql, kind))]
 
     async def set_disabled(self, user_id: UserId, at: Micros | None) -> None:
-        await self._database.write(lambda tx: tx.run("UPDATE users SET disabled_at = $2 WHERE id = $1", user_id, at))
+        async def work(tx: Transaction) -> None:
+            await tx.run("UPDATE users SET disabled_at = $2 WHERE id = $1", user_id, at)
+            await tx.run(ACCESS_CHANGED)
+
+        await self._database.write(work)
 
     async def set_password(self, user_id: UserId, password_hash: str) -> None:
         sql = "UPDATE users SET password_hash = $2 WHERE id = $1"
@@ -124,6 +133,7 @@ class SqlAccounts:
                     await purge(tx, conversation_id)
                 await _erase(tx, member_id)
             await _erase(tx, user_id)
+            await tx.run(ACCESS_CHANGED)
             return stopped
 
         return await self._database.write(work)
@@ -163,11 +173,40 @@ class SqlAccounts:
 
     async def revoke_token(self, token_id: TokenId, now: Micros) -> bool:
         sql = "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id"
-        return await self._database.write(lambda tx: tx.one(sql, token_id, now)) is not None
+
+        async def work(tx: Transaction) -> bool:
+            revoked = await tx.one(sql, token_id, now)
+            await tx.run(ACCESS_CHANGED)
+            return revoked is not None
+
+        return await self._database.write(work)
 
     async def revoke_all(self, user_id: UserId, now: Micros) -> None:
         sql = "UPDATE tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL"
-        await self._database.write(lambda tx: tx.run(sql, user_id, now))
+
+        async def work(tx: Transaction) -> None:
+            await tx.run(sql, user_id, now)
+            await tx.run(ACCESS_CHANGED)
+
+        await self._database.write(work)
+
+    async def access_changes(self) -> str:
+        row = await self._database.read(lambda tx: tx.one(ACCESS_CHANGES))
+        return "" if row is None else str(row[0])
+
+    async def still_open(
+        self, tokens: Collection[TokenId], users: Collection[UserId]
+    ) -> tuple[Collection[TokenId], Collection[UserId]]:
+        async def work(tx: Transaction) -> tuple[set[TokenId], set[UserId]]:
+            opened = await tx.all_many(OPEN_TOKEN, [(id_,) for id_ in tokens]) if tokens else ()
+            known = await tx.all_many(BY_ID, [(id_,) for id_ in users]) if users else ()
+            able = [to_user(row) for row in known]
+            return (
+                {row[0] for row in opened if not to_user(row[1:]).disabled},
+                {user.id for user in able if not user.disabled},
+            )
+
+        return await self._database.read(work)
 
     async def touch_tokens(self, used: Sequence[tuple[TokenId, Micros]]) -> None:
         sql = "UPDATE tokens SET last_used_at = $2 WHERE id = $1"

@@ -18,8 +18,8 @@ from palaver.chat.conversation import (
     TextId,
 )
 from palaver.chat.errors import Ended, NotFound
-from palaver.chat.ports import ALL_ROLES, Said, Totals
-from palaver.chat.user import Reader
+from palaver.chat.ports import ALL_ROLES, Hidden, Said, Totals
+from palaver.chat.user import Reader, UserId
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.prompts import change_prompt, list_prompt
 from palaver.store.rows import CONVERSATION, MESSAGE, READABLE, to_conversation, to_message
@@ -56,6 +56,7 @@ IN_VIEW = (
 )
 NEWEST = f"{IN_VIEW} ORDER BY m.number DESC LIMIT $2"
 OWN = "FROM conversations c WHERE c.owner_id = $1 AND c.kind = 'bot' AND c.deleted_at IS NULL"
+COUNT = f"SELECT COUNT(*) {OWN}"
 TOTALS = f"SELECT COUNT(*), CAST(COALESCE(SUM(c.message_count), 0) AS BIGINT), MAX(c.last_message_at) {OWN}"
 FAVORITE = (
     f"SELECT COALESCE(c.model, $2) AS name, COUNT(*) AS times {OWN} GROUP BY name ORDER BY times DESC, name LIMIT 1"
@@ -68,7 +69,7 @@ DROP_WAITING = (
 STOP_RUNNING = "UPDATE messages SET stop_asked = TRUE WHERE conversation_id = $1 AND status = 'running' RETURNING id"
 FEWER_OPEN = "UPDATE conversations SET open_replies = open_replies - $2 WHERE id = $1"
 IDLE = (
-    "SELECT id FROM conversations WHERE ends_when_idle AND status = 'active' AND deleted_at IS NULL "
+    "SELECT id, owner_id FROM conversations WHERE ends_when_idle AND status = 'active' AND deleted_at IS NULL "
     "AND COALESCE(last_message_at, created_at) < $1 AND open_replies = 0 ORDER BY uuid LIMIT $2"
 )
 EVERYTHING = 1 << 62
@@ -131,6 +132,10 @@ class SqlConversations:
         rows = await self._database.read(lambda tx: tx.all(MINE, reader.user_id, limit or EVERYTHING, offset))
         return [to_conversation(row) for row in rows]
 
+    async def count(self, reader: Reader) -> int:
+        row = await self._database.read(lambda tx: tx.one(COUNT, reader.user_id))
+        return 0 if row is None else int(row[0])
+
     async def messages(
         self, conversation: Conversation, *, limit: int | None, offset: int, roles: Sequence[Role] = ALL_ROLES
     ) -> Sequence[Message]:
@@ -172,11 +177,11 @@ class SqlConversations:
 
         return await self._database.write(work)
 
-    async def delete(self, reader: Reader, uuid: str, now: Micros, *, keep: bool = False) -> Sequence[MessageId]:
-        async def work(tx: Transaction) -> list[MessageId]:
+    async def delete(self, reader: Reader, uuid: str, now: Micros, *, keep: bool = False) -> Hidden:
+        async def work(tx: Transaction) -> Hidden:
             found = await _open(tx, reader, uuid, tx.lock)
             await tx.run(DELETE, found.id, now, keep)
-            return await stop_all(tx, found.id, "deleted")
+            return Hidden(found.owner_id, await stop_all(tx, found.id, "deleted"))
 
         return await self._database.write(work)
 
@@ -199,17 +204,17 @@ class SqlConversations:
         )
         return [row[0] for row in rows]
 
-    async def end_idle(self, before: Micros, now: Micros) -> int:
-        async def work(tx: Transaction) -> int:
+    async def end_idle(self, before: Micros, now: Micros) -> Sequence[UserId]:
+        async def work(tx: Transaction) -> Sequence[Row]:
             rows = await tx.all(IDLE + tx.lock, before, CLEANED_AT_ONCE)
             for row in rows:
                 await _end(tx, row[0], now)
-            return len(rows)
+            return rows
 
-        ended = 0
-        while found := await self._database.write(work):
-            ended += found
-        return ended
+        owners: list[UserId] = []
+        while rows := await self._database.write(work):
+            owners += [row[1] for row in rows]
+        return owners
 
     async def purge(self, deleted_before: Micros) -> int:
         purged = 0

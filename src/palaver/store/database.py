@@ -32,8 +32,8 @@ Work = Callable[[Transaction], Awaitable[T]]
 
 
 class Database(Protocol):
-    async def read(self, work: Work[T]) -> T:
-        """Carries out reads that see one state."""
+    async def read(self, work: Work[T], *, one_state: bool = False) -> T:
+        """Carries out reads; with `one_state` they all see the same one, whatever is committed meanwhile."""
         ...
 
     async def write(self, work: Work[T]) -> T:

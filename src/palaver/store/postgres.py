@@ -76,10 +76,13 @@ class PostgresDatabase:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, one_state: bool = False) -> T:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                return await work(PostgresTransaction(connection))
+                if not one_state:
+                    return await work(PostgresTransaction(connection))
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    return await work(PostgresTransaction(connection))
         except StoreUnavailable:
             raise
         except GONE as error:

@@ -21,8 +21,9 @@ CONVERSATION = (
 MESSAGE = (
     "m.id, m.uuid, m.conversation_id, m.number, m.parent_number, m.role, m.status, m.content, m.created_at, "
     "m.sender_id, m.client_message_id, m.token_count, m.model, m.reason, m.prompt_tokens, m.completion_tokens, "
-    "m.cached_tokens, m.usage_estimated, m.details, m.attempt, m.exchange, m.event, m.end_event"
+    "m.cached_tokens, m.usage_estimated, m.details, m.attempt, m.exchange, m.event, m.end_event, m.in_view"
 )
+MESSAGE_COLUMNS = 24
 
 USER = (
     "u.id, u.uuid, u.kind, u.name, u.email, u.full_name, u.is_admin, u.app_id, u.created_at, "
@@ -71,13 +72,14 @@ def to_conversation(row: Row) -> Conversation:
 def to_message(row: Row, parent_uuid: str | None = None) -> Message:
     (id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model, reason,
      prompt_tokens, completion_tokens, cached_tokens, estimated, details, attempt, exchange, event,
-     end_event) = row  # fmt: skip
+     end_event, in_view) = row[:MESSAGE_COLUMNS]  # fmt: skip
     usage = None
     if prompt_tokens is not None:
         usage = Usage(prompt_tokens, completion_tokens, cached_tokens or 0, bool(estimated))
     return Message(
         id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model,
-        reason, usage, details, attempt, exchange, event, end_event, parent_uuid,
+        reason, usage, details, attempt, exchange, event, end_event,
+        bool(in_view), parent_uuid,
     )  # fmt: skip
 
 

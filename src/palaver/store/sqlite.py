@@ -82,7 +82,7 @@ class SqliteDatabase:
         self._writer = threading.Thread(target=self._write_all, name="palaver-writer", daemon=True)
         self._writer.start()
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, one_state: bool = False) -> T:  # noqa: ARG002 (they always do)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
         except UNUSABLE as error:

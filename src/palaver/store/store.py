@@ -13,8 +13,10 @@ from palaver.chat.conversation import Usage
 from palaver.chat.errors import StoreUnavailable
 from palaver.chat.user import UserId
 from palaver.store.accounts import SqlAccounts
+from palaver.store.branches import SqlBranches
 from palaver.store.conversations import SqlConversations
 from palaver.store.database import Database
+from palaver.store.events import SqlEvents
 from palaver.store.models import SqlModels
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
@@ -51,6 +53,8 @@ class SqlStore:
         self.accounts = SqlAccounts(database)
         self.conversations = SqlConversations(database, texts)
         self.turns = SqlTurns(database, texts)
+        self.branches = SqlBranches(database)
+        self.events = SqlEvents(database)
         self.presets = SqlPresets(database)
         self.models = SqlModels(database)
 

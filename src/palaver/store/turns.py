@@ -17,11 +17,14 @@ from palaver.chat.conversation import (
     Status,
     Turn,
 )
-from palaver.chat.errors import ChatError, NotFound
-from palaver.chat.ports import Begun, Checkpoint, EndedReply, Ending, NewTurn, Renewed
-from palaver.chat.turn import decide_known, decide_new, make_message_uuid
+from palaver.chat.cursor import Mark
+from palaver.chat.errors import Busy, ChatError, Ended, NotFound
+from palaver.chat.ports import AnotherReply, Begun, Checkpoint, EndedReply, Ending, NewTurn, Renewed
+from palaver.chat.turn import Decision, decide_known, decide_new, make_message_uuid
 from palaver.chat.user import NOT_STORED, UserId
+from palaver.store.branches import UUID_OF, find_in_view, leave_view, open_conversation
 from palaver.store.database import Database, Row, Transaction
+from palaver.store.events import ONE_MORE_EVENT, lowest_open
 from palaver.store.rows import (
     CONVERSATION,
     MESSAGE,
@@ -58,12 +61,20 @@ ADD_CONVERSATION = (
 )
 ADD_MESSAGE = (
     "INSERT INTO messages (conversation_id, number, parent_number, uuid, role, status, content, sender_id, "
-    "client_message_id, created_at, token_count, worker, lease_until) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING conversation_id, number, id"
+    "client_message_id, created_at, token_count, worker, lease_until, event) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING conversation_id, number, id"
 )
 ADVANCE = (
-    "UPDATE conversations SET last_number = $2, leaf_number = $2, message_count = message_count + 1, "
-    "open_replies = open_replies + 1, updated_at = $3, last_message_at = $3 WHERE id = $1"
+    "UPDATE conversations SET last_number = $2, leaf_number = $2, leaf_uuid = $4, message_count = message_count + 1, "
+    "open_replies = open_replies + 1, updated_at = $3, last_message_at = $3, event = $5 WHERE id = $1"
+)
+ADVANCE_BESIDE = (
+    "UPDATE conversations SET last_number = $2, leaf_number = $2, leaf_uuid = $4, open_replies = open_replies + 1, "
+    "updated_at = $3, event = $5 WHERE id = $1"
+)
+LAST_REPLY = (
+    f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.in_view AND m.role = 'assistant' "
+    "ORDER BY m.number DESC LIMIT 1"
 )
 # What an attempt that broke off has used stays counted when the row is used again.
 KEEP_USAGE = (
@@ -77,15 +88,15 @@ KEEP_USAGE_OF_ALL = KEEP_USAGE.format(which="m.conversation_id = $1")
 ASK_AGAIN = (
     "UPDATE messages SET status = $2, attempt = attempt + 1, content = '', reason = NULL, token_count = NULL, "
     "exchange = NULL, model = NULL, prompt_tokens = NULL, completion_tokens = NULL, cached_tokens = NULL, "
-    "usage_estimated = FALSE, details = NULL, worker = $3, lease_until = $4, created_at = $5, stop_asked = FALSE "
-    "WHERE id = $1"
+    "usage_estimated = FALSE, details = NULL, worker = $3, lease_until = $4, created_at = $5, stop_asked = FALSE, "
+    "event = $6, end_event = 0 WHERE id = $1"
 )
 ADVANCE_AGAIN = (
     "UPDATE conversations SET revision = revision + 1, message_count = message_count - $2, "
-    "open_replies = open_replies + 1, updated_at = $3 WHERE id = $1"
+    "open_replies = open_replies + 1, updated_at = $3, event = event + $4 WHERE id = $1"
 )
 RUNNING = "SELECT id FROM messages WHERE conversation_id = $1 AND status = 'running'"
-ASK_TO_STOP = "UPDATE messages SET stop_asked = TRUE WHERE id = $1 AND status = 'running'"
+ASK_TO_STOP = "UPDATE messages SET stop_asked = TRUE WHERE id = $1 AND status = 'running' RETURNING worker"
 PAST = (
     "SELECT conversation_id, number, role, content, token_count FROM messages "
     "WHERE conversation_id = $1 AND number >= $2 AND number < $3 AND in_view AND role IN ('user', 'assistant') "
@@ -101,25 +112,27 @@ END_REPLY = (
     "UPDATE messages SET status = $4, reason = $5, content = $6, token_count = $7, model = $8, prompt_tokens = $9, "
     "completion_tokens = $10, cached_tokens = $11, usage_estimated = $14, details = $12, worker = NULL, "
     "lease_until = NULL, exchange = CASE WHEN $15 THEN (SELECT c.exchange_count + 1 FROM conversations c "
-    "WHERE c.id = conversation_id AND c.status = 'active') END "
+    "WHERE c.id = conversation_id AND c.status = 'active') END, "
+    "end_event = (SELECT c.event + 2 FROM conversations c WHERE c.id = conversation_id) "
     "WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' AND lease_until < $13 "
-    "RETURNING id, exchange"
+    "RETURNING id, exchange, in_view"
 )
 NEVER_EXPIRES = 1 << 62
 COUNT_REPLY = (
     "UPDATE conversations SET message_count = message_count + $2, "
     "exchange_count = exchange_count + CASE WHEN status = 'active' THEN $3 ELSE 0 END, "
     "open_replies = open_replies - 1, context_from = $4, prompt_tokens = prompt_tokens + $5, "
-    "completion_tokens = completion_tokens + $6, updated_at = $7, "
+    "completion_tokens = completion_tokens + $6, updated_at = $7, event = event + 2, "
     "last_message_at = CASE WHEN $2 > 0 THEN $7 ELSE last_message_at END WHERE id = $1 "
-    "RETURNING id, exchange_count, open_replies"
+    "RETURNING id, exchange_count, open_replies, revision, event, last_number"
 )
 FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
 CONVERSATION_BY_ID = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1"
 MESSAGE_BY_ID = f"SELECT {MESSAGE} FROM messages m WHERE m.id = $1"
 MESSAGE_BY_NUMBER = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.number = $2"
 PROMOTE = (
-    "UPDATE messages SET status = 'running', worker = $2, lease_until = $3, created_at = $4 WHERE id = "
+    "UPDATE messages SET status = 'running', worker = $2, lease_until = $3, created_at = $4, "
+    "event = (SELECT c.event + 1 FROM conversations c WHERE c.id = $1) WHERE id = "
     "(SELECT q.id FROM messages q WHERE q.conversation_id = $1 AND q.status = 'queued' ORDER BY q.number LIMIT 1) "
     "AND NOT EXISTS (SELECT 1 FROM messages r WHERE r.conversation_id = $1 AND r.status = 'running') RETURNING id"
 )
@@ -133,13 +146,18 @@ KEEP = (
     "ON CONFLICT (message_id, attempt, position) DO UPDATE SET text = excluded.text"
 )
 LEFT_RUNNING = (
-    "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from FROM messages m "
+    "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from, c.uuid FROM messages m "
     "JOIN conversations c ON c.id = m.conversation_id "
     "WHERE m.status = 'running' AND m.lease_until < $1"
 )
 RUNNING_REPLY = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'running'"
 QUEUED_REPLY = (
     f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'queued' ORDER BY m.number LIMIT 1"
+)
+# The reply beside which another one was asked for.
+ONE_BESIDE = (
+    "SELECT uuid FROM messages WHERE conversation_id = $1 AND parent_number = $2 AND number < $3 "
+    "AND role = 'assistant' ORDER BY number DESC LIMIT 1"
 )
 KEPT = "SELECT text FROM reply_log WHERE message_id = $1 AND attempt = $2 ORDER BY position"
 LEFT_WAITING = (
@@ -165,6 +183,10 @@ class SqlTurns:
 
     async def begin(self, turn: NewTurn) -> Begun:
         begun = await self._begin_one(turn)
+        return await self._with_prompt(begun)
+
+    async def begin_another(self, asked: AnotherReply) -> Begun:
+        begun = await self._database.write(lambda tx: _begin_another(tx, asked))
         return await self._with_prompt(begun)
 
     async def finish(self, ending: Ending) -> EndedReply:
@@ -230,10 +252,15 @@ class SqlTurns:
             return _new_turn(turn, conversation, "start")
         if place.prompt is not None and place.reply is not None:
             return await _begin_known(tx, turn, place.conversation, place.prompt, place.reply)
+        if turn.edits is not None:
+            return await _begin_edit(tx, turn, place.conversation, turn.edits)
         decision = decide_new(
             ended=place.conversation.ended, open_replies=place.conversation.open_replies, when_busy=turn.when_busy
         )
-        begun = _new_turn(turn, place.conversation, decision)
+        lowest = None
+        if decision != "start":
+            lowest = await lowest_open(tx, place.conversation.id, place.conversation.last_number + 2)
+        begun = _new_turn(turn, place.conversation, decision, lowest)
         return await _interrupt(tx, begun) if decision == "interrupt" else begun
 
     async def _write_new(self, tx: Transaction, turns: Sequence[NewTurn], begun: list[Begun | Exception]) -> None:
@@ -245,14 +272,15 @@ class SqlTurns:
         if not fresh:
             return
         rows: list[tuple[object, ...]] = []
+        advances: list[tuple[object, ...]] = []
         for index, one in fresh:
             rows.append(_message_row(one.turn.prompt, None, None))
             worker, lease = (turns[index].worker, turns[index].lease_until) if one.state == "started" else (None, None)
-            rows.append(_message_row(one.turn.reply, worker, lease))
+            reply = one.turn.reply
+            rows.append(_message_row(reply, worker, lease))
+            advances.append((one.turn.conversation.id, reply.number, turns[index].now, reply.uuid, one.mark.event))
         ids = {(row[0], row[1]): row[2] for row in await tx.all_many(ADD_MESSAGE, rows)}
-        await tx.run_many(
-            ADVANCE, [(one.turn.conversation.id, one.turn.reply.number, turns[index].now) for index, one in fresh]
-        )
+        await tx.run_many(ADVANCE, advances)
         for index, one in fresh:
             turn = one.turn
             key = turn.conversation.id
@@ -264,12 +292,14 @@ class SqlTurns:
         in_order = sorted(endings, key=lambda ending: ending.reply_id)
         if tx.lock:
             await tx.all(LOCK_CONVERSATIONS, [ending.conversation_id for ending in in_order])
-        written = {row[0]: row[1] for row in await tx.all_many(END_REPLY, [_end_row(ending) for ending in in_order])}
+        written = {row[0]: row for row in await tx.all_many(END_REPLY, [_end_row(ending) for ending in in_order])}
         kept = [ending for ending in in_order if ending.reply_id in written]
         if not kept:
             return [EndedReply(done=False)] * len(endings)
-        counted = await tx.all_many(COUNT_REPLY, [_count_row(ending) for ending in kept])
-        counts = {row[0]: (row[1], row[2]) for row in counted}
+        counted = await tx.all_many(
+            COUNT_REPLY, [_count_row(ending, in_view=bool(written[ending.reply_id][2])) for ending in kept]
+        )
+        counts = {row[0]: row[1:] for row in counted}
         logged = [(ending.reply_id,) for ending in kept if ending.checkpointed]
         if logged:
             await tx.run_many(FORGET_LOG, logged)
@@ -278,14 +308,23 @@ class SqlTurns:
             if ending.reply_id not in written:
                 ended.append(EndedReply(done=False))
                 continue
-            exchanges, waiting = counts[ending.conversation_id]
-            following = None
-            if waiting and ending.promote_to is not None:
-                following = await _promote(
-                    tx, ending.conversation_id, ending.promote_to, ending.now, ending.lease_until
+            exchanges, waiting, revision, event, last_number = counts[ending.conversation_id]
+            lowest, following = last_number + 1, None
+            if waiting:
+                lowest = await lowest_open(tx, ending.conversation_id, lowest)
+                if ending.promote_to is not None:
+                    following = await _promote(
+                        tx, ending.conversation_id, ending.promote_to, ending.now, ending.lease_until
+                    )
+            ended.append(
+                EndedReply(
+                    done=True,
+                    exchanges=exchanges,
+                    exchange=written[ending.reply_id][1],
+                    next=following,
+                    mark=Mark(revision, event, lowest),
                 )
-            exchange = written[ending.reply_id]
-            ended.append(EndedReply(done=True, exchanges=exchanges, exchange=exchange, next=following))
+            )
         return ended
 
     async def checkpoint(
@@ -305,8 +344,9 @@ class SqlTurns:
 
         return await self._database.write(work)
 
-    async def ask_to_stop(self, reply_id: MessageId) -> None:
-        await self._database.write(lambda tx: tx.run(ASK_TO_STOP, reply_id))
+    async def ask_to_stop(self, reply_id: MessageId) -> str | None:
+        row = await self._database.write(lambda tx: tx.one(ASK_TO_STOP, reply_id))
+        return None if row is None else row[0]
 
     async def abandoned(self, now: Micros, expired_before: Micros) -> Sequence[Ending]:
         async def work(tx: Transaction) -> list[Ending]:
@@ -344,9 +384,13 @@ class SqlTurns:
 
         return await self._database.read(work)
 
-    async def kept(self, reply_id: MessageId, attempt: int) -> str:
-        rows = await self._database.read(lambda tx: tx.all(KEPT, reply_id, attempt))
-        return "".join(part for (part,) in rows)
+    async def reply_at(self, conversation_id: ConversationId, number: int) -> Begun | None:
+        async def work(tx: Transaction) -> Begun | None:
+            row = await tx.one(MESSAGE_BY_NUMBER, conversation_id, number)
+            reply = None if row is None else to_message(row)
+            return None if reply is None or reply.role != "assistant" else _known(await _turn(tx, reply))
+
+        return await self._database.read(work)
 
 
 def _key(turn: NewTurn) -> object:
@@ -354,6 +398,25 @@ def _key(turn: NewTurn) -> object:
         return turn.conversation
     name = turn.new.client_name or turn.new.client_id
     return turn.new.uuid if name is None else (turn.new.owner_id, name)
+
+
+async def _begin_edit(tx: Transaction, turn: NewTurn, conversation: Conversation, edits: str) -> Begun:
+    if conversation.ended:
+        raise Ended
+    old = await find_in_view(tx, conversation, edits)
+    if old.role != "user" or old.sender_id != _sender(turn, conversation):
+        raise NotFound
+    if conversation.open_replies and turn.when_busy == "reject":
+        raise Busy
+    left = await leave_view(tx, conversation, old.parent_number)
+    decision: Decision = "queue" if left.conversation.open_replies else "start"
+    lowest = None
+    if decision == "queue":
+        lowest = await lowest_open(tx, conversation.id, conversation.last_number + 2)
+    begun = replace(_new_turn(turn, left.conversation, decision, lowest), replaces=old.uuid, dropped=left.dropped)
+    # A reply that leaves the view is not worth waiting for, whatever the policy.
+    stops = decision == "queue" and (left.running is not None or turn.when_busy == "interrupt")
+    return await _interrupt(tx, begun) if stops else begun
 
 
 def _sender(turn: NewTurn, conversation: Conversation) -> UserId:
@@ -368,9 +431,10 @@ async def _said_before(tx: Transaction, conversation: Conversation, client_id: s
     row = await tx.one(SAID_BEFORE, conversation.id, sender, client_id)
     if row is None:
         return _Place(conversation)
-    prompt = to_message(row)
+    parent = await tx.one(UUID_OF, conversation.id, row[4] or 0)
+    prompt = to_message(row, parent_uuid=None if parent is None else parent[0])
     reply = await tx.one(REPLY_TO, conversation.id, prompt.number)
-    return _Place(conversation, prompt, None if reply is None else to_message(reply))
+    return _Place(conversation, prompt, None if reply is None else to_message(reply, parent_uuid=prompt.uuid))
 
 
 async def _begin_known(
@@ -382,31 +446,93 @@ async def _begin_known(
     busy = decide_new(ended=False, open_replies=conversation.open_replies, when_busy=turn.when_busy)
     status: Status = "running" if busy == "start" else "queued"
     leased = status == "running"
+    event = conversation.event + 1 if leased else 0
     await tx.run(KEEP_USAGE_OF_ONE, reply.id)
     await tx.run(
-        ASK_AGAIN, reply.id, status, turn.worker if leased else None, turn.lease_until if leased else None, turn.now
-    )
-    await tx.run(ADVANCE_AGAIN, conversation.id, 1 if reply.content else 0, turn.now)
+        ASK_AGAIN, reply.id, status, turn.worker if leased else None, turn.lease_until if leased else None, turn.now,
+        event,
+    )  # fmt: skip
+    was_listed = bool(reply.content) and reply.in_view
+    await tx.run(ADVANCE_AGAIN, conversation.id, 1 if was_listed else 0, turn.now, 1 if leased else 0)
     fresh = replace(
         reply, status=status, attempt=reply.attempt + 1, content="", reason=None, created_at=turn.now,
-        token_count=None, model=None, usage=None, details=None,
+        token_count=None, model=None, usage=None, details=None, event=event, end_event=0, parent_uuid=prompt.uuid,
     )  # fmt: skip
-    begun = Begun(turn=Turn(conversation, prompt, fresh), state="started" if leased else "queued")
+    mark = Mark(
+        conversation.revision + 1,
+        conversation.event + (1 if leased else 0),
+        await lowest_open(tx, conversation.id, reply.number),
+    )
+    begun = Begun(turn=Turn(conversation, prompt, fresh), state="started" if leased else "queued", mark=mark)
     return await _interrupt(tx, begun) if busy == "interrupt" else begun
 
 
-def _new_turn(turn: NewTurn, conversation: Conversation, decision: str) -> Begun:
+def _new_turn(turn: NewTurn, conversation: Conversation, decision: Decision, lowest: int | None = None) -> Begun:
+    """`lowest` is the lowest number of a reply that is open already."""
     number = conversation.last_number + 1
+    event = conversation.event + 1
     started = decision == "start"
     prompt = Message(
         MessageId(0), make_message_uuid(turn.now, number), conversation.id, number, conversation.leaf_number or None,
         "user", "complete", turn.text, turn.now, _sender(turn, conversation), turn.client_message_id, turn.token_count,
+        event=event, parent_uuid=conversation.leaf_uuid,
     )  # fmt: skip
     reply = Message(
         MessageId(0), make_message_uuid(turn.now, number + 1), conversation.id, number + 1, number,
-        "assistant", "running" if started else "queued", "", turn.now,
+        "assistant", "running" if started else "queued", "", turn.now, event=event + 1 if started else 0,
+        parent_uuid=prompt.uuid,
     )  # fmt: skip
-    return Begun(turn=Turn(conversation, prompt, reply), state="started" if started else "queued")
+    mark = Mark(conversation.revision, event + 1 if started else event, number + 1 if lowest is None else lowest)
+    return Begun(turn=Turn(conversation, prompt, reply), state="started" if started else "queued", mark=mark)
+
+
+async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
+    conversation = await open_conversation(tx, asked.reader, asked.conversation, tx.lock)
+    if conversation.ended:
+        raise Ended
+    old = await _reply_in_view(tx, conversation, asked.reply)
+    row = await tx.one(MESSAGE_BY_NUMBER, conversation.id, old.parent_number)
+    if row is None:
+        raise NotFound
+    prompt = to_message(row)
+    if conversation.open_replies and asked.when_busy == "reject":
+        raise Busy
+    left = await leave_view(tx, conversation, prompt.number)
+    conversation = left.conversation
+    number, waits = conversation.last_number + 1, conversation.open_replies > 0
+    event = conversation.event if waits else conversation.event + 1
+    reply = Message(
+        MessageId(0), make_message_uuid(asked.now, number), conversation.id, number, prompt.number, "assistant",
+        "queued" if waits else "running", "", asked.now, event=0 if waits else event, parent_uuid=prompt.uuid,
+    )  # fmt: skip
+    worker, lease = (None, None) if waits else (asked.worker, asked.lease_until)
+    [added] = await tx.all_many(ADD_MESSAGE, [_message_row(reply, worker, lease)])
+    await tx.run(ADVANCE_BESIDE, conversation.id, number, asked.now, reply.uuid, event)
+    begun = Begun(
+        turn=Turn(conversation, prompt, replace(reply, id=added[2])),
+        state="queued" if waits else "started",
+        dropped=left.dropped,
+        replaces=old.uuid,
+        mark=Mark(conversation.revision, event, await lowest_open(tx, conversation.id, number)),
+    )
+    if waits:
+        stops = left.running is not None or asked.when_busy == "interrupt"
+        return await _interrupt(tx, begun) if stops else begun
+    [with_history] = await _add_history(tx, [begun])
+    assert isinstance(with_history, Begun)
+    return with_history
+
+
+async def _reply_in_view(tx: Transaction, conversation: Conversation, uuid: str | None) -> Message:
+    if uuid is None:
+        row = await tx.one(LAST_REPLY, conversation.id)
+        if row is None:
+            raise NotFound
+        return to_message(row)
+    found = await find_in_view(tx, conversation, uuid)
+    if found.role != "assistant":
+        raise NotFound
+    return found
 
 
 async def _interrupt(tx: Transaction, begun: Begun) -> Begun:
@@ -450,17 +576,36 @@ async def _promote(
         return None
     reply = await tx.one(MESSAGE_BY_ID, row[0])
     assert reply is not None
-    begun = Begun(turn=await _turn(tx, to_message(reply)), state="started")
+    await tx.run(ONE_MORE_EVENT, conversation_id)
+    turn = await _turn(tx, to_message(reply))
+    beside = await tx.one(ONE_BESIDE, conversation_id, turn.reply.parent_number, turn.reply.number)
+    mark = Mark(
+        turn.conversation.revision,
+        turn.conversation.event,
+        await lowest_open(tx, conversation_id, turn.reply.number),
+    )
+    begun = Begun(turn=turn, state="started", mark=mark, replaces=None if beside is None else beside[0])
     with_history = (await _add_history(tx, [begun]))[0]
     assert isinstance(with_history, Begun)
     return with_history
 
 
 def _known(turn: Turn) -> Begun:
-    exchanges = turn.reply.exchange
+    conversation, exchanges = turn.conversation, turn.reply.exchange
     return Begun(
-        turn=turn, state="known", exchanges=turn.conversation.exchange_count if exchanges is None else exchanges
+        turn=turn,
+        state="known",
+        exchanges=conversation.exchange_count if exchanges is None else exchanges,
+        mark=Mark(conversation.revision, conversation.event, _lowest_beside(conversation, turn.reply)),
     )
+
+
+def _lowest_beside(conversation: Conversation, reply: Message) -> int:
+    """Where to look for news. Too low is never wrong; exact where nothing else is open."""
+    if not conversation.open_replies:
+        return conversation.last_number + 1
+    alone = conversation.open_replies == 1 and reply.status in ("queued", "running")
+    return reply.number if alone else 0
 
 
 async def _turn(tx: Transaction, reply: Message) -> Turn:
@@ -468,17 +613,19 @@ async def _turn(tx: Transaction, reply: Message) -> Turn:
     prompt = await tx.one(MESSAGE_BY_NUMBER, reply.conversation_id, reply.parent_number)
     if conversation is None or prompt is None:
         raise NotFound
-    return Turn(to_conversation(conversation), to_message(prompt), reply)
+    said = to_message(prompt)
+    return Turn(to_conversation(conversation), said, replace(reply, parent_uuid=said.uuid))
 
 
 async def _abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micros) -> Ending:
-    reply_id, conversation_id, attempt, worker, owner_id, context_from = row
+    reply_id, conversation_id, attempt, worker, owner_id, context_from, uuid = row
     kept = await tx.all(KEPT, reply_id, attempt)
     text = "".join(part for (part,) in kept)
     return Ending(
         conversation_id=conversation_id, owner_id=owner_id, reply_id=reply_id, attempt=attempt, worker=worker,
         now=now, end="interrupted" if text else "failed", reason="worker_lost", text=text,
         token_count=count_tokens(text), context_from=context_from, expired_before=expired_before,
+        conversation=uuid,
     )  # fmt: skip
 
 
@@ -502,7 +649,7 @@ def _message_row(message: Message, worker: str | None, lease_until: Micros | Non
     return (
         message.conversation_id, message.number, message.parent_number, message.uuid, message.role, message.status,
         message.content, message.sender_id, message.client_message_id, message.created_at, message.token_count,
-        worker, lease_until,
+        worker, lease_until, message.event,
     )  # fmt: skip
 
 
@@ -517,9 +664,9 @@ def _end_row(ending: Ending) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _count_row(ending: Ending) -> tuple[object, ...]:
+def _count_row(ending: Ending, *, in_view: bool) -> tuple[object, ...]:
     usage = ending.usage
     return (
-        ending.conversation_id, 1 if ending.text else 0, 1 if ending.counts else 0, ending.context_from,
+        ending.conversation_id, 1 if ending.text and in_view else 0, 1 if ending.counts else 0, ending.context_from,
         usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, ending.now,
     )  # fmt: skip

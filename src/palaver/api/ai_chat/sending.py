@@ -1,5 +1,6 @@
 """ai_chat's turns over HTTP: one JSON body once the reply has ended, or events while it is said."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import datetime
 
@@ -11,12 +12,12 @@ from palaver.api.call import Call, Stream, to_time
 from palaver.api.fields import Body, Choice, Flag, Text, defaulting, optional, required
 from palaver.api.operation import EVENT_STREAM, JSON_ONLY
 from palaver.api.refusals import find_refusal
-from palaver.api.sse import HEADERS, HEARTBEAT, encode_event, paced
+from palaver.api.sse import HEADERS, HEARTBEAT, hear, quote
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY
 from palaver.chat.conversation import Message
 from palaver.chat.errors import ChatError
 from palaver.chat.flow import check_answered, continue_chat, wait_for_answer
-from palaver.chat.listening import ReplyEnded, TextAdded, listen
+from palaver.chat.listening import Over, TextSaid
 from palaver.chat.ports import Begun
 
 api = new_api()
@@ -78,17 +79,20 @@ async def _events(call: Call, begun: Begun, *, full_content: bool) -> AsyncItera
     yield _event("user_message", _said(begun.turn.prompt))
     said = ""
     try:
-        async for event in paced(call, listen(call.chat, begun)):
-            match event:
+        async for heard in hear(call, begun, 0):
+            match heard:
                 case None:
                     yield HEARTBEAT
-                case TextAdded():
-                    said += event.text
-                    chunk = {"content": event.text}
-                    yield _event("ai_chunk", chunk | ({"full_content": said} if full_content else {}))
-                case ReplyEnded():
-                    check_answered(event.outcome.turn)
-                    yield _event("ai_complete", _said(event.outcome.turn.reply))
+                case TextSaid():
+                    whole = ""
+                    if full_content:
+                        said += heard.text
+                        whole = f', "full_content": {quote(said)}'
+                    data = f'{{"content": {quote(heard.text)}{whole}}}'
+                    yield f'data: {{"type": "ai_chunk", "data": {data}}}\n\n'.encode()
+                case Over():
+                    check_answered(heard.reply)
+                    yield _event("ai_complete", _said(heard.reply))
                     yield DONE
     except ChatError as error:
         yield _event("error", {"error": _words(call, error)})
@@ -96,7 +100,7 @@ async def _events(call: Call, begun: Begun, *, full_content: bool) -> AsyncItera
 
 
 def _event(kind: str, data: object) -> bytes:
-    return encode_event({"type": kind, "data": msgspec.to_builtins(data)})
+    return f"data: {json.dumps({'type': kind, 'data': msgspec.to_builtins(data)})}\n\n".encode()
 
 
 def _words(call: Call, error: ChatError) -> str:

@@ -1,0 +1,101 @@
+"""The caller's list of conversations over a WebSocket: as it is, whenever it is another, and what ended meanwhile."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+from starlette.types import Receive, Send
+
+from palaver.api.ai_chat import frames
+from palaver.api.ai_chat.sessions import show_sessions
+from palaver.api.call import Call, to_time
+from palaver.api.socket import JsonSocket
+from palaver.chat.conversation import Message
+
+# The newest of them; whoever wants the others asks for the next page over HTTP.
+SHOWN = 100
+
+# A list that changes all the time is told once in so long; the last state always arrives.
+PACE_SECONDS = 1.0
+
+PREVIEW = 120
+MOST_WAITING = 100
+
+
+class ListSocket(JsonSocket):
+    commands = frozenset(("refresh_chat_list", "ping"))
+
+    def __init__(self, call: Call, receive: Receive, send: Send) -> None:
+        super().__init__(call, receive, send)
+        self._owner = call.user.id
+        self._loop = asyncio.get_running_loop()
+        self._dirty = False
+        self._told_at = 0.0
+        self._due: asyncio.TimerHandle | None = None
+        self._ended: list[tuple[str, Message]] = []
+
+    async def open(self) -> None:
+        if self._owner:
+            await self.call.chat.rooms.lists.listen(self._owner, self)
+        self.changed()
+
+    def leave(self) -> None:
+        self.call.chat.rooms.lists.leave(self._owner, self)
+        if self._due is not None:
+            self._due.cancel()
+
+    async def handle(self, kind: str, payload: dict[str, Any]) -> None:  # noqa: ARG002 (neither has fields)
+        if kind == "ping":
+            self.say(frames.PONG)
+        else:
+            self.changed()
+
+    # What it hears of
+
+    def changed(self) -> None:
+        self._dirty = True
+        if self._due is not None:
+            return
+        wait = self._told_at + PACE_SECONDS - self._loop.time()
+        if wait <= 0:
+            self.wake()
+        else:
+            self._due = self._loop.call_later(wait, self._now)
+
+    def _now(self) -> None:
+        self._due = None
+        self.wake()
+
+    def reply_ended(self, conversation: str, reply: Message) -> None:
+        if reply.content and len(self._ended) < MOST_WAITING:
+            self._ended.append((conversation, reply))
+            self.wake()
+
+    async def take(self) -> list[str]:
+        told = []
+        while self._ended:
+            conversation, reply = self._ended.pop(0)
+            told += await self._notification(conversation, reply)
+        if self._dirty and self._due is None and self._loop.time() >= self._told_at + PACE_SECONDS:
+            # Before it is read: what changes while it is read is told again.
+            self._dirty, self._told_at = False, self._loop.time()
+            sessions, total = await show_sessions(self.call, SHOWN)
+            told.append(msgspec.json.encode(frames.ListUpdate(sessions, total)).decode())
+        return told
+
+    async def _notification(self, conversation: str, reply: Message) -> list[str]:
+        """Whoever has the conversation open has heard it."""
+        if await self.call.chat.rooms.sockets(conversation):
+            return []
+        unread = await self.call.chat.store.events.unread(self.call.reader, conversation)
+        told = {
+            "type": "notification",
+            "kind": "reply",
+            "session_id": conversation,
+            "message_id": reply.uuid,
+            "sender": None,
+            "preview": reply.content[:PREVIEW],
+            "unread_count": unread,
+            "created_at": to_time(reply.created_at),
+        }
+        return [msgspec.json.encode(told).decode()]

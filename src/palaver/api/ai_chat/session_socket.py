@@ -1,0 +1,299 @@
+"""One conversation over a WebSocket: turns, events as they happen, and all that was missed since a cursor."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, assert_never
+
+from starlette.types import Receive, Send
+
+from palaver.api.ai_chat import frames
+from palaver.api.ai_chat.sessions import show_snapshot
+from palaver.api.call import Call
+from palaver.api.fields import Body, Text, optional, required
+from palaver.api.language import text
+from palaver.api.socket import JsonSocket, echo
+from palaver.api.turns import CLIENT_ID, WHEN_BUSY
+from palaver.chat.conversation import Message, MessageId
+from palaver.chat.cursor import LENGTH, decode_cursor
+from palaver.chat.errors import BotUnavailable, Ended, NotFound
+from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, ReplyEnded, ReplyStarted, Turned, Typing
+from palaver.chat.flow import ask_for_another, check_answered, continue_chat, read_up_to, stop_reply
+from palaver.chat.ports import Begun
+from palaver.chat.room import Behind, Entry, Heard, Listener, Part, Quiet, Room
+
+MESSAGE = Text(at_least=1, at_most=10_000, trimmed=True)
+MESSAGE_ID = Text(at_least=1, at_most=100)
+
+EMPTY = "Message cannot be empty"
+
+
+class Say(Body):
+    message = required(MESSAGE)
+    client_message_id = optional(CLIENT_ID)
+    when_busy = optional(WHEN_BUSY)
+
+
+class Edit(Say):
+    message_id = required(MESSAGE_ID)
+
+
+class Reply(Body):
+    message_id = optional(MESSAGE_ID)
+    when_busy = optional(WHEN_BUSY)
+
+
+class One(Body):
+    message_id = required(MESSAGE_ID)
+
+
+class Resume(Body):
+    cursor = required(Text())
+
+
+class SessionSocket(JsonSocket):
+    commands = frozenset(
+        ("send_message", "stop", "regenerate", "edit", "read", "typing", "stop_typing", "resume", "ping")
+    )
+
+    def __init__(self, call: Call, receive: Receive, send: Send) -> None:
+        super().__init__(call, receive, send)
+        self._uuid = call.parameters["id"]
+        self._whole = call.query("full_content") != "0"
+        self._room: Room
+        self._listener: Listener | None = None
+        self._listens = True
+        # Replies that were asked for here: whoever asked is told why there is none.
+        self._asked: set[MessageId] = set()
+
+    async def open(self) -> None:
+        rooms = self.call.chat.rooms
+        self._room = await rooms.enter(self.call.reader, self._uuid)
+        self._listener = await rooms.listen(self._room, self.wake)
+        self.say(frames.connected(self._uuid, self._listener.cursor))
+        cursor = self.call.query("cursor")
+        if cursor is not None:
+            await self._go_back(cursor)
+            return
+        telling = self._room.telling
+        if telling is not None:
+            self._listener.place(self._room.mark, telling.number)
+            self.say(frames.running(telling.uuid, self._listener.cursor))
+
+    def leave(self) -> None:
+        if self._listener is not None:
+            self.call.chat.rooms.leave(self._listener)
+            self._listener = None
+
+    async def handle(self, kind: str, payload: dict[str, Any]) -> None:
+        match kind:
+            case "send_message":
+                await self._send_message(payload)
+            case "stop":
+                await self._stop(payload)
+            case "regenerate":
+                await self._regenerate(payload)
+            case "edit":
+                await self._edit(payload)
+            case "read":
+                await self._read(payload)
+            case "typing" | "stop_typing":
+                typing = Typing(self.call.user.name, on=kind == "typing")
+                self.call.chat.rooms.pass_on(self._uuid, typing)
+            case "resume":
+                await self._go_back(Resume.read(payload).cursor)
+            case "ping":
+                self.say(frames.PONG)
+
+    # What the client asks for
+
+    async def _send_message(self, payload: dict[str, Any]) -> None:
+        if self._has_words(payload):
+            await self._say(Say.read(payload), None)
+
+    async def _edit(self, payload: dict[str, Any]) -> None:
+        if self._has_words(payload):
+            body = Edit.read(payload)
+            await self._say(body, body.message_id)
+
+    async def _say(self, body: Say, edits: str | None) -> None:
+        with self._not_listening():
+            begun = await continue_chat(
+                self.call.chat,
+                self.call.reader,
+                body.message,
+                conversation=self._uuid,
+                client_message_id=body.client_message_id,
+                when_busy=body.when_busy,
+                edits=edits,
+                request_id=self.call.request_id,
+            )
+            self._asked_for(begun)
+
+    def _has_words(self, payload: dict[str, Any]) -> bool:
+        said = payload.get("message", "")
+        if said is None or (isinstance(said, str) and not said.strip()):
+            self.error("invalid", EMPTY, **echo(payload))
+            return False
+        return True
+
+    def _asked_for(self, begun: Begun) -> None:
+        if begun.turn.reply.status in ("queued", "running"):
+            self._asked.add(begun.turn.reply.id)
+        if begun.state == "known":
+            self._say_again(begun)
+        elif begun.turn.reply.attempt > 1:
+            # It was said before, and only its reply is made anew.
+            self.say(frames.said(begun.turn.prompt, self._cursor))
+
+    def _say_again(self, begun: Begun) -> None:
+        """A turn that was asked for before, once more to this one alone; what is still to come of it comes as ever."""
+        prompt, reply = begun.turn.prompt, begun.turn.reply
+        self.say(frames.said(prompt, self._cursor))
+        telling = self.call.chat.replies.telling(reply.id) or self._room.telling
+        if telling is not None and telling.id != reply.id:
+            telling = None
+        if reply.status == "queued" or (reply.status == "running" and telling is None):
+            return
+        self.say(frames.running(reply.uuid, self._cursor))
+        listener = self._listener
+        if telling is not None and reply.status == "running":
+            if listener is not None and listener.reply == telling.number:
+                listener.position = 0
+            return
+        if reply.content:
+            whole = reply.content if self._whole else None
+            self.say(frames.chunk(reply.uuid, reply.content, whole, len(reply.content), self._cursor))
+        self._say_end(reply)
+        self.say(frames.quiet(reply, self._cursor))
+
+    def _say_end(self, reply: Message) -> None:
+        ended = frames.ended(reply, self._cursor)
+        if ended is not None:
+            self.say(ended)
+
+    async def _stop(self, payload: dict[str, Any]) -> None:
+        body = Reply.read(payload)
+        conversation = self._room.conversation
+        assert conversation is not None, "a room that somebody is in is open"
+        if await stop_reply(self.call.chat, conversation.id, body.message_id) is None:
+            self.error("not_running", text("not_running", self.call.language))
+
+    async def _regenerate(self, payload: dict[str, Any]) -> None:
+        body = Reply.read(payload)
+        with self._not_listening():
+            begun = await ask_for_another(
+                self.call.chat,
+                self.call.reader,
+                self._uuid,
+                body.message_id,
+                when_busy=body.when_busy,
+                request_id=self.call.request_id,
+            )
+            self._asked.add(begun.turn.reply.id)
+
+    async def _read(self, payload: dict[str, Any]) -> None:
+        user = await self.call.stored_user()
+        await read_up_to(self.call.chat, self.call.reader, self._uuid, One.read(payload).message_id, user.name)
+
+    async def _go_back(self, cursor: str) -> None:
+        listener = self._listener
+        assert listener is not None, "only who is in can go back"
+        seen = decode_cursor(cursor) if len(cursor) <= LENGTH else None
+        with self._not_listening():
+            if await self.call.chat.rooms.resume(listener, seen):
+                self.say(frames.resumed(self._cursor, recovered=True))
+            else:
+                await self._look_anew()
+
+    @contextmanager
+    def _not_listening(self) -> Iterator[None]:
+        """What happens meanwhile is heard afterwards, once it is known what was asked for and said what is said here."""
+        self._listens = False
+        try:
+            yield
+        finally:
+            self._listens = True
+            self.wake()
+
+    async def _look_anew(self) -> None:
+        """An honest word that this is another story by now, and how it stands. Raises `NotFound`."""
+        listener = self._listener
+        assert listener is not None, "only who is in can look"
+        snapshot, place = await show_snapshot(self.call, self._room)
+        listener.place(*place)
+        self.say(frames.resumed(listener.cursor, recovered=False))
+        self.say(frames.with_cursor(snapshot, listener.cursor))
+
+    # What the client is told
+
+    @property
+    def _cursor(self) -> str:
+        assert self._listener is not None, "only who is in has a place"
+        return self._listener.cursor
+
+    async def take(self) -> list[str]:
+        listener = self._listener
+        if listener is None or not self._listens:
+            return []
+        told: list[str] = []
+        for heard, cursor in listener.take():
+            if isinstance(heard, Behind) or (isinstance(heard, Entry) and isinstance(heard.event, Turned)):
+                return [*told, *await self._catch_up(listener, heard)]
+            told += self._frames(heard, cursor)
+        return told
+
+    async def _catch_up(self, listener: Listener, heard: Heard) -> list[str]:
+        """From the store: what the room's tape does not hold any more, or, where it is no story, all of it."""
+        try:
+            behind = isinstance(heard, Behind)
+            if not (behind and await self.call.chat.rooms.resume(listener, decode_cursor(listener.cursor))):
+                await self._look_anew()
+        except NotFound:
+            self.say_gone()
+        waiting, self._out = self._out, []
+        return waiting or await self.take()
+
+    def _frames(self, heard: Heard, cursor: str) -> list[str]:
+        match heard:
+            case Part():
+                return [frames.part(heard, cursor, whole=self._whole)]
+            case Quiet():
+                return [*self._why(heard.entry), frames.entry_quiet(heard.entry, cursor)]
+            case Entry(event=MessageSaid() | ReplyStarted() | MessageRead()):
+                return [frames.entry(heard, cursor)]
+            case Entry(event=ReplyEnded()):
+                ended = frames.entry_ended(heard, cursor)
+                return [] if ended is None else [ended]
+            case Typing():
+                return [frames.typing(heard, cursor)]
+            case Dropped():
+                self._say_dropped(heard)
+                return []
+            case Gone():
+                self.say_gone()
+                return []
+            case Entry() | Behind():
+                return []
+            case _:
+                assert_never(heard)
+
+    def _why(self, entry: Entry) -> list[str]:
+        """To whoever asked: that there is no whole answer."""
+        event = entry.event
+        if not isinstance(event, ReplyEnded) or event.message.id not in self._asked:
+            return []
+        self._asked.discard(event.message.id)
+        try:
+            check_answered(event.message)
+        except (BotUnavailable, Ended, NotFound):
+            if event.message.status in ("failed", "interrupted"):
+                words = text("bot_unavailable", self.call.language)
+                return [frames.error("bot_unavailable", words, message_id=event.message.uuid)]
+        return []
+
+    def _say_dropped(self, dropped: Dropped) -> None:
+        for reply_id in dropped.replies:
+            if reply_id in self._asked:
+                self._asked.discard(reply_id)
+                code = "ended" if dropped.ended else "bot_unavailable"
+                self.error(code, text(code, self.call.language))

@@ -1,0 +1,273 @@
+"""What every WebSocket of ours shares: the handshake, JSON frames in both directions, and how it is closed.
+
+One task reads, and lives as long as the socket. What goes out is sent by a second one that lives only while there is
+something to send: an idle socket costs one task. The reader waits for it before it reads on, so that a client which
+does not read its answers is not read either.
+"""
+
+import asyncio
+import json
+import logging
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import Any, ClassVar
+
+import msgspec
+from starlette.types import Receive, Send
+
+from palaver.api.call import Call, MalformedBody, parse_json
+from palaver.api.fields import Invalid
+from palaver.api.language import text
+from palaver.api.who import guest_cookie, identify_socket
+from palaver.chat.accounts import Caller, WrongCredentials
+from palaver.chat.errors import BotUnavailable, Busy, ChatError, Conflict, Draining, Ended, NotFound, RateLimited
+
+log = logging.getLogger("palaver.socket")
+
+MOST_BYTES = 64 * 1024
+
+# Of what a client sent, in an error.
+MOST_ECHOED = 100
+
+UNAUTHENTICATED = 4001
+NOT_FOUND = 4004
+TOO_LARGE = 1009
+RESTARTS = 1012
+INTERNAL = 4500
+
+CODES: dict[type[ChatError], str] = {
+    NotFound: "not_found",
+    Conflict: "conflict",
+    Ended: "ended",
+    Busy: "busy",
+    RateLimited: "rate_limited",
+    BotUnavailable: "bot_unavailable",
+}
+
+encode = msgspec.json.Encoder().encode
+
+
+class JsonSocket(ABC):
+    """A WebSocket while it is open. Subclasses say what they hear (`handle`) and what they have to tell (`take`)."""
+
+    commands: ClassVar[frozenset[str]]
+    """The types of messages that `handle` knows."""
+
+    def __init__(self, call: Call, receive: Receive, send: Send) -> None:
+        self.call = call
+        self.over = False
+        self._muted = False
+        self._receive = receive
+        self._send = send
+        self._out: list[str] = []
+        self._under_way: deque[str] = deque()
+        self._shut = False
+        self._pump: asyncio.Task[None] | None = None
+        self._closing: int | None = None
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Comes in, and says the first words. Raises `NotFound`."""
+
+    @abstractmethod
+    async def handle(self, kind: str, payload: dict[str, Any]) -> None:
+        """Does what a message of a known type asks for. Raises `ChatError` or `Invalid`."""
+
+    @abstractmethod
+    async def take(self) -> list[str]:
+        """The frames that are to be sent now; none where nothing is new."""
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Goes out, whether it ever came in or not."""
+
+    # From the handshake to the end
+
+    async def run(self, caller: Caller) -> None:
+        """Until the client leaves or is shut out. The handshake is done."""
+        try:
+            with self.call.site.stays.staying(caller, self._shut_out):
+                await self._open()
+                while self._closing is None:
+                    message = await self._receive()
+                    if message["type"] == "websocket.disconnect":
+                        return
+                    await self._hear(message)
+                    await self._sent()
+                # Its last frames, and then the other side's word that it has closed too.
+                await self._sent()
+        except OSError:
+            # The client went away while it was spoken to.
+            return
+        except Exception:
+            log.exception("request %s: %s failed", self.call.request_id, self.call.route)
+            self.error("internal", text("internal", self.call.language))
+            self.close(INTERNAL)
+            await self._sent()
+        finally:
+            self.over = True
+            self.leave()
+
+    async def _open(self) -> None:
+        try:
+            await self.open()
+        except NotFound:
+            self.say_gone()
+        await self._sent()
+
+    async def _hear(self, message: Any) -> None:
+        said: str | None = message.get("text")
+        if said is None:
+            self._bad_json(len(message.get("bytes") or b""))
+            return
+        size = len(said) if said.isascii() else len(said.encode())
+        if size > MOST_BYTES:
+            self._bad_json(size)
+            return
+        try:
+            payload = parse_json(said)
+        except MalformedBody:
+            self._bad_json(size)
+            return
+        kind = payload.get("type")
+        if not isinstance(kind, str) or kind not in self.commands:
+            self.error("unknown_type", f"Unknown message type: {_shown(kind)}")
+            return
+        await self._carry_out(kind, payload)
+
+    async def _carry_out(self, kind: str, payload: dict[str, Any]) -> None:
+        more = echo(payload)
+        try:
+            await self.handle(kind, payload)
+        except Invalid as invalid:
+            problem = invalid.problems[0]
+            words = f"{problem.name}: {text(problem.reason, self.call.language, **problem.values)}"
+            self.error("invalid", words, **more)
+        except Draining:
+            self.close(RESTARTS)
+        except ChatError as error:
+            self._refuse(error, more)
+
+    def _refuse(self, error: ChatError, more: dict[str, Any]) -> None:
+        for kind in type(error).__mro__:
+            if kind in CODES:
+                if isinstance(error, RateLimited):
+                    more = {**more, "retry_after": max(1, round(error.retry_after))}
+                self.error(CODES[kind], text(error.code, self.call.language), **more)
+                return
+        log.warning("request %s: %s: %s", self.call.request_id, self.call.route, error.__cause__ or error)
+        self.error("internal", text(error.code, self.call.language), **more)
+
+    def _bad_json(self, size: int) -> None:
+        if size > MOST_BYTES:
+            self.error("too_large", text("too_large", self.call.language))
+            self.close(TOO_LARGE)
+        else:
+            self.error("bad_json", "Invalid JSON format")
+
+    # What goes out
+
+    def say(self, frame: str) -> None:
+        """To this one alone, before whatever `take` has."""
+        self._out.append(frame)
+        self.wake()
+
+    def error(self, code: str, message: str, **more: Any) -> None:
+        self.say(encode({"type": "error", "message": message, "code": code, **more}).decode())
+
+    def say_gone(self) -> None:
+        self.error("not_found", text("not_found", self.call.language))
+        self.close(NOT_FOUND)
+
+    def close(self, code: int) -> None:
+        """Once what is to be said has been sent. The first code stands."""
+        if self._closing is None:
+            self._closing = code
+            self.wake()
+
+    def _shut_out(self) -> None:
+        # Not a byte more than this, whatever is under way.
+        self._shut = True
+        self._out.clear()
+        self._under_way.clear()
+        self.error("unauthenticated", text("unauthenticated", self.call.language))
+        self.close(UNAUTHENTICATED)
+
+    def wake(self) -> None:
+        if self._pump is None and not self.over:
+            self._pump = asyncio.create_task(self._send_all())
+
+    async def _sent(self) -> None:
+        """Returns when what there is has been sent."""
+        while self._pump is not None:
+            await asyncio.wait([self._pump])
+
+    async def _send_all(self) -> None:
+        try:
+            while await self._has_more():
+                await self._send({"type": "websocket.send", "text": self._under_way.popleft()})
+            if self._closing is not None and not self.over:
+                self.over = True
+                await self._send({"type": "websocket.close", "code": self._closing})
+        except OSError:
+            self.over = True
+        except Exception:
+            log.exception("request %s: %s cannot be told", self.call.request_id, self.call.route)
+            self.over = True
+            await self._send({"type": "websocket.close", "code": INTERNAL})
+        finally:
+            self._pump = None
+
+    async def _has_more(self) -> bool:
+        if not self._under_way and not self._out and self._closing is None and not self.over:
+            told = await self.take()
+            if not self._shut:
+                self._under_way.extend(told)
+        # What was said while it was taken comes after it.
+        if not self._under_way:
+            self._under_way.extend(self._out)
+            self._out.clear()
+        return bool(self._under_way)
+
+
+def echo(payload: dict[str, Any]) -> dict[str, str]:
+    """The client's own id of what it sent, so that it knows which of its messages an error is about."""
+    sent_id = payload.get("client_message_id")
+    if not isinstance(sent_id, str) or len(sent_id) > MOST_ECHOED or _encodable(sent_id) != sent_id:
+        return {}
+    return {"client_message_id": sent_id}
+
+
+def _shown(kind: object) -> str:
+    match kind:
+        case str():
+            return _encodable(kind[:MOST_ECHOED])
+        case list() | dict():
+            # However deep it is.
+            return "[...]" if isinstance(kind, list) else "{...}"
+        case _:
+            return json.dumps(kind)[:MOST_ECHOED]
+
+
+def _encodable(said: str) -> str:
+    """Half a character, which JSON can spell, cannot be sent."""
+    return said.encode("utf-8", "replace").decode()
+
+
+async def accept(call: Call, send: Send) -> Caller | None:
+    """Whoever may come in; None where the socket was closed again at once. Raises `CrossSite`."""
+    headers = [(b"x-request-id", call.request_id.encode())]
+    try:
+        identity = await identify_socket(call)
+    except WrongCredentials:
+        await send({"type": "websocket.accept", "headers": headers})
+        words = text("unauthenticated", call.language)
+        frame = encode({"type": "error", "message": words, "code": "unauthenticated"}).decode()
+        await send({"type": "websocket.send", "text": frame})
+        await send({"type": "websocket.close", "code": UNAUTHENTICATED})
+        return None
+    if identity.new_guest_cookie is not None:
+        headers.append(guest_cookie(call, identity.new_guest_cookie))
+    call.caller = identity.caller
+    await send({"type": "websocket.accept", "headers": headers})
+    return identity.caller

@@ -1,0 +1,417 @@
+"""All rooms of this worker, and their ties to the other workers over the bus.
+
+What happens here is told to the room here at once, and published for rooms elsewhere. A reply's text is published only
+while somebody elsewhere has asked for it. The bus may lose what it likes: rooms notice what is missing by its number
+and read it from the store.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from msgspec import DecodeError
+
+from palaver.chat.conversation import Message, MessageId
+from palaver.chat.cursor import Cursor
+from palaver.chat.errors import NotFound
+from palaver.chat.events import (
+    Dropped,
+    Gone,
+    Lasting,
+    MessageRead,
+    MessageSaid,
+    ReplyEnded,
+    ReplyStarted,
+    StopWanted,
+    TextAdded,
+    TextWanted,
+    Turned,
+    Typing,
+    conversation_channel,
+    decode_notice,
+    encode_notice,
+    open_channel,
+    worker_channel,
+)
+from palaver.chat.lists import Lists
+from palaver.chat.ports import Bus, Store
+from palaver.chat.relay import Relay
+from palaver.chat.room import Listener, Room
+from palaver.chat.telling import Pace, Telling, Wake
+from palaver.chat.user import Reader, UserId
+
+log = logging.getLogger("palaver.rooms")
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+# Whoever comes back within it finds the room as it was, and asks the store nothing.
+LINGER_SECONDS = 60.0
+MOST_LINGERING = 20_000
+
+WATCH_SECONDS = 1.0
+
+# Who makes a reply goes on telling it elsewhere as long as it is asked again.
+ASK_AGAIN_SECONDS = 3.0
+
+READ_AT_ONCE = 4
+
+# A worker that makes a reply answers at once; one that is gone never does.
+ANSWER_SECONDS = 0.5
+
+
+class Rooms:
+    def __init__(self, *, store: Store, bus: Bus, worker: str, polls: bool = False) -> None:
+        """`polls`: other servers share the store and no bus; what they make is looked for there."""
+        self._store = store
+        self._polls = polls
+        self._bus = bus
+        self._worker = worker
+        self._rooms: dict[str, Room] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._relays: dict[MessageId, Relay] = {}
+        # While the bus is away all rooms look into the store; the database is to notice as little as possible.
+        self._reading = asyncio.Semaphore(READ_AT_ONCE)
+        self.lists = Lists(bus)
+        self.pace = Pace()
+        self.find_here: Callable[[MessageId], Telling | None] = lambda _reply: None
+        """The reply, if it is made in this worker."""
+        self.stop_here: Callable[[MessageId], object] = lambda _reply: None
+
+    async def start(self) -> None:
+        """From here on other workers reach this one."""
+        await self._bus.subscribe(worker_channel(self._worker), self._hear_for_worker)
+
+    # What happens here
+
+    def tell(self, uuid: str, event: Lasting, telling: Telling | None = None) -> None:
+        """Tells all who are present, on every worker, what was committed here."""
+        room = self._rooms.get(uuid)
+        if room is not None and not room.hear(event, telling):
+            self._resync(room)
+        if not self._bus.alone:
+            self._bus.publish(conversation_channel(uuid), encode_notice(event))
+
+    def pass_on(self, uuid: str, event: Typing | Dropped | Gone) -> None:
+        """Tells all who are present just now."""
+        room = self._rooms.get(uuid)
+        if room is not None:
+            self._pass_on(room, event)
+        if not self._bus.alone:
+            self._bus.publish(conversation_channel(uuid), encode_notice(event))
+
+    def tell_owner(self, owner: UserId, uuid: str, reply: Message) -> None:
+        """Those who look at the list of the owner's conversations hear that a reply ended."""
+        self.lists.reply_ended(owner, uuid, reply)
+
+    def tell_worker_to_stop(self, worker: str | None, reply_id: MessageId) -> None:
+        if worker is not None and not self._bus.alone:
+            self._bus.publish(worker_channel(worker), encode_notice(StopWanted(reply_id)))
+
+    async def sockets(self, uuid: str) -> int:
+        """How many workers have a socket of the conversation open."""
+        room = self._rooms.get(uuid)
+        if room is not None and room.sockets:
+            return room.sockets
+        return 0 if self._bus.alone else await self._bus.count(open_channel(uuid))
+
+    # Coming in and going out
+
+    async def enter(self, reader: Reader, uuid: str) -> Room:
+        """Raises `NotFound`. Asks the store once, and nothing where the room is there."""
+        while True:
+            room = self._rooms.get(uuid)
+            if room is None:
+                return await self._make(reader, uuid)
+            if room.opened is not None:
+                await asyncio.wait([room.opened])
+                continue
+            if not room.admits(reader):
+                raise NotFound
+            return room
+
+    async def listen(self, room: Room, wake: Wake) -> Listener:
+        # Before anything is waited for: a room with somebody in it is not cleared away.
+        listener = Listener(room, wake)
+        self._want_text(room)
+        if not room.is_announced and not self._bus.alone:
+            room.is_announced = True
+            await self._bus.subscribe(open_channel(room.uuid), lambda _data: None)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        listener.leave()
+        room = listener.room
+        if room.is_announced and not room.sockets:
+            room.is_announced = False
+            self._bus.unsubscribe(open_channel(room.uuid))
+        self._rest(room)
+
+    async def resume(self, listener: Listener, cursor: Cursor | None) -> bool:
+        """Whether the listener goes on exactly at the cursor. If not it stays where it is."""
+        room = listener.room
+        if cursor is None or not room.uuid.startswith(cursor.conversation):
+            return False
+        if room.covers(cursor.mark):
+            if not await self._is_said(room, cursor):
+                return False
+            listener.resume(cursor)
+            return True
+        found = await self._store.events.since(room.uuid, cursor.mark)
+        if found is None or not await self._is_said(room, cursor):
+            return False
+        listener.resume_by(found, cursor)
+        return True
+
+    async def _is_said(self, room: Room, cursor: Cursor) -> bool:
+        """Whether so much of the reply was said. Elsewhere it may just have been, and not be known here yet."""
+        telling = room.telling
+        if telling is None or telling.number != cursor.reply or cursor.position is None:
+            return True
+        if telling.log.length >= cursor.position:
+            return True
+        if telling.worker is None:
+            return False
+        heard = asyncio.Event()
+        with telling.waking(heard.set):
+            self._want_text(room, again=True)
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    while telling.log.length < cursor.position and telling.ended is None:
+                        heard.clear()
+                        await heard.wait()
+            except TimeoutError:
+                return False
+        return telling.log.length >= cursor.position
+
+    @asynccontextmanager
+    async def following(self, uuid: str, wake: Wake) -> AsyncIterator[Room]:
+        """The room without being in it: `wake` is called with whatever lasts. Raises `NotFound`."""
+        room = self._rooms.get(uuid)
+        while room is None or room.opened is not None:
+            if room is None:
+                room = await self._make(None, uuid)
+            elif room.opened is not None:
+                await asyncio.wait([room.opened])
+                room = self._rooms.get(uuid)
+        room.add_follower(wake)
+        self._want_text(room)
+        try:
+            yield room
+        finally:
+            room.remove_follower(wake)
+            self._rest(room)
+
+    def wake_followers(self) -> None:
+        """They look again at what they wait for."""
+        for room in self._rooms.values():
+            room.wake_followers()
+
+    async def _make(self, reader: Reader | None, uuid: str) -> Room:
+        if not UUID.fullmatch(uuid):
+            raise NotFound
+        room = Room(uuid, self.pace)
+        room.opened = asyncio.get_running_loop().create_future()
+        self._rooms[uuid] = room
+        try:
+            await self._bus.subscribe(conversation_channel(uuid), lambda data: self._hear(room, data))
+            present = await self._store.events.present(reader, uuid)
+            complete = room.open(present, None if present.reply is None else self._find(present.reply, present.worker))
+        except BaseException:
+            self._forget(room)
+            raise
+        finally:
+            opened, room.opened = room.opened, None
+            opened.set_result(None)
+        if not complete:
+            self._resync(room)
+        self._rest(room)
+        return room
+
+    def _find(self, message: Message, worker: str | None) -> Telling:
+        """The reply as it is made here, else a place for what is heard of it."""
+        here = self.find_here(message.id)
+        if here is not None and here.attempt == message.attempt:
+            return here
+        return Telling(message, worker or "")
+
+    def _rest(self, room: Room) -> None:
+        if room.is_empty:
+            room.empty_since = asyncio.get_running_loop().time()
+
+    def _forget(self, room: Room) -> None:
+        if self._rooms.get(room.uuid) is room:
+            del self._rooms[room.uuid]
+            self._bus.unsubscribe(conversation_channel(room.uuid))
+
+    # What happens elsewhere
+
+    def _hear(self, room: Room, data: bytes | None) -> None:
+        if data is None:
+            if not room.is_empty:
+                self._resync(room)
+            elif room.opened is None:
+                # Nobody is there to whom something must not be lost; whoever comes reads anew.
+                self._forget(room)
+            return
+        try:
+            notice = decode_notice(data)
+        except DecodeError:
+            # Another version publishes while workers are replaced one by one; the store knows what happened.
+            self._resync(room)
+            return
+        match notice:
+            case ReplyStarted():
+                telling = self._find(notice.message, notice.worker)
+                if not room.hear(notice, telling):
+                    self._resync(room)
+                self._want_text(room)
+            case MessageSaid() | ReplyEnded() | MessageRead() | Turned():
+                if not room.hear(notice, None):
+                    self._resync(room)
+            case TextAdded():
+                self._hear_text(room, notice)
+            case Typing() | Dropped() | Gone():
+                self._pass_on(room, notice)
+            case TextWanted():
+                self._tell_text(notice)
+            case _:
+                log.warning("a notice came over a channel that is not its own: %s", type(notice).__name__)
+
+    def _hear_text(self, room: Room, added: TextAdded) -> None:
+        telling = room.telling
+        if telling is None or (telling.id, telling.attempt) != (added.reply_id, added.attempt):
+            return
+        if telling.worker is None:
+            # It is made here.
+            return
+        if not telling.hear(added.start, added.text):
+            self._want_text(room, again=True)
+
+    def _pass_on(self, room: Room, event: Typing | Dropped | Gone) -> None:
+        if isinstance(event, Gone):
+            room.leave_off()
+            self._forget(room)
+        else:
+            room.pass_on(event)
+
+    def _hear_for_worker(self, data: bytes | None) -> None:
+        if data is None:
+            return
+        try:
+            notice = decode_notice(data)
+        except DecodeError:
+            return
+        match notice:
+            case StopWanted():
+                self.stop_here(notice.reply_id)
+            case TextWanted():
+                self._tell_text(notice)
+            case _:
+                log.warning("a notice came over a channel that is not its own: %s", type(notice).__name__)
+
+    def _tell_text(self, wanted: TextWanted) -> None:
+        """Publishes what is missing elsewhere, and from now on what comes."""
+        channel = conversation_channel(wanted.conversation)
+        telling = self.find_here(wanted.reply_id)
+        if telling is None:
+            room = self._rooms.get(wanted.conversation)
+            known = None if room is None else room.telling
+            if known is not None and known.id == wanted.reply_id and known.attempt == wanted.attempt:
+                self._publish_text(channel, known, wanted.position)
+            return
+        if telling.attempt != wanted.attempt:
+            return
+        relay = self._relays.get(wanted.reply_id)
+        if relay is None:
+            relay = Relay(telling, lambda start: self._publish_text(channel, telling, start))
+            self._relays[wanted.reply_id] = relay
+        relay.ask(wanted.position)
+
+    def _publish_text(self, channel: str, telling: Telling, start: int) -> None:
+        text = telling.log.since(start)
+        if text:
+            self._bus.publish(channel, encode_notice(TextAdded(telling.id, telling.attempt, start, text)))
+
+    def _want_text(self, room: Room, *, again: bool = False) -> None:
+        telling = room.telling
+        if telling is None or telling.worker is None or self._bus.alone or room.is_empty:
+            return
+        now = asyncio.get_running_loop().time()
+        if not again and now - room.asked_at < ASK_AGAIN_SECONDS and room.asked_for is telling:
+            return
+        room.asked_at, room.asked_for = now, telling
+        wanted = TextWanted(room.uuid, telling.id, telling.attempt, telling.log.length)
+        self._bus.publish(worker_channel(telling.worker), encode_notice(wanted))
+
+    async def heard_elsewhere(self, uuid: str, reply_id: MessageId) -> str | None:
+        """The longest that any worker has heard of a reply whose own worker is gone; None where nobody can tell."""
+        if self._bus.alone:
+            return None
+        try:
+            return await self._ask_everybody(uuid, reply_id)
+        except NotFound:
+            # Deleted meanwhile: nobody has it open.
+            return None
+
+    async def _ask_everybody(self, uuid: str, reply_id: MessageId) -> str | None:
+        async with self.following(uuid, lambda: None) as room:
+            telling = room.telling
+            if telling is None or telling.id != reply_id:
+                return None
+            wanted = TextWanted(uuid, reply_id, telling.attempt, telling.log.length)
+            self._bus.publish(conversation_channel(uuid), encode_notice(wanted))
+            await asyncio.sleep(ANSWER_SECONDS)
+            return telling.log.text()
+
+    # Looking anew
+
+    def _resync(self, room: Room) -> None:
+        if room.resyncing is None and room.opened is None and not room.gone:
+            task = asyncio.create_task(self._read_anew(room), name=f"room {room.uuid}")
+            room.resyncing = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _read_anew(self, room: Room) -> None:
+        try:
+            async with self._reading:
+                found = await self._store.events.since(room.uuid, room.mark)
+                present = found.present if found is not None else await self._store.events.present(None, room.uuid)
+        except NotFound:
+            room.resyncing = None
+            self._pass_on(room, Gone())
+            return
+        except OSError as error:
+            # The watch tries again.
+            log.warning("what was missed in a room cannot be read just now: %s", error)
+            room.resyncing, room.is_stale = None, True
+            return
+        room.is_stale = False
+        if not room.hear_since(found, present, self._find):
+            self._resync(room)
+        self._want_text(room, again=True)
+
+    async def watch(self) -> None:
+        """Clears rooms where nobody is any more, and asks again for what is told elsewhere. Runs until cancelled."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            try:
+                self._look_around(asyncio.get_running_loop().time())
+            except Exception:
+                # A fault in one round must not end all the rounds to come.
+                log.exception("rooms cannot be looked after")
+
+    def _look_around(self, now: float) -> None:
+        self._relays = {key: relay for key, relay in self._relays.items() if relay.goes_on(now)}
+        empty = [room for room in self._rooms.values() if room.is_empty and room.opened is None]
+        keep = 0.0 if len(empty) > MOST_LINGERING else LINGER_SECONDS
+        for room in empty:
+            if now - room.empty_since >= keep:
+                self._forget(room)
+        for room in list(self._rooms.values()):
+            made_elsewhere = room.telling is not None and room.telling.worker is not None
+            if room.is_stale or (self._polls and (room.is_followed or made_elsewhere)):
+                self._resync(room)
+            self._want_text(room)

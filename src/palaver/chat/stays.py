@@ -1,0 +1,111 @@
+"""Who holds an open stream, and is shut out of it within two seconds once a token is revoked or a user disabled.
+
+The store counts every such change in one row. A worker looks at that row alone, however many streams are open, and at
+once where another worker says so; the commands beside the server say nothing and are found out by the look.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from palaver.chat.accounts import Accounts, Caller
+from palaver.chat.clock import Clock
+from palaver.chat.events import ACCESS_CHANNEL, AccessChanged, encode_notice
+from palaver.chat.ports import Bus, Store
+
+log = logging.getLogger("palaver.stays")
+
+LOOK_SECONDS = 0.5
+
+
+class Stay:
+    """An open stream of somebody. `over` once they may hear no more."""
+
+    __slots__ = ("_shut_out", "caller", "over")
+
+    def __init__(self, caller: Caller, shut_out: Callable[[], None]) -> None:
+        self.caller = caller
+        self.over = False
+        self._shut_out = shut_out
+
+    def end(self) -> None:
+        if not self.over:
+            self.over = True
+            self._shut_out()
+
+
+class Stays:
+    def __init__(self, *, store: Store, accounts: Accounts, bus: Bus, clock: Clock) -> None:
+        self._store = store.accounts
+        self._accounts = accounts
+        self._bus = bus
+        self._clock = clock
+        self._stays: set[Stay] = set()
+        self._seen: str | None = None
+        self._look = asyncio.Event()
+        accounts.when_changed = self._tell
+
+    async def start(self) -> None:
+        self._seen = await self._store.access_changes()
+        await self._bus.subscribe(ACCESS_CHANNEL, lambda _data: self._look_now())
+
+    @contextmanager
+    def staying(self, caller: Caller, shut_out: Callable[[], None]) -> Iterator[Stay]:
+        """`shut_out` is called when the caller may hear no more."""
+        stay = Stay(caller, shut_out)
+        self._stays.add(stay)
+        try:
+            yield stay
+        finally:
+            self._stays.discard(stay)
+
+    async def watch(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._look.wait()
+            self._look.clear()
+            try:
+                await self._look_at_all()
+            except OSError as error:
+                # That shuts nobody out; the next look tells.
+                log.debug("who may still hear cannot be looked up just now: %s", error)
+            except Exception:
+                # A fault in one round must not end all the rounds to come.
+                log.exception("who may still hear cannot be looked up")
+
+    async def _look_at_all(self) -> None:
+        if not self._stays:
+            return
+        now = self._clock.now()
+        for stay in tuple(self._stays):
+            if stay.caller.expires_at is not None and stay.caller.expires_at <= now:
+                stay.end()
+        changes = await self._store.access_changes()
+        if changes == self._seen:
+            return
+        self._accounts.forget()
+        stays = tuple(self._stays)
+        tokens = {stay.caller.token_id for stay in stays if stay.caller.token_id is not None}
+        users = {stay.caller.user.id for stay in stays if stay.caller.token_id is None}
+        open_tokens, known_users = await self._store.still_open(tokens, users)
+        self._seen = changes
+        for stay in stays:
+            caller = stay.caller
+            if caller.token_id is not None:
+                stays_open = caller.token_id in open_tokens
+            else:
+                stays_open = not caller.user.id or caller.user.id in known_users
+            if not stays_open:
+                stay.end()
+
+    def _tell(self) -> None:
+        self._look_now()
+        if not self._bus.alone:
+            self._bus.publish(ACCESS_CHANNEL, encode_notice(AccessChanged()))
+
+    def _look_now(self) -> None:
+        self._accounts.forget()
+        self._look.set()

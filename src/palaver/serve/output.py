@@ -1,0 +1,44 @@
+"""What a server says: to the operator on standard output, and to the log on standard error."""
+
+import logging
+import sys
+
+ALONE = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+# Many processes write one log: each line says whose it is.
+TOGETHER = "%(asctime)s %(levelname)s %(process)d %(name)s %(message)s"
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 (this is the command's own output)
+
+
+def complain(text: object) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 (this is the command's own output)
+
+
+def say_ready(host: str, port: int) -> None:
+    say(f"Palaver is ready on {to_address(host, port)}")
+
+
+def say_link(public_url: str | None, address: tuple[str, int], code: str) -> None:
+    say(f"Sign in as admin (this link works once): {public_url or to_address(*address)}/sign-in/{code}")
+
+
+def to_address(host: str, port: int) -> str:
+    """Where somebody on this machine finds it."""
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def set_up_logging(level: str, form: str) -> None:
+    logging.basicConfig(level=level.upper(), stream=sys.stderr, format=form)
+    # uvicorn tells every address with its query, and a query may hold a token: only its warnings are let through.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(is_news)
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """uvicorn calls each refused handshake an error; whoever likes could fill the log with them."""
+    return "without completing handshake" not in record.getMessage()

@@ -1,0 +1,93 @@
+"""uvicorn as we run it: without signals of its own, and able to go away bit by bit."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from palaver.app import Palaver
+from palaver.settings import Settings
+
+# Longest a connection may keep the process once every reply has ended.
+CLOSE_SECONDS = 5
+
+# A connection that says nothing for so long after an answer is closed.
+IDLE_SECONDS = 5
+
+MOST_SOCKET_MESSAGE = 1_048_576
+
+_LOOK_SECONDS = 0.1
+
+
+class Server(uvicorn.Server):
+    """It leaves signals to others (draining comes before closing), and tells when it is ready."""
+
+    def __init__(self, settings: Settings, palaver: Palaver) -> None:
+        super().__init__(_to_config(settings, palaver))
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def stop_accepting(self) -> None:
+        """Closes this process's own copy of the listening socket. Another process may go on accepting at it."""
+        for server in self.servers:
+            server.close()
+
+    async def see_requests_off(self, seconds: float) -> None:
+        """Until every request has its answer, and its client knows that the connection is no more; `seconds` at most.
+
+        Sockets stay open.
+        """
+        self._say_close()
+        deadline = asyncio.get_running_loop().time() + seconds
+        # Closed at once, a connection could take a request with it that is on its way.
+        await self._wait_for_http(min(IDLE_SECONDS + 1, seconds))
+        for connection in self._http_connections():
+            connection.shutdown()
+        await self._wait_for_http(deadline - asyncio.get_running_loop().time())
+
+    async def _wait_for_http(self, seconds: float) -> None:
+        """Until the last connection that is no socket has closed, or so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._http_connections():  # noqa: ASYNC110 (uvicorn tells nobody when one closes)
+                    await asyncio.sleep(_LOOK_SECONDS)
+
+    def _say_close(self) -> None:
+        close = (b"connection", b"close")
+        # uvicorn makes the second from the first, once a second.
+        self.config.encoded_headers = [*self.config.encoded_headers, close]
+        self.server_state.default_headers = [*self.server_state.default_headers, close]
+
+    def _http_connections(self) -> list[HttpToolsProtocol]:
+        return [found for found in self.server_state.connections if isinstance(found, HttpToolsProtocol)]
+
+
+def _to_config(settings: Settings, palaver: Palaver) -> uvicorn.Config:
+    return uvicorn.Config(
+        palaver.app,
+        loop="none",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=MOST_SOCKET_MESSAGE,
+        ws_ping_interval=25,
+        ws_ping_timeout=20,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        access_log=False,
+        server_header=False,
+        log_config=None,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=CLOSE_SECONDS,
+    )

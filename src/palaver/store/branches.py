@@ -1,0 +1,153 @@
+"""The tree of a conversation's messages: what is in view, what leaves it, and what else stands in the same place.
+
+These are rare: they may cost what the conversation is long. A turn never does.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from palaver.chat.clock import Micros
+from palaver.chat.conversation import Conversation, Message, MessageId
+from palaver.chat.cursor import Mark
+from palaver.chat.errors import Busy, NotFound
+from palaver.chat.turn import number_in
+from palaver.chat.user import Reader
+from palaver.store.database import Database, Row, Transaction
+from palaver.store.rows import CONVERSATION, MESSAGE, READABLE, to_conversation, to_message
+
+OPEN = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND {READABLE}"
+BY_NUMBER = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.number = $2"
+UUID_OF = "SELECT uuid FROM messages WHERE conversation_id = $1 AND number = $2"
+# 1 where a message is listed: it has ended, and has text unless a person said it.
+LISTED = "CASE WHEN status IN ('queued', 'running') OR (role = 'assistant' AND content = '') THEN 0 ELSE 1 END"
+LEAVING = f"SELECT id, status, {LISTED} FROM messages WHERE conversation_id = $1 AND in_view AND number > $2"
+LEAVE = "UPDATE messages SET in_view = FALSE WHERE conversation_id = $1 AND in_view AND number > $2"
+NOT_ANSWERED = "UPDATE messages SET status = 'failed', reason = 'replaced' WHERE id = $1"
+CUT = (
+    "UPDATE conversations SET revision = revision + 1, context_from = 0, message_count = message_count - $2, "
+    "open_replies = open_replies - $3, leaf_number = $4, leaf_uuid = $5 WHERE id = $1"
+)
+TREE = f"SELECT number, parent_number, in_view, {LISTED} FROM messages WHERE conversation_id = $1 ORDER BY number"
+VIEW = "UPDATE messages SET in_view = $3 WHERE conversation_id = $1 AND number = $2"
+SHOW = (
+    "UPDATE conversations SET revision = revision + 1, event = event + 1, context_from = 0, leaf_number = $2, "
+    "leaf_uuid = $3, message_count = $4, updated_at = $5 WHERE id = $1"
+)
+SIBLINGS = (
+    f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.role = $2 "
+    "AND COALESCE(m.parent_number, 0) = $3 AND m.status NOT IN ('queued', 'running') "
+    "AND (m.content <> '' OR m.role <> 'assistant') ORDER BY m.number"
+)
+
+
+class Left(Struct, frozen=True):
+    """The conversation without what has left its view; of that, the reply that runs, and those that waited."""
+
+    conversation: Conversation
+    running: MessageId | None
+    dropped: tuple[MessageId, ...]
+
+
+async def leave_view(tx: Transaction, conversation: Conversation, leaf: int | None) -> Left:
+    """What followed the message `leaf` leaves the view; None: everything that was said."""
+    above = leaf or 0
+    rows: Sequence[Row] = await tx.all(LEAVING, conversation.id, above)
+    dropped = tuple(row[0] for row in rows if row[1] == "queued")
+    running = next((row[0] for row in rows if row[1] == "running"), None)
+    listed = sum(row[2] for row in rows)
+    if dropped:
+        await tx.run_many(NOT_ANSWERED, [(id_,) for id_ in dropped])
+    await tx.run(LEAVE, conversation.id, above)
+    row = await tx.one(UUID_OF, conversation.id, above)
+    leaf_uuid = None if row is None else row[0]
+    await tx.run(CUT, conversation.id, listed, len(dropped), above, leaf_uuid)
+    cut = replace(
+        conversation,
+        revision=conversation.revision + 1,
+        context_from=0,
+        message_count=conversation.message_count - listed,
+        open_replies=conversation.open_replies - len(dropped),
+        leaf_number=above,
+        leaf_uuid=leaf_uuid,
+    )
+    return Left(cut, running, dropped)
+
+
+async def find_in_view(tx: Transaction, conversation: Conversation, uuid: str) -> Message:
+    """Raises `NotFound`."""
+    found = await find_message(tx, conversation, uuid)
+    if not found.in_view:
+        raise NotFound
+    return found
+
+
+async def find_message(tx: Transaction, conversation: Conversation, uuid: str) -> Message:
+    """Raises `NotFound`."""
+    number = number_in(uuid)
+    row = None if number is None else await tx.one(BY_NUMBER, conversation.id, number)
+    if row is None or row[1] != uuid:
+        raise NotFound
+    return to_message(row)
+
+
+async def open_conversation(tx: Transaction, reader: Reader, uuid: str, lock: str = "") -> Conversation:
+    """Raises `NotFound`."""
+    row = await tx.one(OPEN + lock, uuid, reader.user_id, reader.app_id, reader.guests_allowed)
+    if row is None:
+        raise NotFound
+    return to_conversation(row)
+
+
+class SqlBranches:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def show(self, reader: Reader, conversation: str, message: str, now: Micros) -> Mark:
+        async def work(tx: Transaction) -> Mark:
+            found = await open_conversation(tx, reader, conversation, tx.lock)
+            wanted = await find_message(tx, found, message)
+            if found.open_replies:
+                raise Busy
+            mark = Mark(found.revision, found.event, found.last_number + 1)
+            rows = await tx.all(TREE, found.id)
+            path = _path(rows, wanted.number)
+            turned = [(found.id, row[0], row[0] in path) for row in rows if bool(row[2]) != (row[0] in path)]
+            if not turned:
+                return mark
+            await tx.run_many(VIEW, turned)
+            leaf = max(path)
+            row = await tx.one(UUID_OF, found.id, leaf)
+            assert row is not None
+            listed = sum(row[3] for row in rows if row[0] in path)
+            await tx.run(SHOW, found.id, leaf, row[0], listed, now)
+            return Mark(mark.revision + 1, mark.event + 1, mark.lowest)
+
+        return await self._database.write(work)
+
+    async def siblings(self, reader: Reader, conversation: str, message: str) -> Sequence[Message]:
+        async def work(tx: Transaction) -> list[Message]:
+            found = await open_conversation(tx, reader, conversation)
+            wanted = await find_message(tx, found, message)
+            rows = await tx.all(SIBLINGS, found.id, wanted.role, wanted.parent_number or 0)
+            return [to_message(row) for row in rows]
+
+        return await self._database.read(work)
+
+
+def _path(rows: Sequence[Row], wanted: int) -> set[int]:
+    """The branch through `wanted`: all that it follows, and from there on what was said last."""
+    parents = {row[0]: row[1] for row in rows}
+    # In order of their numbers, so that the last child of each is what stays.
+    last_child = {row[1]: row[0] for row in rows if row[1] is not None}
+    path = {0} if 0 in parents else set()
+    number: int | None = wanted
+    while number is not None:
+        path.add(number)
+        number = parents[number]
+    number = last_child.get(wanted)
+    while number is not None:
+        path.add(number)
+        number = last_child.get(number)
+    return path

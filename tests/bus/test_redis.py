@@ -1,0 +1,350 @@
+"""What the bus does while Redis is slow, stands still, is gone or will not have us: nobody waits, everybody is told."""
+
+import asyncio
+import logging
+import random
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis as Client
+
+from palaver.bus import BusOptions, open_bus
+from palaver.chat.ports import Bus
+from tests.bus.ear import Ear, wait_until_both_listen
+from tests.parts.redis import Redis
+
+CHANNEL = "conversation:7"
+MEBIBYTE = 1024 * 1024
+
+# "A second or so", on a machine that does other things as well.
+A_SECOND_OR_SO = 2.5
+
+pytestmark = pytest.mark.usefixtures("log")
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What the bus says."""
+    caplog.set_level(logging.INFO, "palaver.bus")
+    return caplog
+
+
+@pytest.fixture
+async def workers(redis: Redis) -> AsyncIterator[tuple[Bus, Bus]]:
+    async with open_workers(redis.url) as workers:
+        yield workers
+
+
+@pytest.fixture
+def here(workers: tuple[Bus, Bus]) -> Bus:
+    return workers[0]
+
+
+@pytest.fixture
+def there(workers: tuple[Bus, Bus]) -> Bus:
+    return workers[1]
+
+
+@pytest.fixture
+async def ear(here: Bus, there: Bus) -> Ear:
+    """Somebody who listens there, as somebody does here."""
+    ear = Ear()
+    await here.subscribe(CHANNEL, Ear().hear)
+    await there.subscribe(CHANNEL, ear.hear)
+    return ear
+
+
+@asynccontextmanager
+async def open_workers(url: str) -> AsyncIterator[tuple[Bus, Bus]]:
+    async with AsyncExitStack() as stack:
+        yield (
+            await stack.enter_async_context(open_bus(BusOptions(url), "palaver")),
+            await stack.enter_async_context(open_bus(BusOptions(url), "palaver")),
+        )
+
+
+async def tell(redis: Redis, *command: str | int) -> None:
+    """What an operator types."""
+    client: Any = Client.from_url(redis.url)
+    async with client:
+        await client.execute_command(*command)
+
+
+def warnings(log: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in log.records if record.levelno >= logging.WARNING]
+
+
+async def use_while_away(bus: Bus) -> None:
+    """All that a worker does with a bus returns in time."""
+    began = time.monotonic()
+    bus.publish(CHANNEL, b"lost")
+    assert time.monotonic() - began < 0.2
+    ear = Ear()
+    await asyncio.gather(*(bus.subscribe(f"new:{number}", ear.hear) for number in range(1000)))
+    assert time.monotonic() - began < A_SECOND_OR_SO
+    began = time.monotonic()
+    assert await bus.count(CHANNEL) == 1
+    assert await bus.count("nobody is there") == 0
+    assert time.monotonic() - began < 2 * A_SECOND_OR_SO
+
+
+async def test_after_a_restart_of_redis_everybody_is_told_and_hears_again(
+    redis: Redis, here: Bus, ear: Ear, log: pytest.LogCaptureFixture
+) -> None:
+    gap = asyncio.create_task(ear.wait_for_gaps(1))
+    await asyncio.gather(redis.restart(), gap)
+    await wait_until_both_listen(here, CHANNEL)
+    here.publish(CHANNEL, b"again")
+    await ear.wait_for(b"again")
+    # One for each worker, of two connections each.
+    assert len(warnings(log)) == 2
+    assert log.messages.count(f"Redis at {redis.url[8:-2]} can be used again.") == 2
+
+
+async def test_redis_that_stands_still_holds_nobody_up_and_is_found_again(
+    redis: Redis, here: Bus, there: Bus, ear: Ear, log: pytest.LogCaptureFixture
+) -> None:
+    redis.process.freeze()
+    await asyncio.gather(use_while_away(here), use_while_away(there))
+    await ear.wait_for_gaps(2)
+    assert len(warnings(log)) == 2
+    redis.process.thaw()
+    await wait_until_both_listen(here, CHANNEL)
+    await wait_until_both_listen(here, "new:999")
+    here.publish(CHANNEL, b"again")
+    await ear.wait_for(b"again")
+    assert len(warnings(log)) == 2
+
+
+async def test_who_subscribes_while_redis_stands_still_is_told_of_the_gap(redis: Redis, here: Bus, there: Bus) -> None:
+    redis.process.freeze()
+    ear = Ear()
+    await there.subscribe(CHANNEL, ear.hear)
+    gap = asyncio.create_task(ear.wait_for_gaps(1))
+    redis.process.thaw()
+    await gap
+    here.publish(CHANNEL, b"one")
+
+
+async def test_redis_that_answers_late_leaves_no_gap_untold(redis: Redis, here: Bus, ear: Ear) -> None:
+    gap = asyncio.create_task(ear.wait_for_gaps(1))
+    await tell(redis, "CLIENT", "PAUSE", 4000, "ALL")
+    await use_while_away(here)
+    await gap
+    await wait_until_both_listen(here, CHANNEL)
+    here.publish(CHANNEL, b"again")
+    await ear.wait_for(b"again")
+
+
+async def test_memory_stays_flat_while_redis_stands_still(redis: Redis, here: Bus, ear: Ear) -> None:
+    redis.process.freeze()
+    data = b"x" * 1024
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            for _ in range(1024):
+                here.publish(CHANNEL, data)
+            await asyncio.sleep(0)
+        assert tracemalloc.get_traced_memory()[1] < 24 * MEBIBYTE
+        await ear.wait_for_gaps(3)
+        assert tracemalloc.get_traced_memory()[0] < 4 * MEBIBYTE
+    finally:
+        tracemalloc.stop()
+
+
+async def test_server_opens_without_redis_and_catches_up_when_it_comes(
+    redis: Redis, log: pytest.LogCaptureFixture
+) -> None:
+    redis.process.kill()
+    began = time.monotonic()
+    async with open_workers(redis.url) as (here, there):
+        assert time.monotonic() - began < 2 * A_SECOND_OR_SO
+        assert not here.alone
+        ear = Ear()
+        await there.subscribe(CHANNEL, ear.hear)
+        await here.subscribe(CHANNEL, Ear().hear)
+        await use_while_away(here)
+        await ear.wait_for_gaps(2)
+        assert len(warnings(log)) == 2
+        await redis.restart()
+        await wait_until_both_listen(here, CHANNEL)
+        here.publish(CHANNEL, b"at last")
+        await ear.wait_for(b"at last")
+
+
+async def test_redis_that_stood_still_before_holds_no_server_up(redis: Redis) -> None:
+    redis.process.freeze()
+    began = time.monotonic()
+    async with open_workers(redis.url) as (here, _):
+        assert time.monotonic() - began < 2 * A_SECOND_OR_SO
+        await here.subscribe(CHANNEL, Ear().hear)
+        await use_while_away(here)
+
+
+async def test_what_was_unsubscribed_while_redis_was_away_is_not_subscribed_to_again(
+    redis: Redis, here: Bus, there: Bus, ear: Ear
+) -> None:
+    dropped = Ear()
+    await there.subscribe("dropped", dropped.hear)
+    gap = asyncio.create_task(ear.wait_for_gaps(1))
+    redis.process.kill()
+    await gap
+    there.unsubscribe("dropped")
+    await redis.restart()
+    await wait_until_both_listen(here, CHANNEL)
+    assert await here.count("dropped") == 0
+
+
+@pytest.mark.parametrize(
+    "command", [("REPLICAOF", "127.0.0.1", "1"), ("CONFIG", "SET", "maxmemory", "1")], ids=["read-only", "full"]
+)
+async def test_redis_that_takes_no_writes_carries_what_is_said(
+    redis: Redis, here: Bus, there: Bus, ear: Ear, command: tuple[str, ...], log: pytest.LogCaptureFixture
+) -> None:
+    await tell(redis, *command)
+    late = Ear()
+    await there.subscribe("late", late.hear)
+    here.publish("late", b"two")
+    await late.wait_for(b"two")
+    here.publish(CHANNEL, b"one")
+    await ear.wait_for(b"one")
+    assert await here.count(CHANNEL) == 2
+    assert (ear.gaps, warnings(log)) == (0, [])
+
+
+async def test_others_are_told_of_what_was_too_much_to_be_sent(
+    redis: Redis, here: Bus, ear: Ear, log: pytest.LogCaptureFixture
+) -> None:
+    gap = asyncio.create_task(ear.wait_for_gaps(1))
+    for number in range(20):
+        here.publish(CHANNEL, b"%d" % number + b"x" * MEBIBYTE)
+    await gap
+    assert 0 < len(ear.heard) < 20
+    assert warnings(log) == [f"Redis at {redis.url[8:-2]} is slow: other workers hear of some things by the database."]
+    here.publish(CHANNEL, b"and on")
+    await ear.wait_for(b"and on")
+
+
+async def test_others_are_told_when_the_connection_broke_by_which_it_was_published(
+    redis: Redis, here: Bus, ear: Ear
+) -> None:
+    gap = asyncio.create_task(ear.wait_for_gaps(1))
+    # Those who subscribe are of another type: they notice nothing.
+    await tell(redis, "CLIENT", "KILL", "TYPE", "normal")
+    here.publish(CHANNEL, b"lost, or not")
+    await gap
+    await wait_until_both_listen(here, CHANNEL)
+    here.publish(CHANNEL, b"again")
+    await ear.wait_for(b"again")
+
+
+async def test_who_hears_again_is_told_of_what_was_missed_in_between(redis: Redis, ear: Ear) -> None:
+    # Once when the connection breaks, and once when there is one again.
+    gaps = asyncio.create_task(ear.wait_for_gaps(2))
+    await tell(redis, "CLIENT", "KILL", "TYPE", "pubsub")
+    await gaps
+
+
+async def test_whatever_is_missed_is_followed_by_word_of_a_gap(redis: Redis, here: Bus, ear: Ear) -> None:
+    # How much had been heard when it was published.
+    published: dict[bytes, int] = {}
+    chance = random.Random(7)
+    for _ in range(40):
+        for _ in range(chance.randrange(200)):
+            data = b"%d" % len(published)
+            published[data] = len(ear.all)
+            here.publish(CHANNEL, data)
+            await asyncio.sleep(0)
+        await tell(redis, "CLIENT", "KILL", "TYPE", chance.choice(["normal", "pubsub"]))
+    await wait_until_both_listen(here, CHANNEL)
+    here.publish(CHANNEL, b"the end")
+    await ear.wait_for(b"the end")
+    missed = published.keys() - set(ear.heard)
+    assert missed
+    last_missed = max(published[data] for data in missed)
+    await ear.wait(lambda: None in ear.all[last_missed:])
+    numbers = [int(data) for data in ear.heard[:-1]]
+    assert numbers == sorted(set(numbers))
+
+
+async def test_what_was_published_last_is_sent_before_the_bus_closes(redis: Redis) -> None:
+    ear = Ear()
+    async with open_bus(BusOptions(redis.url), "palaver") as there:
+        await there.subscribe(CHANNEL, ear.hear)
+        async with open_bus(BusOptions(redis.url), "palaver") as here:
+            here.publish(CHANNEL, b"goodbye")
+        await ear.wait_for(b"goodbye")
+
+
+async def test_installations_that_share_redis_do_not_hear_each_other(redis: Redis) -> None:
+    async with (
+        open_bus(BusOptions(redis.url), "one") as one,
+        open_bus(BusOptions(redis.url), "two") as two,
+        open_bus(BusOptions(redis.url), "two") as again_two,
+    ):
+        ear = Ear()
+        await two.subscribe(CHANNEL, ear.hear)
+        one.publish(CHANNEL, b"one")
+        assert await one.count(CHANNEL) == 0
+        again_two.publish(CHANNEL, b"two")
+        await ear.wait_for(b"two")
+        assert ear.heard == [b"two"]
+
+
+async def test_who_gives_up_subscribing_does_not_listen(redis: Redis, there: Bus) -> None:
+    redis.process.freeze()
+    ear = Ear()
+    subscribing = asyncio.create_task(there.subscribe(CHANNEL, ear.hear))
+    await asyncio.sleep(0)
+    subscribing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await subscribing
+    redis.process.thaw()
+    assert await there.count(CHANNEL) == 0
+
+
+@asynccontextmanager
+async def signed_in(redis: Redis, *rules: str) -> AsyncIterator[str]:
+    """The address with a user of these rights, whose password is `sekret`."""
+    await tell(redis, "ACL", "SETUSER", "ana", "on", ">sekret", *rules)
+    yield redis.url.replace("//", "//ana:sekret@")
+    await tell(redis, "ACL", "DELUSER", "ana")
+
+
+async def test_bus_signs_in_and_needs_few_rights(redis: Redis, log: pytest.LogCaptureFixture) -> None:
+    rights = ["+publish", "+subscribe", "+unsubscribe", "+ping", "+pubsub|numsub", "&{palaver}:*"]
+    async with signed_in(redis, *rights) as url, open_workers(url) as (here, there):
+        ear = Ear()
+        await there.subscribe(CHANNEL, ear.hear)
+        here.publish(CHANNEL, b"one")
+        await ear.wait_for(b"one")
+        assert await here.count(CHANNEL) == 1
+        assert warnings(log) == []
+
+
+@pytest.mark.parametrize(
+    ("rights", "typed"),
+    [
+        (["+@all", "&*"], "wrong-sekret"),
+        (["+@all", "&other*"], "sekret"),
+        (["+@all", "-publish", "&*"], "sekret"),
+        (["+@all", "-subscribe", "&*"], "sekret"),
+    ],
+    ids=["wrong password", "other channels", "may not publish", "may not subscribe"],
+)
+async def test_redis_that_will_not_have_us_is_away_and_the_log_says_so_once_without_the_password(
+    redis: Redis, rights: list[str], typed: str, log: pytest.LogCaptureFixture
+) -> None:
+    async with signed_in(redis, *rights) as url, open_bus(BusOptions(url.replace("sekret", typed)), "palaver") as bus:
+        bus.publish(CHANNEL, b"one")
+        ear = Ear()
+        await bus.subscribe(CHANNEL, ear.hear)
+        assert await bus.count(CHANNEL) == 1
+        await ear.wait_for_gaps(3)
+        bus.publish(CHANNEL, b"two")
+    assert len(warnings(log)) == 1
+    assert "sekret" not in log.text

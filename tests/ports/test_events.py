@@ -1,0 +1,165 @@
+"""Every event of a conversation has its number, and what was missed since one is read from the messages."""
+
+import pytest
+from msgspec.structs import replace
+
+from palaver.chat.clock import Micros
+from palaver.chat.conversation import Conversation
+from palaver.chat.cursor import Mark
+from palaver.chat.errors import NotFound
+from palaver.chat.events import MessageRead, MessageSaid, ReplyEnded, ReplyStarted
+from palaver.chat.ports import Begun, Checkpoint, Since
+from palaver.chat.room import to_events
+from palaver.chat.user import Reader, User
+from palaver.store import SqlStore
+from tests.ports.talking import HERE, LATER, LEASE, NOW, THERE, answer, ending, said
+
+Told = list[tuple[str, int, str]]
+
+
+def told(found: Since | None, after: Mark) -> Told:
+    """What is told again: what it is, its number, and of which message."""
+    assert found is not None
+    names = {MessageSaid: "said", ReplyStarted: "started", ReplyEnded: "ended", MessageRead: "read"}
+    return [
+        (
+            names[type(event)],
+            event.mark.event,
+            event.message_uuid if isinstance(event, MessageRead) else event.message.uuid,  # type: ignore[union-attr]
+        )
+        for event in to_events(found, after)
+    ]
+
+
+async def story(store: SqlStore, conversation: Conversation, after: Mark) -> Told:
+    return told(await store.events.since(conversation.uuid, after), after)
+
+
+BEGINNING = Mark(1, 0, 0)
+
+
+async def test_turn_is_told_under_four_numbers(store: SqlStore, alice: User, conversation: Conversation) -> None:
+    begun = await store.turns.begin(said(alice, "hello", conversation.uuid))
+    prompt, reply = begun.turn.prompt, begun.turn.reply
+    assert (prompt.event, reply.event, begun.mark) == (1, 2, Mark(1, 2, 2))
+    assert await story(store, conversation, BEGINNING) == [("said", 1, prompt.uuid), ("started", 2, reply.uuid)]
+    ended = await answer(store, begun)
+    assert ended.mark == Mark(1, 4, 3)
+    whole = [("said", 1, prompt.uuid), ("started", 2, reply.uuid), ("ended", 4, reply.uuid)]
+    for event in range(5):
+        after = Mark(1, event, 2 if event else 1)
+        assert await story(store, conversation, after) == [one for one in whole if one[1] > event]
+
+
+async def test_queued_turns_are_told_in_the_order_in_which_they_came(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    first = await store.turns.begin(said(alice, "one", conversation.uuid))
+    second = await store.turns.begin(said(alice, "two", conversation.uuid))
+    assert (second.state, second.mark) == ("queued", Mark(1, 3, 2))
+    ended = await answer(store, first, promote=True)
+    assert ended.mark == Mark(1, 5, 4)
+    assert ended.next is not None
+    assert ended.next.mark == Mark(1, 6, 4)
+    await answer(store, ended.next)
+    whole = [
+        ("said", 1, first.turn.prompt.uuid),
+        ("started", 2, first.turn.reply.uuid),
+        ("said", 3, second.turn.prompt.uuid),
+        ("ended", 5, first.turn.reply.uuid),
+        ("started", 6, second.turn.reply.uuid),
+        ("ended", 8, second.turn.reply.uuid),
+    ]
+    lowest = {0: 1, 1: 2, 2: 2, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 8: 5}
+    for event, number in lowest.items():
+        assert await story(store, conversation, Mark(1, event, number)) == [one for one in whole if one[1] > event]
+
+
+async def test_message_carries_the_one_it_follows(store: SqlStore, alice: User, conversation: Conversation) -> None:
+    first = await store.turns.begin(said(alice, "one", conversation.uuid))
+    await answer(store, first)
+    second = await store.turns.begin(said(alice, "two", conversation.uuid))
+    assert first.turn.prompt.parent_uuid is None
+    assert second.turn.prompt.parent_uuid == first.turn.reply.uuid
+    found = await store.events.since(conversation.uuid, BEGINNING)
+    assert found is not None
+    assert [message.parent_uuid for message in found.messages] == [
+        None, first.turn.prompt.uuid, first.turn.reply.uuid, second.turn.prompt.uuid
+    ]  # fmt: skip
+
+
+async def test_asking_again_begins_another_story(store: SqlStore, alice: User, conversation: Conversation) -> None:
+    begun = await store.turns.begin(said(alice, "hello", conversation.uuid, client_id="k"))
+    failed = await answer(store, begun, "", "failed")
+    again = await store.turns.begin(said(alice, "hello", conversation.uuid, client_id="k"))
+    assert (again.state, again.mark) == ("started", Mark(2, 5, 2))
+    assert await store.events.since(conversation.uuid, failed.mark) is None
+    assert await story(store, conversation, Mark(2, 4, 2)) == [("started", 5, again.turn.reply.uuid)]
+
+
+@pytest.mark.parametrize("mark", [Mark(1, 3, 2), Mark(2, 1, 2), Mark(0, 1, 2)])
+async def test_moment_that_never_was_is_none_of_the_story(
+    store: SqlStore, alice: User, conversation: Conversation, mark: Mark
+) -> None:
+    await store.turns.begin(said(alice, "hello", conversation.uuid))
+    assert await store.events.since(conversation.uuid, mark) is None
+
+
+async def test_whoever_comes_in_finds_the_reply_that_runs_and_what_is_kept_of_it(
+    store: SqlStore, alice: User, bob: User, conversation: Conversation
+) -> None:
+    begun = await store.turns.begin(said(alice, "hello", conversation.uuid, worker=THERE))
+    reply = begun.turn.reply
+    await store.turns.checkpoint(THERE, LEASE, [(reply.id, 1)], [Checkpoint(reply.id, 1, 0, "so ")])
+    await store.turns.checkpoint(THERE, LEASE, [(reply.id, 1)], [Checkpoint(reply.id, 1, 3, "far")])
+    present = await store.events.present(Reader(alice.id), conversation.uuid)
+    assert (present.mark, present.worker, present.kept) == (Mark(1, 2, 2), THERE, "so far")
+    assert present.reply is not None
+    assert (present.reply.uuid, present.reply.parent_uuid) == (reply.uuid, begun.turn.prompt.uuid)
+    with pytest.raises(NotFound):
+        await store.events.present(Reader(bob.id), conversation.uuid)
+    await answer(store, begun, worker=THERE)
+    present = await store.events.present(None, conversation.uuid)
+    assert (present.mark, present.reply, present.kept) == (Mark(1, 4, 3), None, "")
+
+
+async def test_deleted_conversation_has_no_story(store: SqlStore, alice: User, conversation: Conversation) -> None:
+    await store.conversations.delete(Reader(alice.id), conversation.uuid, NOW)
+    assert await store.events.since(conversation.uuid, BEGINNING) is None
+    with pytest.raises(NotFound):
+        await store.events.present(None, conversation.uuid)
+
+
+async def test_reading_moves_forward_alone_and_is_told(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    begun = await store.turns.begin(said(alice, "hello", conversation.uuid))
+    await answer(store, begun)
+    prompt, reply = begun.turn.prompt.uuid, begun.turn.reply.uuid
+    reader = Reader(alice.id)
+    assert await store.events.unread(reader, conversation.uuid) == 1
+    assert await store.events.read_up_to(reader, conversation.uuid, prompt, NOW) == Mark(1, 5, 3)
+    assert await store.events.read_up_to(reader, conversation.uuid, reply, NOW) == Mark(1, 6, 3)
+    assert await store.events.read_up_to(reader, conversation.uuid, prompt, NOW) is None
+    assert await store.events.unread(reader, conversation.uuid) == 0
+    assert await story(store, conversation, Mark(1, 4, 3)) == [("read", 6, reply)]
+    with pytest.raises(NotFound):
+        await store.events.read_up_to(reader, conversation.uuid, prompt[:-1] + "f", NOW)
+
+
+async def test_reply_that_was_left_behind_is_told_like_any_other(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    begun = await store.turns.begin(said(alice, "hello", conversation.uuid, worker=THERE))
+    [left] = await store.turns.abandoned(LATER, Micros(1 << 62))
+    assert left.conversation == conversation.uuid
+    ended = await store.turns.finish(replace(left, promote_to=HERE, lease_until=LEASE))
+    assert (ended.done, ended.mark) == (True, Mark(1, 4, 3))
+    assert [kind for kind, _, _ in await story(store, conversation, begun.mark)] == ["ended"]
+
+
+async def test_worker_that_is_asked_to_stop_is_named(store: SqlStore, alice: User, conversation: Conversation) -> None:
+    begun: Begun = await store.turns.begin(said(alice, "hello", conversation.uuid, worker=THERE))
+    assert await store.turns.ask_to_stop(begun.turn.reply.id) == THERE
+    await store.turns.finish(ending(begun, worker=THERE))
+    assert await store.turns.ask_to_stop(begun.turn.reply.id) is None

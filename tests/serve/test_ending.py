@@ -1,0 +1,83 @@
+"""How a server with workers ends: asked, pressed, or left behind by its supervisor."""
+
+import os
+import signal
+from contextlib import AsyncExitStack
+from uuid import uuid4
+
+import pytest
+
+from tests.chaos.kept import Kept
+from tests.parts.palaver import Server
+from tests.parts.process import wait_until
+from tests.serve.crew import Crew, wait_gone
+from tests.serve.streams import Hearer, ask_every_worker, check_whole
+
+AWHILE = "[[pieces=25&delay=0.1]]"
+ENDLESS = "[[pieces=3000&delay=0.01]]"
+
+
+@pytest.mark.parametrize("to_all", [False, True], ids=["to the supervisor", "to all its processes"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_server_that_is_asked_to_end_finishes_the_replies_of_all_workers(
+    server: Server, crew: Crew, alice: Hearer, kept: Kept, number: signal.Signals, to_all: bool
+) -> None:
+    async with AsyncExitStack() as stack:
+        streams = await ask_every_worker(alice, kept, stack, AWHILE)
+        # A terminal, and most keepers of services, signal all processes of a group.
+        signal_it = {False: os.kill, True: os.killpg}[to_all]
+        signal_it(server.pid, number)
+        await crew.wait_log("draining: no new turns", 2)
+        for stream in streams:
+            await check_whole(stream)
+    assert await server.process.wait_for_end(seconds=20) == 0
+    await wait_gone(*crew.pids().values())
+    assert not await kept.open_replies()
+    assert "died" not in server.log_text()
+    assert "Traceback" not in server.log_text()
+
+
+async def test_second_signal_does_not_wait_for_replies_and_keeps_what_was_said(
+    server: Server, crew: Crew, alice: Hearer, kept: Kept
+) -> None:
+    session = uuid4().hex
+    async with alice.ask(ENDLESS, session) as stream:
+        await stream.wait_piece()
+        server.process.send(signal.SIGTERM)
+        await crew.wait_log("draining: no new turns", 2)
+        server.process.send(signal.SIGTERM)
+        assert await server.process.wait_for_end(seconds=20) == 0
+    [reply] = [message for message in await kept.messages() if message.role == "assistant"]
+    assert (reply.status, reply.reason) == ("interrupted", "draining")
+    assert reply.content
+
+
+async def test_worker_that_stands_still_is_killed_at_the_third_signal(server: Server, crew: Crew) -> None:
+    frozen = crew.pids()[2]
+    os.kill(frozen, signal.SIGSTOP)
+    server.process.send(signal.SIGTERM)
+    await crew.wait_log("draining: no new turns")
+    await wait_gone(crew.pids()[1])
+    server.process.send(signal.SIGTERM)
+    await crew.wait_log("all workers are to end now")
+    server.process.send(signal.SIGTERM)
+    assert await server.process.wait_for_end(seconds=20) == 0
+    assert f"worker {frozen} does not end and is killed" in server.log_text()
+    await wait_gone(frozen)
+
+
+async def test_workers_of_a_supervisor_that_was_killed_finish_their_replies_and_leave_the_port(
+    server: Server, crew: Crew, alice: Hearer, kept: Kept
+) -> None:
+    left = crew.pids()
+    async with AsyncExitStack() as stack:
+        streams = await ask_every_worker(alice, kept, stack, AWHILE)
+        os.kill(server.pid, signal.SIGKILL)
+        assert await wait_until(lambda: not server.is_running, seconds=10)
+        await crew.wait_log("the supervisor has gone", 2)
+        # The next one does not have to wait for them.
+        await server.start()
+        for stream in streams:
+            await check_whole(stream)
+    await wait_gone(*left.values())
+    assert not set(crew.pids().values()) & set(left.values())

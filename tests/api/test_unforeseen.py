@@ -12,7 +12,10 @@ from palaver.api.ai_chat import health, models
 from palaver.api.call import Call, Site
 from palaver.api.dispatch import Dispatcher
 from palaver.api.operation import Api
+from palaver.chat.accounts import Accounts
 from palaver.chat.flow import Chat, Rules
+from palaver.chat.models import Models
+from palaver.chat.stays import Stays
 from tests.chat.talking import HandBot, HandBots
 
 SECRET = "a path, a key, a line of code"
@@ -27,7 +30,7 @@ def site() -> Site:
     # The operations of these tests look at nothing but the bots.
     nothing = cast(Any, None)
     chat = Chat(nothing, BrokenBots(HandBot()), nothing, nothing, nothing, Rules())
-    return Site(chat, nothing, nothing, nothing, "1")
+    return Site(chat, cast(Accounts, None), cast(Stays, None), cast(Models, None), "1")
 
 
 async def get(api: Api, path: str) -> tuple[int, Any]:

@@ -11,7 +11,7 @@ from http.cookies import SimpleCookie
 from io import BytesIO
 from typing import Any, Self
 
-from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import ClientSession, ClientTimeout, ClientWebSocketResponse, DummyCookieJar
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -98,6 +98,13 @@ class Client:
             allow_redirects=False,
         ) as response:
             return Answer(response.status, response.headers, await response.read())
+
+    @asynccontextmanager
+    async def connect(self, path: str) -> AsyncIterator[ClientWebSocketResponse[bool]]:
+        """A WebSocket. aiohttp's `WSServerHandshakeError` where it is refused."""
+        url = URL(self.url + path, encoded=True)
+        async with self._http.ws_connect(url, headers=self._headers, max_msg_size=0) as socket:
+            yield socket
 
 
 @asynccontextmanager

@@ -130,7 +130,7 @@ class Call:
         return self.scope.get("scheme") == "https" or (self.site.public_url or "").startswith("https://")
 
 
-def parse_json(body: bytes) -> dict[str, Any]:
+def parse_json(body: bytes | str) -> dict[str, Any]:
     """Raises `MalformedBody`."""
     try:
         payload = decode(body)
@@ -141,10 +141,11 @@ def parse_json(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _parse_leniently(body: bytes) -> Any:
+def _parse_leniently(body: bytes | str) -> Any:
     # msgspec refuses a lone surrogate as malformed; it is well-formed JSON with an invalid string in it.
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse)
+        said = body.decode("utf-8") if isinstance(body, bytes) else body
+        return json.loads(said, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise MalformedBody from error
 

@@ -9,13 +9,13 @@ import asyncio
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections import deque
 from typing import Any, ClassVar
 
 import msgspec
 from starlette.types import Receive, Send
 
-from palaver.api.call import Call
+from palaver.api.call import Call, MalformedBody, parse_json
 from palaver.api.fields import Invalid
 from palaver.api.language import text
 from palaver.api.who import guest_cookie, identify_socket
@@ -25,6 +25,9 @@ from palaver.chat.errors import BotUnavailable, Busy, ChatError, Conflict, Drain
 log = logging.getLogger("palaver.socket")
 
 MOST_BYTES = 64 * 1024
+
+# Of what a client sent, in an error.
+MOST_ECHOED = 100
 
 UNAUTHENTICATED = 4001
 NOT_FOUND = 4004
@@ -42,7 +45,6 @@ CODES: dict[type[ChatError], str] = {
 }
 
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder().decode
 
 
 class JsonSocket(ABC):
@@ -58,6 +60,8 @@ class JsonSocket(ABC):
         self._receive = receive
         self._send = send
         self._out: list[str] = []
+        self._under_way: deque[str] = deque()
+        self._shut = False
         self._pump: asyncio.Task[None] | None = None
         self._closing: int | None = None
 
@@ -117,23 +121,22 @@ class JsonSocket(ABC):
             self._bad_json(len(message.get("bytes") or b""))
             return
         size = len(said) if said.isascii() else len(said.encode())
+        if size > MOST_BYTES:
+            self._bad_json(size)
+            return
         try:
-            payload = decode(said) if size <= MOST_BYTES else None
-        except (msgspec.DecodeError, RecursionError):
-            payload = _decode_leniently(said)
-        if size > MOST_BYTES or not isinstance(payload, dict):
+            payload = parse_json(said)
+        except MalformedBody:
             self._bad_json(size)
             return
         kind = payload.get("type")
         if not isinstance(kind, str) or kind not in self.commands:
-            shown = kind if isinstance(kind, str) else json.dumps(kind)
-            self.error("unknown_type", f"Unknown message type: {shown[:100]}")
+            self.error("unknown_type", f"Unknown message type: {_shown(kind)}")
             return
         await self._carry_out(kind, payload)
 
     async def _carry_out(self, kind: str, payload: dict[str, Any]) -> None:
-        sent_id = payload.get("client_message_id")
-        more = {"client_message_id": sent_id} if isinstance(sent_id, str) and len(sent_id) <= 100 else {}
+        more = echo(payload)
         try:
             await self.handle(kind, payload)
         except Invalid as invalid:
@@ -183,9 +186,10 @@ class JsonSocket(ABC):
             self.wake()
 
     def _shut_out(self) -> None:
-        # Not a byte more than this, whatever is on its way.
-        self._muted = True
+        # Not a byte more than this, whatever is under way.
+        self._shut = True
         self._out.clear()
+        self._under_way.clear()
         self.error("unauthenticated", text("unauthenticated", self.call.language))
         self.close(UNAUTHENTICATED)
 
@@ -200,12 +204,8 @@ class JsonSocket(ABC):
 
     async def _send_all(self) -> None:
         try:
-            while frames := await self._next():
-                muted = self._muted
-                for frame in frames:
-                    if self._muted != muted:
-                        break
-                    await self._send({"type": "websocket.send", "text": frame})
+            while await self._has_more():
+                await self._send({"type": "websocket.send", "text": self._under_way.popleft()})
             if self._closing is not None and not self.over:
                 self.over = True
                 await self._send({"type": "websocket.close", "code": self._closing})
@@ -218,19 +218,40 @@ class JsonSocket(ABC):
         finally:
             self._pump = None
 
-    async def _next(self) -> Iterable[str]:
-        if self._out:
-            frames, self._out = self._out, []
-            return frames
-        return () if self._closing is not None or self.over else await self.take()
+    async def _has_more(self) -> bool:
+        if not self._under_way and not self._out and self._closing is None and not self.over:
+            told = await self.take()
+            if not self._shut:
+                self._under_way.extend(told)
+        # What was said while it was taken comes after it.
+        if not self._under_way:
+            self._under_way.extend(self._out)
+            self._out.clear()
+        return bool(self._under_way)
 
 
-def _decode_leniently(said: str) -> Any:
-    """What msgspec refuses for a lone surrogate is well-formed JSON with an invalid string in it."""
-    try:
-        return json.loads(said)
-    except (ValueError, RecursionError):
-        return None
+def echo(payload: dict[str, Any]) -> dict[str, str]:
+    """The client's own id of what it sent, so that it knows which of its messages an error is about."""
+    sent_id = payload.get("client_message_id")
+    if not isinstance(sent_id, str) or len(sent_id) > MOST_ECHOED or _encodable(sent_id) != sent_id:
+        return {}
+    return {"client_message_id": sent_id}
+
+
+def _shown(kind: object) -> str:
+    match kind:
+        case str():
+            return _encodable(kind[:MOST_ECHOED])
+        case list() | dict():
+            # However deep it is.
+            return "[...]" if isinstance(kind, list) else "{...}"
+        case _:
+            return json.dumps(kind)[:MOST_ECHOED]
+
+
+def _encodable(said: str) -> str:
+    """Half a character, which JSON can spell, cannot be sent."""
+    return said.encode("utf-8", "replace").decode()
 
 
 async def accept(call: Call, send: Send) -> Caller | None:

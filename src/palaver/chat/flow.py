@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from palaver.chat.clock import Clock
 from palaver.chat.context import count_tokens
@@ -84,6 +85,8 @@ async def _begin(chat: Chat, turn: NewTurn, request_id: str) -> Begun:
     if begun.state != "known" and prompt.event > conversation.event:
         mark = Mark(begun.mark.revision, prompt.event, begun.mark.lowest)
         chat.rooms.tell(conversation.uuid, MessageSaid(mark, prompt, begun.replaces))
+        # That was the message's. The reply to it stands beside no other.
+        begun = replace(begun, replaces=None)
     await _go_on(chat, begun, request_id)
     return begun
 

@@ -1,5 +1,7 @@
 """One conversation over a WebSocket: turns, events as they happen, and all that was missed since a cursor."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, assert_never
 
 from starlette.types import Receive, Send
@@ -9,7 +11,7 @@ from palaver.api.ai_chat.sessions import show_snapshot
 from palaver.api.call import Call
 from palaver.api.fields import Body, Text, optional, required
 from palaver.api.language import text
-from palaver.api.socket import JsonSocket
+from palaver.api.socket import JsonSocket, echo
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY
 from palaver.chat.conversation import Message, MessageId
 from palaver.chat.cursor import LENGTH, decode_cursor
@@ -59,6 +61,7 @@ class SessionSocket(JsonSocket):
         self._whole = call.query("full_content") != "0"
         self._room: Room
         self._listener: Listener | None = None
+        self._listens = True
         # Replies that were asked for here: whoever asked is told why there is none.
         self._asked: set[MessageId] = set()
 
@@ -104,54 +107,45 @@ class SessionSocket(JsonSocket):
     # What the client asks for
 
     async def _send_message(self, payload: dict[str, Any]) -> None:
-        if not self._has_words(payload):
-            return
-        body = Say.read(payload)
-        begun = await continue_chat(
-            self.call.chat,
-            self.call.reader,
-            body.message,
-            conversation=self._uuid,
-            client_message_id=body.client_message_id,
-            when_busy=body.when_busy,
-            request_id=self.call.request_id,
-        )
-        await self._asked_for(begun)
+        if self._has_words(payload):
+            await self._say(Say.read(payload), None)
 
     async def _edit(self, payload: dict[str, Any]) -> None:
-        if not self._has_words(payload):
-            return
-        body = Edit.read(payload)
-        begun = await continue_chat(
-            self.call.chat,
-            self.call.reader,
-            body.message,
-            conversation=self._uuid,
-            client_message_id=body.client_message_id,
-            when_busy=body.when_busy,
-            edits=body.message_id,
-            request_id=self.call.request_id,
-        )
-        await self._asked_for(begun)
+        if self._has_words(payload):
+            body = Edit.read(payload)
+            await self._say(body, body.message_id)
+
+    async def _say(self, body: Say, edits: str | None) -> None:
+        with self._not_listening():
+            begun = await continue_chat(
+                self.call.chat,
+                self.call.reader,
+                body.message,
+                conversation=self._uuid,
+                client_message_id=body.client_message_id,
+                when_busy=body.when_busy,
+                edits=edits,
+                request_id=self.call.request_id,
+            )
+            self._asked_for(begun)
 
     def _has_words(self, payload: dict[str, Any]) -> bool:
         said = payload.get("message", "")
         if said is None or (isinstance(said, str) and not said.strip()):
-            sent_id = payload.get("client_message_id")
-            self.error("invalid", EMPTY, **({"client_message_id": sent_id} if isinstance(sent_id, str) else {}))
+            self.error("invalid", EMPTY, **echo(payload))
             return False
         return True
 
-    async def _asked_for(self, begun: Begun) -> None:
+    def _asked_for(self, begun: Begun) -> None:
         if begun.turn.reply.status in ("queued", "running"):
             self._asked.add(begun.turn.reply.id)
         if begun.state == "known":
-            await self._say_again(begun)
+            self._say_again(begun)
         elif begun.turn.reply.attempt > 1:
             # It was said before, and only its reply is made anew.
             self.say(frames.said(begun.turn.prompt, self._cursor))
 
-    async def _say_again(self, begun: Begun) -> None:
+    def _say_again(self, begun: Begun) -> None:
         """A turn that was asked for before, once more to this one alone; what is still to come of it comes as ever."""
         prompt, reply = begun.turn.prompt, begun.turn.reply
         self.say(frames.said(prompt, self._cursor))
@@ -186,15 +180,16 @@ class SessionSocket(JsonSocket):
 
     async def _regenerate(self, payload: dict[str, Any]) -> None:
         body = Reply.read(payload)
-        begun = await ask_for_another(
-            self.call.chat,
-            self.call.reader,
-            self._uuid,
-            body.message_id,
-            when_busy=body.when_busy,
-            request_id=self.call.request_id,
-        )
-        self._asked.add(begun.turn.reply.id)
+        with self._not_listening():
+            begun = await ask_for_another(
+                self.call.chat,
+                self.call.reader,
+                self._uuid,
+                body.message_id,
+                when_busy=body.when_busy,
+                request_id=self.call.request_id,
+            )
+            self._asked.add(begun.turn.reply.id)
 
     async def _read(self, payload: dict[str, Any]) -> None:
         user = await self.call.stored_user()
@@ -204,10 +199,21 @@ class SessionSocket(JsonSocket):
         listener = self._listener
         assert listener is not None, "only who is in can go back"
         seen = decode_cursor(cursor) if len(cursor) <= LENGTH else None
-        if await self.call.chat.rooms.resume(listener, seen):
-            self.say(frames.resumed(self._cursor, recovered=True))
-        else:
-            await self._look_anew()
+        with self._not_listening():
+            if await self.call.chat.rooms.resume(listener, seen):
+                self.say(frames.resumed(self._cursor, recovered=True))
+            else:
+                await self._look_anew()
+
+    @contextmanager
+    def _not_listening(self) -> Iterator[None]:
+        """What happens meanwhile is heard afterwards: by then it is known what was asked for here."""
+        self._listens = False
+        try:
+            yield
+        finally:
+            self._listens = True
+            self.wake()
 
     async def _look_anew(self) -> None:
         """An honest word that this is another story by now, and how it stands. Raises `NotFound`."""
@@ -227,7 +233,7 @@ class SessionSocket(JsonSocket):
 
     async def take(self) -> list[str]:
         listener = self._listener
-        if listener is None:
+        if listener is None or not self._listens:
             return []
         told: list[str] = []
         for heard, cursor in listener.take():

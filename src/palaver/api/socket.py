@@ -61,6 +61,7 @@ class JsonSocket(ABC):
         self._out: list[str] = []
         # Lists, here as in a room: an empty deque is fourteen times as large, and most sockets are idle.
         self._under_way: list[str] = []
+        self._woken = False
         self._shut = False
         self._pump: asyncio.Task[None] | None = None
         self._closing: int | None = None
@@ -198,6 +199,7 @@ class JsonSocket(ABC):
         self.close(UNAUTHENTICATED)
 
     def wake(self) -> None:
+        self._woken = True
         if self._pump is None and not self.over:
             self._pump = asyncio.create_task(self._send_all())
 
@@ -223,7 +225,9 @@ class JsonSocket(ABC):
             self._pump = None
 
     async def _has_more(self) -> bool:
-        if not self._under_way and not self._out and self._closing is None and not self.over:
+        if self._woken and not self._under_way and not self._out and self._closing is None and not self.over:
+            # What comes while it is taken wakes anew.
+            self._woken = False
             told = await self.take()
             if not self._shut:
                 self._under_way.extend(told)

@@ -15,6 +15,7 @@ from palaver.api.operation import Api
 from palaver.chat.accounts import Accounts
 from palaver.chat.flow import Chat, Rules
 from palaver.chat.models import Models
+from palaver.chat.stays import Stays
 from tests.chat.talking import HandBot, HandBots
 
 SECRET = "a path, a key, a line of code"
@@ -27,8 +28,9 @@ class BrokenBots(HandBots):
 
 def site() -> Site:
     # The operations of these tests look at nothing but the bots.
-    chat = Chat(cast(Any, None), BrokenBots(HandBot()), cast(Any, None), cast(Any, None), Rules())
-    return Site(chat, cast(Accounts, None), cast(Models, None), "1")
+    nothing = cast(Any, None)
+    chat = Chat(nothing, BrokenBots(HandBot()), nothing, nothing, nothing, Rules())
+    return Site(chat, cast(Accounts, None), cast(Stays, None), cast(Models, None), "1")
 
 
 async def get(api: Api, path: str) -> tuple[int, Any]:

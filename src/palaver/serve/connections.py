@@ -119,7 +119,16 @@ class SocketConnection(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
+        self._give_up()
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """uvicorn would call it a fault of the app that it goes on to send, which cannot know yet."""
         self._let_go()
+        self.disconnected = True
 
     def _let_go(self) -> None:
         if self._last_call is None and not self.disconnected:

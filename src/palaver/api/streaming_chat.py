@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from palaver.api.call import Answer, Call, Stream, to_time
 from palaver.api.fields import Body, FieldProblem, Flag, Invalid, Text, defaulting, omittable, optional, required
@@ -160,26 +161,29 @@ async def _events(call: Call, place: Place, session_id: str) -> AsyncIterator[by
     begun = place.begun
     uuid, number = begun.turn.conversation.uuid, begun.turn.reply.number
 
-    def event(position: int | None, data: str) -> bytes:
+    def event(began: int, position: int | None, data: str) -> bytes:
         """One event, in one piece."""
-        return f"id: {encode_cursor(uuid, place.mark, number, position)}\ndata: {{{data}}}\n\n".encode()
+        # While the reply waited for its turn others were told, which whoever goes on by a WebSocket has to hear. Not
+        # so once it has begun: then the cursor is a place in this one.
+        mark = replace(place.mark, event=max(place.mark.event, began))
+        return f"id: {encode_cursor(uuid, mark, number, position)}\ndata: {{{data}}}\n\n".encode()
 
     if place.position is None:
-        yield event(0, f'"type": "start", "session_id": {quote(session_id)}')
+        yield event(0, 0, f'"type": "start", "session_id": {quote(session_id)}')
     try:
         async for heard in hear(call, begun, place.position or 0):
             match heard:
                 case None:
                     yield HEARTBEAT
                 case TextSaid():
-                    yield event(heard.position, f'"type": "chunk", "content": {quote(heard.text)}')
+                    yield event(heard.began, heard.position, f'"type": "chunk", "content": {quote(heard.text)}')
                 case Over():
-                    yield event(None, _last(call, heard.reply))
+                    yield event(heard.reply.event, None, _last(call, heard.reply))
     except Draining:
         # The reply goes on elsewhere; whoever comes back with the last id hears the rest of it.
         return
     except ChatError as error:
-        yield event(None, f'"type": "error", "error": {quote(text(error.code, call.language))}')
+        yield event(0, None, f'"type": "error", "error": {quote(text(error.code, call.language))}')
 
 
 def _last(call: Call, reply: Message) -> str:

@@ -5,7 +5,8 @@ slow one is merged into one piece, and nobody is delayed by it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 
 from msgspec import Struct
 
@@ -13,14 +14,17 @@ from palaver.chat.conversation import Message
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.ports import Begun
+from palaver.chat.room import Room
 from palaver.chat.telling import Pace, Telling, Waker
 
 
 class TextSaid(Struct, frozen=True):
-    """What was said up to `position` since the last event."""
+    """What was said up to `position` since the last event. `began` is the number under which the reply's start was
+    told."""
 
     text: str
     position: int
+    began: int
 
 
 class Over(Struct, frozen=True):
@@ -33,53 +37,72 @@ async def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> Async
     """What is said after `position`, and last how it ended, whichever worker makes it. None wherever somebody else has
     called the `waker`.
 
-    A position beyond what was said is where the talk now stands. Raises `Draining` where this server goes away and the
-    reply is not made here, `NotFound` where it is gone, and `BotUnavailable` where it broke off and is being made anew.
+    Raises `Draining` where this server goes away and the reply is not made here, `NotFound` where it is gone, and
+    `BotUnavailable` where it broke off and is being made anew.
     """
-    replies, reply = chat.replies, begun.turn.reply
-    telling = replies.telling(reply.id)
-    if telling is None and reply.status in ("queued", "running"):
-        async with chat.rooms.following(begun.turn.conversation.uuid, waker) as room:
-            while True:
-                latest = await chat.store.turns.get(reply.id)
-                if latest is None:
-                    raise NotFound
-                reply = latest.turn.reply
-                telling = replies.telling(reply.id) or room.telling
-                if telling is not None and telling.id != reply.id:
-                    telling = None
-                if telling is not None or reply.status not in ("queued", "running"):
-                    break
-                if replies.closing:
-                    raise Draining
-                await waker.wait()
-                yield None
-            if telling is not None and telling.worker is not None:
-                async for event in _hear(telling, begun.turn.reply.attempt, position, waker, chat.rooms.pace):
-                    yield event
-                    if isinstance(event, TextSaid):
-                        position = event.position
-                    elif event is None and replies.closing:
-                        raise Draining
-                return
+    reply = begun.turn.reply
+    telling = chat.replies.telling(reply.id)
     if telling is not None:
-        async for event in _hear(telling, begun.turn.reply.attempt, position, waker, chat.rooms.pace):
+        async for event in _hear(telling, reply.attempt, position, waker, chat.rooms.pace):
             yield event
-        return
-    if reply.attempt != begun.turn.reply.attempt:
+    elif reply.status in ("queued", "running"):
+        async with chat.rooms.following(begun.turn.conversation.uuid, waker) as room:
+            async for event in _follow(chat, room, begun, position, waker):
+                yield event
+    else:
+        for event in _read(reply, reply.attempt, position):
+            yield event
+
+
+async def _follow(
+    chat: Chat, room: Room, begun: Begun, position: int, waker: Waker
+) -> AsyncIterator[TextSaid | Over | None]:
+    """A reply that waits for its turn, or that another worker makes."""
+    reply, replies = begun.turn.reply, chat.replies
+    while True:
+        latest = await chat.store.turns.get(reply.id)
+        if latest is None or room.gone:
+            raise NotFound
+        if latest.turn.reply.status not in ("queued", "running"):
+            for event in _read(latest.turn.reply, reply.attempt, position):
+                yield event
+            return
+        telling = replies.telling(reply.id) or room.telling
+        if telling is None or telling.id != reply.id:
+            if replies.closing:
+                raise Draining
+            await waker.wait()
+            yield None
+            continue
+        async with aclosing(_hear(telling, reply.attempt, position, waker, chat.rooms.pace)) as events:
+            async for heard in events:
+                yield heard
+                if isinstance(heard, Over):
+                    return
+                if heard is not None:
+                    position = heard.position
+                elif telling.worker is not None and replies.closing:
+                    raise Draining
+                elif telling.worker is not None and room.telling is not telling and telling.ended is None:
+                    # Its end was missed here: the store knows of it.
+                    break
+
+
+def _read(reply: Message, attempt: int, position: int) -> Iterator[TextSaid | Over]:
+    if reply.attempt != attempt:
         raise BotUnavailable("interrupted")
     rest = reply.content[position:]
     if rest:
-        yield TextSaid(rest, position + len(rest))
+        yield TextSaid(rest, position + len(rest), reply.event)
     yield Over(reply)
 
 
 async def _hear(
     telling: Telling, attempt: int, position: int, waker: Waker, pace: Pace
 ) -> AsyncGenerator[TextSaid | Over | None, None]:
+    """Of one that another worker makes less may be known here than was heard elsewhere: then it is waited for."""
     if telling.attempt != attempt:
         raise BotUnavailable("interrupted")
-    position = min(position, telling.log.length)
     clock = asyncio.get_running_loop().time
     said_at = 0.0
     with telling.waking(waker):
@@ -90,7 +113,7 @@ async def _hear(
             if text:
                 position += len(text)
                 said_at = clock()
-                yield TextSaid(text, position)
+                yield TextSaid(text, position, telling.event)
             if ended is not None:
                 # What is kept can be less than was said, where another worker has taken the reply over.
                 yield Over(ended)

@@ -30,6 +30,8 @@ async def find_place(chat: Chat, conversation: Conversation, cursor: Cursor | No
     if running is not None:
         into = cursor is not None and cursor.reply == running.turn.reply.number
         place = await _rest(chat, conversation, cursor) if into and cursor is not None else None
+        if place is not None and not await chat.rooms.is_said(conversation.uuid, place.begun, place.position or 0):
+            place = None
         return place or Place(running, running.mark)
     if cursor is None:
         return None
@@ -46,8 +48,6 @@ async def _rest(chat: Chat, conversation: Conversation, cursor: Cursor) -> Place
     reply = found.turn.reply
     # A reply that was asked for again says something else; one that was never can be gone on with at any time.
     if cursor.mark.revision != conversation.revision and reply.attempt > 1:
-        return None
-    if reply.status not in ("queued", "running") and cursor.position > len(reply.content):
         return None
     return Place(found, cursor.mark, cursor.position)
 

@@ -234,7 +234,7 @@ class Room:
             case ReplyStarted():
                 self._set_telling(telling)
             case ReplyEnded():
-                self._set_telling(None)
+                self._end_telling(event.message)
                 self._tape_characters += len(event.message.content)
             case MessageSaid():
                 self._tape_characters += len(event.message.content)
@@ -256,6 +256,14 @@ class Room:
         self.telling = telling
         if telling is not None and self._listeners:
             telling.wakes(self._more_was_said)
+
+    def _end_telling(self, message: Message) -> None:
+        telling = self.telling
+        if telling is not None and telling.id == message.id and telling.worker is not None:
+            # Of one that is made here its maker says when it is over, and this may be the word of that.
+            telling.hear(0, message.content)
+            telling.end(message)
+        self._set_telling(None)
 
     def leave_off(self) -> None:
         """The conversation is not to be found any more."""
@@ -347,6 +355,8 @@ class Listener:
 
     @property
     def cursor(self) -> str:
+        if self.skip is not None:
+            return encode_cursor(self.room.uuid, self.mark, self.skip, None)
         return encode_cursor(self.room.uuid, self.mark, self.reply, self.position)
 
     def place(self, mark: Mark, reply: int | None = None, position: int = 0) -> None:
@@ -402,7 +412,8 @@ class Listener:
             if self.reply == number:
                 self.reply, self.position = None, 0
             if self.mark.event < entry.first:
-                self.mark = Mark(event.mark.revision, entry.first, event.mark.lowest)
+                # Half of it is yet to be told: whoever comes back from here has to find this reply.
+                self.mark = Mark(event.mark.revision, entry.first, min(event.mark.lowest, number))
                 heard.append((entry, self.cursor))
             self.mark = event.mark
             heard.append((Quiet(entry), self.cursor))

@@ -36,7 +36,7 @@ from palaver.chat.events import (
     worker_channel,
 )
 from palaver.chat.lists import Lists
-from palaver.chat.ports import Bus, Store
+from palaver.chat.ports import Begun, Bus, Store
 from palaver.chat.relay import Relay
 from palaver.chat.room import Listener, Room
 from palaver.chat.telling import Pace, Telling, Wake
@@ -132,12 +132,17 @@ class Rooms:
             return room
 
     async def listen(self, room: Room, wake: Wake) -> Listener:
-        # Before anything is waited for: a room with somebody in it is not cleared away.
+        # In the room before anything is waited for: an empty one may be forgotten meanwhile, and then hears nothing.
         listener = Listener(room, wake)
+        try:
+            if not room.is_announced and not self._bus.alone:
+                room.is_announced = True
+                await self._bus.subscribe(open_channel(room.uuid), lambda _data: None)
+        except BaseException:
+            self.leave(listener)
+            raise
+        listener.place(room.mark)
         self._want_text(room)
-        if not room.is_announced and not self._bus.alone:
-            room.is_announced = True
-            await self._bus.subscribe(open_channel(room.uuid), lambda _data: None)
         return listener
 
     def leave(self, listener: Listener) -> None:
@@ -165,11 +170,26 @@ class Rooms:
         return True
 
     async def _is_said(self, room: Room, cursor: Cursor) -> bool:
-        """Whether so much of the reply was said. Elsewhere it may just have been, and not be known here yet."""
         telling = room.telling
         if telling is None or telling.number != cursor.reply or cursor.position is None:
             return True
-        if telling.log.length >= cursor.position:
+        return await self._has_said(room, telling, cursor.position)
+
+    async def is_said(self, uuid: str, begun: Begun, position: int) -> bool:
+        """Whether so much was said of a reply that runs or waits. Raises `NotFound`."""
+        reply = begun.turn.reply
+        here = self.find_here(reply.id)
+        if here is not None or not position:
+            return here is None or here.log.length >= position
+        async with self.following(uuid, lambda: None) as room:
+            telling = room.telling
+            if telling is None or (telling.id, telling.attempt) != (reply.id, reply.attempt):
+                return False
+            return await self._has_said(room, telling, position)
+
+    async def _has_said(self, room: Room, telling: Telling, position: int) -> bool:
+        """Elsewhere it may just have been said, and not be known here yet."""
+        if telling.log.length >= position:
             return True
         if telling.worker is None:
             return False
@@ -178,12 +198,12 @@ class Rooms:
             self._want_text(room, again=True)
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    while telling.log.length < cursor.position and telling.ended is None:
+                    while telling.log.length < position and telling.ended is None:
                         heard.clear()
                         await heard.wait()
             except TimeoutError:
                 return False
-        return telling.log.length >= cursor.position
+        return telling.log.length >= position
 
     @asynccontextmanager
     async def following(self, uuid: str, wake: Wake) -> AsyncIterator[Room]:
@@ -224,6 +244,9 @@ class Rooms:
         finally:
             opened, room.opened = room.opened, None
             opened.set_result(None)
+        if room.gone:
+            # It was deleted after it was read, and before anybody was in.
+            raise NotFound
         if not complete:
             self._resync(room)
         self._rest(room)
@@ -386,6 +409,11 @@ class Rooms:
         except OSError as error:
             # The watch tries again.
             log.warning("what was missed in a room cannot be read just now: %s", error)
+            room.resyncing, room.is_stale = None, True
+            return
+        except Exception:
+            # The task's outer edge: a fault in one look must not leave the room deaf.
+            log.exception("what was missed in a room cannot be read")
             room.resyncing, room.is_stale = None, True
             return
         room.is_stale = False

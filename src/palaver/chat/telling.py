@@ -35,12 +35,13 @@ class Pace:
 class Telling:
     """One attempt of a reply. `ended` is the reply as it is kept, once it is."""
 
-    __slots__ = ("_wakes", "attempt", "ended", "id", "log", "number", "uuid", "worker")
+    __slots__ = ("_wakes", "attempt", "ended", "event", "id", "log", "number", "uuid", "worker")
 
     def __init__(self, message: Message, worker: str | None) -> None:
         self.id: MessageId = message.id
         self.uuid = message.uuid
         self.number = message.number
+        self.event = message.event
         self.attempt = message.attempt
         self.worker = worker
         self.log = ReplyLog()

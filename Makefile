@@ -16,10 +16,10 @@ PIP_TOOLS := pip-tools==7.6.2
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ready test prove check format bench requirements clean
+.PHONY: help install run ready test prove check format bench bench-stream requirements clean
 
 help:  ## Say what can be made.
-	@sed -n 's/^\([a-z]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 	@echo
 	@echo '  ARGS="…" goes to pytest, to the benchmark or to pip-compile; PYTHON=… chooses the Python that makes .venv.'
 
@@ -49,6 +49,9 @@ format: $(VENV)/.test-done  ## Format the code and repair what the linter can re
 
 bench: install $(VENV)/.test-done  ## Measure what a turn costs.
 	@$(BIN)/python bench/turn.py $(ARGS)
+
+bench-stream: install $(VENV)/.test-done  ## Measure what a stream costs.
+	@$(BIN)/python bench/stream.py $(ARGS)
 
 # A later file is held to the pins of the earlier ones: all three are installed into one .venv.
 requirements:  ## Pin requirements/*.in again. ARGS="--upgrade" takes newer versions.

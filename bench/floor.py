@@ -127,7 +127,7 @@ class Floor:
         await send({"type": "http.response.body", "body": body})
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets)
         port = self.servers[0].sockets[0].getsockname()[1]
@@ -143,7 +143,7 @@ def main() -> None:
         server_header=False, proxy_headers=False,
     )  # fmt: skip
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Server(config).serve())
+        runner.run(Server(config).serve())
 
 
 if __name__ == "__main__":

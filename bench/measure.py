@@ -9,7 +9,7 @@ import asyncio
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -21,6 +21,21 @@ from bench.installed import installed_mib
 from bench.load import Failed, Load, Taken
 from bench.systems import MESSAGE, PREFILLED, ROOT, WHOLE, House, Kind, Started, System
 from bench.table import Row, Table
+
+TITLES: Mapping[Kind, str] = {
+    "floor": "floor",
+    "sqlite": "ours, SQLite",
+    "postgres": "ours, PostgreSQL",
+    "baseline": "baseline",
+}
+OURS: Sequence[Kind] = ("sqlite", "postgres")
+
+NOTES = """\
+CPU is user and system time of the server's process, by the scheduler's count; "PostgreSQL's own" comes on top of that
+of ours. All are medians. Ours, floor and baseline send the model at most the last 20 messages; in the rows on long
+conversations floor and baseline send all, as most apps do. Those rows, and what is written, count PostgreSQL too. Ours
+asks the model for a stream, floor and baseline for one answer. Written to disk is write_bytes of /proc/PID/io, and for
+PostgreSQL wchar. Waiting times are noise on a busy machine."""
 
 AT_ONCE = (1, 16, 64)
 LENGTHS = (10, 1_000, 10_000)
@@ -71,11 +86,11 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     calls: float
 
 
-async def measure(size: Size, baseline_python: Path | None) -> Table:
+async def measure(size: Size, baseline_python: Path | None) -> Table[Kind]:
     with open_run() as run:
         house = House(run, baseline_python)
         await house.start_llm()
-        table = Table([*house.kinds])
+        table = Table(TITLES, OURS, apart="PostgreSQL's own", notes=NOTES)
         say("Starting each of them, first and again.")
         _add_starts(table, {kind: await house.measure_start(kind, size.starts, size.rest) for kind in house.kinds})
         table.add(Row("installed, MiB", {kind: installed_mib(kind) for kind in house.kinds}, most=150, digits=0))
@@ -84,7 +99,7 @@ async def measure(size: Size, baseline_python: Path | None) -> Table:
         return table
 
 
-async def _measure_turns(table: Table, house: House, size: Size) -> None:
+async def _measure_turns(table: Table[Kind], house: House, size: Size) -> None:
     systems = [await house.start(kind) for kind in house.kinds]
     found: dict[tuple[Kind, int], list[Figures]] = {}
     direct: dict[int, list[Figures]] = {}
@@ -151,7 +166,7 @@ async def _measure_direct(house: House, size: Size, at_once: int) -> Figures:
     )  # fmt: skip
 
 
-async def _measure_lengths(table: Table, house: House, size: Size) -> None:
+async def _measure_lengths(table: Table[Kind], house: House, size: Size) -> None:
     found: dict[tuple[Kind, int], float] = {}
     for kind in house.kinds:
         say(f"Conversations of {', '.join(f'{length:,}' for length in size.lengths)} messages: {kind}.")
@@ -192,7 +207,7 @@ def _to_median(figures: Sequence[Figures]) -> Figures:
 
 
 def _add_turns(
-    table: Table, kinds: Sequence[Kind], found: dict[tuple[Kind, int], Figures], direct: dict[int, Figures]
+    table: Table[Kind], kinds: Sequence[Kind], found: dict[tuple[Kind, int], Figures], direct: dict[int, Figures]
 ) -> None:
     bars = {1: 0.8, 16: 0.5}
     for at_once in AT_ONCE:
@@ -222,7 +237,7 @@ def _add_turns(
 
 
 def _add_lengths(
-    table: Table, kinds: Sequence[Kind], lengths: Sequence[int], found: dict[tuple[Kind, int], float]
+    table: Table[Kind], kinds: Sequence[Kind], lengths: Sequence[int], found: dict[tuple[Kind, int], float]
 ) -> None:
     first, *others = lengths
     table.add(Row(f"turn in a conversation of {first} messages, CPU ms", {k: found[k, first] for k in kinds}, digits=2))
@@ -231,7 +246,7 @@ def _add_lengths(
         table.add(Row(f"- of {length:,} messages, times that", ratios, most=1.2, digits=2))
 
 
-def _add_starts(table: Table, started: dict[Kind, Started]) -> None:
+def _add_starts(table: Table[Kind], started: dict[Kind, Started]) -> None:
     first = {kind: one.first_seconds for kind, one in started.items()}
     table.add(Row("first start to ready, s", first, digits=2))
     again = {kind: one.again_seconds for kind, one in started.items()}

@@ -90,7 +90,7 @@ class Ours(System):
         self._postgres = postgres
         self._database = database
         if postgres is not None:
-            self.database_gauge = Gauge(_read_postmaster(postgres))
+            self.database_gauge = Gauge(read_postmaster(postgres))
 
     def prefill(self, sessions: Sequence[str], count: int) -> None:
         sql = _PREFILL_OURS.format(count=count, text=PREFILLED, ids=",".join(f"'{session}'" for session in sessions))
@@ -242,7 +242,7 @@ async def ask_once(port: int, path: str, body: Mapping[str, object], token: str 
     return answer
 
 
-def _read_postmaster(postgres: Postgres) -> int:
+def read_postmaster(postgres: Postgres) -> int:
     return int(postgres.execute("SELECT pg_read_file('postmaster.pid')").split()[0])
 
 

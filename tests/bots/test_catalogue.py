@@ -155,6 +155,7 @@ async def test_is_asked_whatever_became_of_it(llm: Running, upstream: Upstream, 
         (b'{"id":"m","max_model_len":32768}', OfferedModel("m", context_length=32768)),
         (b'{"id":"m","context_length":128000,"max_model_len":0}', OfferedModel("m", context_length=128000)),
         (b'{"id":"m","context_length":"long","meta":null}', OfferedModel("m")),
+        (b'{"id":"m","context_length":9223372036854775808}', OfferedModel("m")),
         (
             b'{"id":"m","meta":{"n_ctx_train":8192,"n_params":8030261312,"size":4912898304}}',
             OfferedModel("m", context_length=8192, size=4912898304, parameter_count="8.0B"),
@@ -196,3 +197,38 @@ async def test_server_that_is_gone_is_unhealthy() -> None:
         gone = llm.url
     async with Upstream(gone) as upstream:
         assert not await upstream.is_healthy()
+
+
+def test_name_that_no_database_keeps_is_no_model() -> None:
+    assert decode_models(b'{"data":[{"id":"a\\u0000b"},{"id":"m"},{"id":""}]}') == (OfferedModel("m"),)
+
+
+async def test_nothing_is_known_until_the_server_tells(upstream: Upstream) -> None:
+    assert Catalogue(upstream, ["x"]).models() is None
+    async with running(Options(port=0, models=())) as empty, Upstream(empty.url) as silent:
+        catalogue = Catalogue(silent, ["x"])
+        await catalogue.refresh()
+        assert catalogue.models() == ()
+
+
+@pytest.mark.parametrize(
+    ("operators", "peoples", "default"),
+    [
+        (("gpt-4o-mini",), "gpt-4", "gpt-4o-mini"),
+        (("not there",), "gpt-4o-mini", "gpt-4o-mini"),
+        (("not there",), "not there either", "qwen3:8b"),
+        (("not there",), None, "qwen3:8b"),
+        ((), "gpt-4", "gpt-4"),
+    ],
+)
+async def test_what_people_prefer_comes_after_the_operators_choice_and_before_the_usual(
+    upstream: Upstream, operators: tuple[str, ...], peoples: str | None, default: str
+) -> None:
+    catalogue = Catalogue(upstream, operators, ["qwen3:8b"])
+    catalogue.prefer(peoples)
+    await catalogue.refresh()
+    assert catalogue.default_model() == default
+    assert catalogue.model_for_turn("gone") == default
+    catalogue.prefer(None)
+    catalogue.prefer(peoples)
+    assert catalogue.default_model() == default

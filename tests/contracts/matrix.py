@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal["open", "anyone", "anybody", "signed_in", "admins", "owners"]
-Thing = Literal["session", "ended_session", "number", "personality", "preset", "context", "model", "text"]
+Thing = Literal["message", "session", "ended_session", "number", "personality", "preset", "context", "model", "text"]
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,8 @@ ROWS = [
     Row("DELETE /ai-chat/api/sessions/{id}/deactivate/", "owners", thing="session"),
     Row("POST /ai-chat/api/sessions/{id}/send_message/", "owners", thing="session", body=HI),
     Row("GET /ai-chat/api/sessions/{id}/messages/", "owners", thing="session"),
+    Row("GET /ai-chat/api/sessions/{id}/messages/{message_id}/siblings/", "owners", thing="message"),
+    Row("POST /ai-chat/api/sessions/{id}/messages/{message_id}/show/", "owners", thing="message"),
     Row("GET /ai-chat/api/models/", "anybody"),
     Row("GET /ai-chat/api/models/{id}/", "anybody", thing="model"),
     Row("POST /ai-chat/api/models/sync_models/", "signed_in", body={}),

@@ -84,13 +84,18 @@ def session_shown(**fields: Any) -> Event:
 
 
 def to_story(events: list[Event]) -> list[Event]:
-    """What was told, whatever pieces it came in: chunks that follow each other are one, and cursors are left out."""
+    """What was told, whatever pieces a reply came in, and whatever was said between them: its text is one chunk before
+    what comes next of it. Cursors are left out."""
     story: list[Event] = []
+    open_chunks: dict[str, Event] = {}
     for event in events:
         told = {name: value for name, value in event.items() if name != "cursor"}
-        last = story[-1] if story else told
-        if told["type"] == last["type"] == "ai_message_chunk" and told is not last:
-            story[-1] = {**told, "content": last["content"] + told["content"]}
-        else:
-            story.append(told)
-    return story
+        match told:
+            case {"type": "ai_message_chunk", "message_id": reply, "content": content}:
+                before = open_chunks.get(reply, {"content": ""})
+                open_chunks[reply] = {**told, "content": before["content"] + content}
+            case {"message_id": reply} if reply in open_chunks:
+                story += [open_chunks.pop(reply), told]
+            case _:
+                story.append(told)
+    return story + list(open_chunks.values())

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,12 +11,32 @@ import pytest
 from aiohttp import ClientResponse
 from yarl import URL
 
-from tests.journeys.client import TEXT, TIME, UUID, UUID4, WHOLE, Answer, Client, open_client, register
+from palaver.llm_server import Options, running
+from palaver.llm_server.server import Running
+from tests.journeys.client import (
+    TEXT,
+    TIME,
+    UUID,
+    UUID4,
+    WHOLE,
+    Answer,
+    Client,
+    new_name,
+    open_client,
+    register,
+    sign_in,
+)
+from tests.parts import PartFailed
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 
 UNKNOWN = "0d2b8a54-6f0f-4c55-9e0a-5a3c1d2f7b10"
 SESSIONS = "/ai-chat/api/sessions/"
+PRESETS = "/ai-chat/api/presets/"
+MODELS = "/ai-chat/api/models/"
+SYNC = "/ai-chat/api/models/sync_models/"
+HEALTH = "/ai-chat/api/health/llm_server/"
+STATS = "/ai-chat/api/health/stats/"
 STALLED = "[[text=one two three&pieces=3&fault=stall&after=1]]"
 EMOJI = "Caffè 漢字 \U0001f600 pronto"
 
@@ -51,6 +72,11 @@ async def alice(nobody: Client) -> Client:
 @pytest.fixture
 async def bob(nobody: Client) -> Client:
     return await register(nobody)
+
+
+@pytest.fixture(scope="module")
+async def admin(nobody: Client, shared_server: Server) -> Client:
+    return nobody.bearing(await shared_server.token("admin"))
 
 
 def at(session: str, place: str = "") -> str:
@@ -269,7 +295,8 @@ async def test_page_of_messages_begins_with_the_parent_that_is_not_in_it(alice: 
     whole = (await alice.get(at(session, "messages/"))).body
     for query, part in (
         ("?limit=2", slice(0, 2)), ("?limit=2&offset=2", slice(2, 4)), ("?offset=4", slice(4, 5)),
-        ("?offset=5", slice(5, 5)),
+        ("?offset=5", slice(5, 5)), ("?limit=9223372036854775807&offset=4", slice(4, 5)),
+        ("?offset=9223372036854775807", slice(5, 5)),
     ):  # fmt: skip
         page = (await alice.get(at(session, f"messages/{query}"))).body
         assert page == {**whole, "messages": whole["messages"][part]}
@@ -840,3 +867,449 @@ async def until_refused(person: Client, session: str) -> Answer:
         while (answer := await person.post(at(session, "send_message/"))).status == 400:
             pass
     return answer
+
+
+# Presets
+
+
+async def make_preset(person: Client, **fields: Any) -> Fields:
+    answer = await person.post(PRESETS, **{"name": new_name(), "system_prompt": "You advise.", **fields})
+    assert answer.status == 201, answer.text
+    made: Fields = answer.body
+    return made
+
+
+def preset_at(preset: Fields, place: str = "") -> str:
+    return f"{PRESETS}{preset['id']}/{place}"
+
+
+async def test_new_preset_holds_exactly_what_the_page_names(alice: Client) -> None:
+    preset = await make_preset(alice, name="  Rivers ")
+    assert preset == {
+        "id": WHOLE,
+        "name": "Rivers",
+        "description": "",
+        "model_name": "gpt-4",
+        "is_public": False,
+        "created_by": {"id": WHOLE, "username": TEXT, "first_name": "", "last_name": ""},
+        "created_at": TIME,
+        "updated_at": preset["created_at"],
+        "system_prompt": "You advise.",
+        "temperature": 0.4,
+        "max_tokens": None,
+        "enable_tools": False,
+    }
+    assert (await alice.get(preset_at(preset))).body == preset
+    assert preset["created_by"] == (await make(alice))["user"]
+
+
+async def test_list_of_presets_is_short_by_name_and_holds_the_public_ones(alice: Client, bob: Client) -> None:
+    mark = new_name()
+    private, public = [await make_preset(alice, name=f"{mark}-{name}", is_public=name == "b") for name in ("a", "b")]
+    last = await make_preset(bob, name=f"{mark}-c")
+    for person, seen in ((alice, [private, public]), (bob, [public, last])):
+        listed = (await person.get(PRESETS)).body
+        names = [preset["name"] for preset in listed]
+        assert names == sorted(names)
+        assert [preset for preset in listed if preset["name"].startswith(mark)] == [short(preset) for preset in seen]
+        [general] = [preset for preset in listed if preset["id"] == 1]
+        assert (general["name"], general["is_public"], general["created_by"]) == ("general", True, None)
+
+
+def short(preset: Fields) -> Fields:
+    left_out = ("system_prompt", "temperature", "max_tokens", "enable_tools")
+    return {name: value for name, value in preset.items() if name not in left_out}
+
+
+WRONG_PRESET: list[tuple[str, object]] = [
+    ("name", ""), ("name", "  "), ("name", "x" * 101), ("name", 5),
+    ("system_prompt", ""), ("system_prompt", "x" * 20_001), ("system_prompt", 5),
+    ("description", "x" * 501), ("description", 5), ("model_name", "x" * 101), ("model_name", 5),
+    ("temperature", -0.1), ("temperature", 2.1), ("temperature", False), ("max_tokens", 0), ("max_tokens", 1.5),
+    ("enable_tools", "yes"), ("is_public", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG_PRESET)
+async def test_preset_out_of_range_is_400_and_changes_nothing(alice: Client, name: str, value: object) -> None:
+    preset = await make_preset(alice)
+    fields = {"name": new_name(), "system_prompt": "You advise.", name: value}
+    for answer in (
+        await alice.post(PRESETS, **fields),
+        await alice.patch(preset_at(preset), **{name: value}),
+        await alice.send("PUT", preset_at(preset), fields),
+    ):
+        assert (answer.status, answer.body) == (400, {name: [TEXT]})
+    assert [one["id"] for one in (await alice.get(PRESETS)).body if one["created_by"] == preset["created_by"]] == [
+        preset["id"]
+    ]
+    assert (await alice.get(preset_at(preset))).body == preset
+
+
+async def test_preset_needs_a_name_and_a_prompt(alice: Client) -> None:
+    for fields in ({}, {"name": None, "system_prompt": None}):
+        answer = await alice.post(PRESETS, **fields)
+        assert (answer.status, answer.body) == (400, {"name": [TEXT], "system_prompt": [TEXT]})
+
+
+async def test_name_is_taken_for_its_maker_alone(alice: Client, bob: Client) -> None:
+    first, second = await make_preset(alice), await make_preset(alice)
+    for answer in (
+        await alice.post(PRESETS, name=f" {first['name']} ", system_prompt="You advise."),
+        await alice.patch(preset_at(second), name=first["name"]),
+        await alice.send("PUT", preset_at(second), {"name": first["name"]}),
+    ):
+        assert (answer.status, answer.body) == (400, {"name": [TEXT]})
+    await make_preset(bob, name=first["name"], is_public=True)
+    assert (await alice.patch(preset_at(first), name=first["name"])).status == 200
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "Lakes"}, {"system_prompt": "Be long."}, {"description": "d"}, {"model_name": "m"},
+        {"temperature": 2}, {"max_tokens": 1}, {"max_tokens": None}, {"enable_tools": True}, {"is_public": True}, {},
+    ],
+)  # fmt: skip
+async def test_preset_changes_in_what_is_given(alice: Client, fields: Fields, method: str) -> None:
+    before = await make_preset(alice, max_tokens=9, temperature=0.1, description="old", model_name="old")
+    answer = await alice.send(method, preset_at(before), fields)
+    assert answer.status == 200, answer.text
+    assert answer.body == {**before, **fields, "updated_at": answer.body["updated_at"]}
+    assert (await alice.get(preset_at(before))).body == answer.body
+
+
+async def test_private_preset_is_its_makers_and_the_admins(alice: Client, bob: Client, admin: Client) -> None:
+    preset = await make_preset(alice)
+    for request in requests_of(preset):
+        answer = await bob.send(*request)
+        assert (answer.status, answer.body) == (404, {"detail": "Not found."}), request
+    assert (await admin.get(preset_at(preset))).body == preset
+    assert (await admin.patch(preset_at(preset), description="seen")).status == 200
+    assert (await alice.get(preset_at(preset))).body["description"] == "seen"
+    assert (await admin.delete(preset_at(preset))).status == 204
+    assert (await alice.get(preset_at(preset))).status == 404
+
+
+async def test_public_preset_is_for_all_to_use_and_for_its_maker_to_change(alice: Client, bob: Client) -> None:
+    preset = await make_preset(alice, is_public=True)
+    assert (await bob.get(preset_at(preset))).body == preset
+    # Who may not change it learns so before what is wrong with the change.
+    for request in requests_of(preset)[1:4]:
+        answer = await bob.send(*request)
+        assert (answer.status, answer.body) == (403, {"detail": TEXT}), request
+    assert (await bob.post(preset_at(preset, "create_session_from_preset/"))).status == 201
+    assert (await alice.get(preset_at(preset))).body == preset
+    deleted = await alice.delete(preset_at(preset))
+    assert (deleted.status, deleted.content) == (204, b"")
+    assert (await bob.get(preset_at(preset))).status == 404
+
+
+@pytest.mark.parametrize("preset", ["999999999", "0", "-1", "x", "1.0", "01", "9" * 30, UNKNOWN])
+async def test_unknown_or_malformed_preset_is_404(alice: Client, preset: str) -> None:
+    for request in requests_of({"id": preset}):
+        answer = await alice.send(*request)
+        assert (answer.status, answer.body) == (404, {"detail": "Not found."}), request
+
+
+def requests_of(preset: Fields) -> list[tuple[str, str, object]]:
+    wrong = {"name": ""}
+    return [
+        ("GET", preset_at(preset), None),
+        ("PATCH", preset_at(preset), wrong),
+        ("PUT", preset_at(preset), wrong),
+        ("DELETE", preset_at(preset), None),
+        ("POST", preset_at(preset, "create_session_from_preset/"), {}),
+    ]
+
+
+async def test_built_in_preset_is_changed_by_admins_and_never_deleted(alice: Client, admin: Client) -> None:
+    general = f"{PRESETS}1/"
+    assert (await alice.patch(general, description="mine")).status == 403
+    assert (await alice.delete(general)).status == 403
+    refused = await admin.delete(general)
+    assert (refused.status, refused.body) == (400, {"detail": TEXT})
+    hidden = await admin.patch(general, is_public=False)
+    assert (hidden.status, hidden.body) == (400, {"is_public": [TEXT]})
+    before = (await admin.get(general)).body["description"]
+    assert (await admin.patch(general, description="Everyday")).body["description"] == "Everyday"
+    await admin.patch(general, description=before)
+
+
+async def test_settings_of_other_apis_are_seen_by_admins_alone(alice: Client, admin: Client) -> None:
+    names = {preset["name"] for preset in (await admin.get(PRESETS)).body}
+    assert {"general", "domain", "streaming"} <= names
+    assert not {"domain", "streaming"} & {preset["name"] for preset in (await alice.get(PRESETS)).body}
+
+
+async def test_session_from_a_preset_takes_everything_over(alice: Client, llm: LLM) -> None:
+    preset = await make_preset(
+        alice, name="River guide", system_prompt="Only rivers.", model_name="gpt-4o-mini", temperature=0.1,
+        max_tokens=9, enable_tools=True,
+    )  # fmt: skip
+    answer = await alice.send("POST", preset_at(preset, "create_session_from_preset/"))
+    assert answer.status == 201, answer.text
+    session = answer.body
+    taken_over = ("model_name", "temperature", "max_tokens", "enable_tools")
+    assert {name: session[name] for name in taken_over} == {name: preset[name] for name in taken_over}
+    assert (session["title"], session["window"]) == ("Chat from River guide", None)
+    assert said(session) == [("system", "Only rivers.")]
+    # What becomes of the preset later is nothing to the session.
+    await alice.patch(preset_at(preset), system_prompt="Only lakes.")
+    await alice.delete(preset_at(preset))
+    await say(alice, session["id"], "hi")
+    body = (await llm.record(n=1))[0].body
+    assert (body["model"], body["temperature"], body["max_tokens"]) == ("gpt-4o-mini", 0.1, 9)
+    assert [message["content"] for message in body["messages"]] == ["Only rivers.", "hi"]
+
+
+async def test_preset_is_the_same_in_every_api(alice: Client, admin: Client) -> None:
+    preset = await make_preset(alice, name="Both ways", description="d")
+    shown = (await alice.get("/api/v1/personalities/both-ways")).body
+    assert (shown["personalityPrompt"], shown["description"], shown["usageCount"]) == ("You advise.", "d", 0)
+    await alice.post(preset_at(preset, "create_session_from_preset/"))
+    assert (await alice.get("/api/v1/personalities/both-ways")).body["usageCount"] == 1
+    personality = {"name": "Pirate", "personalityPrompt": "You talk like a pirate."}
+    await alice.post("/api/v1/personalities/", **personality)
+    [listed] = [one for one in (await alice.get(PRESETS)).body if one["name"] == "Pirate"]
+    whole = (await alice.get(preset_at(listed))).body
+    assert (whole["system_prompt"], whole["model_name"]) == ("You talk like a pirate.", "gpt-4")
+    assert (whole["temperature"], whole["max_tokens"]) == (0.9, 150)
+    started = await alice.post("/api/chat/start", context_id=preset["id"], initial_message="hi", provider="dummy")
+    assert started.status == 201
+    context = await admin.post("/api/chat/contexts", name=new_name(), system_prompt="Help.", window=7)
+    session = (await alice.post(preset_at(context.body, "create_session_from_preset/"))).body
+    assert (session["window"], session["temperature"], session["max_tokens"]) == (7, 0, 400)
+
+
+async def test_guests_preset_stays_private(start_server: StartServer) -> None:
+    server = await start_server(PALAVER_GUESTS="on")
+    async with open_client(server) as client:
+        made = await client.post(PRESETS, name="Mine", system_prompt="You advise.", is_public=True)
+        assert (made.status, made.body["is_public"]) == (201, False)
+        guest = client.carrying(palaver_guest=made.cookies["palaver_guest"])
+        changed = await guest.patch(preset_at(made.body), is_public=True)
+        assert (changed.status, changed.body["is_public"]) == (200, False)
+        assert (await client.get(preset_at(made.body))).status == 404
+
+
+# Models
+
+
+@asynccontextmanager
+async def offering(*models: str, port: int = 0) -> AsyncIterator[Running]:
+    """An LLM server that offers these."""
+    async with running(Options(port=port, models=models)) as llm:
+        yield llm
+
+
+async def names_of(person: Client) -> list[str]:
+    answer = await person.get(MODELS)
+    assert answer.status == 200, answer.text
+    return [model["name"] for model in answer.body]
+
+
+async def test_models_are_listed_by_name_and_one_is_the_default(alice: Client) -> None:
+    listed = (await alice.get(MODELS)).body
+    assert [model["name"] for model in listed] == ["gpt-4", "gpt-4.1-mini", "gpt-4o-mini", "qwen3:8b"]
+    assert listed[0] == {
+        "id": WHOLE,
+        "name": "gpt-4",
+        "display_name": "gpt-4",
+        "description": "",
+        "size": None,
+        "parameter_count": "",
+        "context_length": None,
+        "is_available": True,
+        "is_default": True,
+        "created_at": TIME,
+        "updated_at": TIME,
+    }
+    assert [model["is_default"] for model in listed] == [True, False, False, False]
+    for model in listed:
+        assert (await alice.get(f"{MODELS}{model['id']}/")).body == model
+
+
+@pytest.mark.parametrize("model", ["999999999", "0", "gpt-4", "-1"])
+async def test_unknown_or_malformed_model_is_404(alice: Client, model: str) -> None:
+    answer = await alice.get(f"{MODELS}{model}/")
+    assert (answer.status, answer.body) == (404, {"detail": "Not found."})
+
+
+async def test_sync_tells_all_that_is_available(alice: Client) -> None:
+    for sent in (b"{}", b""):
+        answer = await alice.having(Content_Type="application/json").send("POST", SYNC, sent)
+        assert answer.status == 200, answer.text
+        assert answer.body == {"message": TEXT, "models": (await alice.get(MODELS)).body}
+
+
+async def test_sync_adds_what_is_new_and_marks_what_is_gone(start_server: StartServer) -> None:
+    async with offering("b", "c") as llm:
+        server = await start_server(LLM_SERVER_URL=llm.url, LLM_DEFAULT_MODEL="b")
+    async with open_client(server) as client:
+        person = client.bearing(await server.token("admin"))
+        before = {model["name"]: model for model in (await person.get(MODELS)).body}
+        assert [before[name]["is_default"] for name in ("b", "c")] == [True, False]
+        async with offering("a", "c", port=llm.port):
+            synced = (await person.post(SYNC)).body["models"]
+        assert [(model["name"], model["is_default"]) for model in synced] == [("a", True), ("c", False)]
+        assert synced[1] == before["c"]
+        assert (await person.get(MODELS)).body == synced
+        gone = (await person.get(f"{MODELS}{before['b']['id']}/")).body
+        assert (gone["is_available"], gone["is_default"]) == (False, False)
+        async with offering("b", "c", port=llm.port):
+            again = (await person.post(SYNC)).body["models"]
+        assert [(model["id"], model["is_default"]) for model in again] == [
+            (before["b"]["id"], True), (before["c"]["id"], False),
+        ]  # fmt: skip
+
+
+async def test_with_the_llm_server_down_every_model_stays_as_it_was(alice: Client, llm: LLM) -> None:
+    before = (await alice.get(MODELS)).body
+    session = (await make(alice))["id"]
+    llm.process.kill()
+    answer = await alice.having(Accept_Language="it").post(SYNC)
+    assert (answer.status, list(answer.body)) == (503, ["error"])
+    assert (await alice.get(MODELS)).body == before
+    assert (await alice.get(HEALTH)).body["llm_server_healthy"] is False
+    assert (await alice.post(at(session, "send_message/"), message="hi")).status == 500
+    async with hear(alice, session) as hearing:
+        assert [event["type"] for event in (await hearing.rest())[:-1]] == ["user_message", "error"]
+
+
+async def test_sync_that_gets_no_list_is_503(alice: Client, llm: LLM) -> None:
+    before = (await alice.get(MODELS)).body
+    for fault in ("500", "malformed", "html"):
+        await llm.control(fault=fault, on="models")
+        answer = await alice.post(SYNC)
+        assert (answer.status, answer.body) == (503, {"error": TEXT})
+    assert (await alice.get(MODELS)).body == before
+
+
+async def test_command_syncs_beside_a_server_that_follows(start_server: StartServer) -> None:
+    async with offering("a", "b") as llm:
+        server = await start_server(LLM_SERVER_URL=llm.url, LLM_DEFAULT_MODEL="not offered")
+        async with open_client(server) as client:
+            person = client.bearing(await server.token("admin"))
+            session = await make(person)
+            assert session["model_name"] == "not offered"
+            assert await asked_model(person, session["id"]) == "a"
+            printed = await server.cli("sync-models", "--set-default", "b")
+            assert ["b", "b", "default"] in [line.split() for line in printed.splitlines()]
+            assert [model["is_default"] for model in (await person.get(MODELS)).body] == [False, True]
+            async with asyncio.timeout(5):
+                while await asked_model(person, session["id"]) != "b":
+                    pass
+            with pytest.raises(PartFailed, match="offers no model 'c'"):
+                await server.cli("sync-models", "--set-default", "c")
+            assert [model["is_default"] for model in (await person.get(MODELS)).body] == [False, True]
+            await server.restart()
+            assert await asked_model(person, session["id"]) == "b"
+    with pytest.raises(PartFailed, match="nothing has changed"):
+        await server.cli("sync-models")
+
+
+async def asked_model(person: Client, session: str) -> str:
+    """The model that a turn of the session is answered by."""
+    await say(person, session)
+    model: str = (await read(person, session))["messages"][-1]["metadata"]["model"]
+    return model
+
+
+# Health and stats
+
+
+async def test_health_tells_persons_where_the_server_is(
+    alice: Client, nobody: Client, llm: LLM, shared_server: Server
+) -> None:
+    assert (await alice.get(HEALTH)).body == {
+        "llm_server_healthy": True, "llm_server_url": llm.url, "timestamp": None,
+    }  # fmt: skip
+    assert (await nobody.get(HEALTH)).body == {
+        "llm_server_healthy": True, "llm_server_url": None, "timestamp": None,
+    }  # fmt: skip
+    session = (await make(alice, system_prompt="Be kind."))["id"]
+    assert (await alice.get(HEALTH)).body["timestamp"] is None
+    await say(alice, session)
+    assert (await alice.get(HEALTH)).body["timestamp"] == (await read(alice, session))["last_message_time"]
+    await shared_server.cli("app", "add", "clinic")
+    printed = await shared_server.cli("token", "create", "--app", "clinic")
+    clinic = nobody.bearing(next(line for line in printed.splitlines() if line and " " not in line))
+    assert (await clinic.get(HEALTH)).body["llm_server_url"] is None
+
+
+async def test_health_needs_no_credentials_and_refuses_bad_ones(nobody: Client, shared_server: Server) -> None:
+    bad = [nobody.bearing("x" * 43), nobody.carrying(palaver_session="x" * 43)]
+    for client in bad:
+        answer = await client.get(HEALTH)
+        assert (answer.status, answer.body, answer.headers["WWW-Authenticate"]) == (401, {"detail": TEXT}, "Token")
+    cookies = await sign_in(nobody, shared_server)
+    assert (await nobody.carrying(**cookies).get(HEALTH)).body["llm_server_url"] is not None
+    assert (await nobody.sending({"Authorization": "Basic eDp5"}).get(HEALTH)).body["llm_server_url"] is None
+
+
+async def test_health_makes_no_guest(start_server: StartServer) -> None:
+    server = await start_server(PALAVER_GUESTS="on")
+    async with open_client(server) as client:
+        answer = await client.get(HEALTH)
+        assert (answer.status, answer.cookies) == (200, {})
+        made = await client.post(SESSIONS)
+        guest = client.carrying(palaver_guest=made.cookies["palaver_guest"])
+        assert (await guest.get(HEALTH)).body["llm_server_url"] is None
+        await say(guest, made.body["id"])
+        assert (await guest.get(HEALTH)).body["timestamp"] == TIME
+        assert (await client.carrying(palaver_guest="nonsense").get(HEALTH)).body["timestamp"] is None
+        assert (await guest.get(STATS)).body["total_sessions"] == 1
+        assert (await client.get(STATS)).body["total_sessions"] == 0
+
+
+async def test_server_that_does_not_answer_is_unhealthy_within_five_seconds(alice: Client, llm: LLM) -> None:
+    await llm.control(fault="no-first-byte")
+    before = time.monotonic()
+    answer = await alice.get(HEALTH)
+    assert (answer.status, answer.body["llm_server_healthy"]) == (200, False)
+    assert time.monotonic() - before < 6
+
+
+async def test_stats_count_what_the_caller_has(alice: Client, bob: Client) -> None:
+    assert (await alice.get(STATS)).body == {
+        "total_sessions": 0, "total_messages": 0, "recent_sessions": 0, "favorite_model": None,
+    }  # fmt: skip
+    await make(bob, model_name="his")
+    first = (await make(alice, system_prompt="Be kind."))["id"]
+    await say(alice, first)
+    away = [await make(alice, model_name="gone") for _ in range(4)]
+    for session in away:
+        await alice.delete(at(session["id"], "deactivate/"))
+    for _ in range(2):
+        await make(alice, model_name="favourite")
+    assert (await alice.get(STATS)).body == {
+        "total_sessions": 3, "total_messages": 3, "recent_sessions": 3,
+        "favorite_model": {"model_name": "favourite", "count": 2},
+    }  # fmt: skip
+    for _ in range(4):
+        await make(alice)
+    body = (await alice.get(STATS)).body
+    assert (body["total_sessions"], body["recent_sessions"]) == (7, 5)
+    assert body["favorite_model"] == {"model_name": "gpt-4", "count": 5}
+
+
+@pytest.mark.parametrize("path", ["sessions/", "models/", "models/1/", "presets/", "presets/1/", "health/stats/"])
+async def test_no_or_bad_credentials_are_401(nobody: Client, path: str) -> None:
+    for client in (nobody, nobody.bearing("x" * 43)):
+        answer = await client.get(f"/ai-chat/api/{path}")
+        assert (answer.status, answer.body, answer.headers["WWW-Authenticate"]) == (401, {"detail": TEXT}, "Token")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "models"), ("GET", "models/1"), ("POST", "models/sync_models"), ("GET", "presets"),
+        ("GET", "presets/1"), ("POST", "presets/1/create_session_from_preset"), ("GET", "health/llm_server"),
+        ("GET", "health/stats"), ("GET", "health/"), ("GET", ""),
+    ],
+)  # fmt: skip
+async def test_path_without_its_last_slash_is_404(alice: Client, method: str, path: str) -> None:
+    answer = await alice.send(method, f"/ai-chat/api/{path}")
+    assert (answer.status, answer.text) == (404, '{"detail":"Not Found"}')

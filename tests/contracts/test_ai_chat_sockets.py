@@ -398,9 +398,9 @@ async def test_all_hear_the_same_events_in_the_same_order(socket: Socket, other:
     await socket.until("ai_typing_stop")
     await other.until("ai_typing_stop")
     await other.until("ai_typing_stop")
-    # Pieces may come merged. Who types is told when it happens, wherever others are with the text.
-    [mine, hers] = [to_story([event for event in one.heard[1:] if lasts(event)]) for one in (socket, other)]
-    assert mine == hers
+    # Pieces may come merged, and who types is told when it happens, wherever others are with the text.
+    [mine, others] = [to_story([event for event in one.heard[1:] if lasts(event)]) for one in (socket, other)]
+    assert mine == others
     assert socket.types.count("user_typing") == other.types.count("user_typing") == 1
 
 
@@ -564,7 +564,7 @@ async def test_same_id_with_another_text_is_a_conflict(socket: Socket, other: So
 
 
 async def test_failed_turn_asked_for_again_asks_the_model_again(socket: Socket, other: Socket, llm: LLM) -> None:
-    await llm.control(fault="500", times=1, key="once")
+    await llm.control(fault="500")
     await socket.say("hello", client_message_id="k")
     await socket.until("ai_typing_stop", reason="failed")
     await other.until("ai_typing_stop", reason="failed")

@@ -63,6 +63,9 @@ class World:
             case "preset":
                 body = {"name": name, "system_prompt": "You are a secret."}
                 return str((await self._made("POST /ai-chat/api/presets/", "owner", body))["id"])
+            case "message":
+                session = await self._made("POST /ai-chat/api/sessions/", "owner", {"system_prompt": "You advise."})
+                return f"{session['id']}/messages/{session['messages'][0]['id']}"
             case "model":
                 _, models = await self.call("GET", "/ai-chat/api/models/", "owner")
                 return str(models[0]["id"])
@@ -160,6 +163,7 @@ async def _path(world: World, row: Row) -> str:
     if "{" not in path:
         return path
     made = await world.make(row.thing)
+    path = path.replace("{id}/messages/{message_id}", made)
     return path.replace("{id}", made).replace("{code}", made)
 
 

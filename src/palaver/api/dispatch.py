@@ -4,6 +4,7 @@ A table of its own rather than a framework's router: exact slashes, 405 with `Al
 order of checks on one server, and the same table is what OpenAPI and the tests read (docs/decisions/0003).
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -109,7 +110,11 @@ class Dispatcher:
         spelled.headers.append((b"x-request-id", request_id.encode()))
         if origin:
             spelled.headers.extend(self._cors(origin))
-        await _send(send, spelled, with_body=scope["method"] != "HEAD")
+        with_body = scope["method"] != "HEAD"
+        if spelled.pieces is not None and with_body:
+            await _send_pieces(receive, send, spelled, spelled.pieces)
+        else:
+            await _send(send, spelled, with_body=with_body)
         log.info("request %s: %s %s %d", request_id, scope["method"], call.route, spelled.status)
 
     async def _spell(self, call: Call, receive: Receive, origin: str) -> Spelled:
@@ -310,9 +315,6 @@ def _plain(status: int, body: dict[str, Any], headers: Iterable[tuple[bytes, byt
 
 
 async def _send(send: Send, spelled: Spelled, *, with_body: bool) -> None:
-    if spelled.pieces is not None and with_body:
-        await _send_pieces(send, spelled, spelled.pieces)
-        return
     headers = spelled.headers
     if spelled.status != 204:
         headers.append((b"content-length", str(len(spelled.body)).encode()))
@@ -321,11 +323,31 @@ async def _send(send: Send, spelled: Spelled, *, with_body: bool) -> None:
     await send({"type": "http.response.body", "body": spelled.body if with_body else b""})
 
 
-async def _send_pieces(send: Send, spelled: Spelled, pieces: AsyncIterator[bytes]) -> None:
-    await send({"type": "http.response.start", "status": spelled.status, "headers": spelled.headers})
-    async for piece in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+async def _send_pieces(receive: Receive, send: Send, spelled: Spelled, pieces: AsyncIterator[bytes]) -> None:
+    """Until they end or the client leaves: uvicorn takes what nobody reads without a word."""
+    task, left = asyncio.current_task(), asyncio.ensure_future(_wait_until_left(receive))
+    assert task is not None
+
+    def stop(_left: object) -> None:
+        task.cancel()
+
+    left.add_done_callback(stop)
+    try:
+        await send({"type": "http.response.start", "status": spelled.status, "headers": spelled.headers})
+        async for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+    except asyncio.CancelledError:
+        if not left.done() or task.uncancel():
+            raise
+    finally:
+        left.remove_done_callback(stop)
+        left.cancel()
+
+
+async def _wait_until_left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
 
 
 async def refuse_socket(call: Call, send: Send, status: int, body: dict[str, Any]) -> None:

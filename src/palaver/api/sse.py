@@ -1,7 +1,8 @@
 """Server-sent events: whole, in ASCII, with a heartbeat, and ended when the one who listens may no longer hear."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from json.encoder import encode_basestring_ascii
 
 from palaver.api.call import Call
@@ -51,7 +52,7 @@ class Heartbeat:
             self._timer = self._loop.call_at(self._quiet_since + HEARTBEAT_SECONDS, self._look)
 
 
-async def hear(call: Call, begun: Begun, position: int) -> AsyncIterator[TextSaid | Over | None]:
+async def hear(call: Call, begun: Begun, position: int) -> AsyncGenerator[TextSaid | Over | None, None]:
     """The reply from `position` on, with None wherever a heartbeat is due. Ends without a further event once the
     caller is shut out. Raises as `listen` does."""
     assert call.caller is not None
@@ -59,11 +60,12 @@ async def hear(call: Call, begun: Begun, position: int) -> AsyncIterator[TextSai
     heartbeat = Heartbeat(waker)
     try:
         with call.site.stays.staying(call.caller, waker) as stay:
-            async for event in listen(call.chat, begun, position, waker):
-                if stay.over:
-                    return
-                if event is not None or heartbeat.is_due():
-                    heartbeat.restart()
-                    yield event
+            async with aclosing(listen(call.chat, begun, position, waker)) as events:
+                async for event in events:
+                    if stay.over:
+                        return
+                    if event is not None or heartbeat.is_due():
+                        heartbeat.restart()
+                        yield event
     finally:
         heartbeat.stop()

@@ -33,7 +33,7 @@ class Over(Struct, frozen=True):
     reply: Message
 
 
-async def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> AsyncIterator[TextSaid | Over | None]:
+async def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> AsyncGenerator[TextSaid | Over | None, None]:
     """What is said after `position`, and last how it ended, whichever worker makes it. None wherever somebody else has
     called the `waker`.
 

@@ -92,6 +92,7 @@ class Room:
         self.opened: asyncio.Future[None] | None = None
         self.resyncing: asyncio.Task[None] | None = None
         self.is_stale = False
+        self.is_announced = False
         self.asked_at = 0.0
         self.asked_for: Telling | None = None
         self._pace = pace
@@ -190,6 +191,7 @@ class Room:
                 self._early.pop(0)
             return True
         if event.mark.event <= self.mark.event:
+            self._found_here(telling)
             return True
         if first_number(event) != self.mark.event + 1:
             self._early.append((event, telling))
@@ -197,6 +199,14 @@ class Room:
         self._append(event, telling)
         self._flush()
         return True
+
+    def _found_here(self, telling: Telling | None) -> None:
+        """The store told of a reply before the worker that makes it, this one, had begun to."""
+        mirror = self.telling
+        if telling is None or mirror is None or telling.worker is not None:
+            return
+        if (mirror.id, mirror.attempt) == (telling.id, telling.attempt):
+            self._set_telling(telling)
 
     def hear_since(self, found: Since | None, present: Present, find: Callable[[Message, str | None], Telling]) -> bool:
         """What the store knows of the time that was missed. None: it is another story by now. False as for `hear`."""
@@ -406,7 +416,8 @@ class Listener:
             if self.reply == number:
                 self.reply, self.position = None, 0
             if self.mark.event < entry.first:
-                self.mark = Mark(event.mark.revision, entry.first, event.mark.lowest)
+                # Half of it is yet to be told: whoever comes back from here has to find this reply.
+                self.mark = Mark(event.mark.revision, entry.first, min(event.mark.lowest, number))
                 heard.append((entry, self.cursor))
             self.mark = event.mark
             heard.append((Quiet(entry), self.cursor))

@@ -136,10 +136,10 @@ class Rooms:
 
     async def listen(self, room: Room, wake: Wake) -> Listener:
         # In the room before anything is waited for: an empty one may be forgotten meanwhile, and then hears nothing.
-        first = not room.sockets
         listener = Listener(room, wake)
         try:
-            if first and not self._bus.alone:
+            if not room.is_announced and not self._bus.alone:
+                room.is_announced = True
                 await self._bus.subscribe(open_channel(room.uuid), lambda _data: None)
         except BaseException:
             self.leave(listener)
@@ -151,7 +151,8 @@ class Rooms:
     def leave(self, listener: Listener) -> None:
         listener.leave()
         room = listener.room
-        if not room.sockets and not self._bus.alone:
+        if room.is_announced and not room.sockets:
+            room.is_announced = False
             self._bus.unsubscribe(open_channel(room.uuid))
         self._rest(room)
 

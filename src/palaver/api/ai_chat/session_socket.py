@@ -207,7 +207,7 @@ class SessionSocket(JsonSocket):
 
     @contextmanager
     def _not_listening(self) -> Iterator[None]:
-        """What happens meanwhile is heard afterwards, once what was asked for is known and what is said here is said."""
+        """What happens meanwhile is heard afterwards: by then it is known what was asked for here."""
         self._listens = False
         try:
             yield

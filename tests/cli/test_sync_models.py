@@ -1,0 +1,37 @@
+"""`palaver sync-models`, on each of the stores."""
+
+from tests.cli.conftest import Command
+from tests.parts.llm import LLM
+
+
+async def test_models_are_listed_with_their_default(palaver: Command, llm: LLM) -> None:
+    done = palaver("sync-models", LLM_SERVER_URL=llm.url, LLM_DEFAULT_MODEL="gpt-4")
+    assert (done.code, done.err) == (0, "")
+    assert done.rows == [
+        ["gpt-4", "gpt-4", "default"],
+        ["gpt-4.1-mini", "gpt-4.1-mini"],
+        ["gpt-4o-mini", "gpt-4o-mini"],
+        ["qwen3:8b", "qwen3:8b"],
+    ]
+
+
+async def test_default_that_was_chosen_stays(palaver: Command, llm: LLM) -> None:
+    palaver("sync-models", "--set-default", "qwen3:8b", LLM_SERVER_URL=llm.url, LLM_DEFAULT_MODEL="gpt-4")
+    done = palaver("sync-models", LLM_SERVER_URL=llm.url, LLM_DEFAULT_MODEL="gpt-4")
+    assert done.rows[-1] == ["qwen3:8b", "qwen3:8b", "default"]
+
+
+async def test_model_that_is_not_offered_cannot_be_the_default(palaver: Command, llm: LLM) -> None:
+    done = palaver("sync-models", "--set-default", "nobody's", LLM_SERVER_URL=llm.url)
+    assert (done.code, done.out) == (1, "")
+    assert done.err == 'The LLM server offers no model "nobody\'s"; nothing has changed.\n'
+
+
+async def test_server_that_is_away_or_unknown_changes_nothing(palaver: Command, llm: LLM) -> None:
+    llm.process.kill()
+    for settings in ({"LLM_SERVER_URL": llm.url}, {}):
+        done = palaver("sync-models", **settings)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.splitlines()[-1] == (
+            "The LLM server does not tell its models; nothing has changed. `palaver doctor` looks at it."
+        )

@@ -1,0 +1,78 @@
+"""The store's list of models follows a server's, and keeps what people have said."""
+
+import asyncio
+from collections.abc import Mapping
+
+from palaver.chat.model import KnownModel, ModelId, ModelSync, OfferedModel
+from palaver.store import SqlStore
+from tests.ports.talking import LATER, NOW
+
+
+def offer(*names: str) -> list[OfferedModel]:
+    return [OfferedModel(name) for name in names]
+
+
+async def known(store: SqlStore) -> Mapping[str, KnownModel]:
+    return {model.name: model for model in await store.models.list()}
+
+
+async def test_new_name_is_shown_as_itself(store: SqlStore) -> None:
+    told = OfferedModel("a", context_length=4096, size=7 * 2**30, parameter_count="7.0B")
+    await store.models.sync(ModelSync([told, OfferedModel("b")], NOW, first_default="b"))
+    listed = await known(store)
+    assert listed["a"] == KnownModel(
+        listed["a"].id, "a", "a", "", 7 * 2**30, "7.0B", 4096, True, False, NOW, NOW
+    )  # fmt: skip
+    assert (listed["b"].is_default, await store.models.default()) == (True, "b")
+    assert await store.models.get(listed["a"].id) == listed["a"]
+    assert await store.models.get(ModelId(listed["a"].id + 100)) is None
+
+
+async def test_what_people_said_stays_and_what_the_server_tells_is_taken(store: SqlStore) -> None:
+    await store.models.sync(ModelSync(offer("a", "b"), NOW))
+    said = "UPDATE models SET display_name = 'The A', description = 'Ours' WHERE name = 'a'"
+    await store.database.write(lambda tx: tx.run(said))
+    await store.models.sync(ModelSync([OfferedModel("a", size=5), OfferedModel("b")], LATER))
+    listed = await known(store)
+    model = listed["a"]
+    assert (model.display_name, model.description, model.size, model.updated_at) == ("The A", "Ours", 5, LATER)
+    assert listed["b"].updated_at == NOW
+    # A server that tells less than before takes nothing away.
+    await store.models.sync(ModelSync(offer("a", "b"), LATER))
+    assert (await known(store))["a"] == model
+
+
+async def test_vanished_name_is_marked_and_comes_back_as_it_was(store: SqlStore) -> None:
+    await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="b"))
+    before = await known(store)
+    await store.models.sync(ModelSync(offer("a", "c"), LATER, first_default="c", usual_default="c"))
+    listed = await known(store)
+    assert [(name, model.is_available) for name, model in listed.items()] == [("a", True), ("b", False), ("c", True)]
+    assert [name for name, model in listed.items() if model.is_default] == ["c"]
+    await store.models.sync(ModelSync(offer("a", "b"), LATER))
+    assert (await known(store))["b"].id == before["b"].id
+    assert await store.models.default() == "a"
+
+
+async def test_list_without_any_name_leaves_the_default_for_when_it_comes_back(store: SqlStore) -> None:
+    await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="b"))
+    await store.models.sync(ModelSync([], LATER))
+    assert await store.models.default() is None
+    await store.models.sync(ModelSync(offer("a", "b"), LATER, usual_default="a"))
+    assert await store.models.default() == "b"
+
+
+async def test_chosen_model_becomes_the_one_default(store: SqlStore) -> None:
+    await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="a"))
+    await store.models.sync(ModelSync(offer("a", "b"), LATER, chosen="b"))
+    assert [model.is_default for model in (await known(store)).values()] == [False, True]
+
+
+async def test_many_that_sync_at_once_add_each_name_once(store: SqlStore, other_store: SqlStore) -> None:
+    syncs = [ModelSync(offer("a", "b", "c"), NOW, chosen=chosen) for chosen in "abc" * 3]
+    await asyncio.gather(
+        *(one.models.sync(sync) for one, sync in zip([store, other_store, store] * 3, syncs, strict=True))
+    )
+    listed = await known(store)
+    assert sorted(listed) == ["a", "b", "c"]
+    assert sum(model.is_default for model in listed.values()) == 1

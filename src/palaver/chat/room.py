@@ -105,7 +105,7 @@ class Room:
         self._part: tuple[Telling, int, int, Part] | None = None
         self._due: asyncio.TimerHandle | None = None
         self._due_at = 0.0
-        self._flushed = 0.0
+        self._said_at = 0.0
 
     # Who is here
 
@@ -286,23 +286,27 @@ class Room:
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        due = self._flushed + self._pace.seconds
+        due = self._said_at + self._pace.seconds
         if now >= due:
+            self._said_at = now
             self._flush()
         else:
             self._due_at = due
             self._due = loop.call_at(due, self._flush_late)
 
     def _flush_late(self) -> None:
-        self._pace.learn(asyncio.get_running_loop().time() - self._due_at)
+        self._said_at = asyncio.get_running_loop().time()
+        self._pace.learn(self._said_at - self._due_at)
         self._due = None
         self._flush()
 
     def _flush(self) -> None:
         if self._due is not None:
+            # What was gathered leaves with the event. An event alone starts no gathering: what begins a reply must not
+            # keep its first piece back.
             self._due.cancel()
             self._due = None
-        self._flushed = asyncio.get_running_loop().time()
+            self._said_at = asyncio.get_running_loop().time()
         for listener in tuple(self._listeners):
             listener.wake()
         self.wake_followers()
@@ -318,6 +322,10 @@ class Room:
         if mark.event >= self.mark.event and mark.revision == self.mark.revision:
             return ()
         return [entry for entry in self._tape if entry.last > mark.event or entry.event.mark.revision > mark.revision]
+
+    def told_after(self, mark: Mark) -> list[Lasting]:
+        """What is on the tape of it."""
+        return [entry.event for entry in self.after(mark) or ()]
 
     def part(self, telling: Telling, start: int) -> Part | None:
         """What was said after `start`: the same object for all who are at the same place."""
@@ -442,6 +450,14 @@ class Listener:
 
 def _telling_of(present: Present, find: Callable[[Message, str | None], Telling]) -> Telling | None:
     return None if present.reply is None else find(present.reply, present.worker)
+
+
+def is_kept(told: Iterable[Lasting], cursor: Cursor) -> bool:
+    """False where the reply that the cursor points into has ended with less than was heard of it."""
+    for event in told:
+        if isinstance(event, ReplyEnded) and event.message.number == cursor.reply:
+            return cursor.position is None or cursor.position <= len(event.message.content)
+    return True
 
 
 def to_events(found: Since, after: Mark) -> list[Lasting]:

@@ -165,7 +165,7 @@ async def _events(call: Call, place: Place, session_id: str) -> AsyncIterator[by
         """One event, in one piece."""
         # While the reply waited for its turn others were told, which whoever goes on by a WebSocket has to hear. Not
         # so once it has begun: then the cursor is a place in this one.
-        mark = replace(place.mark, event=max(place.mark.event, began))
+        mark = place.mark if began <= place.mark.event else replace(place.mark, event=began)
         return f"id: {encode_cursor(uuid, mark, number, position)}\ndata: {{{data}}}\n\n".encode()
 
     if place.position is None:

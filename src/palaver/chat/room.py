@@ -6,7 +6,6 @@ without a gap; where one is missing the room reads from the store what it was.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
@@ -96,12 +95,12 @@ class Room:
         self.asked_at = 0.0
         self.asked_for: Telling | None = None
         self._pace = pace
-        self._tape: deque[Entry] = deque()
+        self._tape: list[Entry] = []
         self._tape_from = 0
         self._tape_characters = 0
         self._early: list[tuple[Lasting, Telling | None]] = []
-        self._listeners: set[Listener] = set()
-        self._followers: set[Wake] = set()
+        self._listeners: list[Listener] = []
+        self._followers: list[Wake] = []
         self._part: tuple[Telling, int, int, Part] | None = None
         self._due: asyncio.TimerHandle | None = None
         self._due_at = 0.0
@@ -135,18 +134,19 @@ class Room:
     def add(self, listener: "Listener") -> None:
         if not self._listeners and self.telling is not None:
             self.telling.wakes(self._more_was_said)
-        self._listeners.add(listener)
+        self._listeners.append(listener)
 
     def remove(self, listener: "Listener") -> None:
-        self._listeners.discard(listener)
+        if listener in self._listeners:
+            self._listeners.remove(listener)
         if not self._listeners and self.telling is not None:
             self.telling.wakes_no_more(self._more_was_said)
 
     def add_follower(self, wake: Wake) -> None:
-        self._followers.add(wake)
+        self._followers.append(wake)
 
     def remove_follower(self, wake: Wake) -> None:
-        self._followers.discard(wake)
+        self._followers.remove(wake)
 
     def wake_followers(self) -> None:
         for wake in tuple(self._followers):
@@ -245,7 +245,7 @@ class Room:
         self._tape.append(Entry(event))
         self.mark = event.mark
         while len(self._tape) > TAPE_EVENTS or (self._tape_characters > TAPE_CHARACTERS and len(self._tape) > 1):
-            dropped = self._tape.popleft()
+            dropped = self._tape.pop(0)
             self._tape_from = dropped.last
             if isinstance(dropped.event, ReplyEnded | MessageSaid):
                 self._tape_characters -= len(dropped.event.message.content)

@@ -6,8 +6,9 @@ once where another worker says so; the commands beside the server say nothing an
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
 
 from palaver.chat.accounts import Accounts, Caller
 from palaver.chat.clock import Clock
@@ -20,14 +21,22 @@ LOOK_SECONDS = 0.5
 
 
 class Stay:
-    """An open stream of somebody. `over` once they may hear no more."""
+    """An open stream of somebody, while the block runs. `over` once they may hear no more."""
 
-    __slots__ = ("_shut_out", "caller", "over")
+    __slots__ = ("_all", "_shut_out", "caller", "over")
 
-    def __init__(self, caller: Caller, shut_out: Callable[[], None]) -> None:
+    def __init__(self, among: set["Stay"], caller: Caller, shut_out: Callable[[], None]) -> None:
         self.caller = caller
         self.over = False
+        self._all = among
         self._shut_out = shut_out
+
+    def __enter__(self) -> Self:
+        self._all.add(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._all.discard(self)
 
     def end(self) -> None:
         if not self.over:
@@ -50,15 +59,9 @@ class Stays:
         self._seen = await self._store.access_changes()
         await self._bus.subscribe(ACCESS_CHANNEL, lambda _data: self._look_now())
 
-    @contextmanager
-    def staying(self, caller: Caller, shut_out: Callable[[], None]) -> Iterator[Stay]:
+    def staying(self, caller: Caller, shut_out: Callable[[], None]) -> Stay:
         """`shut_out` is called when the caller may hear no more."""
-        stay = Stay(caller, shut_out)
-        self._stays.add(stay)
-        try:
-            yield stay
-        finally:
-            self._stays.discard(stay)
+        return Stay(self._stays, caller, shut_out)
 
     async def watch(self) -> None:
         """Runs until cancelled."""

@@ -11,6 +11,7 @@ from palaver.api.ai_chat.sessions import show_sessions
 from palaver.api.call import Call, to_time
 from palaver.api.socket import JsonSocket
 from palaver.chat.conversation import Message
+from palaver.chat.user import NOT_STORED
 
 # The newest of them; whoever wants the others asks for the next page over HTTP.
 SHOWN = 100
@@ -27,7 +28,7 @@ class ListSocket(JsonSocket):
 
     def __init__(self, call: Call, receive: Receive, send: Send) -> None:
         super().__init__(call, receive, send)
-        self._owner = call.user.id
+        self._owner = NOT_STORED
         self._loop = asyncio.get_running_loop()
         self._dirty = False
         self._told_at = 0.0
@@ -35,6 +36,7 @@ class ListSocket(JsonSocket):
         self._ended: list[tuple[str, Message]] = []
 
     async def open(self) -> None:
+        self._owner = self.call.user.id
         if self._owner:
             await self.call.chat.rooms.lists.listen(self._owner, self)
         self.changed()

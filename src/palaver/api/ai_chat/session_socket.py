@@ -63,7 +63,7 @@ class SessionSocket(JsonSocket):
         self._listener: Listener | None = None
         self._listens = True
         # Replies that were asked for here: whoever asked is told why there is none.
-        self._asked: set[MessageId] = set()
+        self._asked: list[MessageId] = []
 
     async def open(self) -> None:
         rooms = self.call.chat.rooms
@@ -137,8 +137,9 @@ class SessionSocket(JsonSocket):
         return True
 
     def _asked_for(self, begun: Begun) -> None:
-        if begun.turn.reply.status in ("queued", "running"):
-            self._asked.add(begun.turn.reply.id)
+        reply = begun.turn.reply
+        if reply.status in ("queued", "running") and reply.id not in self._asked:
+            self._asked.append(reply.id)
         if begun.state == "known":
             self._say_again(begun)
         elif begun.turn.reply.attempt > 1:
@@ -189,7 +190,7 @@ class SessionSocket(JsonSocket):
                 when_busy=body.when_busy,
                 request_id=self.call.request_id,
             )
-            self._asked.add(begun.turn.reply.id)
+            self._asked.append(begun.turn.reply.id)
 
     async def _read(self, payload: dict[str, Any]) -> None:
         user = await self.call.stored_user()
@@ -282,7 +283,7 @@ class SessionSocket(JsonSocket):
         event = entry.event
         if not isinstance(event, ReplyEnded) or event.message.id not in self._asked:
             return []
-        self._asked.discard(event.message.id)
+        self._asked.remove(event.message.id)
         try:
             check_answered(event.message)
         except (BotUnavailable, Ended, NotFound):
@@ -294,6 +295,6 @@ class SessionSocket(JsonSocket):
     def _say_dropped(self, dropped: Dropped) -> None:
         for reply_id in dropped.replies:
             if reply_id in self._asked:
-                self._asked.discard(reply_id)
+                self._asked.remove(reply_id)
                 code = "ended" if dropped.ended else "bot_unavailable"
                 self.error(code, text(code, self.call.language))

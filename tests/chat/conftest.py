@@ -11,6 +11,7 @@ from palaver.bus import Hub, MemoryBus
 from palaver.chat import reply as replying
 from palaver.chat.conversation import Conversation
 from palaver.chat.flow import Chat, Rules
+from palaver.chat.ports import Bus
 from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.rooms import Rooms
 from palaver.chat.user import User
@@ -50,17 +51,29 @@ async def conversation(store: SqlStore, alice: User) -> Conversation:
 
 
 @pytest.fixture
+def hub() -> Hub:
+    """What joins the workers."""
+    return Hub()
+
+
+@pytest.fixture
 async def start_chat(
-    store: SqlStore, clock: HandClock, bot: HandBot, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, clock: HandClock, bot: HandBot, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[StartChat]:
     """`await start_chat("worker", first_seconds=0.05)`: a worker with its watch; ended with the test."""
     for name in ("CHECKPOINT_SECONDS", "WATCH_SECONDS", "POLL_SECONDS", "RETRY_SECONDS"):
         monkeypatch.setattr(replying, name, 0.01)
-    hub = Hub()
     working: list[tuple[Replies, asyncio.Task[None]]] = []
 
-    async def start(worker: str = "this-worker", *, watched: bool = True, **limits: float) -> Chat:
-        rooms = Rooms(store=store, bus=MemoryBus(hub), worker=worker)
+    async def start(
+        worker: str = "this-worker",
+        *,
+        watched: bool = True,
+        bus: Bus | None = None,
+        over: SqlStore | None = None,
+        **limits: float,
+    ) -> Chat:
+        rooms = Rooms(store=over or store, bus=bus or MemoryBus(hub), worker=worker)
         await rooms.start()
         replies = Replies(
             store=store,

@@ -53,6 +53,12 @@ class Process:
         return self._process.poll() is None
 
     @property
+    def memory_mib(self) -> float:
+        """What it has in memory. `FileNotFoundError` once it has ended."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2
+
+    @property
     def returncode(self) -> int | None:
         """How it ended; the negative number of a signal; none while it runs."""
         return self._process.poll()

@@ -92,7 +92,9 @@ async def _follow(
                     position = heard.position
                 elif telling.worker is not None and replies.closing:
                     raise Draining
-                elif telling.worker is not None and room.telling is not telling and telling.ended is None:
+                elif (
+                    telling.worker is not None and telling.ended is None and (room.gone or room.telling is not telling)
+                ):
                     # Its end was missed here: the store knows of it.
                     break
 

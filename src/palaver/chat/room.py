@@ -323,6 +323,10 @@ class Room:
             return ()
         return [entry for entry in self._tape if entry.last > mark.event or entry.event.mark.revision > mark.revision]
 
+    def told_after(self, mark: Mark) -> list[Lasting]:
+        """What is on the tape of it."""
+        return [entry.event for entry in self.after(mark) or ()]
+
     def part(self, telling: Telling, start: int) -> Part | None:
         """What was said after `start`: the same object for all who are at the same place."""
         end = telling.log.length
@@ -446,6 +450,14 @@ class Listener:
 
 def _telling_of(present: Present, find: Callable[[Message, str | None], Telling]) -> Telling | None:
     return None if present.reply is None else find(present.reply, present.worker)
+
+
+def is_kept(told: Iterable[Lasting], cursor: Cursor) -> bool:
+    """False where the reply that the cursor points into has ended with less than was heard of it."""
+    for event in told:
+        if isinstance(event, ReplyEnded) and event.message.number == cursor.reply:
+            return cursor.position is None or cursor.position <= len(event.message.content)
+    return True
 
 
 def to_events(found: Since, after: Mark) -> list[Lasting]:

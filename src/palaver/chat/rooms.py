@@ -9,7 +9,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from msgspec import DecodeError
 
@@ -38,7 +38,7 @@ from palaver.chat.events import (
 from palaver.chat.lists import Lists
 from palaver.chat.ports import Begun, Bus, Store
 from palaver.chat.relay import Relay
-from palaver.chat.room import Listener, Room
+from palaver.chat.room import Listener, Room, is_kept, to_events
 from palaver.chat.telling import Pace, Telling, Wake
 from palaver.chat.user import Reader, UserId
 
@@ -59,6 +59,9 @@ READ_AT_ONCE = 4
 
 # A worker that makes a reply answers at once; one that is gone never does.
 ANSWER_SECONDS = 0.5
+
+# So often whoever comes back with more of a reply than is known here has it asked for, before that is not believed.
+ASKED_TIMES = 4
 
 
 class Rooms:
@@ -159,12 +162,12 @@ class Rooms:
         if cursor is None or not room.uuid.startswith(cursor.conversation):
             return False
         if room.covers(cursor.mark):
-            if not await self._is_said(room, cursor):
+            if not await self._is_said(room, cursor) or not is_kept(room.told_after(cursor.mark), cursor):
                 return False
             listener.resume(cursor)
             return True
         found = await self._store.events.since(room.uuid, cursor.mark)
-        if found is None or not await self._is_said(room, cursor):
+        if found is None or not is_kept(to_events(found, cursor.mark), cursor) or not await self._is_said(room, cursor):
             return False
         listener.resume_by(found, cursor)
         return True
@@ -195,14 +198,18 @@ class Rooms:
             return False
         heard = asyncio.Event()
         with telling.waking(heard.set):
-            self._want_text(room, again=True)
-            try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    while telling.log.length < position and telling.ended is None:
-                        heard.clear()
-                        await heard.wait()
-            except TimeoutError:
-                return False
+            for tried in range(ASKED_TIMES):
+                self._want_text(room, again=True)
+                if tried:
+                    # Where the bus loses it, a checkpoint has it within a second.
+                    self._resync(room)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(ANSWER_SECONDS):
+                        while telling.log.length < position and telling.ended is None:
+                            heard.clear()
+                            await heard.wait()
+                if telling.log.length >= position or telling.ended is not None:
+                    break
         return telling.log.length >= position
 
     @asynccontextmanager
@@ -247,7 +254,7 @@ class Rooms:
         if room.gone:
             # It was deleted after it was read, and before anybody was in.
             raise NotFound
-        if not complete:
+        if not complete or room.is_stale:
             self._resync(room)
         self._rest(room)
         return room
@@ -272,11 +279,11 @@ class Rooms:
 
     def _hear(self, room: Room, data: bytes | None) -> None:
         if data is None:
-            if not room.is_empty:
-                self._resync(room)
-            elif room.opened is None:
+            if room.is_empty and room.opened is None:
                 # Nobody is there to whom something must not be lost; whoever comes reads anew.
                 self._forget(room)
+            else:
+                self._resync(room)
             return
         try:
             notice = decode_notice(data)
@@ -391,6 +398,8 @@ class Rooms:
     # Looking anew
 
     def _resync(self, room: Room) -> None:
+        # What is being read just now may have been read before that happened.
+        room.is_stale = True
         if room.resyncing is None and room.opened is None and not room.gone:
             task = asyncio.create_task(self._read_anew(room), name=f"room {room.uuid}")
             room.resyncing = task
@@ -400,6 +409,7 @@ class Rooms:
     async def _read_anew(self, room: Room) -> None:
         try:
             async with self._reading:
+                room.is_stale = False
                 found = await self._store.events.since(room.uuid, room.mark)
                 present = found.present if found is not None else await self._store.events.present(None, room.uuid)
         except NotFound:
@@ -416,8 +426,7 @@ class Rooms:
             log.exception("what was missed in a room cannot be read")
             room.resyncing, room.is_stale = None, True
             return
-        room.is_stale = False
-        if not room.hear_since(found, present, self._find):
+        if not room.hear_since(found, present, self._find) or room.is_stale:
             self._resync(room)
         self._want_text(room, again=True)
 

@@ -18,7 +18,7 @@ TAKE_OVER_SECONDS = 2.0
 CLEAN_SECONDS = 60.0
 
 # How late a server hears of the default model that was chosen beside it.
-FOLLOW_SECONDS = 2.0
+FOLLOW_SECONDS = 1.0
 
 
 class Cleaned(Struct, frozen=True):

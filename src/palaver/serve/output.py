@@ -39,6 +39,16 @@ def set_up_logging(level: str, form: str) -> None:
     logging.getLogger("uvicorn.error").addFilter(is_news)
 
 
+# What clients do wrong is no trouble of ours, and whoever likes could fill the log with it.
+FAULTS_OF_CLIENTS = (
+    "without completing handshake",
+    "Invalid HTTP request received",
+    "Invalid UTF-8 sequence received from client",
+    "Unsupported upgrade request",
+)
+
+
 def is_news(record: logging.LogRecord) -> bool:
-    """uvicorn calls each refused handshake an error; whoever likes could fill the log with them."""
-    return "without completing handshake" not in record.getMessage()
+    """uvicorn warns of each odd request, and calls each refused handshake an error."""
+    said = record.getMessage()
+    return not any(fault in said for fault in FAULTS_OF_CLIENTS)

@@ -9,6 +9,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from palaver.app import Palaver
+from palaver.serve.connections import HttpConnection, SocketConnection
 from palaver.settings import Settings
 
 # Longest a connection may keep the process once every reply has ended.
@@ -76,8 +77,8 @@ def _to_config(settings: Settings, palaver: Palaver) -> uvicorn.Config:
     return uvicorn.Config(
         palaver.app,
         loop="none",
-        http="httptools",
-        ws="websockets-sansio",
+        http=HttpConnection,
+        ws=SocketConnection,
         ws_max_size=MOST_SOCKET_MESSAGE,
         ws_ping_interval=25,
         ws_ping_timeout=20,

@@ -141,7 +141,7 @@ class SqlConversations:
     ) -> Sequence[Message]:
         # The one before the first is read as well: it is the first one's parent.
         back = 1 if offset else 0
-        values = (conversation.id, (limit or EVERYTHING) + back, offset - back)
+        values = (conversation.id, min(limit or EVERYTHING, EVERYTHING) + back, offset - back)
         rows = await self._database.read(lambda tx: tx.all(_in_order(tuple(roles)), *values))
         return _to_messages(rows)[back:]
 

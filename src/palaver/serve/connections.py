@@ -1,0 +1,144 @@
+"""uvicorn's connections without what a stranger could make of them: memory, silence, and lines in the log.
+
+uvicorn reads a head of any length, leaves a handshake unanswered that websockets refuses to read, answers pings of a
+client that reads nothing into memory, and holds such a client's connection after it has given it up.
+"""
+
+from asyncio import TimerHandle
+from random import getrandbits
+from typing import Any
+
+from uvicorn._types import ASGIReceiveEvent
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+from websockets.http11 import Response
+from websockets.server import ServerProtocol
+from websockets.typing import StatusLike
+
+# A request's first line and its headers, beyond what comes in one read. Browsers send a few KiB.
+MOST_HEAD_BYTES = 65_536
+
+INVALID = (400, "Bad Request")
+TOO_LARGE = (431, "Request Header Fields Too Large")
+
+
+class HttpConnection(HttpToolsProtocol):
+    _in_head = False
+    _head_bytes = 0
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, -1
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            # Where it began, something else may have come before it in the same read.
+            self._head_bytes = 0 if self._head_bytes < 0 else self._head_bytes + len(data)
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self._refuse(*TOO_LARGE)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours has the shape of all our answers)
+        self._refuse(*INVALID)
+
+    def _refuse(self, status: int, text: str) -> None:
+        self._in_head = False
+        body = f'{{"detail":"{text}"}}'
+        head = (
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-request-id: {_new_request_id()}\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write(STATUS_LINE[status] + head.encode() + body.encode())
+        self.transport.close()
+
+    def _should_upgrade(self) -> bool:
+        # A WebSocket begins with HTTP/1.1: RFC 6455, 4.2.1.
+        return self.parser.get_http_version() != "1.0" and super()._should_upgrade()
+
+
+class Handshake(ServerProtocol):
+    def reject(self, status: StatusLike, text: str) -> Response:
+        response = super().reject(status, text)
+        response.headers["X-Request-Id"] = _new_request_id()
+        return response
+
+
+class SocketConnection(WebSocketsSansIOProtocol):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.conn = Handshake(max_size=self.config.ws_max_size, logger=self.logger)
+        self._last_call: TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse_handshake()
+
+    def _refuse_handshake(self) -> None:
+        """websockets cannot read it, and either says so itself or says nothing."""
+        self.handshake_initiated = self.handshake_complete = self.close_sent = True
+        answer = b"".join(self.conn.data_to_send())
+        if not answer:
+            refusal = self.conn.reject(400, "Failed to open a WebSocket connection: it is no valid request.\n")
+            answer = refusal.serialize()
+        self.transport.write(answer)
+        self.transport.close()
+
+    # Who does not read is not read.
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.read_paused:
+            self.transport.resume_reading()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        message = await super().receive()
+        if not self.writable.is_set():
+            self.transport.pause_reading()
+        return message
+
+    def handle_cont(self, event: Frame) -> None:
+        # Of empty pieces there is no end.
+        if event.data or event.fin:
+            super().handle_cont(event)
+
+    # Who never takes what is left for it would keep its connection for ever.
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        self._let_go()
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._give_up()
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """uvicorn would call it a fault of the app that it goes on to send, which cannot know yet."""
+        self._let_go()
+        self.disconnected = True
+
+    def _let_go(self) -> None:
+        if self._last_call is None and not self.disconnected:
+            self._last_call = self.loop.call_later(2 * self.close_timeout, self.transport.abort)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._last_call is not None:
+            self._last_call.cancel()
+
+
+def _new_request_id() -> str:
+    return f"{getrandbits(64):016x}"

@@ -401,7 +401,7 @@ async def test_stream_of_one_reply_is_whole_over_any_number_of_returns_to_any_wo
         heard = await asyncio.wait_for(anext(aiter(stream)), 10)
         assert isinstance(heard, TextSaid | None)
         text += heard.text if heard is not None else ""
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
     talker_text = "".join(f"{number} {piece}, " for piece in range(12))
     assert talker_text.startswith(text)
     streams = asyncio.gather(*(read_to_end(chat, asked, len(text)) for chat in chats))

@@ -70,6 +70,7 @@ class JsonSocket(ABC):
         self._out: list[str] = []
         # Lists, here as in a room: an empty deque is fourteen times as large, and most sockets are idle.
         self._under_way: list[str] = []
+        self._woken = False
         self._shut = False
         self._pump: asyncio.Task[None] | None = None
         self._closing: int | None = None
@@ -94,8 +95,7 @@ class JsonSocket(ABC):
 
     async def run(self) -> None:
         """From the handshake until the client leaves or is shut out. Raises `CrossSite`."""
-        await self._receive()
-        caller = await accept(self.call, self._send)
+        caller = await self.shake_hands()
         if caller is None:
             return
         try:
@@ -120,6 +120,11 @@ class JsonSocket(ABC):
         finally:
             self.over = True
             self.leave()
+
+    async def shake_hands(self) -> Caller | None:
+        """Who is there; None where the socket was closed again at once."""
+        await self._receive()
+        return await accept(self.call, self._send)
 
     async def _open(self) -> None:
         try:
@@ -212,6 +217,7 @@ class JsonSocket(ABC):
         self.close(INTERNAL)
 
     def wake(self) -> None:
+        self._woken = True
         if self._pump is None and not self.over:
             self._pump = asyncio.create_task(self._send_all())
 
@@ -234,7 +240,9 @@ class JsonSocket(ABC):
             self._pump = None
 
     async def _has_more(self) -> bool:
-        if not self._under_way and not self._out and self._closing is None and not self.over:
+        if self._woken and not self._under_way and not self._out and self._closing is None and not self.over:
+            # What comes while it is taken wakes anew.
+            self._woken = False
             told = await self._taken()
             if not self._shut:
                 self._under_way.extend(told)

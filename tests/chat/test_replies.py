@@ -461,6 +461,18 @@ async def test_what_waited_when_a_server_went_away_is_answered_by_the_next(
     assert (outcome.turn.prompt.content, outcome.turn.reply.content) == ("two", "at last")
 
 
+async def test_server_that_goes_away_takes_up_nothing_that_waits(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    await say(chat, alice, "one", conversation)
+    await bot.asked()
+    waiting = await say(chat, alice, "two", conversation)
+    await chat.replies.drain(0)
+    await chat.replies.take_over(everything=False)
+    assert (await stored(store, waiting))[0] == "queued"
+    assert not bot.is_asked
+
+
 # The store
 
 

@@ -14,6 +14,7 @@ from palaver.api.socket import JsonSocket
 from palaver.chat.accounts import Caller
 from palaver.chat.errors import StoreUnavailable
 from palaver.chat.flow import Chat
+from palaver.chat.user import User, UserId
 
 SECRET = "a path, a key, a line of code"
 INTERNAL = {"type": "error", "message": "Internal server error", "code": "internal"}
@@ -29,6 +30,13 @@ class Stays:
         yield
 
 
+class Accounts:
+    """Any token will do."""
+
+    async def by_token(self, _token: str) -> Caller:
+        return Caller(User(UserId(1), "uuid", "person", "alice"))
+
+
 class FailingSocket(JsonSocket):
     """Fails where it is told to."""
 
@@ -36,8 +44,9 @@ class FailingSocket(JsonSocket):
 
     def __init__(self, place: str, fault: Exception) -> None:
         nothing = cast(Any, None)
-        site = Site(cast(Chat, None), nothing, cast(Any, Stays()), nothing, "1")
-        call = Call(site, {"type": "websocket", "headers": []}, "socket-1", "en")
+        site = Site(cast(Chat, None), cast(Any, Accounts()), cast(Any, Stays()), nothing, "1")
+        headers = [(b"authorization", b"Bearer token")]
+        call = Call(site, {"type": "websocket", "headers": headers}, "socket-1", "en")
         self.heard: asyncio.Queue[Message] = asyncio.Queue()
         self.told: asyncio.Queue[Message] = asyncio.Queue()
         self.has_left = False
@@ -48,9 +57,6 @@ class FailingSocket(JsonSocket):
     def _maybe_fail(self, place: str) -> None:
         if place == self._failing:
             raise self._fault
-
-    async def shake_hands(self) -> Caller:
-        return cast(Caller, "somebody")
 
     async def open(self) -> None:
         self._maybe_fail("open")
@@ -70,10 +76,17 @@ class FailingSocket(JsonSocket):
         return await asyncio.wait_for(self.told.get(), 5)
 
 
+async def shake_hands(socket: FailingSocket) -> asyncio.Task[None]:
+    await socket.heard.put({"type": "websocket.connect"})
+    running = asyncio.create_task(socket.run())
+    assert (await socket.next())["type"] == "websocket.accept"
+    return running
+
+
 async def run(socket: FailingSocket) -> None:
     """Until it has ended, with a client who says a word and hangs up when it is told to."""
+    running = await shake_hands(socket)
     await socket.heard.put({"type": "websocket.receive", "text": '{"type": "look"}'})
-    running = asyncio.create_task(socket.run())
     assert json.loads((await socket.next())["text"]) == INTERNAL
     assert await socket.next() == {"type": "websocket.close", "code": 4500}
     await socket.heard.put({"type": "websocket.disconnect", "code": 4500})
@@ -100,7 +113,7 @@ async def test_unforeseen_fault_closes_and_the_cause_is_in_the_log_alone(caplog:
 
 async def test_outage_while_something_is_done_is_said_and_the_socket_goes_on() -> None:
     socket = FailingSocket("handle", StoreUnavailable(SECRET))
-    running = asyncio.create_task(socket.run())
+    running = await shake_hands(socket)
     for _ in range(2):
         await socket.heard.put({"type": "websocket.receive", "text": '{"type": "look"}'})
         error = json.loads((await socket.next())["text"])

@@ -4,7 +4,6 @@ The moments are random; their seed is printed and can be given again by PALAVER_
 """
 
 import asyncio
-import os
 import random
 import time
 from collections.abc import Mapping
@@ -30,13 +29,6 @@ SECONDS_LOST = 1.0
 SECONDS_ON_THE_WAY = 0.5
 """What a checkpoint of the last second is itself on its way: from the stand-in to the server, and to the disk. Both
 take milliseconds; on two cores that other tests use as well, a process may wait some hundred for its turn."""
-
-
-@pytest.fixture
-def dice() -> random.Random:
-    seed = os.environ.get("PALAVER_TEST_SEED") or str(random.SystemRandom().randrange(1_000_000))
-    print(f"PALAVER_TEST_SEED={seed}")  # noqa: T201 (pytest shows it beside a failure)
-    return random.Random(seed)
 
 
 @pytest.fixture(scope="module")

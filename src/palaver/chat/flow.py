@@ -76,7 +76,7 @@ async def continue_chat(
         edits=edits,
     )
     # A caller that goes away while its message is being committed would leave a reply that nobody makes.
-    return await asyncio.shield(_begin(chat, turn, request_id))
+    return await asyncio.shield(chat.replies.beginning(_begin(chat, turn, request_id)))
 
 
 async def _begin(chat: Chat, turn: NewTurn, request_id: str) -> Begun:
@@ -129,7 +129,7 @@ async def ask_for_another(
         lease_until=chat.replies.lease_until(),
         when_busy=when_busy or chat.rules.when_busy,
     )
-    return await asyncio.shield(_begin_another(chat, asked, request_id))
+    return await asyncio.shield(chat.replies.beginning(_begin_another(chat, asked, request_id)))
 
 
 async def _begin_another(chat: Chat, asked: AnotherReply, request_id: str) -> Begun:

@@ -187,7 +187,8 @@ class Rooms:
         async with self.following(uuid, lambda: None) as room:
             telling = room.telling
             if telling is None or (telling.id, telling.attempt) != (reply.id, reply.attempt):
-                return False
+                # It has just ended, or its start is not known here yet: nothing speaks against it.
+                return True
             return await self._has_said(room, telling, position)
 
     async def _has_said(self, room: Room, telling: Telling, position: int) -> bool:

@@ -382,7 +382,8 @@ class SqlTurns:
             row = await tx.one(RUNNING_REPLY, conversation_id) or await tx.one(QUEUED_REPLY, conversation_id)
             return None if row is None else _known(await _turn(tx, to_message(row)))
 
-        return await self._database.read(work)
+        # A mark read after the reply has ended would say that its end was heard.
+        return await self._database.read(work, one_state=True)
 
     async def reply_at(self, conversation_id: ConversationId, number: int) -> Begun | None:
         async def work(tx: Transaction) -> Begun | None:

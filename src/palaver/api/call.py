@@ -45,6 +45,7 @@ class Site(Struct, frozen=True):
     language: Language = "en"
     max_body_bytes: int = 1_048_576
     public_url: str | None = None
+    heartbeat_seconds: float = 15.0
     cors_origins: frozenset[str] = frozenset()
     chat_flow_max_prompt: int = 100_000
     streaming_chat_max_message: int = 1000

@@ -75,6 +75,9 @@ def _to_frames(data: bytes) -> Iterator[Event]:
         if length >= 126:
             start = 4 if length == 126 else 10
             length = int.from_bytes(data[2:start], "big")
+        if len(data) < start + length:
+            # The rest of it is on its way.
+            return
         if opcode == 1:
             yield json.loads(data[start : start + length])
         data = data[start + length :]

@@ -18,9 +18,9 @@ from tests.parts.palaver import Server, StoreKind
 MOST_BYTES = 256 * 1024
 """So much more memory the server may take for each slow reader."""
 
-PIECES, PIECE_CHARACTERS = 200, 1_500
+PIECES, PIECE_CHARACTERS = 200, 3_000
 """In all far more than a model says at once, so that buffers on the way are full."""
-SIPS = 256
+SIPS = 64
 """What a slow reader takes while a quick one takes a piece."""
 
 
@@ -90,23 +90,27 @@ async def test_slow_readers_delay_nobody_cost_little_and_get_all_of_it_in_fewer_
 ) -> None:
     count = 100 if prove else 20
     text = "".join(f"{number:>{PIECE_CHARACTERS}}" for number in range(PIECES))
-    await llm.control(text=text, pieces=PIECES, delay=0.015, first=3.0 if prove else 1.0)
-    async with AsyncExitStack() as stack:
-        alone = Run(alice, way, stack)
-        await alone.start()
-        quick = await alone.enter(count)
-        await asyncio.gather(*(reader.read_to_end() for reader in quick))
-        before, usual = resident_bytes(server), delay(quick)
+    await llm.control(text=text, pieces=PIECES, delay=0.015 if prove else 0.01, first=3.0 if prove else 0.5)
+    for _ in range(2):
+        # Twice: what a reply takes whoever reads it, and what only the first one takes, are no matter of slow readers.
+        async with AsyncExitStack() as stack:
+            alone = Run(alice, way, stack)
+            await alone.start()
+            before = resident_bytes(server)
+            quick = await alone.enter(count)
+            await asyncio.gather(*(reader.read_to_end() for reader in quick))
+            usual, usual_delay = resident_bytes(server) - before, delay(quick)
     async with AsyncExitStack() as stack:
         run = Run(alice, way, stack)
         await run.start()
+        before = resident_bytes(server)
         quick = await run.enter(count)
         slow = await run.enter(count // 2, small=True)
         still = await run.enter(count - count // 2, small=True)
         sipping = asyncio.create_task(sip(slow, quick[0]))
         await asyncio.gather(*(reader.read_to_end() for reader in quick))
         await sipping
-        grown, delayed = resident_bytes(server) - before, delay(quick) - usual
+        grown, delayed = resident_bytes(server) - before - usual, delay(quick) - usual_delay
         pieces = min(len(reader.pieces()) for reader in quick)
         assert not any(reader.is_over for reader in (*slow, *still))
         await asyncio.gather(*(reader.read_to_end() for reader in (*slow, *still)))
@@ -114,7 +118,7 @@ async def test_slow_readers_delay_nobody_cost_little_and_get_all_of_it_in_fewer_
             assert "".join(reader.pieces()) == text
         for reader in (*slow, *still):
             assert "".join(reader.pieces()) == text
-            assert len(reader.pieces()) < 0.75 * pieces
+            assert len(reader.pieces()) < 0.9 * pieces
         print(f"{way}: {1000 * delayed:.1f} ms more delay, {grown / count / 1024:.0f} KiB each")  # noqa: T201
         assert delayed < most_delay
         assert grown / count < MOST_BYTES

@@ -101,10 +101,13 @@ class JsonSocket(ABC):
         try:
             with self.call.site.stays.staying(caller, self._shut_out):
                 await self._open()
-                while self._closing is None:
+                while not self._is_closing():
                     message = await self._receive()
                     if message["type"] == "websocket.disconnect":
                         return
+                    if self._is_closing():
+                        # Whoever was shut out meanwhile is not heard any more either.
+                        break
                     await self._hear(message)
                     await self._sent()
                 # Its last frames, and then the other side's word that it has closed too.
@@ -202,6 +205,9 @@ class JsonSocket(ABC):
         if self._closing is None:
             self._closing = code
             self.wake()
+
+    def _is_closing(self) -> bool:
+        return self._closing is not None
 
     def _shut_out(self) -> None:
         # Not a byte more than this, whatever is under way.

@@ -170,12 +170,14 @@ async def _events(call: Call, place: Place, session_id: str) -> AsyncIterator[by
 
     if place.position is None:
         yield event(0, 0, f'"type": "start", "session_id": {quote(session_id)}')
+    began, position = 0, place.position or 0
     try:
-        async for heard in hear(call, begun, place.position or 0):
+        async for heard in hear(call, begun, position):
             match heard:
                 case None:
                     yield HEARTBEAT
                 case TextSaid():
+                    began, position = heard.began, heard.position
                     yield event(heard.began, heard.position, f'"type": "chunk", "content": {quote(heard.text)}')
                 case Over():
                     yield event(heard.reply.event, None, _last(call, heard.reply))
@@ -183,7 +185,8 @@ async def _events(call: Call, place: Place, session_id: str) -> AsyncIterator[by
         # The reply goes on elsewhere; whoever comes back with the last id hears the rest of it.
         return
     except ChatError as error:
-        yield event(0, None, f'"type": "error", "error": {quote(text(error.code, call.language))}')
+        # Not the end of the reply: whoever comes back with this id goes on from here.
+        yield event(began, position, f'"type": "error", "error": {quote(text(error.code, call.language))}')
 
 
 def _last(call: Call, reply: Message) -> str:

@@ -364,7 +364,7 @@ class Replies:
 
     async def _tell_end(self, turn: Turn, kept: EndedReply) -> None:
         self._rooms.tell(turn.conversation.uuid, ReplyEnded(kept.mark, turn.reply))
-        self._rooms.tell_owner(turn.conversation.owner_id, turn.conversation.uuid, turn.reply)
+        self._rooms.lists.reply_ended(turn.conversation.owner_id, turn.conversation.uuid, turn.reply)
 
     async def _keep_end(self, reply: RunningReply, ending: Ending) -> tuple[Outcome, EndedReply]:
         """How it ended as far as the store knows, once it does; and what is to be answered next."""

@@ -254,6 +254,7 @@ class Room:
         if self.telling is not None:
             self.telling.wakes_no_more(self._more_was_said)
         self.telling = telling
+        self._part = None
         if telling is not None and self._listeners:
             telling.wakes(self._more_was_said)
 
@@ -289,7 +290,7 @@ class Room:
         due = self._said_at + self._pace.seconds
         if now >= due:
             self._said_at = now
-            self._flush()
+            self._wake_listeners()
         else:
             self._due_at = due
             self._due = loop.call_at(due, self._flush_late)
@@ -298,9 +299,14 @@ class Room:
         self._said_at = asyncio.get_running_loop().time()
         self._pace.learn(self._said_at - self._due_at)
         self._due = None
-        self._flush()
+        self._wake_listeners()
 
     def _flush(self) -> None:
+        """Something lasting has happened: everybody hears of it, and of what was said until then."""
+        self._wake_listeners()
+        self.wake_followers()
+
+    def _wake_listeners(self) -> None:
         if self._due is not None:
             # What was gathered leaves with the event. An event alone starts no gathering: what begins a reply must not
             # keep its first piece back.
@@ -309,7 +315,6 @@ class Room:
             self._said_at = asyncio.get_running_loop().time()
         for listener in tuple(self._listeners):
             listener.wake()
-        self.wake_followers()
 
     def covers(self, mark: Mark) -> bool:
         """Whether all that came after that moment is still on the tape."""
@@ -472,7 +477,8 @@ def to_events(found: Since, after: Mark) -> list[Lasting]:
     for message in found.messages:
         if message.role == "assistant":
             if message.event > after.event:
-                events.append(ReplyStarted(mark(message.event), message, found.present.worker or ""))
+                worker, beside = found.present.worker or "", found.beside.get(message.number)
+                events.append(ReplyStarted(mark(message.event), message, worker, beside))
             if message.end_event > after.event:
                 events.append(ReplyEnded(mark(message.end_event), message))
         elif message.event > after.event:

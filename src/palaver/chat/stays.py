@@ -6,7 +6,7 @@ once where another worker says so; the commands beside the server say nothing an
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Self
 
@@ -18,6 +18,9 @@ from palaver.chat.ports import Bus, Store
 log = logging.getLogger("palaver.stays")
 
 LOOK_SECONDS = 0.5
+
+# Between finding out who asks and the stream's first piece a message may have to be committed.
+BEGIN_SECONDS = 15.0
 
 
 class Stay:
@@ -52,6 +55,9 @@ class Stays:
         self._clock = clock
         self._stays: set[Stay] = set()
         self._seen: str | None = None
+        self._changed_at = -BEGIN_SECONDS
+        # Who was let in shortly before a change may stay only after it: these are looked at once more.
+        self._fresh: set[Stay] = set()
         self._look = asyncio.Event()
         accounts.when_changed = self._tell
 
@@ -61,7 +67,10 @@ class Stays:
 
     def staying(self, caller: Caller, shut_out: Callable[[], None]) -> Stay:
         """`shut_out` is called when the caller may hear no more."""
-        return Stay(self._stays, caller, shut_out)
+        stay = Stay(self._stays, caller, shut_out)
+        if asyncio.get_running_loop().time() - self._changed_at < BEGIN_SECONDS:
+            self._fresh.add(stay)
+        return stay
 
     async def watch(self) -> None:
         """Runs until cancelled."""
@@ -87,14 +96,19 @@ class Stays:
             if stay.caller.expires_at is not None and stay.caller.expires_at <= now:
                 stay.end()
         changes = await self._store.access_changes()
-        if changes == self._seen:
-            return
-        self._accounts.forget()
-        stays = tuple(self._stays)
+        if changes != self._seen:
+            self._accounts.forget()
+            self._changed_at = asyncio.get_running_loop().time()
+            await self._look_at(tuple(self._stays))
+            self._seen = changes
+        elif self._fresh:
+            await self._look_at(tuple(self._fresh & self._stays))
+        self._fresh.clear()
+
+    async def _look_at(self, stays: Collection[Stay]) -> None:
         tokens = {stay.caller.token_id for stay in stays if stay.caller.token_id is not None}
         users = {stay.caller.user.id for stay in stays if stay.caller.token_id is None}
         open_tokens, known_users = await self._store.still_open(tokens, users)
-        self._seen = changes
         for stay in stays:
             caller = stay.caller
             if caller.token_id is not None:

@@ -28,7 +28,7 @@ install: $(VENV)/.project-done  ## Make .venv with everything that Palaver needs
 run: install  ## Run Palaver at PALAVER_HOST and PALAVER_PORT (127.0.0.1:8000).
 	@exec $(BIN)/palaver serve
 
-ready: install $(VENV)/.test-done  ## Get everything that the tests need: packages, Redis, Chromium.
+ready: install $(VENV)/.test-done  ## Get everything that the tests need: packages, Redis, Chromium, proxies.
 	@scripts/test-parts
 
 test: ready  ## Run all tests, on all cores.

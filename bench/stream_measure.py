@@ -230,7 +230,9 @@ class Bench:
                     kind, replies=1, pieces=tokens, delay=delay, stamped=False, seconds=tokens * delay
                 )
                 ratios[kind] = heard.bytes / heard.text_bytes
-            self.table.add(Row(f"reply of {tokens:,} tokens, {name}, bytes × its text", ratios, most=4, digits=1))
+            # Tokens that come one by one are events one by one; the bar is for what can be gathered.
+            most = None if delay else 4
+            self.table.add(Row(f"reply of {tokens:,} tokens, {name}, bytes × its text", ratios, most=most, digits=1))
 
     async def _measure_memory(self) -> None:
         few, many = self._size.sockets

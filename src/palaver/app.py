@@ -127,6 +127,7 @@ def make_app(settings: Settings, chat: Chat, accounts: Accounts, stays: Stays, k
         language=settings.language,
         max_body_bytes=settings.max_body_bytes,
         public_url=settings.public_url,
+        heartbeat_seconds=settings.heartbeat_seconds,
         cors_origins=frozenset(settings.cors_origins),
         chat_flow_max_prompt=settings.chat_flow_max_prompt,
         streaming_chat_max_message=settings.streaming_chat_max_message,

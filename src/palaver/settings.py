@@ -263,6 +263,22 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_body_bytes: Annotated[
         int, Setting("PALAVER_MAX_BODY_BYTES", "The longest request body that is taken.", _whole(1, 2**30))
     ] = 1_048_576
+    heartbeat_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_HEARTBEAT_SECONDS",
+            "After how much silence a stream of events says that it lives; a proxy in front has to wait longer.",
+            _number(0, 3600, above=True),
+        ),
+    ] = 15
+    ping_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_PING_SECONDS",
+            "How often a WebSocket is pinged; a proxy in front has to wait longer.",
+            _number(0, 3600, above=True),
+        ),
+    ] = 25
     drain_seconds: Annotated[
         float,
         Setting("PALAVER_DRAIN_SECONDS", "How long running replies may go on after SIGTERM.", _number(0, DAY_SECONDS)),

@@ -2,17 +2,13 @@
 
 import asyncio
 
-import pytest
-
-from palaver.api import sse
 from palaver.api.sse import Heartbeat
 from palaver.chat.telling import Waker
 
 
-async def test_stream_is_woken_once_it_was_silent_for_long_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sse, "HEARTBEAT_SECONDS", 0.02)
+async def test_stream_is_woken_once_it_was_silent_for_long_enough() -> None:
     waker = Waker()
-    heartbeat = Heartbeat(waker)
+    heartbeat = Heartbeat(waker, 0.02)
     try:
         for _ in range(3):
             heartbeat.restart()

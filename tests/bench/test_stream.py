@@ -1,4 +1,4 @@
-"""The benchmark of streams in its smallest size: that it works and leaves nothing behind. What things cost, it tells."""
+"""The benchmark of streams in its smallest size: that it works and leaves nothing behind. It tells no cost."""
 
 import subprocess
 import sys

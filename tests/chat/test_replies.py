@@ -420,6 +420,30 @@ async def test_draining_lets_replies_finish_ends_the_rest_and_starts_no_more(
     assert not bot.is_asked
 
 
+async def test_draining_waits_for_the_reply_to_a_message_that_is_just_being_committed(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    saying = asyncio.create_task(say(chat, alice, "just in time", conversation))
+    # It has been let in, and is not committed yet.
+    await asyncio.sleep(0)
+    draining = asyncio.create_task(chat.replies.drain(10))
+    talk = await bot.asked()
+    await talk.say("all of ", "it")
+    talk.finish()
+    await draining
+    assert await stored(store, await saying) == ("complete", "all of it", "stop")
+
+
+async def test_message_that_is_committed_when_there_is_no_more_time_is_kept_and_not_answered(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    saying = asyncio.create_task(say(chat, alice, "too late", conversation))
+    await asyncio.sleep(0)
+    await chat.replies.drain(0)
+    assert await stored(store, await saying) == ("failed", "", "draining")
+    assert not bot.is_asked
+
+
 async def test_what_waited_when_a_server_went_away_is_answered_by_the_next(
     start_chat: StartChat, bot: HandBot, alice: User, conversation: Conversation
 ) -> None:
@@ -435,6 +459,18 @@ async def test_what_waited_when_a_server_went_away_is_answered_by_the_next(
     talk.finish()
     outcome = await wait_for_answer(after, waiting)
     assert (outcome.turn.prompt.content, outcome.turn.reply.content) == ("two", "at last")
+
+
+async def test_server_that_goes_away_takes_up_nothing_that_waits(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    await say(chat, alice, "one", conversation)
+    await bot.asked()
+    waiting = await say(chat, alice, "two", conversation)
+    await chat.replies.drain(0)
+    await chat.replies.take_over(everything=False)
+    assert (await stored(store, waiting))[0] == "queued"
+    assert not bot.is_asked
 
 
 # The store

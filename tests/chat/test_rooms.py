@@ -222,7 +222,7 @@ async def test_two_who_come_in_at_once_are_both_in(start_chat: StartChat, hub: H
     await settle()
     gate.set()
     await coming
-    assert await here.rooms.sockets(ear.uuid) == 2
+    assert await here.rooms.is_open(ear.uuid)
     ear.leave()
     other.leave()
 
@@ -319,7 +319,7 @@ async def test_lost_text_is_asked_for_again(
 
 async def _published(chat: Chat) -> None:
     """Every relay has sent what there is."""
-    while any(relay._position < relay._telling.log.length for relay in chat.rooms._relays.values()):  # noqa: ASYNC110
+    while any(relay._position < relay.telling.log.length for relay in chat.rooms._relays.values()):  # noqa: ASYNC110
         await asyncio.sleep(0)
 
 

@@ -178,6 +178,14 @@ async def test_nothing_after_a_wrong_frame_is_carried_out(raw: Raw) -> None:
     assert await raw.end() == b""
 
 
+async def test_wrong_frame_while_much_is_being_answered_closes(raw: Raw) -> None:
+    await raw.send(frame(TEXT, ASK) * 300)
+    assert (await raw.next()).event == {"type": "pong"}
+    await raw.send(frame(TEXT, ASK) * 100 + frame(TEXT, ASK, reserved=1))
+    assert (await raw.until(CLOSE)).code == PROTOCOL
+    assert await raw.end() == b""
+
+
 # What is right
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -126,6 +127,14 @@ class Process:
 
     def _last_lines(self) -> str:
         return "\n".join(self.log_text().splitlines()[-_LINES_SHOWN:])
+
+
+def free_port() -> int:
+    """A port on which nobody listens just now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 async def wait_until(done: Callable[[], bool], *, seconds: float) -> bool:

@@ -1,14 +1,13 @@
 """A Redis or Valkey server without persistence, on a free port."""
 
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
 from redis.asyncio import Redis as Client
 
 from tests.parts import PartFailed, PartMissing
-from tests.parts.process import Process
+from tests.parts.process import Process, free_port
 from tests.parts.run import Run
 
 _NAMES = ("redis-server", "valkey-server")
@@ -34,7 +33,7 @@ class Redis:
 
     async def start(self) -> None:
         for _ in range(_TRIES):
-            self._port = _free_port()
+            self._port = free_port()
             try:
                 await self._start()
             except PartFailed:
@@ -75,10 +74,3 @@ def _find_program() -> str:
         if found := shutil.which(name):
             return str(Path(found))
     raise PartMissing(f"No Redis server is on the PATH ({', '.join(_NAMES)}). `make ready` installs one.")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -15,8 +15,11 @@ class CountingDatabase:
         self._database = database
         self.asked: list[tuple[str, int]] = []
         """Each statement with the number of rows that it gave."""
+        self.reads = 0
+        """How often something was read, in however many statements."""
 
     async def read(self, work: Work[T], *, one_state: bool = False) -> T:
+        self.reads += 1
         return await self._database.read(lambda tx: work(_CountingTransaction(tx, self.asked)), one_state=one_state)
 
     async def write(self, work: Work[T]) -> T:

@@ -139,8 +139,8 @@ async def test_branch_that_is_shown_is_the_one_that_goes_on(
     await answer(store, beside, "uno")
     before = await seen(store, conversation)
     reader = Reader(alice.id)
-    mark = await store.branches.show(reader, conversation.uuid, one.turn.reply.uuid, NOW)
-    assert mark == Mark(before.revision + 1, before.event + 1, before.last_number + 1)
+    turned = await store.branches.show(reader, conversation.uuid, one.turn.reply.uuid, NOW)
+    assert turned == (alice.id, Mark(before.revision + 1, before.event + 1, before.last_number + 1))
     assert await shown(store, conversation) == ["one", "ONE", "two", "TWO"]
     [further] = await talk(store, alice, conversation, "on")
     assert further.turn.prompt.parent_uuid == two.turn.reply.uuid
@@ -148,7 +148,7 @@ async def test_branch_that_is_shown_is_the_one_that_goes_on(
     await store.branches.show(reader, conversation.uuid, beside.turn.reply.uuid, NOW)
     assert await shown(store, conversation) == ["one", "uno"]
     unchanged = await seen(store, conversation)
-    await store.branches.show(reader, conversation.uuid, beside.turn.reply.uuid, NOW)
+    assert await store.branches.show(reader, conversation.uuid, beside.turn.reply.uuid, NOW) is None
     assert (await seen(store, conversation)).revision == unchanged.revision
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.types import Scope
 
 from palaver.api.fields import Body
@@ -44,6 +45,7 @@ class Site(Struct, frozen=True):
     language: Language = "en"
     max_body_bytes: int = 1_048_576
     public_url: str | None = None
+    heartbeat_seconds: float = 15.0
     cors_origins: frozenset[str] = frozenset()
     chat_flow_max_prompt: int = 100_000
     streaming_chat_max_message: int = 1000
@@ -93,8 +95,11 @@ class Call:
         return to_reader(self.user, guests_allowed=self.chat.rules.guests)
 
     async def stored_user(self) -> User:
-        """The caller with a row in the store, before something becomes theirs."""
-        return await self.site.accounts.stored(self.user)
+        """The caller with a row in the store, before something becomes theirs; from then on this one is who calls."""
+        stored = await self.site.accounts.stored(self.user)
+        if self.caller is not None and stored is not self.caller.user:
+            self.caller = replace(self.caller, user=stored)
+        return stored
 
     def read(self, body: type[B]) -> B:
         """Raises `Invalid` with all that is wrong with the body."""

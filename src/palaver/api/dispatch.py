@@ -75,21 +75,30 @@ class Dispatcher:
             await self._open_socket(scope, receive, send)
 
     async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # What is looked at once is not kept here: an idle socket would hold it as long as it is open.
+        call = self._to_call(scope)
+        socket = self._find_socket(call)
+        if socket is None:
+            await refuse_socket(call, send, 404, {"detail": "Not Found"})
+            return
+        try:
+            await socket(call, receive, send)
+        except CrossSite:
+            await refuse_socket(call, send, 403, {"detail": text("cross_site", call.language)})
+
+    def _find_socket(self, call: Call) -> Socket | None:
+        for path, pattern, socket in self._sockets:
+            found = pattern.fullmatch(call.scope["path"])
+            if found is not None:
+                call.route, call.parameters = path, found.groupdict()
+                return socket
+        return None
+
+    def _to_call(self, scope: Scope) -> Call:
         headers = dict(scope["headers"])
         request_id = to_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
         language = accepted_language(headers.get(b"accept-language", b"").decode("latin-1"), self.site.language)
-        call = Call(self.site, scope, request_id, language)
-        for path, pattern, socket in self._sockets:
-            found = pattern.fullmatch(scope["path"])
-            if found is None:
-                continue
-            call.route, call.parameters = path, found.groupdict()
-            try:
-                await socket(call, receive, send)
-            except CrossSite:
-                await refuse_socket(call, send, 403, {"detail": text("cross_site", language)})
-            return
-        await refuse_socket(call, send, 404, {"detail": "Not Found"})
+        return Call(self.site, scope, request_id, language)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = scope["headers"]

@@ -10,8 +10,6 @@ from palaver.chat.listening import Over, TextSaid, listen
 from palaver.chat.ports import Begun
 from palaver.chat.telling import Waker
 
-HEARTBEAT_SECONDS = 15.0
-
 HEADERS = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache"),
@@ -28,18 +26,19 @@ quote = encode_basestring_ascii
 class Heartbeat:
     """Wakes a stream that was silent for long enough. A timer for each event would cost more than the event."""
 
-    def __init__(self, waker: Waker) -> None:
+    def __init__(self, waker: Waker, seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._waker = waker
+        self._seconds = seconds
         self._quiet_since = self._loop.time()
-        self._timer = self._loop.call_later(HEARTBEAT_SECONDS, self._look)
+        self._timer = self._loop.call_later(self._seconds, self._look)
 
     def restart(self) -> None:
         """Something was sent."""
         self._quiet_since = self._loop.time()
 
     def is_due(self) -> bool:
-        return self._loop.time() - self._quiet_since >= HEARTBEAT_SECONDS
+        return self._loop.time() - self._quiet_since >= self._seconds
 
     def stop(self) -> None:
         self._timer.cancel()
@@ -47,9 +46,9 @@ class Heartbeat:
     def _look(self) -> None:
         if self.is_due():
             self._waker()
-            self._timer = self._loop.call_later(HEARTBEAT_SECONDS, self._look)
+            self._timer = self._loop.call_later(self._seconds, self._look)
         else:
-            self._timer = self._loop.call_at(self._quiet_since + HEARTBEAT_SECONDS, self._look)
+            self._timer = self._loop.call_at(self._quiet_since + self._seconds, self._look)
 
 
 async def hear(call: Call, begun: Begun, position: int) -> AsyncGenerator[TextSaid | Over | None, None]:
@@ -57,7 +56,7 @@ async def hear(call: Call, begun: Begun, position: int) -> AsyncGenerator[TextSa
     caller is shut out. Raises as `listen` does."""
     assert call.caller is not None
     waker = Waker()
-    heartbeat = Heartbeat(waker)
+    heartbeat = Heartbeat(waker, call.site.heartbeat_seconds)
     try:
         with call.site.stays.staying(call.caller, waker) as stay:
             async with aclosing(listen(call.chat, begun, position, waker)) as events:

@@ -165,17 +165,19 @@ async def _events(call: Call, place: Place, session_id: str) -> AsyncIterator[by
         """One event, in one piece."""
         # While the reply waited for its turn others were told, which whoever goes on by a WebSocket has to hear. Not
         # so once it has begun: then the cursor is a place in this one.
-        mark = replace(place.mark, event=max(place.mark.event, began))
+        mark = place.mark if began <= place.mark.event else replace(place.mark, event=began)
         return f"id: {encode_cursor(uuid, mark, number, position)}\ndata: {{{data}}}\n\n".encode()
 
     if place.position is None:
         yield event(0, 0, f'"type": "start", "session_id": {quote(session_id)}')
+    began, position = 0, place.position or 0
     try:
-        async for heard in hear(call, begun, place.position or 0):
+        async for heard in hear(call, begun, position):
             match heard:
                 case None:
                     yield HEARTBEAT
                 case TextSaid():
+                    began, position = heard.began, heard.position
                     yield event(heard.began, heard.position, f'"type": "chunk", "content": {quote(heard.text)}')
                 case Over():
                     yield event(heard.reply.event, None, _last(call, heard.reply))
@@ -183,7 +185,8 @@ async def _events(call: Call, place: Place, session_id: str) -> AsyncIterator[by
         # The reply goes on elsewhere; whoever comes back with the last id hears the rest of it.
         return
     except ChatError as error:
-        yield event(0, None, f'"type": "error", "error": {quote(text(error.code, call.language))}')
+        # Not the end of the reply: whoever comes back with this id goes on from here.
+        yield event(began, position, f'"type": "error", "error": {quote(text(error.code, call.language))}')
 
 
 def _last(call: Call, reply: Message) -> str:

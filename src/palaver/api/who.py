@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from starlette.requests import cookie_parser
 
 from palaver.api.call import Call, Site
+from palaver.api.fields import Problem, Text
 from palaver.api.operation import Who
 from palaver.chat.accounts import Caller, WrongCredentials
 from palaver.chat.errors import Forbidden
@@ -15,6 +16,8 @@ from palaver.chat.errors import Forbidden
 SESSION = "palaver_session"
 GUEST = "palaver_guest"
 CSRF = "csrftoken"
+
+APP_USER = Text(at_least=1, at_most=255)
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 SCHEMES = ("token", "bearer")
@@ -90,6 +93,11 @@ async def identify_socket(call: Call) -> Identity:
     identity = await _by_handshake(call)
     named = call.query("user_id")
     if named and identity.caller.user.kind == "app":
+        try:
+            APP_USER.read(named)
+        except Problem:
+            # No application has a user of such a name.
+            raise WrongCredentials from None
         user = await call.site.accounts.app_user(identity.caller.user, named)
         return Identity(replace(identity.caller, user=user))
     return identity

@@ -1,6 +1,10 @@
 """What becomes of a conversation between its turns: it is changed, or put away."""
 
+from msgspec import UNSET
+
 from palaver.chat.conversation import Conversation, ConversationChange
+from palaver.chat.cursor import Mark
+from palaver.chat.events import Turned
 from palaver.chat.flow import Chat, close
 from palaver.chat.user import Reader
 
@@ -10,6 +14,10 @@ async def change_conversation(
 ) -> Conversation:
     """The turns to come follow it; one that runs goes on as it began. Raises `NotFound`."""
     changed = await chat.store.conversations.change(reader, conversation, change, chat.clock.now())
+    if change.system_prompt is not UNSET:
+        # Its first message is another one. Looking for news from the very beginning on is never wrong.
+        lowest = 0 if changed.open_replies else changed.last_number + 1
+        chat.rooms.tell(conversation, Turned(Mark(changed.revision, changed.event, lowest)))
     chat.rooms.lists.changed(changed.owner_id)
     return changed
 

@@ -1,6 +1,7 @@
 """The one path of every turn, whatever API it came in by. Who asks "where does a message go?" starts reading here."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -10,12 +11,14 @@ from palaver.chat.clock import Clock
 from palaver.chat.context import count_tokens
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, WhenBusy
 from palaver.chat.cursor import Mark
-from palaver.chat.errors import BotTimeout, BotUnavailable, Draining, Ended, NotFound
+from palaver.chat.errors import BotTimeout, BotUnavailable, Draining, Ended, NotFound, StoreUnavailable
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, Turned
 from palaver.chat.ports import AnotherReply, Begun, Bots, Hidden, NewTurn, Store
 from palaver.chat.reply import Outcome, Replies
 from palaver.chat.rooms import Rooms
 from palaver.chat.user import Reader, User
+
+log = logging.getLogger("palaver.flow")
 
 
 class Rules(Struct, frozen=True):
@@ -76,7 +79,7 @@ async def continue_chat(
         edits=edits,
     )
     # A caller that goes away while its message is being committed would leave a reply that nobody makes.
-    return await asyncio.shield(_begin(chat, turn, request_id))
+    return await asyncio.shield(chat.replies.beginning(_begin(chat, turn, request_id)))
 
 
 async def _begin(chat: Chat, turn: NewTurn, request_id: str) -> Begun:
@@ -98,10 +101,18 @@ async def _go_on(chat: Chat, begun: Begun, request_id: str) -> None:
         chat.replies.start(begun, request_id)
     if begun.dropped:
         _drop(chat, conversation.uuid, begun.dropped, ended=False)
-    if begun.interrupts is not None:
-        await chat.replies.stop(begun.interrupts)
     if begun.state != "known":
         chat.rooms.lists.changed(conversation.owner_id)
+    if begun.interrupts is not None:
+        await _stop_if_possible(chat, begun.interrupts)
+
+
+async def _stop_if_possible(chat: Chat, reply_id: MessageId) -> None:
+    """That it is to stop was committed together with its reason: this is only the quicker word."""
+    try:
+        await chat.replies.stop(reply_id)
+    except StoreUnavailable as error:
+        log.warning("reply %s is stopped by its worker's next look: %s", reply_id, error)
 
 
 def _drop(chat: Chat, uuid: str, replies: Sequence[MessageId], *, ended: bool) -> None:
@@ -129,7 +140,7 @@ async def ask_for_another(
         lease_until=chat.replies.lease_until(),
         when_busy=when_busy or chat.rules.when_busy,
     )
-    return await asyncio.shield(_begin_another(chat, asked, request_id))
+    return await asyncio.shield(chat.replies.beginning(_begin_another(chat, asked, request_id)))
 
 
 async def _begin_another(chat: Chat, asked: AnotherReply, request_id: str) -> Begun:
@@ -155,8 +166,11 @@ async def stop_reply(chat: Chat, conversation: ConversationId, reply: str | None
 async def show_branch(chat: Chat, reader: Reader, conversation: str, message: str) -> None:
     """Brings the branch into view in which the message stands; everybody present sees it. Raises `NotFound`, and `Busy`
     while a reply runs."""
-    mark = await chat.store.branches.show(reader, conversation, message, chat.clock.now())
-    chat.rooms.tell(conversation, Turned(mark))
+    turned = await chat.store.branches.show(reader, conversation, message, chat.clock.now())
+    if turned is not None:
+        owner, mark = turned
+        chat.rooms.tell(conversation, Turned(mark))
+        chat.rooms.lists.changed(owner)
 
 
 async def read_up_to(chat: Chat, reader: Reader, conversation: str, message: str, user: str) -> None:
@@ -210,9 +224,9 @@ async def delete_conversation(chat: Chat, reader: Reader, conversation: str) -> 
 async def close(chat: Chat, hidden: Hidden, conversation: str) -> None:
     """What was hidden in the store is left by all who are present, and what ran or waited in it stops."""
     chat.rooms.pass_on(conversation, Gone())
-    for reply_id in hidden.replies:
-        await chat.replies.stop(reply_id)
     chat.rooms.lists.changed(hidden.owner_id)
+    for reply_id in hidden.replies:
+        await _stop_if_possible(chat, reply_id)
 
 
 async def create_conversation(chat: Chat, new: NewConversation) -> Conversation:

@@ -33,7 +33,7 @@ class Over(Struct, frozen=True):
     reply: Message
 
 
-async def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> AsyncGenerator[TextSaid | Over | None, None]:
+def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> AsyncGenerator[TextSaid | Over | None, None]:
     """What is said after `position`, and last how it ended, whichever worker makes it. None wherever somebody else has
     called the `waker`.
 
@@ -43,14 +43,23 @@ async def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> Async
     reply = begun.turn.reply
     telling = chat.replies.telling(reply.id)
     if telling is not None:
-        async for event in _hear(telling, reply.attempt, position, waker, chat.rooms.pace):
-            yield event
-    elif reply.status in ("queued", "running"):
-        async with chat.rooms.following(begun.turn.conversation.uuid, waker) as room:
-            async for event in _follow(chat, room, begun, position, waker):
-                yield event
-    else:
-        for event in _read(reply, reply.attempt, position):
+        # Handed out as it is: each layer more would be paid for with every piece.
+        return _hear(telling, reply.attempt, position, waker, chat.rooms.pace)
+    if reply.status in ("queued", "running"):
+        return _come_in(chat, begun, position, waker)
+    return _read_out(reply, position)
+
+
+async def _read_out(reply: Message, position: int) -> AsyncGenerator[TextSaid | Over | None, None]:
+    for event in _read(reply, reply.attempt, position):
+        yield event
+
+
+async def _come_in(
+    chat: Chat, begun: Begun, position: int, waker: Waker
+) -> AsyncGenerator[TextSaid | Over | None, None]:
+    async with chat.rooms.following(begun.turn.conversation.uuid, waker) as room:
+        async for event in _follow(chat, room, begun, position, waker):
             yield event
 
 

@@ -1,5 +1,6 @@
 """Those who look at a person's list of conversations, and hear when it is another now."""
 
+import asyncio
 from typing import Protocol
 
 from msgspec import DecodeError
@@ -8,6 +9,8 @@ from palaver.chat.conversation import Message
 from palaver.chat.events import ListChanged, ReplyUnheard, decode_notice, encode_notice, user_channel
 from palaver.chat.ports import Bus
 from palaver.chat.user import UserId
+
+READ_AT_ONCE = 4
 
 
 class ListListener(Protocol):
@@ -22,6 +25,8 @@ class Lists:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._listeners: dict[UserId, set[ListListener]] = {}
+        self.reading = asyncio.Semaphore(READ_AT_ONCE)
+        """For whoever reads a list again: after a gap in the bus all of them do."""
 
     async def listen(self, owner: UserId, listener: ListListener) -> None:
         first = owner not in self._listeners

@@ -223,11 +223,15 @@ class Present(Struct, frozen=True):
 
 
 class Since(Struct, frozen=True):
-    """What came after a moment: messages that were said, started or ended since, by number, and read marks."""
+    """What came after a moment: messages that were said, started or ended since, by number, and read marks.
+
+    `beside`: of replies by their numbers the ones beside which they were made.
+    """
 
     present: Present
     messages: Sequence[Message]
     reads: Sequence[ReadMark]
+    beside: Mapping[int, str] = {}
 
 
 class Turns(Protocol):
@@ -279,8 +283,9 @@ class Turns(Protocol):
 class Branches(Protocol):
     """The tree of a conversation's messages: what is in view of it."""
 
-    async def show(self, reader: Reader, conversation: str, message: str, now: Micros) -> Mark:
-        """Brings the branch into view in which the message stands. Raises `NotFound`, and `Busy` while a reply runs."""
+    async def show(self, reader: Reader, conversation: str, message: str, now: Micros) -> tuple[UserId, Mark] | None:
+        """Brings the branch into view in which the message stands; gives whose conversation it is, or None where the
+        branch was in view already. Raises `NotFound`, and `Busy` while a reply runs."""
         ...
 
     async def siblings(self, reader: Reader, conversation: str, message: str) -> Sequence[Message]:
@@ -296,8 +301,8 @@ class Events(Protocol):
         ...
 
     async def since(self, conversation: str, mark: Mark) -> Since | None:
-        """What came after that moment. None where it is none of this story: of another revision, of the future, or of
-        a conversation that is gone."""
+        """What came after that moment. None where it is none of this story (of another revision, of the future, of a
+        conversation that is gone), and where it is too much to be told again."""
         ...
 
     async def unread(self, reader: Reader, conversation: str) -> int:

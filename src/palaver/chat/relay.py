@@ -16,7 +16,7 @@ class Relay:
     """`publish` sends what was said from a position on; who has it already takes no notice."""
 
     def __init__(self, telling: Telling, publish: Callable[[int], None]) -> None:
-        self._telling = telling
+        self.telling = telling
         self._publish = publish
         self._position = telling.log.length
         self._asked_at = 0.0
@@ -31,9 +31,9 @@ class Relay:
 
     def goes_on(self, now: float) -> bool:
         """False, and nothing more is sent, once nobody asks any more or all is said."""
-        if self._telling.ended is None and now - self._asked_at < ASKED_SECONDS:
+        if self.telling.ended is None and now - self._asked_at < ASKED_SECONDS:
             return True
-        self._telling.wakes_no_more(self._more_was_said)
+        self.telling.wakes_no_more(self._more_was_said)
         if self._due is not None:
             self._due.cancel()
         return False
@@ -54,5 +54,5 @@ class Relay:
 
     def _send(self, start: int) -> None:
         self._sent_at = asyncio.get_running_loop().time()
-        self._position = self._telling.log.length
+        self._position = self.telling.log.length
         self._publish(start)

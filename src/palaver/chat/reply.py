@@ -145,6 +145,8 @@ class Replies:
         # Gone with the last of those who wait.
         self._awaited: WeakValueDictionary[MessageId, asyncio.Event] = WeakValueDictionary()
         self._answers: set[asyncio.Task[Any]] = set()
+        self._beginnings: set[asyncio.Task[Any]] = set()
+        self._out_of_time = False
         self.worker = worker
         self.draining = False
         self.closing = False
@@ -159,6 +161,8 @@ class Replies:
         """Makes the reply that the store has just given to this worker."""
         reply = RunningReply(begun, self._seen(begun), asyncio.get_running_loop().time(), request_id)
         self._running[reply.id] = reply
+        if self._out_of_time:
+            reply.ask_to_end("draining")
         reply.task = asyncio.create_task(self._run(reply), name=f"reply {reply.id}")
         turn = begun.turn
         started = ReplyStarted(begun.mark, turn.reply, self.worker, begun.replaces)
@@ -238,6 +242,7 @@ class Replies:
             self.tell(reply_id)
         if seconds > 0:
             await self._wait_for_ends(seconds)
+        self._out_of_time = True
         for reply in self._running.values():
             reply.ask_to_end("draining")
         for answer in self._answers:
@@ -247,9 +252,22 @@ class Replies:
         self._rooms.wake_followers()
 
     async def _wait_for_ends(self, seconds: float) -> None:
-        ends: list[asyncio.Future[Any]] = [*(reply.done for reply in self._running.values()), *self._answers]
-        if ends:
-            await asyncio.wait(ends, timeout=seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                # Meanwhile replies may begin: of turns that were just being committed, and of those that waited.
+                while ends := self._open_ends():
+                    await asyncio.wait(ends)
+
+    def _open_ends(self) -> list[asyncio.Future[Any]]:
+        ends = [*(reply.done for reply in self._running.values()), *self._answers, *self._beginnings]
+        return [end for end in ends if not end.done()]
+
+    def beginning(self, begin: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """What has a reply started once it is committed: draining waits for that, too."""
+        task = asyncio.create_task(begin)
+        self._beginnings.add(task)
+        task.add_done_callback(self._beginnings.discard)
+        return task
 
     def answering(self, answer: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """An answer that is stored nowhere: draining waits for it as for a reply, and then cancels it."""
@@ -346,7 +364,7 @@ class Replies:
 
     async def _tell_end(self, turn: Turn, kept: EndedReply) -> None:
         self._rooms.tell(turn.conversation.uuid, ReplyEnded(kept.mark, turn.reply))
-        self._rooms.tell_owner(turn.conversation.owner_id, turn.conversation.uuid, turn.reply)
+        self._rooms.lists.reply_ended(turn.conversation.owner_id, turn.conversation.uuid, turn.reply)
 
     async def _keep_end(self, reply: RunningReply, ending: Ending) -> tuple[Outcome, EndedReply]:
         """How it ended as far as the store knows, once it does; and what is to be answered next."""
@@ -452,7 +470,7 @@ class Replies:
                 reply.ask_to_end("lost")
 
     async def take_over(self, *, everything: bool) -> None:
-        """Ends replies that nobody makes any more and starts what waits behind them.
+        """Ends replies that nobody makes any more and starts what waits behind them, as long as this worker stays.
 
         They may be this worker's own, where its caller or the database's answer was lost on the way.
         `everything`: no other worker lives, so that no lease is waited for.
@@ -462,10 +480,14 @@ class Replies:
         left = await self._store.turns.abandoned(now, expired_before)
         # All at once: each asks the other workers for what they have heard, and waits for it.
         await asyncio.gather(*(self._end_abandoned(one) for one in left if one.reply_id not in self._running))
+        if not self.draining:
+            await self.beginning(self._promote_waiting(now))
+
+    async def _promote_waiting(self, now: Micros) -> None:
         self._start_all(await self._store.turns.promote_waiting(self.worker, now, self.lease_until()))
 
     async def _end_abandoned(self, ending: Ending) -> None:
-        promote = replace(ending, promote_to=self.worker, lease_until=self.lease_until())
+        promote = replace(ending, promote_to=None if self.draining else self.worker, lease_until=self.lease_until())
         try:
             # What its worker had said since the last checkpoint may have been heard elsewhere.
             heard = await self._rooms.heard_elsewhere(ending.conversation, ending.reply_id)

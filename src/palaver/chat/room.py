@@ -6,7 +6,6 @@ without a gap; where one is missing the room reads from the store what it was.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
@@ -96,16 +95,16 @@ class Room:
         self.asked_at = 0.0
         self.asked_for: Telling | None = None
         self._pace = pace
-        self._tape: deque[Entry] = deque()
+        self._tape: list[Entry] = []
         self._tape_from = 0
         self._tape_characters = 0
         self._early: list[tuple[Lasting, Telling | None]] = []
-        self._listeners: set[Listener] = set()
-        self._followers: set[Wake] = set()
+        self._listeners: list[Listener] = []
+        self._followers: list[Wake] = []
         self._part: tuple[Telling, int, int, Part] | None = None
         self._due: asyncio.TimerHandle | None = None
         self._due_at = 0.0
-        self._flushed = 0.0
+        self._said_at = 0.0
 
     # Who is here
 
@@ -135,18 +134,19 @@ class Room:
     def add(self, listener: "Listener") -> None:
         if not self._listeners and self.telling is not None:
             self.telling.wakes(self._more_was_said)
-        self._listeners.add(listener)
+        self._listeners.append(listener)
 
     def remove(self, listener: "Listener") -> None:
-        self._listeners.discard(listener)
+        if listener in self._listeners:
+            self._listeners.remove(listener)
         if not self._listeners and self.telling is not None:
             self.telling.wakes_no_more(self._more_was_said)
 
     def add_follower(self, wake: Wake) -> None:
-        self._followers.add(wake)
+        self._followers.append(wake)
 
     def remove_follower(self, wake: Wake) -> None:
-        self._followers.discard(wake)
+        self._followers.remove(wake)
 
     def wake_followers(self) -> None:
         for wake in tuple(self._followers):
@@ -245,7 +245,7 @@ class Room:
         self._tape.append(Entry(event))
         self.mark = event.mark
         while len(self._tape) > TAPE_EVENTS or (self._tape_characters > TAPE_CHARACTERS and len(self._tape) > 1):
-            dropped = self._tape.popleft()
+            dropped = self._tape.pop(0)
             self._tape_from = dropped.last
             if isinstance(dropped.event, ReplyEnded | MessageSaid):
                 self._tape_characters -= len(dropped.event.message.content)
@@ -254,6 +254,7 @@ class Room:
         if self.telling is not None:
             self.telling.wakes_no_more(self._more_was_said)
         self.telling = telling
+        self._part = None
         if telling is not None and self._listeners:
             telling.wakes(self._more_was_said)
 
@@ -286,26 +287,34 @@ class Room:
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        due = self._flushed + self._pace.seconds
+        due = self._said_at + self._pace.seconds
         if now >= due:
-            self._flush()
+            self._said_at = now
+            self._wake_listeners()
         else:
             self._due_at = due
             self._due = loop.call_at(due, self._flush_late)
 
     def _flush_late(self) -> None:
-        self._pace.learn(asyncio.get_running_loop().time() - self._due_at)
+        self._said_at = asyncio.get_running_loop().time()
+        self._pace.learn(self._said_at - self._due_at)
         self._due = None
-        self._flush()
+        self._wake_listeners()
 
     def _flush(self) -> None:
+        """Something lasting has happened: everybody hears of it, and of what was said until then."""
+        self._wake_listeners()
+        self.wake_followers()
+
+    def _wake_listeners(self) -> None:
         if self._due is not None:
+            # What was gathered leaves with the event. An event alone starts no gathering: what begins a reply must not
+            # keep its first piece back.
             self._due.cancel()
             self._due = None
-        self._flushed = asyncio.get_running_loop().time()
+            self._said_at = asyncio.get_running_loop().time()
         for listener in tuple(self._listeners):
             listener.wake()
-        self.wake_followers()
 
     def covers(self, mark: Mark) -> bool:
         """Whether all that came after that moment is still on the tape."""
@@ -468,7 +477,8 @@ def to_events(found: Since, after: Mark) -> list[Lasting]:
     for message in found.messages:
         if message.role == "assistant":
             if message.event > after.event:
-                events.append(ReplyStarted(mark(message.event), message, found.present.worker or ""))
+                worker, beside = found.present.worker or "", found.beside.get(message.number)
+                events.append(ReplyStarted(mark(message.event), message, worker, beside))
             if message.end_event > after.event:
                 events.append(ReplyEnded(mark(message.end_event), message))
         elif message.event > after.event:

@@ -40,7 +40,7 @@ from palaver.chat.ports import Begun, Bus, Store
 from palaver.chat.relay import Relay
 from palaver.chat.room import Listener, Room, is_kept, to_events
 from palaver.chat.telling import Pace, Telling, Wake
-from palaver.chat.user import Reader, UserId
+from palaver.chat.user import Reader
 
 log = logging.getLogger("palaver.rooms")
 
@@ -104,20 +104,16 @@ class Rooms:
         if not self._bus.alone:
             self._bus.publish(conversation_channel(uuid), encode_notice(event))
 
-    def tell_owner(self, owner: UserId, uuid: str, reply: Message) -> None:
-        """Those who look at the list of the owner's conversations hear that a reply ended."""
-        self.lists.reply_ended(owner, uuid, reply)
-
     def tell_worker_to_stop(self, worker: str | None, reply_id: MessageId) -> None:
         if worker is not None and not self._bus.alone:
             self._bus.publish(worker_channel(worker), encode_notice(StopWanted(reply_id)))
 
-    async def sockets(self, uuid: str) -> int:
-        """How many workers have a socket of the conversation open."""
+    async def is_open(self, uuid: str) -> bool:
+        """Whether anybody has the conversation open, on whichever worker."""
         room = self._rooms.get(uuid)
         if room is not None and room.sockets:
-            return room.sockets
-        return 0 if self._bus.alone else await self._bus.count(open_channel(uuid))
+            return True
+        return not self._bus.alone and await self._bus.count(open_channel(uuid)) > 0
 
     # Coming in and going out
 
@@ -355,7 +351,8 @@ class Rooms:
         if telling.attempt != wanted.attempt:
             return
         relay = self._relays.get(wanted.reply_id)
-        if relay is None:
+        if relay is None or relay.telling is not telling:
+            # The one of an attempt before ends by itself.
             relay = Relay(telling, lambda start: self._publish_text(channel, telling, start))
             self._relays[wanted.reply_id] = relay
         relay.ask(wanted.position)

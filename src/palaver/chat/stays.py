@@ -6,8 +6,9 @@ once where another worker says so; the commands beside the server say nothing an
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from typing import Self
 
 from palaver.chat.accounts import Accounts, Caller
 from palaver.chat.clock import Clock
@@ -18,16 +19,27 @@ log = logging.getLogger("palaver.stays")
 
 LOOK_SECONDS = 0.5
 
+# Between finding out who asks and the stream's first piece a message may have to be committed.
+BEGIN_SECONDS = 15.0
+
 
 class Stay:
-    """An open stream of somebody. `over` once they may hear no more."""
+    """An open stream of somebody, while the block runs. `over` once they may hear no more."""
 
-    __slots__ = ("_shut_out", "caller", "over")
+    __slots__ = ("_all", "_shut_out", "caller", "over")
 
-    def __init__(self, caller: Caller, shut_out: Callable[[], None]) -> None:
+    def __init__(self, among: set["Stay"], caller: Caller, shut_out: Callable[[], None]) -> None:
         self.caller = caller
         self.over = False
+        self._all = among
         self._shut_out = shut_out
+
+    def __enter__(self) -> Self:
+        self._all.add(self)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._all.discard(self)
 
     def end(self) -> None:
         if not self.over:
@@ -43,6 +55,9 @@ class Stays:
         self._clock = clock
         self._stays: set[Stay] = set()
         self._seen: str | None = None
+        self._changed_at = -BEGIN_SECONDS
+        # Who was let in shortly before a change may stay only after it: these are looked at once more.
+        self._fresh: set[Stay] = set()
         self._look = asyncio.Event()
         accounts.when_changed = self._tell
 
@@ -50,15 +65,12 @@ class Stays:
         self._seen = await self._store.access_changes()
         await self._bus.subscribe(ACCESS_CHANNEL, lambda _data: self._look_now())
 
-    @contextmanager
-    def staying(self, caller: Caller, shut_out: Callable[[], None]) -> Iterator[Stay]:
+    def staying(self, caller: Caller, shut_out: Callable[[], None]) -> Stay:
         """`shut_out` is called when the caller may hear no more."""
-        stay = Stay(caller, shut_out)
-        self._stays.add(stay)
-        try:
-            yield stay
-        finally:
-            self._stays.discard(stay)
+        stay = Stay(self._stays, caller, shut_out)
+        if asyncio.get_running_loop().time() - self._changed_at < BEGIN_SECONDS:
+            self._fresh.add(stay)
+        return stay
 
     async def watch(self) -> None:
         """Runs until cancelled."""
@@ -84,14 +96,19 @@ class Stays:
             if stay.caller.expires_at is not None and stay.caller.expires_at <= now:
                 stay.end()
         changes = await self._store.access_changes()
-        if changes == self._seen:
-            return
-        self._accounts.forget()
-        stays = tuple(self._stays)
+        if changes != self._seen:
+            self._accounts.forget()
+            self._changed_at = asyncio.get_running_loop().time()
+            await self._look_at(tuple(self._stays))
+            self._seen = changes
+        elif self._fresh:
+            await self._look_at(tuple(self._fresh & self._stays))
+        self._fresh.clear()
+
+    async def _look_at(self, stays: Collection[Stay]) -> None:
         tokens = {stay.caller.token_id for stay in stays if stay.caller.token_id is not None}
         users = {stay.caller.user.id for stay in stays if stay.caller.token_id is None}
         open_tokens, known_users = await self._store.still_open(tokens, users)
-        self._seen = changes
         for stay in stays:
             caller = stay.caller
             if caller.token_id is not None:

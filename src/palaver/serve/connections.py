@@ -8,13 +8,15 @@ from asyncio import TimerHandle
 from random import getrandbits
 from typing import Any
 
-from uvicorn._types import ASGIReceiveEvent
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application, ASGIReceiveEvent
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Response
 from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
+
+from palaver.serve.streams import Cycle
 
 # A request's first line and its headers, beyond what comes in one read. Browsers send a few KiB.
 MOST_HEAD_BYTES = 65_536
@@ -55,6 +57,11 @@ class HttpConnection(HttpToolsProtocol):
         )
         self.transport.write(STATUS_LINE[status] + head.encode() + body.encode())
         self.transport.close()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        # uvicorn has made it, and asks nobody of which class.
+        cycle.__class__ = Cycle
+        super()._start_asgi_task(cycle, app)
 
     def _should_upgrade(self) -> bool:
         # A WebSocket begins with HTTP/1.1: RFC 6455, 4.2.1.
@@ -119,7 +126,16 @@ class SocketConnection(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
+        self._give_up()
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """uvicorn would call it a fault of the app that it goes on to send, which cannot know yet."""
         self._let_go()
+        self.disconnected = True
 
     def _let_go(self) -> None:
         if self._last_call is None and not self.disconnected:

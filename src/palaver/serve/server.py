@@ -80,7 +80,7 @@ def _to_config(settings: Settings, palaver: Palaver) -> uvicorn.Config:
         http=HttpConnection,
         ws=SocketConnection,
         ws_max_size=MOST_SOCKET_MESSAGE,
-        ws_ping_interval=25,
+        ws_ping_interval=settings.ping_seconds,
         ws_ping_timeout=20,
         ws_per_message_deflate=False,
         lifespan="off",

@@ -161,7 +161,11 @@ class Supervisor:
         while True:
             code = await slot.worker.wait_end()
             if not slot.replacing:
-                slot.listener.renew()
+                try:
+                    slot.listener.renew()
+                except OSError as error:
+                    # What waits in its queue waits for the next worker.
+                    log.warning("slot %d keeps its socket: %s", slot.number, error)
             await self._start_again(slot, f"worker {slot.worker.pid} has died: {to_reason(code or 0)}")
             await self._see_in(slot, slot.worker)
 

@@ -13,7 +13,7 @@ from palaver.chat.conversation import Conversation, Message, MessageId
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import Busy, NotFound
 from palaver.chat.turn import number_in
-from palaver.chat.user import Reader
+from palaver.chat.user import Reader, UserId
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.rows import CONVERSATION, MESSAGE, READABLE, to_conversation, to_message
 
@@ -104,25 +104,24 @@ class SqlBranches:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def show(self, reader: Reader, conversation: str, message: str, now: Micros) -> Mark:
-        async def work(tx: Transaction) -> Mark:
+    async def show(self, reader: Reader, conversation: str, message: str, now: Micros) -> tuple[UserId, Mark] | None:
+        async def work(tx: Transaction) -> tuple[UserId, Mark] | None:
             found = await open_conversation(tx, reader, conversation, tx.lock)
             wanted = await find_message(tx, found, message)
             if found.open_replies:
                 raise Busy
-            mark = Mark(found.revision, found.event, found.last_number + 1)
             rows = await tx.all(TREE, found.id)
             path = _path(rows, wanted.number)
             turned = [(found.id, row[0], row[0] in path) for row in rows if bool(row[2]) != (row[0] in path)]
             if not turned:
-                return mark
+                return None
             await tx.run_many(VIEW, turned)
             leaf = max(path)
             row = await tx.one(UUID_OF, found.id, leaf)
             assert row is not None
             listed = sum(row[3] for row in rows if row[0] in path)
             await tx.run(SHOW, found.id, leaf, row[0], listed, now)
-            return Mark(mark.revision + 1, mark.event + 1, mark.lowest)
+            return found.owner_id, Mark(found.revision + 1, found.event + 1, found.last_number + 1)
 
         return await self._database.write(work)
 
@@ -140,7 +139,8 @@ def _path(rows: Sequence[Row], wanted: int) -> set[int]:
     """The branch through `wanted`: all that it follows, and from there on what was said last."""
     parents = {row[0]: row[1] for row in rows}
     # In order of their numbers, so that the last child of each is what stays.
-    last_child = {row[1]: row[0] for row in rows if row[1] is not None}
+    # What follows nothing follows the system message, which has number 0 whether it is there or not.
+    last_child = {row[1] or 0: row[0] for row in rows if row[0]}
     path = {0} if 0 in parents else set()
     number: int | None = wanted
     while number is not None:

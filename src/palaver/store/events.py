@@ -26,6 +26,20 @@ NEWER = (
     f"SELECT {WITH_PARENT} FROM messages m WHERE m.conversation_id = $1 AND m.number >= $2 "
     "AND (m.event > $3 OR m.end_event > $3) ORDER BY m.number"
 )
+HOW_MUCH = (
+    "SELECT COUNT(*), COALESCE(SUM(LENGTH(m.content)), 0) FROM messages m WHERE m.conversation_id = $1 "
+    "AND m.number >= $2 AND (m.event > $3 OR m.end_event > $3)"
+)
+# Whoever missed more than this is better served with how things stand, and would cost as much memory as it missed.
+MOST_MESSAGES = 500
+MOST_CHARACTERS = 500_000
+# Replies that were asked for beside others: their numbers, and those others. They follow the same message.
+BESIDE = (
+    "SELECT m.number, s.uuid FROM messages m JOIN messages s ON s.conversation_id = m.conversation_id "
+    "AND s.number > m.parent_number AND s.number < m.number AND s.parent_number = m.parent_number "
+    "WHERE m.conversation_id = $1 AND m.number >= $2 AND m.event > $3 AND m.role = 'assistant' "
+    "AND s.role = 'assistant' ORDER BY s.number"
+)
 READ_SINCE = (
     "SELECT u.name, m.uuid, p.read_event FROM participants p JOIN users u ON u.id = p.user_id "
     "JOIN messages m ON m.conversation_id = p.conversation_id AND m.number = p.read_number "
@@ -70,9 +84,14 @@ class SqlEvents:
             present = await _present(tx, found)
             if found.event == mark.event:
                 return Since(present, (), ())
+            size = await tx.one(HOW_MUCH, found.id, mark.lowest, mark.event)
+            if size is None or size[0] > MOST_MESSAGES or size[1] > MOST_CHARACTERS:
+                return None
             newer = await tx.all(NEWER, found.id, mark.lowest, mark.event)
+            beside = await tx.all(BESIDE, found.id, mark.lowest, mark.event)
             reads = await tx.all(READ_SINCE, found.id, mark.event)
-            return Since(present, [_message(row) for row in newer], [ReadMark(*row) for row in reads])
+            messages = [_message(row) for row in newer]
+            return Since(present, messages, [ReadMark(*row) for row in reads], {row[0]: row[1] for row in beside})
 
         return await self._database.read(work, one_state=True)
 

@@ -38,7 +38,11 @@ async def change_prompt(
     if conversation.prompt_id is not None and conversation.prompt_id != text_id:
         await texts.leave(tx, conversation.prompt_id, now)
     # What was seen before has changed: who has seen it needs a fresh look.
-    changed: dict[str, object] = {"prompt_id": text_id, "revision": conversation.revision + 1}
+    changed: dict[str, object] = {
+        "prompt_id": text_id,
+        "revision": conversation.revision + 1,
+        "event": conversation.event + 1,
+    }
     if listed is None:
         if prompt:
             uuid = await list_prompt(tx, conversation, prompt)

@@ -11,6 +11,8 @@ from palaver.api.ai_chat.sessions import show_sessions
 from palaver.api.call import Call, to_time
 from palaver.api.socket import JsonSocket
 from palaver.chat.conversation import Message
+from palaver.chat.errors import NotFound
+from palaver.chat.user import NOT_STORED
 
 # The newest of them; whoever wants the others asks for the next page over HTTP.
 SHOWN = 100
@@ -27,17 +29,19 @@ class ListSocket(JsonSocket):
 
     def __init__(self, call: Call, receive: Receive, send: Send) -> None:
         super().__init__(call, receive, send)
-        self._owner = call.user.id
+        self._owner = NOT_STORED
         self._loop = asyncio.get_running_loop()
         self._dirty = False
+        self._told: int | None = None
         self._told_at = 0.0
         self._due: asyncio.TimerHandle | None = None
         self._ended: list[tuple[str, Message]] = []
 
     async def open(self) -> None:
-        if self._owner:
-            await self.call.chat.rooms.lists.listen(self._owner, self)
-        self.changed()
+        # A guest who is new is stored now: what it makes from here on belongs into this list.
+        self._owner = (await self.call.stored_user()).id
+        await self.call.chat.rooms.lists.listen(self._owner, self)
+        self._ask()
 
     def leave(self) -> None:
         self.call.chat.rooms.lists.leave(self._owner, self)
@@ -48,7 +52,12 @@ class ListSocket(JsonSocket):
         if kind == "ping":
             self.say(frames.PONG)
         else:
-            self.changed()
+            self._ask()
+
+    def _ask(self) -> None:
+        """The client is told what there is, whether it is another or not."""
+        self._told = None
+        self.changed()
 
     # What it hears of
 
@@ -79,15 +88,24 @@ class ListSocket(JsonSocket):
         if self._dirty and self._due is None and self._loop.time() >= self._told_at + PACE_SECONDS:
             # Before it is read: what changes while it is read is told again.
             self._dirty, self._told_at = False, self._loop.time()
-            sessions, total = await show_sessions(self.call, SHOWN)
-            told.append(msgspec.json.encode(frames.ListUpdate(sessions, total)).decode())
+            async with self.call.chat.rooms.lists.reading:
+                sessions, total = await show_sessions(self.call, SHOWN)
+            update = msgspec.json.encode(frames.ListUpdate(sessions, total)).decode()
+            # While the bus is away it may have changed at any time, and mostly has not.
+            if hash(update) != self._told:
+                self._told = hash(update)
+                told.append(update)
         return told
 
     async def _notification(self, conversation: str, reply: Message) -> list[str]:
         """Whoever has the conversation open has heard it."""
-        if await self.call.chat.rooms.sockets(conversation):
+        if await self.call.chat.rooms.is_open(conversation):
             return []
-        unread = await self.call.chat.store.events.unread(self.call.reader, conversation)
+        try:
+            unread = await self.call.chat.store.events.unread(self.call.reader, conversation)
+        except NotFound:
+            # It ended because the conversation was put away.
+            return []
         told = {
             "type": "notification",
             "kind": "reply",

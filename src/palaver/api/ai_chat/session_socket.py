@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, assert_never
 
+from msgspec import Struct
+from msgspec.structs import asdict
 from starlette.types import Receive, Send
 
 from palaver.api.ai_chat import frames
@@ -14,7 +16,7 @@ from palaver.api.language import text
 from palaver.api.socket import JsonSocket, echo
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY
 from palaver.chat.conversation import Message, MessageId
-from palaver.chat.cursor import LENGTH, decode_cursor
+from palaver.chat.cursor import decode_cursor
 from palaver.chat.errors import BotUnavailable, Ended, NotFound
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, ReplyEnded, ReplyStarted, Turned, Typing
 from palaver.chat.flow import ask_for_another, check_answered, continue_chat, read_up_to, stop_reply
@@ -25,6 +27,9 @@ MESSAGE = Text(at_least=1, at_most=10_000, trimmed=True)
 MESSAGE_ID = Text(at_least=1, at_most=100)
 
 EMPTY = "Message cannot be empty"
+
+# More than ever wait at once.
+MOST_ASKED = 100
 
 
 class Say(Body):
@@ -50,6 +55,16 @@ class Resume(Body):
     cursor = required(Text())
 
 
+class Asked(Struct, frozen=True):
+    """A reply that was asked for here: what an error about it names."""
+
+    message_id: str
+    client_message_id: str | None
+
+    def named(self) -> dict[str, str]:
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
 class SessionSocket(JsonSocket):
     commands = frozenset(
         ("send_message", "stop", "regenerate", "edit", "read", "typing", "stop_typing", "resume", "ping")
@@ -63,7 +78,7 @@ class SessionSocket(JsonSocket):
         self._listener: Listener | None = None
         self._listens = True
         # Replies that were asked for here: whoever asked is told why there is none.
-        self._asked: set[MessageId] = set()
+        self._asked: dict[MessageId, Asked] = {}
 
     async def open(self) -> None:
         rooms = self.call.chat.rooms
@@ -137,13 +152,20 @@ class SessionSocket(JsonSocket):
         return True
 
     def _asked_for(self, begun: Begun) -> None:
-        if begun.turn.reply.status in ("queued", "running"):
-            self._asked.add(begun.turn.reply.id)
+        self._note_asked(begun)
         if begun.state == "known":
             self._say_again(begun)
         elif begun.turn.reply.attempt > 1:
             # It was said before, and only its reply is made anew.
             self.say(frames.said(begun.turn.prompt, self._cursor))
+
+    def _note_asked(self, begun: Begun) -> None:
+        reply = begun.turn.reply
+        if reply.status in ("queued", "running"):
+            self._asked[reply.id] = Asked(reply.uuid, begun.turn.prompt.client_message_id)
+            if len(self._asked) > MOST_ASKED:
+                # Its end was passed over, by a snapshot.
+                del self._asked[next(iter(self._asked))]
 
     def _say_again(self, begun: Begun) -> None:
         """A turn that was asked for before, once more to this one alone; what is still to come of it comes as ever."""
@@ -176,7 +198,8 @@ class SessionSocket(JsonSocket):
         conversation = self._room.conversation
         assert conversation is not None, "a room that somebody is in is open"
         if await stop_reply(self.call.chat, conversation.id, body.message_id) is None:
-            self.error("not_running", text("not_running", self.call.language))
+            named = {} if body.message_id is None else {"message_id": body.message_id}
+            self.error("not_running", text("not_running", self.call.language), **named)
 
     async def _regenerate(self, payload: dict[str, Any]) -> None:
         body = Reply.read(payload)
@@ -189,7 +212,7 @@ class SessionSocket(JsonSocket):
                 when_busy=body.when_busy,
                 request_id=self.call.request_id,
             )
-            self._asked.add(begun.turn.reply.id)
+            self._note_asked(begun)
 
     async def _read(self, payload: dict[str, Any]) -> None:
         user = await self.call.stored_user()
@@ -198,7 +221,7 @@ class SessionSocket(JsonSocket):
     async def _go_back(self, cursor: str) -> None:
         listener = self._listener
         assert listener is not None, "only who is in can go back"
-        seen = decode_cursor(cursor) if len(cursor) <= LENGTH else None
+        seen = decode_cursor(cursor)
         with self._not_listening():
             if await self.call.chat.rooms.resume(listener, seen):
                 self.say(frames.resumed(self._cursor, recovered=True))
@@ -282,18 +305,18 @@ class SessionSocket(JsonSocket):
         event = entry.event
         if not isinstance(event, ReplyEnded) or event.message.id not in self._asked:
             return []
-        self._asked.discard(event.message.id)
+        asked = self._asked.pop(event.message.id)
         try:
             check_answered(event.message)
         except (BotUnavailable, Ended, NotFound):
             if event.message.status in ("failed", "interrupted"):
                 words = text("bot_unavailable", self.call.language)
-                return [frames.error("bot_unavailable", words, message_id=event.message.uuid)]
+                return [frames.error("bot_unavailable", words, **asked.named())]
         return []
 
     def _say_dropped(self, dropped: Dropped) -> None:
         for reply_id in dropped.replies:
-            if reply_id in self._asked:
-                self._asked.discard(reply_id)
+            asked = self._asked.pop(reply_id, None)
+            if asked is not None:
                 code = "ended" if dropped.ended else "bot_unavailable"
-                self.error(code, text(code, self.call.language))
+                self.error(code, text(code, self.call.language), **asked.named())

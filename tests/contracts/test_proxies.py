@@ -1,0 +1,154 @@
+"""Streams through nginx and HAProxy as they come: what is said is seen at once, and what is silent lives."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from statistics import median
+
+import pytest
+from aiohttp import ClientPayloadError, ClientSession
+
+from tests.contracts.talking import make
+from tests.journeys.client import Client, open_client
+from tests.journeys.socket import Closed, Event, open_conversation
+from tests.parts.palaver import Server, StartServer, StoreKind
+from tests.parts.proxies import HAProxy, Nginx, Proxy
+from tests.parts.run import Run
+
+REPLIES = 5
+MOST_NANOSECONDS = 100_000_000
+
+# Each piece says when it was written, and the next comes so much later that a proxy which gathers would be found out.
+STAMPED = "[[stamp=true&pieces=5&delay=0.15]]"
+
+# Shorter than what is silent below, and longer than what keeps it alive.
+PATIENCE_SECONDS = 1.0
+SILENT = "[[first=2.5&text=At last]]"
+
+# At full size everybody is as patient as they come: more than the minute of nginx is silent.
+SILENT_IN_FULL = "[[first=70&text=At last]]"
+FULL_SECONDS = 90
+
+pytestmark = pytest.mark.usefixtures("llm")
+
+both = pytest.mark.parametrize("kind", [Nginx, HAProxy])
+
+
+@pytest.fixture(scope="module")
+def store_kind() -> StoreKind:
+    return "sqlite"
+
+
+@pytest.fixture(scope="module")
+def server_environment(prove: bool) -> Mapping[str, str]:
+    lively = {"PALAVER_HEARTBEAT_SECONDS": "0.3", "PALAVER_PING_SECONDS": "0.3"}
+    return {"LLM_TIMEOUT": "60", **(lively if not prove else {})}
+
+
+@asynccontextmanager
+async def behind(proxy: Proxy, server: Server) -> AsyncIterator[Client]:
+    """Somebody who speaks to the proxy alone."""
+    token = await server.token("alice")
+    await proxy.start()
+    async with open_client(server) as client:
+        yield Client(client._http, proxy.url, {"Authorization": f"Bearer {token}"})
+    proxy.process.kill()
+
+
+async def hear_events(person: Client, message: str) -> AsyncIterator[Event]:
+    """The events of a turn of streaming_chat, as they come."""
+    async with person._http.post(
+        f"{person.url}/api/chat/stream/",
+        json={"message": message},
+        headers=person._headers,
+        timeout=None,
+    ) as response:
+        assert response.status == 200
+        async for line in response.content:
+            name, _, data = line.decode().partition(": ")
+            if name == "data":
+                yield json.loads(data)
+
+
+async def hear_frames(person: Client, message: str) -> AsyncIterator[Event]:
+    """The events of a turn over ai_chat's socket, as they come."""
+    session = await make(person)
+    async with open_conversation(person, session, "full_content=0") as socket:
+        await socket.expect("connection_established")
+        await socket.say(message)
+        while (event := await socket.next(seconds=FULL_SECONDS))["type"] != "ai_typing_stop":
+            yield event
+
+
+TRANSPORTS = {"events": hear_events, "frames": hear_frames}
+
+each_way = pytest.mark.parametrize("way", sorted(TRANSPORTS))
+
+
+def is_piece(event: Event) -> bool:
+    return event["type"] in ("chunk", "ai_message_chunk")
+
+
+def lateness(event: Event) -> list[int]:
+    """How long each piece in it was under way, in nanoseconds."""
+    now = time.monotonic_ns()
+    said = event["content"].split() if is_piece(event) else []
+    return [now - int(stamp) for stamp in said]
+
+
+@both
+@each_way
+async def test_piece_is_seen_within_a_tenth_of_a_second_of_being_written(
+    kind: type[Proxy], way: str, run: Run, shared_server: Server
+) -> None:
+    firsts: list[int] = []
+    async with behind(kind(run, shared_server.url), shared_server) as person:
+        for _ in range(REPLIES):
+            late = [one async for event in TRANSPORTS[way](person, STAMPED) for one in lateness(event)]
+            assert len(late) == 5
+            firsts.append(late[0])
+            assert median(late) < MOST_NANOSECONDS
+    # Not the slowest: on a machine that does other things too, one may be late for reasons of its own.
+    assert median(firsts) < MOST_NANOSECONDS
+
+
+async def test_stream_ends_with_its_connection(shared_server: Server) -> None:
+    """In chunks HAProxy would keep its first pieces back."""
+    token = await shared_server.token("alice")
+    async with (
+        ClientSession(shared_server.url) as http,
+        http.post(
+            "/api/chat/stream/", json={"message": "hello"}, headers={"Authorization": f"Bearer {token}"}
+        ) as response,
+    ):
+        assert response.headers["Connection"] == "close"
+        assert {"Transfer-Encoding", "Content-Length"}.isdisjoint(response.headers)
+        assert b'"type": "end"' in await response.read()
+
+
+@both
+@each_way
+async def test_silent_connection_lives(
+    kind: type[Proxy], way: str, run: Run, shared_server: Server, prove: bool
+) -> None:
+    message, patience = (SILENT_IN_FULL, None) if prove else (SILENT, PATIENCE_SECONDS)
+    async with behind(kind(run, shared_server.url, patience=patience), shared_server) as person:
+        texts = [event["content"] async for event in TRANSPORTS[way](person, message) if is_piece(event)]
+    assert "".join(texts) == "At last"
+
+
+@both
+async def test_without_a_sign_of_life_a_proxy_cuts_what_is_silent(
+    kind: type[Proxy], run: Run, start_server: StartServer
+) -> None:
+    """That the proxies of the test above are no more patient than it says."""
+    quiet = await start_server(PALAVER_HEARTBEAT_SECONDS="60", PALAVER_PING_SECONDS="60")
+    async with behind(kind(run, quiet.url, patience=PATIENCE_SECONDS), quiet) as person:
+        with pytest.raises(Closed):
+            _ = [event async for event in hear_frames(person, SILENT)]
+        heard = hear_events(person, SILENT)
+        assert (await anext(heard))["type"] == "start"
+        # Some say that it is no whole answer, and some end it as if it were.
+        with pytest.raises((ClientPayloadError, StopAsyncIteration)):
+            await anext(heard)

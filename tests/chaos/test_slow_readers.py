@@ -18,7 +18,7 @@ from tests.parts.palaver import Server, StoreKind
 MOST_BYTES = 256 * 1024
 """So much more memory the server may take for each slow reader."""
 
-PIECES, PIECE_CHARACTERS = 200, 3_000
+PIECES, PIECE_CHARACTERS = 200, 2_000
 """In all far more than a model says at once, so that buffers on the way are full."""
 SIPS = 64
 """What a slow reader takes while a quick one takes a piece."""

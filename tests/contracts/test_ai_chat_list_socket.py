@@ -247,3 +247,43 @@ async def test_running_reply_does_not_keep_the_list_from_being_told(alice: Clien
 async def test_ids_are_those_of_every_api(alice: Client, listing: Socket) -> None:
     await make(alice)
     assert [shown["id"] for shown in await next_list(listing)] == [UUID]
+
+
+async def test_session_that_is_put_away_while_its_reply_runs_leaves_the_list_open(
+    alice: Client, listing: Socket
+) -> None:
+    session = await make(alice)
+    await next_list(listing)
+    async with enter(alice, session) as socket:
+        await socket.send("send_message", message=STALLED)
+        await socket.until("ai_message_chunk")
+    assert (await alice.delete(f"{SESSIONS}{session}/")).status == 204
+    assert await next_list(listing) == []
+    await listing.send("ping")
+    await listing.until("pong")
+
+
+async def test_branch_that_is_brought_into_view_moves_the_list(alice: Client, listing: Socket) -> None:
+    session = await make(alice, system_prompt="Be brief.")
+    turn = await say(alice, session)
+    async with enter(alice, session) as socket:
+        await socket.send("regenerate")
+        await socket.until("ai_typing_stop")
+        await listing.settle()
+        shown = f"{SESSIONS}{session}/messages/{turn['ai_message']['id']}/show/"
+        assert (await alice.post(shown)).status == 200
+        await socket.until("snapshot")
+        [listed] = await next_list(listing)
+        assert listed["message_count"] == 3
+        # What is in view already turns nothing.
+        assert (await alice.post(shown)).status == 200
+        assert await socket.settle() == []
+
+
+async def test_showing_the_system_message_shows_what_was_said_last_after_it(alice: Client) -> None:
+    session = await make(alice, system_prompt="Be brief.")
+    await say(alice, session, "one")
+    await say(alice, session, "two")
+    system = (await alice.get(f"{SESSIONS}{session}/messages/")).body["messages"][0]
+    shown = (await alice.post(f"{SESSIONS}{session}/messages/{system['id']}/show/")).body
+    assert [message["role"] for message in shown["messages"]] == ["system", "user", "assistant", "user", "assistant"]

@@ -257,6 +257,23 @@ async def test_guests_conversation_is_open_to_whoever_holds_its_id(guest: Client
     assert (error["code"], code) == ("unauthenticated", 4001)
 
 
+async def test_guest_without_a_cookie_marks_as_read(guest: Client) -> None:
+    session = await make(guest)
+    turn = await say(guest, session)
+    async with enter(guest, session) as socket:
+        await socket.send("read", message_id=turn["ai_message"]["id"])
+        assert (await socket.until("message_read"))["message_id"] == turn["ai_message"]["id"]
+
+
+async def test_guest_who_is_new_sees_in_the_list_what_is_made_from_then_on(guest: Client) -> None:
+    async with open_socket(guest, LIST) as listing:
+        await listing.expect("chat_list_update")
+        cookie = listing.headers["Set-Cookie"].split("=", 1)[1].split(";")[0]
+        session = await make(guest.carrying(palaver_guest=cookie))
+        listed = (await listing.until("chat_list_update"))["sessions"]
+        assert [shown["id"] for shown in listed] == [session]
+
+
 async def test_persons_conversation_is_not_open_to_guests(guest: Client, open_server: Server) -> None:
     session = await make(guest.bearing(await open_server.token("admin")))
     [error], code = await shut_out(guest, CONVERSATION.format(session))
@@ -1022,3 +1039,23 @@ async def test_many_messages_at_once_are_carried_out_in_their_order(
         str(number) for number in range(20)
     ]
     assert await asyncio.wait_for(socket.settle(), 10) == []
+
+
+async def test_system_prompt_that_is_changed_is_shown_to_all_present(alice: Client) -> None:
+    session = await make(alice, system_prompt="Be brief.")
+    async with enter(alice, session) as socket:
+        before = socket.heard[-1]["cursor"]
+        assert (await alice.patch(f"{SESSIONS}{session}/", system_prompt="Be long.")).status == 200
+        snapshot = await socket.until("snapshot")
+        assert [message["content"] for message in snapshot["session"]["messages"]] == ["Be long."]
+    async with enter(alice, session, f"cursor={before}") as socket:
+        assert (await socket.until("resumed"))["recovered"] is False
+
+
+async def test_error_says_which_message_it_is_about(socket: Socket) -> None:
+    await socket.send("stop", message_id=UNKNOWN)
+    assert (await socket.until("error"))["message_id"] == UNKNOWN
+    await socket.send("send_message", message="[[fault=500]]", client_message_id="k-1")
+    failed = await socket.until("error")
+    reply = next(event for event in socket.heard if event["type"] == "ai_typing")
+    assert (failed["client_message_id"], failed["message_id"]) == ("k-1", reply["message_id"])

@@ -7,7 +7,7 @@ order of checks on one server, and the same table is what OpenAPI and the tests 
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from random import getrandbits
 from typing import Any
 
@@ -68,11 +68,11 @@ class Dispatcher:
         self._routes = Routes(operations)
         self._sockets = [(path, _to_pattern(path), socket) for path, socket in sockets.items()]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    # No coroutine of its own, which an idle socket would hold, and each piece of a stream pass through.
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         if scope["type"] == "http":
-            await self._answer(scope, receive, send)
-        else:
-            await self._open_socket(scope, receive, send)
+            return self._answer(scope, receive, send)
+        return self._open_socket(scope, receive, send)
 
     async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         # What is looked at once is not kept here: an idle socket would hold it as long as it is open.

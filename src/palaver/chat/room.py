@@ -81,6 +81,32 @@ Heard = Entry | Part | Quiet | Typing | Dropped | Gone | Behind
 
 
 class Room:
+    __slots__ = (
+        "_due",
+        "_due_at",
+        "_early",
+        "_followers",
+        "_listeners",
+        "_pace",
+        "_part",
+        "_said_at",
+        "_tape",
+        "_tape_characters",
+        "_tape_from",
+        "asked_at",
+        "asked_for",
+        "conversation",
+        "empty_since",
+        "gone",
+        "is_announced",
+        "is_stale",
+        "mark",
+        "opened",
+        "resyncing",
+        "telling",
+        "uuid",
+    )
+
     def __init__(self, uuid: str, pace: Pace) -> None:
         self.uuid = uuid
         self.conversation: Conversation | None = None

@@ -4,7 +4,7 @@ uvicorn reads a head of any length, leaves a handshake unanswered that websocket
 client that reads nothing into memory, and holds such a client's connection after it has given it up.
 """
 
-from asyncio import TimerHandle
+from asyncio import Task, TimerHandle
 from random import getrandbits
 from typing import Any
 
@@ -108,9 +108,12 @@ class SocketConnection(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     async def receive(self) -> ASGIReceiveEvent:
-        message = await super().receive()
-        if not self.writable.is_set():
-            self.transport.pause_reading()
+        # As uvicorn has it, and not by way of it: an idle socket would hold a coroutine more.
+        message = await self.queue.get()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            if self.writable.is_set():
+                self.transport.resume_reading()
         return message
 
     def handle_cont(self, event: Frame) -> None:
@@ -120,8 +123,8 @@ class SocketConnection(WebSocketsSansIOProtocol):
 
     # Who never takes what is left for it would keep its connection for ever.
 
-    async def run_asgi(self) -> None:
-        await super().run_asgi()
+    def on_task_complete(self, task: Task[None]) -> None:
+        super().on_task_complete(task)
         self._let_go()
 
     def keepalive_timeout(self) -> None:

@@ -76,6 +76,7 @@ class Server(uvicorn.Server):
 def _to_config(settings: Settings, palaver: Palaver) -> uvicorn.Config:
     return uvicorn.Config(
         palaver.app,
+        interface="asgi3",
         loop="none",
         http=HttpConnection,
         ws=SocketConnection,

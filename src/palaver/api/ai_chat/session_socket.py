@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 from starlette.types import Receive, Send
 
 from palaver.api.ai_chat import frames
+from palaver.api.ai_chat.contract import MESSAGE
 from palaver.api.ai_chat.sessions import show_snapshot
 from palaver.api.call import Call
 from palaver.api.fields import Body, Text, optional, required
@@ -23,7 +24,6 @@ from palaver.chat.flow import ask_for_another, check_answered, continue_chat, re
 from palaver.chat.ports import Begun
 from palaver.chat.room import Behind, Entry, Heard, Listener, Part, Quiet, Room
 
-MESSAGE = Text(at_least=1, at_most=10_000, trimmed=True)
 MESSAGE_ID = Text(at_least=1, at_most=100)
 
 EMPTY = "Message cannot be empty"

@@ -161,6 +161,16 @@ def server_environment() -> Mapping[str, str]:
     return {}
 
 
+@pytest.fixture(scope="module")
+def scaled(request: pytest.FixtureRequest, store_kind: StoreKind) -> Mapping[str, str]:
+    """The two ways to run it, for a file's `server_environment`: SQLite in one process, PostgreSQL and Redis with two
+    workers."""
+    if store_kind == "sqlite":
+        return {}
+    redis: Redis = request.getfixturevalue("_started_redis")
+    return {"PALAVER_REDIS_URL": redis.url, "PALAVER_WORKERS": "2"}
+
+
 @pytest.fixture
 def database(request: pytest.FixtureRequest, store_kind: StoreKind) -> Iterator[Database]:
     """A fresh database for this test."""

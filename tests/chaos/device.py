@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,13 +67,19 @@ class Device:
         self.returns += 1
         query = f"full_content=0&cursor={self.cursor}" if self.cursor else "full_content=0"
         async with open_conversation(self.alice, self.session, query) as socket:
-            done = False
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(seconds):
                     await self._come(socket)
-                    done = await self._hear(socket, until)
+                    while not until(self):
+                        self.note(await socket.next(seconds=_SECONDS))
+            except Closed:
+                # The server goes, or its worker.
+                return False
+            except TimeoutError:
+                socket.cut()
+                return False
             socket.cut()
-            return done
+            return True
 
     async def _come(self, socket: Socket) -> None:
         connected = await socket.next()
@@ -85,16 +91,6 @@ class Device:
         event = await socket.until("resumed")
         self.recovered.append(event["recovered"])
         self.cursor = event["cursor"]
-
-    async def _hear(self, socket: Socket, until: Until) -> bool:
-        while not until(self):
-            try:
-                event = await socket.next(seconds=_SECONDS)
-            except Closed:
-                # The server goes, or its worker.
-                return False
-            self.note(event)
-        return True
 
     def note(self, event: Event) -> None:
         kind = event["type"]

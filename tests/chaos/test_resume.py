@@ -165,7 +165,7 @@ async def test_cursor_that_is_not_of_this_story_is_answered_honestly_by_either_w
         await socket.say("first")
         old = [event["cursor"] for event in await socket.turn()][2]
         prompt = next(event["message"]["id"] for event in socket.heard if event["type"] == "user_message")
-        await socket.send("edit", message_id=prompt, message=f"second [[pieces=400&delay=0.01&text={'x' * 400}]]")
+        await socket.send("edit", message_id=prompt, message=f"second [[pieces=400&delay=0.05&text={'x' * 400}]]")
         chunk = await socket.until("ai_message_chunk")
         now = decode_cursor(chunk["cursor"])
         assert now is not None

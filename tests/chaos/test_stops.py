@@ -84,7 +84,9 @@ async def race(asker: Socket, stopper: Socket, dice: random.Random) -> Race:
     assert ends == ends_of(stopper.heard, reply)
     assert ends in (["complete"] * 2, ["stopped"] * 2)
     for socket in (asker, stopper):
-        of_reply = [event["type"] for event in socket.heard if event.get("message_id") == reply]
+        # That there is nothing left to stop is said to the one who asked, and is nothing of the reply.
+        events = [event for event in socket.heard if event["type"] != "error"]
+        of_reply = [event["type"] for event in events if event.get("message_id") == reply]
         assert of_reply[-1] == "ai_typing_stop"
         assert of_reply.count("ai_typing") == 1
     return Race(mark, reply, ends[0], said_by(asker.heard), stopped_at)

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.usefixtures("llm")
 
 
 @pytest.fixture(scope="module")
-def server_environment() -> Mapping[str, str]:
-    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1"}
+def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
+    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1", **scaled}
 
 
 @pytest.fixture(scope="module")

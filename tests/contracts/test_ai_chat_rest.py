@@ -47,7 +47,7 @@ Fields = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def server_environment() -> Mapping[str, str]:
+def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
     return {
         "PALAVER_REGISTRATION": "on",
         "PALAVER_LLM_TRIES": "1",
@@ -55,6 +55,7 @@ def server_environment() -> Mapping[str, str]:
         "LLM_TEMPERATURE": "0.4",
         "LLM_MAX_TOKENS": "1234",
         "LLM_ENABLE_TOOLS": "false",
+        **scaled,
     }
 
 

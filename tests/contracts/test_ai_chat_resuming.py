@@ -31,8 +31,8 @@ SLOW = "[[text=one two three four five six seven eight&pieces=8&delay=0.03]]"
 
 
 @pytest.fixture(scope="module")
-def server_environment() -> Mapping[str, str]:
-    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1"}
+def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
+    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1", **scaled}
 
 
 @pytest.fixture(scope="module")

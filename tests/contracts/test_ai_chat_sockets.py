@@ -40,8 +40,8 @@ pytestmark = pytest.mark.usefixtures("llm")
 
 
 @pytest.fixture(scope="module")
-def server_environment() -> Mapping[str, str]:
-    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1", "LLM_DEFAULT_MODEL": "gpt-4"}
+def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
+    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1", "LLM_DEFAULT_MODEL": "gpt-4", **scaled}
 
 
 @pytest.fixture(scope="module")

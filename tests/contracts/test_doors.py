@@ -413,12 +413,12 @@ async def test_failed_sign_ins_are_limited_at_every_door_also_with_the_right_pas
 
 
 async def test_limit_on_sign_ins_passes_with_its_window(start_server: StartServer) -> None:
-    server = await start_server(PALAVER_SIGN_IN_ATTEMPTS="1", PALAVER_SIGN_IN_WINDOW_SECONDS="0.5")
+    server = await start_server(PALAVER_SIGN_IN_ATTEMPTS="1", PALAVER_SIGN_IN_WINDOW_SECONDS="4")
     await server.cli("user", "add", "alice", "--password-stdin", stdin=f"{PASSWORD}\n")
     async with open_client(server) as client:
         assert (await sign_in_wrongly(client, "alice")).status == 400
         assert (await sign_in_wrongly(client, "alice")).status == 429
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await client.post("/sign-in", username="alice", password=PASSWORD)).status != 200:
                 continue
 

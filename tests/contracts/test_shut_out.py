@@ -25,8 +25,8 @@ ShutOut = Callable[[Server, str, Client], Awaitable[object]]
 
 
 @pytest.fixture(scope="module")
-def server_environment() -> Mapping[str, str]:
-    return {"PALAVER_LLM_TRIES": "1"}
+def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
+    return {"PALAVER_LLM_TRIES": "1", **scaled}
 
 
 @pytest.fixture

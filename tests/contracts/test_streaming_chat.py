@@ -80,8 +80,8 @@ class Listener(Client):
 
 
 @pytest.fixture(scope="module")
-def server_environment() -> Mapping[str, str]:
-    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1"}
+def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
+    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1", **scaled}
 
 
 @pytest.fixture(scope="module")

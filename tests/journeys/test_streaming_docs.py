@@ -26,10 +26,12 @@ MOST_LINES = 40
 # No two pieces are the same, so that one too few or too many would show.
 PIECES = 60
 TEXT = " ".join(str(number) for number in range(1000, 1000 + PIECES))
-MESSAGE = f"[[pieces={PIECES}&delay=0.03&text={TEXT.replace(' ', '+')}]]"
+MESSAGE = f"[[pieces={PIECES}&delay=0.08&text={TEXT.replace(' ', '+')}]]"
 
+# A client that was cut off waits for up to half a second, and what was said meanwhile it shows as one text: together
+# about ten pieces for each cut, so that the reply lasts longer than all of them.
 CUTS = 4
-BETWEEN_CUTS = 8
+BETWEEN_CUTS = 4
 CUT_AT = tuple(BETWEEN_CUTS * (number + 1) for number in range(CUTS))
 SECONDS = 60
 

@@ -1,6 +1,7 @@
 """Who asks: the one function that turns a request into a user, for every API and every kind of credential."""
 
 import hmac
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -52,7 +53,10 @@ async def identify(call: Call, who: Who) -> Identity:
 
 
 async def _identify(call: Call) -> Identity:
-    caller = await find_caller(call)
+    return _or_guest(call, await find_caller(call))
+
+
+def _or_guest(call: Call, caller: Caller | None) -> Identity:
     if caller is not None:
         return Identity(caller)
     if not call.chat.rules.guests:
@@ -64,8 +68,28 @@ async def _identify(call: Call) -> Identity:
 async def find_caller(call: Call) -> Caller | None:
     """Whom the first carrier present names; None where nobody is named. Raises `WrongCredentials` for bad ones,
     `CrossSite` and `WrongCsrf`."""
-    accounts = call.site.accounts
+    return await _carried(call, _bearer(call.header(b"authorization")), _check_request)
+
+
+async def identify_socket(call: Call) -> Identity:
+    """Who opens a WebSocket. Here a token may stand in the address, since browsers send no header of ours, and a cookie
+    works for pages of ours alone. Raises `WrongCredentials`, and `CrossSite` where the handshake is to be refused."""
     token = _bearer(call.header(b"authorization"))
+    caller = await _carried(call, call.query("token") if token is None else token, _check_handshake)
+    named = call.query("user_id")
+    if named and caller is not None and caller.user.kind == "app":
+        try:
+            APP_USER.read(named)
+        except Problem:
+            # No application has a user of such a name.
+            raise WrongCredentials from None
+        return Identity(replace(caller, user=await call.site.accounts.app_user(caller.user, named)))
+    return _or_guest(call, caller)
+
+
+async def _carried(call: Call, token: str | None, check: Callable[[Call, dict[str, str], str], None]) -> Caller | None:
+    """`check` says whether a cookie of that name may be used for what is asked."""
+    accounts = call.site.accounts
     if token is not None:
         return await accounts.by_token(token)
     cookies = _cookies(call.header(b"cookie"))
@@ -76,59 +100,23 @@ async def find_caller(call: Call) -> Caller | None:
             if not error.expired:
                 raise
         else:
-            _check_same_site(call)
-            _check_csrf(call, cookies)
+            check(call, cookies, SESSION)
             return caller
     if GUEST in cookies and call.chat.rules.guests:
         guest = await accounts.by_guest_cookie(cookies[GUEST])
         if guest is not None:
-            _check_same_site(call)
+            check(call, cookies, GUEST)
             return Caller(guest)
     return None
 
 
-async def identify_socket(call: Call) -> Identity:
-    """Who opens a WebSocket. Here a token may stand in the address, since browsers send no header of ours, and a cookie
-    works for pages of ours alone. Raises `WrongCredentials`, and `CrossSite` where the handshake is to be refused."""
-    identity = await _by_handshake(call)
-    named = call.query("user_id")
-    if named and identity.caller.user.kind == "app":
-        try:
-            APP_USER.read(named)
-        except Problem:
-            # No application has a user of such a name.
-            raise WrongCredentials from None
-        user = await call.site.accounts.app_user(identity.caller.user, named)
-        return Identity(replace(identity.caller, user=user))
-    return identity
+def _check_request(call: Call, cookies: dict[str, str], carrier: str) -> None:
+    _check_same_site(call)
+    if carrier == SESSION:
+        _check_csrf(call, cookies)
 
 
-async def _by_handshake(call: Call) -> Identity:
-    accounts = call.site.accounts
-    token = _bearer(call.header(b"authorization")) or call.query("token")
-    if token is not None:
-        return Identity(await accounts.by_token(token))
-    cookies = _cookies(call.header(b"cookie"))
-    if SESSION in cookies:
-        try:
-            caller = await accounts.by_token(cookies[SESSION], "session")
-        except WrongCredentials as error:
-            if not error.expired:
-                raise
-        else:
-            _check_origin(call)
-            return Identity(caller)
-    if not call.chat.rules.guests:
-        raise WrongCredentials
-    guest = await accounts.by_guest_cookie(cookies[GUEST]) if GUEST in cookies else None
-    if guest is not None:
-        _check_origin(call)
-        return Identity(Caller(guest))
-    guest = accounts.new_guest()
-    return Identity(Caller(guest), accounts.guest_cookie(guest))
-
-
-def _check_origin(call: Call) -> None:
+def _check_handshake(call: Call, _cookies: dict[str, str], _carrier: str) -> None:
     """A page of somebody else could open a socket with our cookie, and read it: nothing but this stops it."""
     if not is_ours(call.site, call.header(b"origin"), call.header(b"host")):
         raise CrossSite

@@ -15,9 +15,8 @@ from palaver.chat.errors import Busy, NotFound
 from palaver.chat.turn import number_in
 from palaver.chat.user import Reader, UserId
 from palaver.store.database import Database, Row, Transaction
-from palaver.store.rows import CONVERSATION, MESSAGE, READABLE, to_conversation, to_message
+from palaver.store.rows import MESSAGE, OPEN, to_conversation, to_message
 
-OPEN = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND {READABLE}"
 BY_NUMBER = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.number = $2"
 UUID_OF = "SELECT uuid FROM messages WHERE conversation_id = $1 AND number = $2"
 # 1 where a message is listed: it has ended, and has text unless a person said it.

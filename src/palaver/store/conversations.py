@@ -22,11 +22,10 @@ from palaver.chat.ports import ALL_ROLES, Hidden, Said, Totals
 from palaver.chat.user import Reader, UserId
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.prompts import change_prompt, list_prompt
-from palaver.store.rows import CONVERSATION, MESSAGE, READABLE, to_conversation, to_message
+from palaver.store.rows import CONVERSATION, MESSAGE, OPEN, READABLE, to_conversation, to_message
 from palaver.store.texts import Texts
 from palaver.store.turns import KEEP_USAGE_OF_ALL, add_conversation
 
-OPEN = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND {READABLE}"
 # An integer can be guessed: it opens what is the reader's own or of the reader's application, nothing else.
 OPEN_BY_NUMBER = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1 AND {READABLE}"
 MINE = (

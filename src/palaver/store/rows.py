@@ -41,6 +41,8 @@ PRESET = (
 # What a reader may open: $1 the conversation, $2 the reader, $3 the reader's application, $4 whether guests are on.
 READABLE = "c.kind = 'bot' AND c.deleted_at IS NULL AND (c.owner_id = $2 OR c.app_id = $3 OR ($4 AND c.open_by_id))"
 
+OPEN = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND {READABLE}"
+
 
 def to_speaking(row: Row) -> Speaking:
     (provider, model, temperature, max_tokens, presence, frequency, window, slides, budget, tools, collection) = row

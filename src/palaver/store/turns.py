@@ -24,11 +24,11 @@ from palaver.chat.turn import Decision, decide_known, decide_new, make_message_u
 from palaver.chat.user import NOT_STORED, UserId
 from palaver.store.branches import UUID_OF, find_in_view, leave_view, open_conversation
 from palaver.store.database import Database, Row, Transaction
-from palaver.store.events import ONE_MORE_EVENT, lowest_open
+from palaver.store.events import KEPT, ONE_MORE_EVENT, lowest_open
 from palaver.store.rows import (
     CONVERSATION,
     MESSAGE,
-    READABLE,
+    OPEN,
     SPEAKING,
     from_speaking,
     to_conversation,
@@ -36,7 +36,6 @@ from palaver.store.rows import (
 )
 from palaver.store.texts import Texts
 
-OPEN = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND {READABLE}"
 OPEN_BY_CREATION = (
     f"SELECT {CONVERSATION} FROM conversations c "
     "WHERE c.owner_id = $1 AND c.creation_key = $2 AND c.kind = 'bot' AND c.deleted_at IS NULL"
@@ -159,7 +158,6 @@ ONE_BESIDE = (
     "SELECT uuid FROM messages WHERE conversation_id = $1 AND parent_number = $2 AND number < $3 "
     "AND role = 'assistant' ORDER BY number DESC LIMIT 1"
 )
-KEPT = "SELECT text FROM reply_log WHERE message_id = $1 AND attempt = $2 ORDER BY position"
 LEFT_WAITING = (
     "SELECT DISTINCT q.conversation_id FROM messages q WHERE q.status = 'queued' AND NOT EXISTS "
     "(SELECT 1 FROM messages r WHERE r.conversation_id = q.conversation_id AND r.status = 'running')"

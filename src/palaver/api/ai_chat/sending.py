@@ -7,9 +7,9 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from palaver.api.ai_chat.contract import PREFIX, new_api
+from palaver.api.ai_chat.contract import MESSAGE, PREFIX, new_api
 from palaver.api.call import Call, Stream, to_time
-from palaver.api.fields import Body, Choice, Flag, Text, defaulting, optional, required
+from palaver.api.fields import Body, Choice, Flag, defaulting, optional, required
 from palaver.api.operation import EVENT_STREAM, JSON_ONLY
 from palaver.api.refusals import find_refusal
 from palaver.api.sse import HEADERS, HEARTBEAT, hear, quote
@@ -26,7 +26,7 @@ DONE = b"data: [DONE]\n\n"
 
 
 class Say(Body):
-    message = required(Text(at_least=1, at_most=10_000, trimmed=True))
+    message = required(MESSAGE)
     stream = defaulting(Flag(), default=False)
     client_message_id = optional(CLIENT_ID)
     when_busy = optional(WHEN_BUSY)

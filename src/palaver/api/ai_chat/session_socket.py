@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 from starlette.types import Receive, Send
 
 from palaver.api.ai_chat import frames
+from palaver.api.ai_chat.contract import MESSAGE
 from palaver.api.ai_chat.sessions import show_snapshot
 from palaver.api.call import Call
 from palaver.api.fields import Body, Text, optional, required
@@ -22,8 +23,8 @@ from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, ReplyEn
 from palaver.chat.flow import ask_for_another, check_answered, continue_chat, read_up_to, stop_reply
 from palaver.chat.ports import Begun
 from palaver.chat.room import Behind, Entry, Heard, Listener, Part, Quiet, Room
+from palaver.chat.snapshot import take_snapshot
 
-MESSAGE = Text(at_least=1, at_most=10_000, trimmed=True)
 MESSAGE_ID = Text(at_least=1, at_most=100)
 
 EMPTY = "Message cannot be empty"
@@ -242,10 +243,11 @@ class SessionSocket(JsonSocket):
         """An honest word that this is another story by now, and how it stands. Raises `NotFound`."""
         listener = self._listener
         assert listener is not None, "only who is in can look"
-        snapshot, place = await show_snapshot(self.call, self._room)
-        listener.place(*place)
+        snapshot = await take_snapshot(self.call.chat, self.call.reader, self._room)
+        shown = await show_snapshot(self.call, snapshot)
+        listener.place(snapshot.mark, None if snapshot.reply is None else snapshot.reply.number, len(snapshot.text))
         self.say(frames.resumed(listener.cursor, recovered=False))
-        self.say(frames.with_cursor(snapshot, listener.cursor))
+        self.say(frames.with_cursor(shown, listener.cursor))
 
     # What the client is told
 

@@ -16,9 +16,8 @@ from palaver.api.call import Answer, Call
 from palaver.api.fields import Body, Flag, Number, Text, Whole, changing, clearing, defaulting, optional
 from palaver.chat.conversation import Conversation, ConversationChange
 from palaver.chat.conversations import change_conversation, deactivate_conversation
-from palaver.chat.cursor import Mark
 from palaver.chat.flow import delete_conversation, owner
-from palaver.chat.room import Room
+from palaver.chat.snapshot import Snapshot
 from palaver.chat.starting import start_with_settings
 
 api = new_api()
@@ -28,8 +27,6 @@ MODEL = Text(at_least=1, at_most=100)
 TEMPERATURE = Number(0, 2)
 MAX_TOKENS = Whole(1)
 PROMPT = Text(at_most=20_000)
-
-SNAPSHOT_MESSAGES = 100
 
 
 class NewSession(Body):
@@ -153,25 +150,14 @@ async def show_sessions(call: Call, limit: int) -> tuple[list[SessionShown], int
     return [show_session(one, call.user, _default_model(call)) for one in newest], total
 
 
-async def show_snapshot(call: Call, room: Room) -> tuple[frames.Snapshot, tuple[Mark, int | None, int]]:
-    """How a conversation stands, and the moment at which it does, with the reply that runs and how much of it is in
-    here. Raises `NotFound`."""
-    present = await call.chat.store.events.present(call.reader, room.uuid)
-    conversation, event = present.conversation, present.mark.event
-    newest, has_more = await call.chat.store.conversations.newest(conversation, SNAPSHOT_MESSAGES)
-    # What was told since the conversation was read is heard next, and must not be heard twice.
-    messages = [message for message in newest if message.event <= event and message.end_event <= event]
-    whose = await owner(call.chat, call.user, conversation)
-    session = show_session(conversation, whose, _default_model(call))
-    shown = show_whole_session(session, conversation, messages)
-    if present.reply is None:
-        return frames.Snapshot(shown, has_more, None), (present.mark, None, 0)
-    reply, telling = present.reply, room.telling
-    text = present.kept
-    if telling is not None and telling.id == reply.id and telling.attempt == reply.attempt:
-        text = telling.log.text()
-    running = frames.ReplyShown(reply.uuid, text, len(text))
-    return frames.Snapshot(shown, has_more, running), (present.mark, reply.number, len(text))
+async def show_snapshot(call: Call, snapshot: Snapshot) -> frames.Snapshot:
+    whose = await owner(call.chat, call.user, snapshot.conversation)
+    session = show_session(snapshot.conversation, whose, _default_model(call))
+    shown = show_whole_session(session, snapshot.conversation, snapshot.messages)
+    running = None
+    if snapshot.reply is not None:
+        running = frames.ReplyShown(snapshot.reply.uuid, snapshot.text, len(snapshot.text))
+    return frames.Snapshot(shown, snapshot.has_more, running)
 
 
 async def _change_all(call: Call) -> WholeSession:

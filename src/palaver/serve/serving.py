@@ -25,9 +25,9 @@ log = logging.getLogger("palaver")
 
 ADMIN = "admin"
 
-# How soon a thread that computes hands the interpreter back. By Python's own five milliseconds the loop would wait so
-# long after each read and write while SQLite's thread is busy; with 300 replies, whose texts are kept once a second, the
-# latest of a hundred pieces came 30 ms later for it.
+# How soon a thread that computes hands the interpreter back. By Python's own five milliseconds the loop would wait that
+# long after each read and write while SQLite's thread is busy; with 300 replies, whose texts are kept once a second,
+# the latest of a hundred pieces came 30 ms later for it.
 SWITCH_SECONDS = 0.0005
 
 

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from tests.chaos.kept import Kept, Message, turn_in
-from tests.chaos.person import APIS, ApiName, Person
+from tests.chaos.person import APIS, ApiName, Person, Told
 from tests.chaos.upstream import asked, heard_of
 from tests.chaos.waiting import wait_while
 from tests.parts.llm import LLM
@@ -59,10 +59,23 @@ class Talk:
         self.said[client_message_id] = f"{client_message_id} [[pieces={pieces}&delay={delay}]]"
         return client_message_id
 
+    async def say_again(self, person: Person, client_message_id: str) -> None:
+        """Its reply may still hold the lease of the server that was killed: then this waits for it, and hears that it
+        broke off. Said once more, it is answered."""
+        told = await self._send(person, client_message_id)
+        if told.says_model_failed:
+            told = await self._send(person, client_message_id)
+        self._hear(client_message_id, told)
+
     async def say(self, person: Person, client_message_id: str) -> None:
-        told = await person.say(
+        self._hear(client_message_id, await self._send(person, client_message_id))
+
+    async def _send(self, person: Person, client_message_id: str) -> Told:
+        return await person.say(
             self.said[client_message_id], self.conversation, api=self.api, client_message_id=client_message_id
         )
+
+    def _hear(self, client_message_id: str, told: Told) -> None:
         self.acknowledged[client_message_id] = told.text
         if self.conversation is None:
             self.conversation = cast(str, told.json["sessionId"])
@@ -71,7 +84,7 @@ class Talk:
         """Says again what was not answered, and then something new after each answer, until the server is gone."""
         try:
             for client_message_id in self.unanswered:
-                await self.say(person, client_message_id)
+                await self.say_again(person, client_message_id)
             while True:
                 await self.say(person, self.next(dice))
         except (aiohttp.ClientError, OSError):

@@ -55,6 +55,34 @@ async def test_messages_and_ends_that_share_conversations_never_wait_for_each_ot
     assert caplog.messages == []
 
 
+async def test_checkpoints_and_prompts_that_interrupt_never_wait_for_each_other(
+    store: SqlStore, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "palaver.store")
+    alice = await store.accounts.add_user(new_user("alice"))
+    # What is asked first has the highest number.
+    begun = [await store.turns.begin(said(alice, "hello", new_conversation(alice))) for _ in range(3)]
+    held = [(one.turn.reply.id, 1) for one in begun]
+    holder = await asyncpg.connect(postgres_url)
+    holding = holder.transaction()
+    await holding.start()
+    await holder.execute("SELECT id FROM messages WHERE id = $1 FOR UPDATE", held[1][0])
+    asking = asyncio.gather(
+        *(
+            store.turns.begin(said(alice, "stop!", one.turn.conversation.uuid, when_busy="interrupt"))
+            for one in reversed(begun)
+        )
+    )
+    await wait_for_waiting(store, 1)
+    checkpointing = asyncio.create_task(store.turns.checkpoint(HERE, LEASE, held, []))
+    await wait_for_waiting(store, 2)
+    await holding.rollback()
+    await holder.close()
+    assert {one.interrupts for one in await asking} == {reply_id for reply_id, _ in held}
+    assert (await checkpointing).stop == {reply_id for reply_id, _ in held}
+    assert caplog.messages == []
+
+
 async def test_checkpoints_and_ends_never_wait_for_each_other(
     store: SqlStore, postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

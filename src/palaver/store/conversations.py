@@ -24,7 +24,7 @@ from palaver.store.database import Database, Row, Transaction
 from palaver.store.prompts import change_prompt, list_prompt
 from palaver.store.rows import CONVERSATION, MESSAGE, OPEN, READABLE, to_conversation, to_message
 from palaver.store.texts import Texts
-from palaver.store.turns import KEEP_USAGE_OF_ALL, add_conversation
+from palaver.store.turns import KEEP_USAGE_OF_ALL, add_conversation, count_use
 
 # An integer can be guessed: it opens what is the reader's own or of the reader's application, nothing else.
 OPEN_BY_NUMBER = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1 AND {READABLE}"
@@ -117,6 +117,7 @@ class SqlConversations:
     async def create(self, new: NewConversation, now: Micros) -> Conversation:
         async def work(tx: Transaction) -> Conversation:
             made = await add_conversation(tx, self._texts, new, now)
+            await count_use(tx, [new])
             if not (new.lists_prompt and new.system_prompt):
                 return made
             prompt_uuid = await list_prompt(tx, made, new.system_prompt)

@@ -96,6 +96,7 @@ ADVANCE_AGAIN = (
 )
 RUNNING = "SELECT id FROM messages WHERE conversation_id = $1 AND status = 'running'"
 ASK_TO_STOP = "UPDATE messages SET stop_asked = TRUE WHERE id = $1 AND status = 'running' RETURNING worker"
+COUNT_USE = "UPDATE presets SET usage_count = usage_count + 1 WHERE id = $1"
 PAST = (
     "SELECT conversation_id, number, role, content, token_count FROM messages "
     "WHERE conversation_id = $1 AND number >= $2 AND number < $3 AND in_view AND role IN ('user', 'assistant') "
@@ -103,7 +104,7 @@ PAST = (
 )
 LOCK_CONVERSATION = "SELECT id FROM conversations WHERE id = $1 FOR UPDATE"
 # Locks are taken in one order everywhere, so that two workers never wait for each other: conversations by their UUIDs,
-# as `begin` knows them, then messages by their ids. Only PostgreSQL needs it.
+# as `begin` knows them, then messages that run by their ids, then presets by theirs. Only PostgreSQL needs it.
 LOCK_CONVERSATIONS = 'SELECT id FROM conversations WHERE id = ANY ($1::bigint[]) ORDER BY uuid COLLATE "C" FOR UPDATE'
 # An ended conversation counts no more exchanges: what was told when it ended stays true.
 # The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
@@ -180,7 +181,14 @@ class SqlTurns:
         self._finish_one = database.together(self._finish_all, lambda ending: ending.conversation_id)
 
     async def begin(self, turn: NewTurn) -> Begun:
-        begun = await self._begin_one(turn)
+        if turn.edits is None:
+            begun = await self._begin_one(turn)
+        else:
+            # What leaves the view is written at once, whatever its order: so it shares no transaction.
+            [one] = await self._database.write(lambda tx: self._begin_all(tx, [turn]))
+            if isinstance(one, Exception):
+                raise one
+            begun = one
         return await self._with_prompt(begun)
 
     async def begin_another(self, asked: AnotherReply) -> Begun:
@@ -208,6 +216,8 @@ class SqlTurns:
             except ChatError as error:
                 begun.append(error)
         await self._write_new(tx, turns, begun)
+        await _ask_to_stop(tx, begun)
+        await count_use(tx, [turn.new for turn, place in zip(turns, places, strict=True) if turn.new and not place])
         return await _add_history(tx, begun)
 
     async def _places(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[_Place | None]:
@@ -515,8 +525,10 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
         mark=Mark(conversation.revision, event, await lowest_open(tx, conversation.id, number)),
     )
     if waits:
-        stops = left.running is not None or asked.when_busy == "interrupt"
-        return await _interrupt(tx, begun) if stops else begun
+        if left.running is not None or asked.when_busy == "interrupt":
+            begun = await _interrupt(tx, begun)
+            await _ask_to_stop(tx, [begun])
+        return begun
     [with_history] = await _add_history(tx, [begun])
     assert isinstance(with_history, Begun)
     return with_history
@@ -535,11 +547,15 @@ async def _reply_in_view(tx: Transaction, conversation: Conversation, uuid: str 
 
 
 async def _interrupt(tx: Transaction, begun: Begun) -> Begun:
+    """The reply that runs there is to end; `_ask_to_stop` writes it."""
     row = await tx.one(RUNNING, begun.turn.conversation.id)
-    if row is None:
-        return begun
-    await tx.run(ASK_TO_STOP, row[0])
-    return replace(begun, interrupts=row[0])
+    return begun if row is None else replace(begun, interrupts=row[0])
+
+
+async def _ask_to_stop(tx: Transaction, begun: Sequence[Begun | Exception]) -> None:
+    stops = sorted(one.interrupts for one in begun if isinstance(one, Begun) and one.interrupts is not None)
+    if stops:
+        await tx.run_many(ASK_TO_STOP, [(reply_id,) for reply_id in stops])
 
 
 async def _add_history(tx: Transaction, begun: list[Begun | Exception]) -> list[Begun | Exception]:
@@ -629,6 +645,7 @@ async def _abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Mic
 
 
 async def add_conversation(tx: Transaction, texts: Texts, new: NewConversation, now: Micros) -> Conversation:
+    """That a preset was used is for `count_use` to say, once the transaction holds all its other locks."""
     prompt_id = await texts.add(tx, new.system_prompt) if new.system_prompt else None
     row = await tx.one(
         ADD_CONVERSATION, new.uuid, new.owner_id, new.app_id, new.origin, new.title, prompt_id, new.preset_id,
@@ -636,12 +653,17 @@ async def add_conversation(tx: Transaction, texts: Texts, new: NewConversation, 
         *from_speaking(new.speaking),
     )  # fmt: skip
     assert row is not None
-    if new.preset_id is not None:
-        await tx.run("UPDATE presets SET usage_count = usage_count + 1 WHERE id = $1", new.preset_id)
     return Conversation(
         row[0], new.uuid, new.owner_id, new.app_id, new.origin, False, new.title, prompt_id, new.preset_id,
         new.preset_slug, new.speaking, new.label, 1, 0, 0, 0, 0, 0, 0, now, now, None, None,
     )  # fmt: skip
+
+
+async def count_use(tx: Transaction, made: Sequence[NewConversation]) -> None:
+    """Presets count the conversations that were made from them."""
+    used = sorted(new.preset_id for new in made if new.preset_id is not None)
+    if used:
+        await tx.run_many(COUNT_USE, [(preset_id,) for preset_id in used])
 
 
 def _message_row(message: Message, worker: str | None, lease_until: Micros | None) -> tuple[object, ...]:

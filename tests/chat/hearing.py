@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from palaver.bus import Hub, MemoryBus
 from palaver.chat.conversation import Message
-from palaver.chat.cursor import Mark, decode_cursor
+from palaver.chat.cursor import Cursor, Mark, decode_cursor
 from palaver.chat.events import MessageRead, MessageSaid, ReplyEnded, ReplyStarted, Turned
 from palaver.chat.ports import Hear, Present, Since
 from palaver.chat.room import Behind, Entry, Heard, Listener, Part, Quiet
@@ -51,9 +51,9 @@ class PausingEvents(SqlEvents):
         await self.at("read")
         return present
 
-    async def since(self, conversation: str, mark: Mark) -> Since | None:
+    async def since(self, reader: Reader | None, conversation: str, mark: Mark) -> Since:
         await self.at("looking back")
-        since = await super().since(conversation, mark)
+        since = await super().since(reader, conversation, mark)
         await self.at("looked back")
         return since
 
@@ -115,20 +115,21 @@ class Ear:
 
     async def come(self, rooms: Rooms) -> None:
         assert self._listener is None
-        room = await rooms.enter(self.reader, self.uuid)
+        cursor = None if self.cursor is None else decode_cursor(self.cursor)
+        room, missed = await rooms.enter(self.reader, self.uuid, cursor)
         self._rooms, self._listener = rooms, await rooms.listen(room, self._waker)
-        if self.cursor is None:
+        if cursor is None:
             telling = room.telling
             self._listener.place(room.mark, None if telling is None else telling.number)
             self._begin(room.mark, None if telling is None else telling.uuid, "")
         else:
-            await self._resume(self.cursor)
+            await self._resume(cursor, missed)
         self.cursor = self._listener.cursor
 
-    async def _resume(self, cursor: str) -> None:
+    async def _resume(self, cursor: Cursor | None, missed: Since | None = None) -> None:
         assert self._rooms is not None
         assert self._listener is not None
-        recovered = await self._rooms.resume(self._listener, decode_cursor(cursor))
+        recovered = await self._rooms.resume(self._listener, cursor, missed)
         self.recovered.append(recovered)
         if not recovered:
             await self._look_anew()
@@ -171,7 +172,7 @@ class Ear:
         while heard := self._listener.take():
             for one, cursor in heard:
                 if isinstance(one, Behind):
-                    await self._resume(self._listener.cursor)
+                    await self._resume(decode_cursor(self._listener.cursor))
                 elif isinstance(one, Entry) and isinstance(one.event, Turned):
                     self.recovered.append(False)
                     await self._look_anew()

@@ -10,7 +10,7 @@ async def test_first_piece_leaves_at_once_and_those_after_it_are_gathered(
     chat: Chat, bot: HandBot, alice: User, conversation: Conversation
 ) -> None:
     reader = Reader(alice.id)
-    room = await chat.rooms.enter(reader, conversation.uuid)
+    room, _ = await chat.rooms.enter(reader, conversation.uuid)
     woken: list[int] = []
     listener = await chat.rooms.listen(room, lambda: woken.append(1))
     await continue_chat(chat, reader, "Hello", conversation=conversation.uuid)

@@ -17,9 +17,9 @@ from tests.ports.talking import HERE, LATER, LEASE, NOW, THERE, answer, ending, 
 Told = list[tuple[str, int, str]]
 
 
-def told(found: Since | None, after: Mark) -> Told:
+def told(found: Since, after: Mark) -> Told:
     """What is told again: what it is, its number, and of which message."""
-    assert found is not None
+    assert found.known
     names = {MessageSaid: "said", ReplyStarted: "started", ReplyEnded: "ended", MessageRead: "read"}
     return [
         (
@@ -32,7 +32,7 @@ def told(found: Since | None, after: Mark) -> Told:
 
 
 async def story(store: SqlStore, conversation: Conversation, after: Mark) -> Told:
-    return told(await store.events.since(conversation.uuid, after), after)
+    return told(await store.events.since(None, conversation.uuid, after), after)
 
 
 BEGINNING = Mark(1, 0, 0)
@@ -81,8 +81,7 @@ async def test_message_carries_the_one_it_follows(store: SqlStore, alice: User, 
     second = await store.turns.begin(said(alice, "two", conversation.uuid))
     assert first.turn.prompt.parent_uuid is None
     assert second.turn.prompt.parent_uuid == first.turn.reply.uuid
-    found = await store.events.since(conversation.uuid, BEGINNING)
-    assert found is not None
+    found = await store.events.since(None, conversation.uuid, BEGINNING)
     assert [message.parent_uuid for message in found.messages] == [
         None, first.turn.prompt.uuid, first.turn.reply.uuid, second.turn.prompt.uuid
     ]  # fmt: skip
@@ -93,7 +92,7 @@ async def test_asking_again_begins_another_story(store: SqlStore, alice: User, c
     failed = await answer(store, begun, "", "failed")
     again = await store.turns.begin(said(alice, "hello", conversation.uuid, client_id="k"))
     assert (again.state, again.mark) == ("started", Mark(2, 5, 2))
-    assert await store.events.since(conversation.uuid, failed.mark) is None
+    assert not (await store.events.since(None, conversation.uuid, failed.mark)).known
     assert await story(store, conversation, Mark(2, 4, 2)) == [("started", 5, again.turn.reply.uuid)]
 
 
@@ -102,7 +101,8 @@ async def test_moment_that_never_was_is_none_of_the_story(
     store: SqlStore, alice: User, conversation: Conversation, mark: Mark
 ) -> None:
     await store.turns.begin(said(alice, "hello", conversation.uuid))
-    assert await store.events.since(conversation.uuid, mark) is None
+    found = await store.events.since(None, conversation.uuid, mark)
+    assert (found.known, found.messages, found.present.mark) == (False, (), Mark(1, 2, 2))
 
 
 async def test_whoever_comes_in_finds_the_reply_that_runs_and_what_is_kept_of_it(
@@ -125,9 +125,18 @@ async def test_whoever_comes_in_finds_the_reply_that_runs_and_what_is_kept_of_it
 
 async def test_deleted_conversation_has_no_story(store: SqlStore, alice: User, conversation: Conversation) -> None:
     await store.conversations.delete(Reader(alice.id), conversation.uuid, NOW)
-    assert await store.events.since(conversation.uuid, BEGINNING) is None
+    with pytest.raises(NotFound):
+        await store.events.since(None, conversation.uuid, BEGINNING)
     with pytest.raises(NotFound):
         await store.events.present(None, conversation.uuid)
+
+
+async def test_nobody_hears_the_story_of_what_is_not_theirs(
+    store: SqlStore, alice: User, bob: User, conversation: Conversation
+) -> None:
+    assert (await store.events.since(Reader(alice.id), conversation.uuid, BEGINNING)).known
+    with pytest.raises(NotFound):
+        await store.events.since(Reader(bob.id), conversation.uuid, BEGINNING)
 
 
 async def test_reading_moves_forward_alone_and_is_told(

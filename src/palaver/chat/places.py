@@ -56,8 +56,8 @@ async def _missed(chat: Chat, conversation: Conversation, cursor: Cursor) -> Pla
     """The first reply that has both begun and ended since."""
     if cursor.mark.event == conversation.event:
         return None
-    found = await chat.store.events.since(conversation.uuid, cursor.mark)
-    if found is None:
+    found = await chat.store.events.since(None, conversation.uuid, cursor.mark)
+    if not found.known:
         return None
     events = to_events(found, cursor.mark)
     begun = {event.message.number for event in events if isinstance(event, ReplyStarted)}

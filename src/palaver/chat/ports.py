@@ -225,13 +225,16 @@ class Present(Struct, frozen=True):
 class Since(Struct, frozen=True):
     """What came after a moment: messages that were said, started or ended since, by number, and read marks.
 
-    `beside`: of replies by their numbers the ones beside which they were made.
+    `beside`: of replies by their numbers the ones beside which they were made. Where the moment is none of this story
+    (of another revision, of the future), and where it is too much to be told again, `known` is false, and there is only
+    `present`.
     """
 
     present: Present
-    messages: Sequence[Message]
-    reads: Sequence[ReadMark]
+    messages: Sequence[Message] = ()
+    reads: Sequence[ReadMark] = ()
     beside: Mapping[int, str] = {}
+    known: bool = True
 
 
 class Turns(Protocol):
@@ -300,9 +303,8 @@ class Events(Protocol):
         """As `reader` finds it, or, for the server's own ends, as it is. Raises `NotFound`."""
         ...
 
-    async def since(self, conversation: str, mark: Mark) -> Since | None:
-        """What came after that moment. None where it is none of this story (of another revision, of the future, of a
-        conversation that is gone), and where it is too much to be told again."""
+    async def since(self, reader: Reader | None, conversation: str, mark: Mark) -> Since:
+        """As `present`, and what came after that moment, in the same look. Raises `NotFound`."""
         ...
 
     async def unread(self, reader: Reader, conversation: str) -> int:

@@ -234,9 +234,10 @@ class Room:
         if (mirror.id, mirror.attempt) == (telling.id, telling.attempt):
             self._set_telling(telling)
 
-    def hear_since(self, found: Since | None, present: Present, find: Callable[[Message, str | None], Telling]) -> bool:
-        """What the store knows of the time that was missed. None: it is another story by now. False as for `hear`."""
-        if found is None:
+    def hear_since(self, found: Since, find: Callable[[Message, str | None], Telling]) -> bool:
+        """What the store knows of the time that was missed. False as for `hear`."""
+        present = found.present
+        if not found.known:
             self._begin(present.mark, _telling_of(present, find))
             self._tape_from -= 1
             self._tape.append(Entry(Turned(present.mark)))

@@ -36,7 +36,7 @@ from palaver.chat.events import (
     worker_channel,
 )
 from palaver.chat.lists import Lists
-from palaver.chat.ports import Begun, Bus, Store
+from palaver.chat.ports import Begun, Bus, Since, Store
 from palaver.chat.relay import Relay
 from palaver.chat.room import Listener, Room, is_kept, to_events
 from palaver.chat.telling import Pace, Telling, Wake
@@ -117,18 +117,21 @@ class Rooms:
 
     # Coming in and going out
 
-    async def enter(self, reader: Reader, uuid: str) -> Room:
-        """Raises `NotFound`. Asks the store once, and nothing where the room is there."""
+    async def enter(self, reader: Reader, uuid: str, cursor: Cursor | None = None) -> tuple[Room, Since | None]:
+        """Raises `NotFound`. Asks the store once, and nothing where the room is there.
+
+        Where it is asked it is asked as well what came since the cursor: `resume` needs no look of its own then.
+        """
         while True:
             room = self._rooms.get(uuid)
             if room is None:
-                return await self._make(reader, uuid)
+                return await self._make(reader, uuid, cursor)
             if room.opened is not None:
                 await asyncio.wait([room.opened])
                 continue
             if not room.admits(reader):
                 raise NotFound
-            return room
+            return room, None
 
     async def listen(self, room: Room, wake: Wake) -> Listener:
         # In the room before anything is waited for: an empty one may be forgotten meanwhile, and then hears nothing.
@@ -152,8 +155,8 @@ class Rooms:
             self._bus.unsubscribe(open_channel(room.uuid))
         self._rest(room)
 
-    async def resume(self, listener: Listener, cursor: Cursor | None) -> bool:
-        """Whether the listener goes on exactly at the cursor. If not it stays where it is."""
+    async def resume(self, listener: Listener, cursor: Cursor | None, found: Since | None = None) -> bool:
+        """Whether the listener goes on exactly at the cursor. If not it stays where it is. Raises `NotFound`."""
         room = listener.room
         if cursor is None or not room.uuid.startswith(cursor.conversation):
             return False
@@ -162,8 +165,11 @@ class Rooms:
                 return False
             listener.resume(cursor)
             return True
-        found = await self._store.events.since(room.uuid, cursor.mark)
-        if found is None or not is_kept(to_events(found, cursor.mark), cursor) or not await self._is_said(room, cursor):
+        if found is None:
+            found = await self._store.events.since(None, room.uuid, cursor.mark)
+        if not found.known or not is_kept(to_events(found, cursor.mark), cursor):
+            return False
+        if not await self._is_said(room, cursor):
             return False
         listener.resume_by(found, cursor)
         return True
@@ -215,7 +221,7 @@ class Rooms:
         room = self._rooms.get(uuid)
         while room is None or room.opened is not None:
             if room is None:
-                room = await self._make(None, uuid)
+                room, _ = await self._make(None, uuid)
             elif room.opened is not None:
                 await asyncio.wait([room.opened])
                 room = self._rooms.get(uuid)
@@ -232,7 +238,7 @@ class Rooms:
         for room in self._rooms.values():
             room.wake_followers()
 
-    async def _make(self, reader: Reader | None, uuid: str) -> Room:
+    async def _make(self, reader: Reader | None, uuid: str, cursor: Cursor | None = None) -> tuple[Room, Since | None]:
         if not UUID.fullmatch(uuid):
             raise NotFound
         room = Room(uuid, self.pace)
@@ -240,7 +246,12 @@ class Rooms:
         self._rooms[uuid] = room
         try:
             await self._bus.subscribe(conversation_channel(uuid), lambda data: self._hear(room, data))
-            present = await self._store.events.present(reader, uuid)
+            found = None
+            if cursor is None or not uuid.startswith(cursor.conversation):
+                present = await self._store.events.present(reader, uuid)
+            else:
+                found = await self._store.events.since(reader, uuid, cursor.mark)
+                present = found.present
             complete = room.open(present, None if present.reply is None else self._find(present.reply, present.worker))
         except BaseException:
             self._forget(room)
@@ -254,7 +265,7 @@ class Rooms:
         if not complete or room.is_stale:
             self._resync(room)
         self._rest(room)
-        return room
+        return room, found
 
     def _find(self, message: Message, worker: str | None) -> Telling:
         """The reply as it is made here, else a place for what is heard of it."""
@@ -408,8 +419,7 @@ class Rooms:
         try:
             async with self._reading:
                 room.is_stale = False
-                found = await self._store.events.since(room.uuid, room.mark)
-                present = found.present if found is not None else await self._store.events.present(None, room.uuid)
+                found = await self._store.events.since(None, room.uuid, room.mark)
         except NotFound:
             room.resyncing = None
             self._pass_on(room, Gone())
@@ -424,7 +434,7 @@ class Rooms:
             log.exception("what was missed in a room cannot be read")
             room.resyncing, room.is_stale = None, True
             return
-        if not room.hear_since(found, present, self._find) or room.is_stale:
+        if not room.hear_since(found, self._find) or room.is_stale:
             self._resync(room)
         self._want_text(room, again=True)
 

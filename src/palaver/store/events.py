@@ -66,27 +66,21 @@ class SqlEvents:
 
     async def present(self, reader: Reader | None, conversation: str) -> Present:
         async def work(tx: Transaction) -> Present:
-            if reader is not None:
-                return await _present(tx, await open_conversation(tx, reader, conversation))
-            row = await tx.one(BY_UUID, conversation)
-            if row is None:
-                raise NotFound
-            return await _present(tx, to_conversation(row))
+            return await _present(tx, await _open(tx, reader, conversation))
 
         return await self._database.read(work, one_state=True)
 
-    async def since(self, conversation: str, mark: Mark) -> Since | None:
-        async def work(tx: Transaction) -> Since | None:
-            row = await tx.one(BY_UUID, conversation)
-            found = None if row is None else to_conversation(row)
-            if found is None or found.revision != mark.revision or found.event < mark.event:
-                return None
+    async def since(self, reader: Reader | None, conversation: str, mark: Mark) -> Since:
+        async def work(tx: Transaction) -> Since:
+            found = await _open(tx, reader, conversation)
             present = await _present(tx, found)
+            if found.revision != mark.revision or found.event < mark.event:
+                return Since(present, known=False)
             if found.event == mark.event:
-                return Since(present, (), ())
+                return Since(present)
             size = await tx.one(HOW_MUCH, found.id, mark.lowest, mark.event)
             if size is None or size[0] > MOST_MESSAGES or size[1] > MOST_CHARACTERS:
-                return None
+                return Since(present, known=False)
             newer = await tx.all(NEWER, found.id, mark.lowest, mark.event)
             beside = await tx.all(BESIDE, found.id, mark.lowest, mark.event)
             reads = await tx.all(READ_SINCE, found.id, mark.event)
@@ -115,6 +109,16 @@ class SqlEvents:
             return Mark(found.revision, event, await _lowest(tx, found))
 
         return await self._database.write(work)
+
+
+async def _open(tx: Transaction, reader: Reader | None, conversation: str) -> Conversation:
+    """Raises `NotFound`."""
+    if reader is not None:
+        return await open_conversation(tx, reader, conversation)
+    row = await tx.one(BY_UUID, conversation)
+    if row is None:
+        raise NotFound
+    return to_conversation(row)
 
 
 async def _present(tx: Transaction, conversation: Conversation) -> Present:

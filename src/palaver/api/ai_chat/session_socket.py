@@ -17,11 +17,11 @@ from palaver.api.language import text
 from palaver.api.socket import JsonSocket, echo
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY
 from palaver.chat.conversation import Message, MessageId
-from palaver.chat.cursor import decode_cursor
+from palaver.chat.cursor import Cursor, decode_cursor
 from palaver.chat.errors import BotUnavailable, Ended, NotFound
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, ReplyEnded, ReplyStarted, Turned, Typing
 from palaver.chat.flow import ask_for_another, check_answered, continue_chat, read_up_to, stop_reply
-from palaver.chat.ports import Begun
+from palaver.chat.ports import Begun, Since
 from palaver.chat.room import Behind, Entry, Heard, Listener, Part, Quiet, Room
 from palaver.chat.snapshot import take_snapshot
 
@@ -83,12 +83,13 @@ class SessionSocket(JsonSocket):
 
     async def open(self) -> None:
         rooms = self.call.chat.rooms
-        self._room = await rooms.enter(self.call.reader, self._uuid)
+        given = self.call.query("cursor")
+        cursor = None if given is None else decode_cursor(given)
+        self._room, missed = await rooms.enter(self.call.reader, self._uuid, cursor)
         self._listener = await rooms.listen(self._room, self.wake)
         self.say(frames.connected(self._uuid, self._listener.cursor))
-        cursor = self.call.query("cursor")
-        if cursor is not None:
-            await self._go_back(cursor)
+        if given is not None:
+            await self._go_back(cursor, missed)
             return
         telling = self._room.telling
         if telling is not None:
@@ -116,7 +117,7 @@ class SessionSocket(JsonSocket):
                 typing = Typing(self.call.user.name, on=kind == "typing")
                 self.call.chat.rooms.pass_on(self._uuid, typing)
             case "resume":
-                await self._go_back(Resume.read(payload).cursor)
+                await self._go_back(decode_cursor(Resume.read(payload).cursor))
             case "ping":
                 self.say(frames.PONG)
 
@@ -219,12 +220,12 @@ class SessionSocket(JsonSocket):
         user = await self.call.stored_user()
         await read_up_to(self.call.chat, self.call.reader, self._uuid, One.read(payload).message_id, user.name)
 
-    async def _go_back(self, cursor: str) -> None:
+    async def _go_back(self, cursor: Cursor | None, missed: Since | None = None) -> None:
+        """`missed`: what the store has told of it already."""
         listener = self._listener
         assert listener is not None, "only who is in can go back"
-        seen = decode_cursor(cursor)
         with self._not_listening():
-            if await self.call.chat.rooms.resume(listener, seen):
+            if await self.call.chat.rooms.resume(listener, cursor, missed):
                 self.say(frames.resumed(self._cursor, recovered=True))
             else:
                 await self._look_anew()

@@ -58,6 +58,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Die Anfrage ist zu groß.",
         "La richiesta è troppo grande.",
     ),
+    "over_budget": (
+        "Your allowance is used up for now. Try again later.",
+        "Das Kontingent ist vorerst aufgebraucht. Bitte später erneut versuchen.",
+        "La quota disponibile è esaurita per ora. Riprova più tardi.",
+    ),
     "rate_limited": (
         "Too many attempts. Try again later.",
         "Zu viele Versuche. Bitte später erneut versuchen.",

@@ -8,7 +8,8 @@ ChatError
 ├── Ended               the conversation takes no more messages
 ├── Busy                a reply runs and the policy refuses
 ├── Taken               a name that somebody else has
-├── RateLimited         too often; `retry_after` says when to come back
+├── RateLimited         too often; `retry_after` says when to come back, `limit` what was met
+│   └── OverBudget      tokens or money of a day or a month are used up
 ├── BotUnavailable      the bot failed, broke off or said nothing
 │   └── BotTimeout      it was silent for too long
 ├── StoreUnavailable    the database does not answer
@@ -16,6 +17,8 @@ ChatError
 """
 
 from typing import Literal
+
+from palaver.chat.limit import Limit
 
 Cause = Literal["unavailable", "timeout", "refused", "empty", "interrupted", "worker_lost", "draining"]
 
@@ -70,9 +73,14 @@ class Taken(ChatError):
 class RateLimited(ChatError):
     code = "rate_limited"
 
-    def __init__(self, retry_after: float) -> None:
+    def __init__(self, retry_after: float, limit: Limit | None = None) -> None:
         super().__init__()
         self.retry_after = retry_after
+        self.limit = limit
+
+
+class OverBudget(RateLimited):
+    code = "over_budget"
 
 
 class BotUnavailable(ChatError):

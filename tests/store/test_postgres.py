@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from palaver.chat.errors import NotFound
 from palaver.chat.user import UserId
 from palaver.store import SqlStore, StoreOptions, open_store
-from palaver.store.database import Transaction
+from palaver.store.database import Row, Transaction
 from tests.ports.talking import HERE, LEASE, NOW, answer, ending, new_conversation, new_user, rows, said
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -185,3 +185,20 @@ async def test_nothing_is_left_open_on_a_connection_after_a_refusal(store: SqlSt
         with pytest.raises(NotFound):
             await store.database.write(work)
     assert await rows(store, "SELECT name FROM server WHERE name = 'x'") == []
+
+
+async def test_whoever_leaves_in_the_middle_leaves_nothing_behind(store: SqlStore) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    talk = await store.conversations.create(new_conversation(alice), NOW)
+
+    async def ask(something_new: int) -> Row | None:
+        return await store.database.read(lambda tx: tx.one(f"SELECT {something_new}"))
+
+    for steps in range(500):
+        leaving = asyncio.create_task(ask(steps))
+        # At another moment each time: before it is asked, while it is, when it is about to be told.
+        for _ in range(steps % 100):
+            await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        assert (await store.events.present(None, talk.uuid)).conversation.uuid == talk.uuid

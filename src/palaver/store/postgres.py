@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -11,6 +11,7 @@ from palaver.chat.errors import StoreUnavailable
 from palaver.store.database import Batcher, Item, Result, Row, Transaction, Work
 
 T = TypeVar("T")
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 log = logging.getLogger("palaver.store")
 
@@ -48,7 +49,7 @@ ABANDON_SECONDS = 3
 class PostgresTransaction:
     lock = " FOR UPDATE"
 
-    def __init__(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def one(self, sql: str, *values: Any) -> Row | None:
@@ -72,6 +73,26 @@ class PostgresTransaction:
         return rows
 
 
+class _DroppedIfLeft:
+    """Closes the connection where whoever used it was cancelled.
+
+    That may have been between a statement's preparation and its execution: then the server is in a transaction of which
+    asyncpg knows nothing, and the next one there would be part of it.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        """Nothing is to be done for it."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if kind is asyncio.CancelledError:
+            self._connection.terminate()
+
+
 class PostgresDatabase:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
@@ -79,10 +100,11 @@ class PostgresDatabase:
     async def read(self, work: Work[T], *, one_state: bool = False) -> T:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                if not one_state:
-                    return await work(PostgresTransaction(connection))
-                async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    return await work(PostgresTransaction(connection))
+                with _DroppedIfLeft(connection):
+                    if not one_state:
+                        return await work(PostgresTransaction(connection))
+                    async with connection.transaction(isolation="repeatable_read", readonly=True):
+                        return await work(PostgresTransaction(connection))
         except StoreUnavailable:
             raise
         except GONE as error:
@@ -91,8 +113,10 @@ class PostgresDatabase:
     async def write(self, work: Work[T]) -> T:
         for attempt in range(1, TRIES + 1):
             try:
-                async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
-                    return await work(PostgresTransaction(connection))
+                async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                    with _DroppedIfLeft(connection):
+                        async with connection.transaction():
+                            return await work(PostgresTransaction(connection))
             except LOST_A_RACE as error:
                 if attempt == TRIES:
                     raise

@@ -120,8 +120,9 @@ class Cache:
     async def _find(self, question: Question) -> KnownAnswer | None:
         try:
             return await self._store.answers.find(question.user_id, question.digest, self._clock.now())
-        except OSError as error:
-            log.warning("what was answered before cannot be looked up: %s", error)
+        except Exception:
+            # Whatever is wrong with the store: the bot can be asked.
+            log.exception("what was answered before cannot be looked up")
             return None
 
     async def _keep(self, question: Question, text: str, finished: Finished, asking: Asking) -> None:
@@ -135,10 +136,8 @@ class Cache:
         kept = AnswerToKeep(question.digest, question.user_id, question.conversation_id, answer, expires_at)
         try:
             await self._store.answers.keep(kept, self._most)
-        except OSError as error:
-            log.warning("an answer is not kept to be given again: %s", error)
         except Exception:
-            # A bot may be anybody's code; what it says need not be fit for the store. It was said all the same.
+            # Whatever is wrong with the store, or with what the bot said: it was said all the same.
             log.exception("an answer cannot be kept to be given again")
 
 

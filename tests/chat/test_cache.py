@@ -1,7 +1,7 @@
 """Equal questions of one person, where a preset wants it: the bot is asked once, and the answer is given again."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -9,14 +9,14 @@ from msgspec.structs import replace
 from palaver.chat.cache import to_question
 from palaver.chat.conversation import Conversation, ConversationChange, Past, Speaking, Usage
 from palaver.chat.flow import Chat, ask_for_another, continue_chat, delete_conversation, stop_reply, wait_for_answer
-from palaver.chat.pieces import Finished, Prompt
+from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun
 from palaver.chat.reply import Outcome
 from palaver.chat.sweep import clean
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
 from tests.chat.conftest import StartChat
-from tests.chat.talking import HandBot, HandClock
+from tests.chat.talking import HandBot, HandBots, HandClock
 from tests.ports.talking import new_conversation, new_user, rows
 
 CACHING = Speaking(model="gpt-4", temperature=0, caches_answers=True)
@@ -194,6 +194,43 @@ async def test_those_who_waited_ask_for_themselves_where_the_first_gets_no_whole
         other.finish()
     told = {shown(await end_of(chat, one)) for one in begun[1:]}
     assert told == {("complete", "Answer 0.", False), ("complete", "Answer 1.", False)}
+
+
+class DeafBot:
+    """Says a word, and never again takes notice of anything until it is released."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def talk(self, _prompt: Prompt) -> AsyncIterator[Piece]:
+        yield Text("word")
+        self.began.set()
+        while not self.released.is_set():
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                continue
+
+
+async def test_first_one_whose_bot_is_left_behind_keeps_nobody_waiting(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palaver.chat.reply.LEAVE_SECONDS", 0.05)
+    monkeypatch.setattr("palaver.chat.cache.LOOK_SECONDS", 0.01)
+    chat = await start_chat()
+    deaf = DeafBot()
+    with monkeypatch.context() as deafened:
+        deafened.setattr(HandBots, "bot", lambda _self, _provider: deaf)
+        first = await say(chat, alice, await open_talk(store, alice))
+        await deaf.began.wait()
+    waiting = await say(chat, alice, await open_talk(store, alice))
+    assert await stop_reply(chat, first.turn.conversation.id) is not None
+    assert shown(await end_of(chat, first)) == ("stopped", "word", False)
+    assert shown(await be_told(chat, bot, waiting, "The Loire.")) == ("complete", "The Loire.", False)
+    later = await say(chat, alice, await open_talk(store, alice))
+    assert shown(await end_of(chat, later)) == ("complete", "The Loire.", True)
+    deaf.released.set()
 
 
 async def test_one_who_waits_can_be_stopped_and_the_first_goes_on(

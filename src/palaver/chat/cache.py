@@ -47,7 +47,9 @@ class Question(Struct, frozen=True):
 class Asking:
     """A question while the first of those who ask it is being answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_left: Callable[[], bool]) -> None:
+        self.has_left = has_left
+        """Whoever asked has been told to end, though the bot may take no notice of it."""
         self.answer: asyncio.Future[KnownAnswer | None] = asyncio.get_running_loop().create_future()
         """None where there is none to be shared."""
         self.heard = 0
@@ -83,21 +85,27 @@ class Cache:
         return wanted and speaking.temperature == 0 and speaking.collection is None
 
     async def talk(
-        self, question: Question, ask: Callable[[], AsyncIterator[Piece]], *, anew: bool = False
+        self,
+        question: Question,
+        ask: Callable[[], AsyncIterator[Piece]],
+        *,
+        has_left: Callable[[], bool],
+        anew: bool,
     ) -> AsyncGenerator[Piece, None]:
         """What was said to this before, marked as `cached`; else what `ask` brings, which is kept once it is whole.
 
-        `anew`: whoever asks has seen an answer and wants another one, which is kept in place of the old one.
+        `has_left` tells when nobody waits for it any more. `anew`: whoever asks has seen an answer and wants another
+        one, which is kept in place of the old one.
         """
-        asking = Asking()
-        first = asking if anew else self._asking.setdefault(question.digest, asking)
+        asking = Asking(has_left)
+        first = asking if anew else self._first(question, asking)
         try:
             if first is asking:
                 known = None if anew else await self._find(question)
             else:
                 async for sign in _wait(first):
                     yield sign
-                known = first.answer.result()
+                known = first.answer.result() if first.answer.done() else None
             if known is not None:
                 asking.settle(known)
                 yield Text(known.text)
@@ -116,6 +124,12 @@ class Cache:
             asking.settle(None)
             if self._asking.get(question.digest) is asking:
                 del self._asking[question.digest]
+
+    def _first(self, question: Question, asking: Asking) -> Asking:
+        first = self._asking.get(question.digest)
+        if first is None or first.has_left():
+            first = self._asking[question.digest] = asking
+        return first
 
     async def _find(self, question: Question) -> KnownAnswer | None:
         try:
@@ -144,7 +158,7 @@ class Cache:
 async def _wait(first: Asking) -> AsyncGenerator[Piece, None]:
     """Ends when there is an answer, or none; till then it gives a sign of life whenever there was one."""
     heard = first.heard
-    while not first.answer.done():
+    while not (first.answer.done() or first.has_left()):
         await asyncio.wait([first.answer], timeout=LOOK_SECONDS)
         if first.heard != heard:
             heard = first.heard

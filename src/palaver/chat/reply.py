@@ -346,9 +346,13 @@ class Replies:
         if not self._cache.serves(conversation.speaking):
             return self._bots.bot(provider).talk(prompt)
         question = to_question(conversation, provider, prompt)
-        # Who has one asked for beside the old one wants no old one.
-        anew = reply.begun.replaces is not None
-        return self._cache.talk(question, lambda: self._bots.bot(provider).talk(prompt), anew=anew)
+        return self._cache.talk(
+            question,
+            lambda: self._bots.bot(provider).talk(prompt),
+            has_left=lambda: reply.asked_to_end is not None,
+            # Who has one asked for beside the old one wants no old one.
+            anew=reply.begun.replaces is not None,
+        )
 
     def _prompt(self, reply: RunningReply, conversation: Conversation) -> Prompt:
         return Prompt(

@@ -108,6 +108,19 @@ async def test_nobody_gets_what_another_was_answered(chat: Chat, store: SqlStore
         assert shown(await be_told(chat, bot, begun, f"For {who.name}.")) == ("complete", f"For {who.name}.", False)
 
 
+async def test_two_people_who_ask_the_same_at_once_are_answered_each_by_the_bot(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User
+) -> None:
+    bob = await store.accounts.add_user(new_user("bob"))
+    begun = [await say(chat, who, await open_talk(store, who)) for who in (alice, bob)]
+    for talk, text in zip([await bot.asked(), await bot.asked()], ("one", "two"), strict=True):
+        await talk.say(text)
+        talk.finish()
+    told = [shown(await end_of(chat, one)) for one in begun]
+    assert told == [("complete", "one", False), ("complete", "two", False)]
+    assert len(await rows(store, "SELECT * FROM answers")) == 2
+
+
 DIFFERENT: Sequence[tuple[Speaking, str, str]] = [
     (CACHING, "Be kind.", "Name a lake."),
     (CACHING, "Be kind. ", "Name a river."),

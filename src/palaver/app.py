@@ -21,7 +21,18 @@ from palaver.api import (
     outside,
     streaming_chat,
 )
-from palaver.api.ai_chat import branches, health, models, presets, sending, sessions, sockets
+from palaver.api.ai_chat import (
+    branches,
+    health,
+    models,
+    preset_shares,
+    preset_versions,
+    presets,
+    sending,
+    sessions,
+    sockets,
+)
+from palaver.api.ai_chat import settings as ai_chat_settings
 from palaver.api.call import Answer, Call, Site
 from palaver.api.dispatch import Dispatcher
 from palaver.api.openapi import describe
@@ -58,6 +69,9 @@ APIS = (
     branches.api,
     models.api,
     presets.api,
+    preset_shares.api,
+    preset_versions.api,
+    ai_chat_settings.api,
     health.api,
 )
 
@@ -200,6 +214,8 @@ def reply_limits(settings: Settings) -> ReplyLimits:
         lease_seconds=settings.lease_seconds,
         context_tokens=settings.context_tokens,
         max_tokens=settings.llm_max_tokens,
+        cache_seconds=settings.cache_minutes * 60,
+        cache_answers=settings.cache_answers,
     )
 
 

@@ -418,6 +418,18 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting("PALAVER_LEASE_SECONDS", "How soon the replies of a worker that died are given up.", _number(3, 3600)),
     ] = 10
 
+    cache_minutes: Annotated[
+        float,
+        Setting(
+            "PALAVER_CACHE_MINUTES",
+            "How long an answer may be given again to the same question, where a preset asks for that; 0: never.",
+            _number(0, YEAR_MINUTES),
+        ),
+    ] = 60
+    cache_answers: Annotated[
+        int, Setting("PALAVER_CACHE_ANSWERS", "The most answers that are kept for that.", _whole(1))
+    ] = 10_000
+
     llm_server_url: Annotated[
         str | None,
         Setting("LLM_SERVER_URL", "A server that speaks the OpenAI protocol; tried with and without /v1.", _WEB),

@@ -16,7 +16,7 @@ from tests.ports.talking import LATER, NOW, dump, new_conversation, seen
 PIRATE = NewPreset(
     name="Pirate Captain",
     prompt="Arr! 🏴‍☠️",
-    speaking=Speaking("openai", "gpt-4", 0.5, 100, 0.1, -0.1, 7, True, 2000, True, "maps"),
+    speaking=Speaking("openai", "gpt-4", 0.5, 100, 0.1, -0.1, 7, True, 2000, True, "maps", True),
     title="The captain",
     description="Speaks like one.",
     category="fun",
@@ -115,7 +115,7 @@ async def test_change_touches_what_it_names_and_nothing_else(store: SqlStore, al
     change = PresetChange(
         title="", tags=("x",), is_public=True, is_default=True, model=None, window=None, enable_tools=False
     )
-    changed = await store.presets.change(made.id, change, LATER)
+    changed = await store.presets.change(made.id, change, LATER, by=alice.id)
     assert changed == replace(
         made,
         title="",
@@ -124,6 +124,7 @@ async def test_change_touches_what_it_names_and_nothing_else(store: SqlStore, al
         is_default=True,
         speaking=replace(made.speaking, model=None, window=None, enable_tools=False),
         updated_at=LATER,
+        version=2,
     )
     assert await store.presets.get(made.id) == changed
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from palaver.chat.clock import Micros
 from palaver.chat.errors import StoreUnavailable
+from palaver.chat.preset import PresetChange
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store import migrate as migrating
 from palaver.store.migrate import Migration, SchemaTooNew, check_schema, migrate, migrations, schema_version
@@ -159,6 +161,39 @@ async def test_second_schema_keeps_what_the_first_held_and_knows_the_last_messag
     assert [(uuid, leaf, event, bool(hidden)) for uuid, leaf, event, hidden in told] == [
         ("talked", "m-1-2", 0, False), ("silent", None, 0, False), ("elsewhere", "m-3-1", 0, False),
     ]  # fmt: skip
+
+
+async def test_sixth_schema_keeps_presets_as_they_were_and_knows_who_made_those_that_nobody_changed(
+    store: SqlStore,
+) -> None:
+    await migrate(store.database, store.engine, up_to=5)
+    preset = "INSERT INTO presets (slug, owner_id, name, title, prompt, version, created_at, updated_at) VALUES "
+    for statement in (
+        *OF_THE_FIRST_SCHEMA,
+        f"{preset} ('as-made', 1, 'As made', 'A', 'Be A.', 1, 2, 2), ('changed', 1, 'Changed', 'B', 'Be B.', 3, 2, 5)",
+    ):
+        await store.database.write(lambda tx, sql=statement: tx.run(sql))  # type: ignore[misc]
+    kept = ("users", "presets", "conversations", "messages")
+    before = {name: await rows(store, f"SELECT * FROM {name} ORDER BY 1") for name in kept}
+    assert await migrate(store.database, store.engine, up_to=6) == ["0006 presets"]
+    for name, earlier in before.items():
+        later = await rows(store, f"SELECT * FROM {name} ORDER BY 1")
+        assert [tuple(row)[: len(old)] for row, old in zip(later, earlier, strict=True)] == [
+            tuple(old) for old in earlier
+        ]
+    told = await rows(store, "SELECT slug, changed_by, caches_answers FROM presets ORDER BY id")
+    assert [(slug, by, bool(caches)) for slug, by, caches in told] == [
+        *((slug, None, False) for slug in ("general", "domain", "streaming")), ("as-made", 1, False),
+        ("changed", None, False),
+    ]  # fmt: skip
+    assert not any(row[0] for row in await rows(store, "SELECT caches_answers FROM conversations"))
+    assert not any(row[0] for row in await rows(store, "SELECT cached FROM messages"))
+    await migrate(store.database, store.engine)
+    # What was before the change that is known of no more is not there; what comes now is.
+    [changed] = await rows(store, "SELECT id FROM presets WHERE slug = 'changed'")
+    assert [one.number for one in await store.presets.versions(changed[0], limit=None, offset=0)] == [3]
+    await store.presets.change(changed[0], PresetChange(prompt="Be C."), Micros(9))
+    assert (await store.presets.version(changed[0], 3)).content.prompt == "Be B."
 
 
 async def test_many_that_bring_a_populated_database_on_at_once_do_it_once(

@@ -18,6 +18,7 @@ from palaver.api.fields import (
     required,
 )
 from palaver.api.operation import Also, Api, Style
+from palaver.api.speaking import COLLECTION, MODEL, NAME, PROMPT, PROVIDER, WINDOW
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY
 from palaver.chat.conversation import Conversation, PresetId, Speaking
 from palaver.chat.errors import Invalid as InvalidValue
@@ -35,8 +36,8 @@ MOST_TEXT = 100_000
 class Start(Body):
     context_id = required(Whole())
     initial_message = required(Text(at_least=1, at_most=MOST_TEXT, trimmed=True))
-    model = optional(Text(at_most=100))
-    provider = optional(Text(at_most=30))
+    model = optional(MODEL)
+    provider = optional(PROVIDER)
 
 
 class Say(Body):
@@ -46,21 +47,21 @@ class Say(Body):
 
 
 class NewContext(Body):
-    name = required(Text(at_least=1, at_most=100, trimmed=True))
-    system_prompt = required(Text(at_least=1, at_most=20_000))
-    provider = optional(Text(at_most=30))
-    model = optional(Text(at_most=100))
-    collection = optional(Text(at_most=100))
-    window = defaulting(Whole(0, 200), 20)
+    name = required(NAME)
+    system_prompt = required(PROMPT)
+    provider = optional(PROVIDER)
+    model = optional(MODEL)
+    collection = optional(COLLECTION)
+    window = defaulting(WINDOW, 20)
 
 
 class ContextChange(Body):
-    name = changing(Text(at_least=1, at_most=100, trimmed=True))
-    system_prompt = changing(Text(at_least=1, at_most=20_000))
-    provider = clearing(Text(at_most=30))
-    model = clearing(Text(at_most=100))
-    collection = clearing(Text(at_most=100))
-    window = changing(Whole(0, 200))
+    name = changing(NAME)
+    system_prompt = changing(PROMPT)
+    provider = clearing(PROVIDER)
+    model = clearing(MODEL)
+    collection = clearing(COLLECTION)
+    window = changing(WINDOW)
 
 
 class Session(Struct):

@@ -11,9 +11,7 @@ from palaver.api.fields import (
     Flag,
     Invalid,
     Listed,
-    Number,
     Text,
-    Whole,
     changing,
     clearing,
     defaulting,
@@ -21,6 +19,8 @@ from palaver.api.fields import (
     required,
 )
 from palaver.api.operation import Also, Api, Style, fixed, worded
+from palaver.api.speaking import MODEL, TEMPERATURE, to_whole
+from palaver.chat import ranges
 from palaver.chat.conversation import Speaking
 from palaver.chat.errors import Invalid as InvalidValue
 from palaver.chat.errors import NotFound, Taken
@@ -32,15 +32,13 @@ api = Api("chatify", Style.FASTAPI, {NotFound: fixed(404, "Personality not found
 # Presets made here see the past as `general` does.
 WINDOW = 10
 
-NAME = Text(at_least=1, at_most=100)
+NAME = Text(at_least=1, at_most=ranges.NAME_LENGTH)
 TITLE = Text(at_most=200)
 DESCRIPTION = Text(at_most=500)
 CATEGORY = Text(at_most=100)
-PROMPT = Text(at_least=10, at_most=20_000)
+PROMPT = Text(at_least=10, at_most=ranges.PROMPT_LENGTH)
 WELCOME = Text(at_most=1000)
-MODEL = Text(at_most=100)
-TEMPERATURE = Number(0, 2)
-MAX_TOKENS = Whole(10, 4000)
+MAX_TOKENS = to_whole(ranges.MAX_TOKENS.within(10, 4000))
 TAGS = Listed(Text(at_most=50), at_most=20)
 
 PROMPT_NAMES = ("personalityPrompt", "personality_prompt", "systemPrompt")
@@ -81,7 +79,7 @@ class PersonalityChange(Body):
 
 
 class NewRules(Body):
-    rules = changing(Text(at_least=10, at_most=20_000))
+    rules = changing(PROMPT)
     version = changing(Text(at_least=1, at_most=20))
     enabled = changing(Flag())
 

@@ -4,8 +4,10 @@ from msgspec import Struct
 
 from palaver.api.call import Call
 from palaver.api.chatify import bot_failed
-from palaver.api.fields import Body, Choice, Inner, Listed, Number, Text, Whole, defaulting, optional, required
+from palaver.api.fields import Body, Choice, Inner, Listed, Text, defaulting, optional, required
 from palaver.api.operation import Api, Style
+from palaver.api.speaking import TEMPERATURE, to_whole
+from palaver.chat import ranges
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.stateless import Said, SaidRole, answer_once, find_models
 
@@ -16,8 +18,7 @@ USUAL_TEMPERATURE = 0.7
 
 MESSAGE = Text(at_least=1, at_most=4000)
 SYSTEM_PROMPT = Text(at_most=2000)
-TEMPERATURE = Number(0, 2)
-MAX_TOKENS = Whole(1, 4000)
+MAX_TOKENS = to_whole(ranges.MAX_TOKENS.within(1, 4000))
 ROLE: Choice[SaidRole] = Choice("system", "user", "assistant")
 
 

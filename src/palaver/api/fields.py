@@ -14,6 +14,8 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
+from palaver.chat.ranges import LARGEST_WHOLE
+
 T_co = TypeVar("T_co", covariant=True)
 T = TypeVar("T")
 B = TypeVar("B", bound="Body")
@@ -21,7 +23,6 @@ B = TypeVar("B", bound="Body")
 # What null means in a field that may be absent: as if absent, a value of its own, or a mistake.
 Null = Literal["absent", "value", "refused"]
 
-LARGEST_WHOLE = 2**63 - 1
 WHOLE = re.compile(r"[+-]?[0-9]{1,19}")
 DECIMAL = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]{0,30})?|\.[0-9]{1,30})")
 FORBIDDEN_CHARACTERS = re.compile("[\x00\ud800-\udfff]")

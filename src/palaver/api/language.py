@@ -211,6 +211,13 @@ TEXTS: dict[str, tuple[str, str, str]] = {
     "context_not_found": ("Context not found.", "Context not found.", "Context not found."),
     "provider_unknown": ("Unknown provider.", "Unbekannter Anbieter.", "Fornitore sconosciuto."),
     "model_unknown": ("Unknown model.", "Unbekanntes Modell.", "Modello sconosciuto."),
+    "out_of_range": (
+        "This value is out of range.",
+        "Dieser Wert liegt außerhalb des erlaubten Bereichs.",
+        "Questo valore è fuori dall'intervallo consentito.",
+    ),
+    "user_unknown": ("Unknown user name.", "Unbekannter Benutzername.", "Nome utente sconosciuto."),
+    "version_unknown": ("Unknown version.", "Unbekannte Version.", "Versione sconosciuta."),
     "no_id_left": (
         "Nothing in this name can become an id. Use letters or digits.",
         "Aus diesem Namen lässt sich keine Kennung bilden. Bitte Buchstaben oder Ziffern verwenden.",

@@ -40,6 +40,8 @@ class Speaking(Struct, frozen=True):
     token_budget: int | None = None
     enable_tools: bool = False
     collection: str | None = None
+    caches_answers: bool = False
+    """Whether the same question may get the answer that was given before (`chat/cache.py`)."""
 
 
 class Conversation(Struct, frozen=True):
@@ -108,6 +110,9 @@ class ConversationChange(Struct, frozen=True):
     enable_tools: bool | UnsetType = UNSET
     window: int | UnsetType | None = UNSET
     token_budget: int | UnsetType | None = UNSET
+    presence_penalty: float | UnsetType | None = UNSET
+    frequency_penalty: float | UnsetType | None = UNSET
+    caches_answers: bool | UnsetType = UNSET
     system_prompt: str | UnsetType = UNSET
 
 
@@ -150,6 +155,8 @@ class Message(Struct, frozen=True):
     in_view: bool = True
     parent_uuid: str | None = None
     """The message it follows, where whoever made this knew it."""
+    cached: bool = False
+    """Of a reply: nobody was asked for it, it had been given before."""
 
 
 class Past(Struct, frozen=True):

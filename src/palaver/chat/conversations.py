@@ -6,13 +6,15 @@ from palaver.chat.conversation import Conversation, ConversationChange
 from palaver.chat.cursor import Mark
 from palaver.chat.events import Turned
 from palaver.chat.flow import Chat, close
+from palaver.chat.ranges import check_ranges
 from palaver.chat.user import Reader
 
 
 async def change_conversation(
     chat: Chat, reader: Reader, conversation: str, change: ConversationChange
 ) -> Conversation:
-    """The turns to come follow it; one that runs goes on as it began. Raises `NotFound`."""
+    """The turns to come follow it; one that runs goes on as it began. Raises `NotFound` or `Invalid`."""
+    check_ranges(change)
     changed = await chat.store.conversations.change(reader, conversation, change, chat.clock.now())
     if change.system_prompt is not UNSET:
         # Its first message is another one. Looking for news from the very beginning on is never wrong.

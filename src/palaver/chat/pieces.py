@@ -39,6 +39,16 @@ class Finished(Struct, frozen=True):
     details: Mapping[str, Any] | None = None
     usage: Usage | None = None
     model: str | None = None
+    cached: bool = False
+    """It was said before, and nobody was asked again."""
+
+
+class KnownAnswer(Struct, frozen=True):
+    """All that a bot once said, and how it finished."""
+
+    text: str
+    reason: Literal["stop", "length"]
+    model: str | None = None
 
 
 Piece = Text | Reasoning | Finished

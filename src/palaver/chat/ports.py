@@ -24,8 +24,8 @@ from palaver.chat.conversation import (
 )
 from palaver.chat.cursor import Mark
 from palaver.chat.model import KnownModel, ModelId, ModelSync, OfferedModel
-from palaver.chat.pieces import Bot
-from palaver.chat.preset import NewPreset, Preset, PresetChange, Rules, RulesChange
+from palaver.chat.pieces import Bot, KnownAnswer
+from palaver.chat.preset import NewPreset, Preset, PresetChange, PresetVersion, Rules, RulesChange, VersionListed
 from palaver.chat.user import Reader, Token, TokenId, TokenKind, User, UserId
 
 
@@ -164,6 +164,7 @@ class Ending(Struct, frozen=True):
     context_from: int
     model: str | None = None
     usage: Usage | None = None
+    cached: bool = False
     details: str | None = None
     checkpointed: bool = True
     expired_before: Micros | None = None
@@ -404,7 +405,14 @@ class Conversations(Protocol):
 
 
 class Presets(Protocol):
-    async def visible(self, reader: Reader) -> Sequence[Preset]: ...
+    async def visible(self, reader: Reader) -> Sequence[Preset]:
+        """The public ones, the reader's own, and those that are shared with the reader; all for an admin."""
+        ...
+
+    async def access(self, reader: Reader, preset: PresetId | str) -> Preset:
+        """By its number or its name id, if it is among the visible ones. Raises `NotFound`."""
+        ...
+
     async def get(self, preset_id: PresetId) -> Preset | None: ...
     async def find(self, slug: str) -> Preset | None: ...
     async def add(self, owner: User, new: NewPreset, now: Micros, *, refuse_taken: Reader | None) -> Preset:
@@ -412,8 +420,30 @@ class Presets(Protocol):
         is given and sees a preset with the same name id."""
         ...
 
-    async def change(self, preset_id: PresetId, change: PresetChange, now: Micros) -> Preset: ...
+    async def change(
+        self, preset_id: PresetId, change: PresetChange, now: Micros, *, by: UserId | None = None
+    ) -> Preset:
+        """Keeps what it was as a version, where anything of it is another now. Raises `NotFound` or `Taken`."""
+        ...
+
     async def delete(self, preset_id: PresetId, now: Micros) -> None: ...
+    async def versions(self, preset_id: PresetId, *, limit: int | None, offset: int) -> Sequence[VersionListed]:
+        """What it is and what it was, newest first."""
+        ...
+
+    async def version(self, preset_id: PresetId, number: int) -> PresetVersion:
+        """Raises `NotFound`."""
+        ...
+
+    async def shared_with(self, preset_id: PresetId) -> Sequence[str]:
+        """The names of those with whom it is shared, in their order."""
+        ...
+
+    async def share(self, preset_id: PresetId, names: Sequence[str]) -> Sequence[str]:
+        """Shares it with these people and no others; gives the names as `shared_with` does. Raises `Invalid` where one
+        is nobody's, and then nothing has changed; and `NotFound`."""
+        ...
+
     async def rules(self) -> Rules: ...
     async def change_rules(self, change: RulesChange, now: Micros) -> Rules: ...
 
@@ -432,6 +462,30 @@ class KnownModels(Protocol):
         ...
 
 
+class AnswerToKeep(Struct, frozen=True):
+    """An answer on its way into the store, under the digest of its question."""
+
+    digest: bytes
+    user_id: UserId
+    conversation_id: ConversationId
+    answer: KnownAnswer
+    expires_at: Micros
+
+
+class Answers(Protocol):
+    """Answers that may be given again to who got them. They go with the conversation that they come from."""
+
+    async def find(self, user_id: UserId, digest: bytes, now: Micros) -> KnownAnswer | None: ...
+    async def keep(self, kept: AnswerToKeep, most: int) -> None:
+        """In place of the one that is there; the oldest go where there are more than `most`. Nothing is kept of a
+        conversation that is gone."""
+        ...
+
+    async def remove_expired(self, now: Micros) -> int:
+        """Removes those whose time is over, so many at a time. Tells how many."""
+        ...
+
+
 class Store(Protocol):
     @property
     def accounts(self) -> Accounts: ...
@@ -447,6 +501,8 @@ class Store(Protocol):
     def presets(self) -> Presets: ...
     @property
     def models(self) -> KnownModels: ...
+    @property
+    def answers(self) -> Answers: ...
 
     async def add_usage(self, user_id: UserId, model: str | None, usage: Usage, now: Micros) -> None:
         """Counts an answer that is not stored."""

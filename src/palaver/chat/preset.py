@@ -4,6 +4,7 @@ import re
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import asdict
 
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import PresetId, Speaking
@@ -39,6 +40,8 @@ class Preset(Struct, frozen=True):
     usage_count: int
     created_at: Micros
     updated_at: Micros
+    version: int = 1
+    changed_by: UserId | None = None
 
     @property
     def is_builtin(self) -> bool:
@@ -86,6 +89,47 @@ class PresetChange(Struct, frozen=True):
     window: int | UnsetType | None = UNSET
     collection: str | UnsetType | None = UNSET
     enable_tools: bool | UnsetType = UNSET
+    presence_penalty: float | UnsetType | None = UNSET
+    frequency_penalty: float | UnsetType | None = UNSET
+    slides: bool | UnsetType = UNSET
+    token_budget: int | UnsetType | None = UNSET
+    caches_answers: bool | UnsetType = UNSET
+
+
+class PresetContent(Struct, frozen=True):
+    """What a preset says and how it has bots asked: all that a version holds. Who may use it is none of it."""
+
+    name: str
+    prompt: str
+    speaking: Speaking
+    title: str
+    description: str
+    category: str
+    welcome: str
+    tags: tuple[str, ...]
+
+
+class VersionListed(Struct, frozen=True):
+    """Since when a preset is or was what it is or was, and by whom; None where that is not known (any more)."""
+
+    number: int
+    changed_at: Micros
+    changed_by: UserId | None
+
+
+class PresetVersion(VersionListed, frozen=True):
+    content: PresetContent
+
+
+def to_content(preset: Preset) -> PresetContent:
+    return PresetContent(**{name: getattr(preset, name) for name in PresetContent.__struct_fields__})
+
+
+def to_change(content: PresetContent) -> PresetChange:
+    """What makes any preset say this."""
+    named = asdict(content)
+    del named["speaking"]
+    return PresetChange(**named, **asdict(content.speaking))
 
 
 class Rules(Struct, frozen=True):

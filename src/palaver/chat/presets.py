@@ -1,12 +1,15 @@
 """Who may see, use and change a preset, whatever an API calls it."""
 
+from collections.abc import Sequence
+
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from palaver.chat.conversation import PresetId
 from palaver.chat.errors import Forbidden, Invalid, NotFound
 from palaver.chat.flow import Chat
-from palaver.chat.preset import NewPreset, Preset, PresetChange
+from palaver.chat.preset import NewPreset, Preset, PresetChange, to_change
+from palaver.chat.ranges import check_ranges
 from palaver.chat.user import Reader, User
 
 
@@ -16,22 +19,14 @@ class BuiltIn(Forbidden):
     code = "built_in"
 
 
-def may_use(preset: Preset, reader: Reader) -> bool:
-    """`internal` ones are the admins' to see and the server's to use."""
-    return preset.is_public or reader.is_admin or (preset.owner_id == reader.user_id and preset.owner_id is not None)
-
-
 async def access_preset(chat: Chat, reader: Reader, preset: PresetId | str) -> Preset:
-    """By its number or its name id. Raises `NotFound`."""
-    presets = chat.store.presets
-    found = await (presets.find(preset) if isinstance(preset, str) else presets.get(preset))
-    if found is None or not may_use(found, reader):
-        raise NotFound
-    return found
+    """By its number or its name id: a public one, one's own, one that is shared with the reader, or any for an admin.
+    Raises `NotFound`."""
+    return await chat.store.presets.access(reader, preset)
 
 
 async def access_own_preset(chat: Chat, reader: Reader, preset: PresetId | str) -> Preset:
-    """One the caller may change. Raises `NotFound`, and `Forbidden` for a public one of somebody else."""
+    """One the caller may change. Raises `NotFound`, and `Forbidden` for another's that the caller may use."""
     found = await access_preset(chat, reader, preset)
     if not reader.is_admin and found.owner_id != reader.user_id:
         raise Forbidden
@@ -40,6 +35,7 @@ async def access_own_preset(chat: Chat, reader: Reader, preset: PresetId | str) 
 
 async def add_preset(chat: Chat, maker: User, reader: Reader, new: NewPreset, *, refuse_taken_id: bool) -> Preset:
     """A guest's stays private, and only an admin's is a default. Raises `Taken` or `Invalid`."""
+    check_ranges(new.speaking)
     allowed = replace(
         new,
         is_public=new.is_public and maker.kind != "guest",
@@ -51,7 +47,8 @@ async def add_preset(chat: Chat, maker: User, reader: Reader, new: NewPreset, *,
 
 
 async def change_preset(chat: Chat, caller: User, preset: Preset, change: PresetChange) -> Preset:
-    """Raises `Taken`."""
+    """Raises `Taken` or `Invalid`."""
+    check_ranges(change)
     allowed = change
     if not caller.is_admin:
         allowed = replace(allowed, is_default=UNSET)
@@ -62,7 +59,24 @@ async def change_preset(chat: Chat, caller: User, preset: Preset, change: Preset
             raise Invalid("is_public", "visibility_kept")
         # An internal one shows as not public, and would become private.
         allowed = replace(allowed, is_public=UNSET)
-    return await chat.store.presets.change(preset.id, allowed, chat.clock.now())
+    return await chat.store.presets.change(preset.id, allowed, chat.clock.now(), by=caller.id)
+
+
+async def roll_back_preset(chat: Chat, caller: User, preset: Preset, number: int) -> Preset:
+    """Makes it say again what it said in that version, which is a change like any other. Who may use it stays as it is.
+    Raises `Invalid` where there is no such version, and `Taken` where its name is another one's by now."""
+    try:
+        version = await chat.store.presets.version(preset.id, number)
+    except NotFound as error:
+        raise Invalid("version", "version_unknown") from error
+    return await change_preset(chat, caller, preset, to_change(version.content))
+
+
+async def share_preset(chat: Chat, preset: Preset, names: Sequence[str]) -> Sequence[str]:
+    """With these people and no others. Raises `Invalid`."""
+    if preset.is_builtin:
+        raise Invalid("usernames", "visibility_kept")
+    return await chat.store.presets.share(preset.id, names)
 
 
 async def delete_preset(chat: Chat, preset: Preset) -> None:

@@ -7,7 +7,7 @@ what is new and renew their leases; the fencing in the store lets nothing in fro
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, Literal, TypeVar
 from weakref import WeakValueDictionary
@@ -16,12 +16,13 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from palaver.chat.cache import Cache, to_question
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.context import TOKENS_AROUND, Seen, count_tokens, to_seen
 from palaver.chat.conversation import Conversation, End, MessageId, Turn, Usage, to_spoken
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.events import ReplyEnded, ReplyStarted
-from palaver.chat.pieces import Finished, Prompt, Text
+from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Store
 from palaver.chat.rooms import Rooms
 from palaver.chat.telling import Telling
@@ -58,7 +59,8 @@ RETRY_SECONDS = 0.5
 class ReplyLimits(Struct, frozen=True):
     """Seconds a bot may be silent before its first piece and between pieces, and talk in all; tokens it may be sent.
 
-    `max_tokens`: how long a reply may be where that is left to the server.
+    `max_tokens`: how long a reply may be where that is left to the server. `cache_seconds`: how long an answer may be
+    given again, where that is wanted (0: never); `cache_answers`: how many are kept for that.
     """
 
     first_seconds: float = 60
@@ -68,6 +70,8 @@ class ReplyLimits(Struct, frozen=True):
     context_tokens: int = 16_384
     reserved_tokens: int = 1024
     max_tokens: int = 2000
+    cache_seconds: float = 3600
+    cache_answers: int = 10_000
 
 
 class Outcome(Struct, frozen=True):
@@ -141,6 +145,7 @@ class Replies:
         self._bots = bots
         self._clock = clock
         self.limits = limits
+        self._cache = Cache(store, clock, seconds=limits.cache_seconds, most=limits.cache_answers)
         self._running: dict[MessageId, RunningReply] = {}
         # Gone with the last of those who wait.
         self._awaited: WeakValueDictionary[MessageId, asyncio.Event] = WeakValueDictionary()
@@ -324,7 +329,7 @@ class Replies:
         provider = conversation.speaking.provider or await self._bots.default_provider()
         prompt = self._prompt(reply, conversation)
         clock = asyncio.get_running_loop().time
-        async with aclosing(self._bots.bot(provider).talk(prompt)) as pieces:  # type: ignore[type-var]
+        async with aclosing(self._ask(reply, provider, prompt)) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
                 if reply.asked_to_end is not None:
                     # The bot took no notice of being cancelled.
@@ -335,6 +340,19 @@ class Replies:
                     reply.finished = piece
                     return
                 reply.last_piece = clock()
+
+    def _ask(self, reply: RunningReply, provider: str, prompt: Prompt) -> AsyncIterator[Piece]:
+        conversation = reply.begun.turn.conversation
+        if not self._cache.serves(conversation.speaking):
+            return self._bots.bot(provider).talk(prompt)
+        question = to_question(conversation, provider, prompt)
+        return self._cache.talk(
+            question,
+            lambda: self._bots.bot(provider).talk(prompt),
+            has_left=lambda: reply.asked_to_end is not None,
+            # Who has one asked for beside the old one wants no old one.
+            anew=reply.begun.replaces is not None,
+        )
 
     def _prompt(self, reply: RunningReply, conversation: Conversation) -> Prompt:
         return Prompt(
@@ -416,6 +434,7 @@ class Replies:
             context_from=reply.seen.context_from,
             model=_to_name(finished.model) if finished and finished.model else None,
             usage=_to_usage(reply),
+            cached=finished is not None and finished.cached,
             details=None if details is None else msgspec.json.encode(details).decode(),
             checkpointed=reply.logged,
             promote_to=None if self.draining else self.worker,
@@ -539,6 +558,8 @@ def _to_name(name: str) -> str:
 
 def _to_usage(reply: RunningReply) -> Usage | None:
     """What the bot says it has used, as far as that can be; else, where it has talked, what we count."""
+    if reply.finished is not None and reply.finished.cached:
+        return None
     reported = reply.finished.usage if reply.finished else None
     if reported is not None and all(0 <= count <= MOST_TOKENS for count in msgspec.structs.astuple(reported)):
         return reported
@@ -558,6 +579,7 @@ def _ended_turn(turn: Turn, ending: Ending, kept: EndedReply | None = None) -> T
         token_count=ending.token_count,
         model=ending.model,
         usage=ending.usage,
+        cached=ending.cached,
         details=ending.details,
         exchange=kept.exchange if kept else None,
         end_event=kept.mark.event if kept else 0,

@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from palaver.chat.clock import to_datetime
 from palaver.chat.conversation import Conversation, NewConversation, Origin, PresetId, Speaking, to_title
-from palaver.chat.errors import Invalid
+from palaver.chat.errors import Invalid, NotFound
 from palaver.chat.flow import Chat, create_conversation
 from palaver.chat.preset import DOMAIN, GENERAL, STREAMING, Preset
-from palaver.chat.presets import may_use
+from palaver.chat.presets import access_preset
+from palaver.chat.ranges import check_ranges
 from palaver.chat.user import Reader, User
 
 # What a chat_flow session shows as its model on a server that has no model at all.
@@ -34,9 +35,10 @@ async def start_from_context(
 
     Raises `Invalid` for a context the caller may not use, and for an unknown provider or model.
     """
-    preset = await chat.store.presets.get(PresetId(context_id))
-    if preset is None or not may_use(preset, reader):
-        raise Invalid("context_id", "context_not_found")
+    try:
+        preset = await access_preset(chat, reader, PresetId(context_id))
+    except NotFound as error:
+        raise Invalid("context_id", "context_not_found") from error
     check_speaks(chat, provider=provider, model=model)
     speaking = replace(
         preset.speaking,
@@ -50,10 +52,10 @@ async def start_from_context(
 
 async def start_session(chat: Chat, user: User, reader: Reader, template: str, label: str) -> Conversation:
     """chatify's way: a template that is unknown or not the caller's is `general`; the universal rules go first."""
-    preset = await chat.store.presets.find(template)
-    if preset is None or not may_use(preset, reader):
-        preset = await chat.store.presets.find(GENERAL)
-    assert preset is not None, "the built-in preset cannot be deleted"
+    try:
+        preset = await access_preset(chat, reader, template)
+    except NotFound:
+        preset = await access_preset(chat, reader, GENERAL)
     rules = await chat.store.presets.rules()
     new = _new(user, "chatify", rules.before(preset.prompt), preset.speaking, preset, label=label)
     return await create_conversation(chat, replace(new, ends_when_idle=True))
@@ -106,6 +108,7 @@ async def start_with_settings(
         max_tokens=max_tokens,
         enable_tools=rules.default_tools if enable_tools is None else enable_tools,
     )
+    check_ranges(speaking)
     shown = to_datetime(now).strftime("Chat %Y-%m-%d %H:%M") if title is None else title
     new = replace(_new(user, "ai_chat", system_prompt, speaking, None, title=shown), lists_prompt=True)
     return await create_conversation(chat, new)

@@ -28,7 +28,8 @@ class Cleaned(Struct, frozen=True):
 
 async def clean(chat: Chat) -> Cleaned:
     """Ends idle sessions, purges what was deleted long enough ago, and removes tokens that closed a day ago, guests
-    that own nothing and system prompts that were replaced. What is in use is never touched."""
+    that own nothing, system prompts that were replaced, and answers that are not to be given again. What is in use is
+    never touched."""
     now = chat.clock.now()
     ended = 0
     if chat.rules.idle_seconds:
@@ -42,6 +43,7 @@ async def clean(chat: Chat) -> Cleaned:
     await chat.store.accounts.remove_closed_tokens(yesterday)
     await chat.store.accounts.remove_empty_guests(yesterday)
     await chat.store.conversations.remove_left_texts(yesterday)
+    await chat.store.answers.remove_expired(now)
     return Cleaned(ended, purged)
 
 

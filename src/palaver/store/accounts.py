@@ -52,7 +52,12 @@ ERASE = (
     "DELETE FROM outbox WHERE user_id = $1",
     "DELETE FROM participants WHERE user_id = $1",
     "DELETE FROM usage WHERE user_id = $1",
+    "DELETE FROM answers WHERE user_id = $1",
+    "DELETE FROM preset_shares WHERE user_id = $1 OR preset_id IN (SELECT id FROM presets WHERE owner_id = $1)",
+    "DELETE FROM preset_versions WHERE preset_id IN (SELECT id FROM presets WHERE owner_id = $1)",
     "DELETE FROM presets WHERE owner_id = $1",
+    "UPDATE presets SET changed_by = NULL WHERE changed_by = $1",
+    "UPDATE preset_versions SET changed_by = NULL WHERE changed_by = $1",
 )
 
 

@@ -20,6 +20,7 @@ from palaver.chat.conversation import (
 from palaver.chat.errors import Ended, NotFound
 from palaver.chat.ports import ALL_ROLES, Hidden, Said, Totals
 from palaver.chat.user import Reader, UserId
+from palaver.store.answers import FORGET_ANSWERS
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.prompts import change_prompt, list_prompt
 from palaver.store.rows import CONVERSATION, MESSAGE, OPEN, READABLE, to_conversation, to_message
@@ -81,6 +82,7 @@ PURGE = (
     "DELETE FROM reply_log WHERE message_id IN (SELECT id FROM messages WHERE conversation_id = $1)",
     "DELETE FROM messages WHERE conversation_id = $1",
     "DELETE FROM participants WHERE conversation_id = $1",
+    FORGET_ANSWERS,
 )
 # What a person said can stand in a system prompt; it goes with the last conversation that had it.
 FORGET_TEXT = "DELETE FROM texts WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM conversations WHERE prompt_id = $1)"
@@ -181,6 +183,7 @@ class SqlConversations:
         async def work(tx: Transaction) -> Hidden:
             found = await _open(tx, reader, uuid, tx.lock)
             await tx.run(DELETE, found.id, now, keep)
+            await tx.run(FORGET_ANSWERS, found.id)
             return Hidden(found.owner_id, await stop_all(tx, found.id, "deleted"))
 
         return await self._database.write(work)

@@ -9,7 +9,7 @@ from palaver.store.database import Row
 
 SPEAKING = (
     "provider, model, temperature, max_tokens, presence_penalty, frequency_penalty, history_window, slides, "
-    "token_budget, enable_tools, collection"
+    "token_budget, enable_tools, collection, caches_answers"
 )
 
 CONVERSATION = (
@@ -21,9 +21,9 @@ CONVERSATION = (
 MESSAGE = (
     "m.id, m.uuid, m.conversation_id, m.number, m.parent_number, m.role, m.status, m.content, m.created_at, "
     "m.sender_id, m.client_message_id, m.token_count, m.model, m.reason, m.prompt_tokens, m.completion_tokens, "
-    "m.cached_tokens, m.usage_estimated, m.details, m.attempt, m.exchange, m.event, m.end_event, m.in_view"
+    "m.cached_tokens, m.usage_estimated, m.details, m.attempt, m.exchange, m.event, m.end_event, m.in_view, m.cached"
 )
-MESSAGE_COLUMNS = 24
+MESSAGE_COLUMNS = 25
 
 USER = (
     "u.id, u.uuid, u.kind, u.name, u.email, u.full_name, u.is_admin, u.app_id, u.created_at, "
@@ -35,7 +35,7 @@ TOKEN = "t.id, t.user_id, t.kind, t.label, t.created_at, t.expires_at, t.revoked
 
 PRESET = (
     "p.id, p.slug, p.owner_id, p.name, p.title, p.description, p.category, p.prompt, p.welcome, p.tags, p.visibility, "
-    "p.is_default, p.usage_count, p.created_at, p.updated_at, "
+    "p.is_default, p.usage_count, p.created_at, p.updated_at, p.version, p.changed_by, "
 ) + ", ".join(f"p.{column}" for column in SPEAKING.split(", "))
 
 # What a reader may open: $1 the conversation, $2 the reader, $3 the reader's application, $4 whether guests are on.
@@ -45,10 +45,11 @@ OPEN = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND {READA
 
 
 def to_speaking(row: Row) -> Speaking:
-    (provider, model, temperature, max_tokens, presence, frequency, window, slides, budget, tools, collection) = row
+    (provider, model, temperature, max_tokens, presence, frequency, window, slides, budget, tools, collection,
+     caches) = row  # fmt: skip
     return Speaking(
         provider, model, temperature, max_tokens, presence, frequency, window, bool(slides), budget, bool(tools),
-        collection,
+        collection, bool(caches),
     )  # fmt: skip
 
 
@@ -56,7 +57,7 @@ def from_speaking(speaking: Speaking) -> tuple[object, ...]:
     return (
         speaking.provider, speaking.model, speaking.temperature, speaking.max_tokens, speaking.presence_penalty,
         speaking.frequency_penalty, speaking.window, speaking.slides, speaking.token_budget, speaking.enable_tools,
-        speaking.collection,
+        speaking.collection, speaking.caches_answers,
     )  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def to_conversation(row: Row) -> Conversation:
      messages, exchanges, open_replies, created, updated, last_message, ended, event, leaf_uuid,
      open_by_id) = row[:25]  # fmt: skip
     return Conversation(
-        id_, uuid, owner, app, origin, status == "ended", title, prompt, preset, slug, to_speaking(row[25:36]), label,
+        id_, uuid, owner, app, origin, status == "ended", title, prompt, preset, slug, to_speaking(row[25:37]), label,
         revision, context_from, last, leaf, messages, exchanges, open_replies, created, updated, last_message, ended,
         event, leaf_uuid, bool(open_by_id),
     )  # fmt: skip
@@ -74,14 +75,14 @@ def to_conversation(row: Row) -> Conversation:
 def to_message(row: Row, parent_uuid: str | None = None) -> Message:
     (id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model, reason,
      prompt_tokens, completion_tokens, cached_tokens, estimated, details, attempt, exchange, event,
-     end_event, in_view) = row[:MESSAGE_COLUMNS]  # fmt: skip
+     end_event, in_view, from_cache) = row[:MESSAGE_COLUMNS]  # fmt: skip
     usage = None
     if prompt_tokens is not None:
         usage = Usage(prompt_tokens, completion_tokens, cached_tokens or 0, bool(estimated))
     return Message(
         id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model,
         reason, usage, details, attempt, exchange, event, end_event,
-        bool(in_view), parent_uuid,
+        bool(in_view), parent_uuid, bool(from_cache),
     )  # fmt: skip
 
 
@@ -96,8 +97,9 @@ def to_token(row: Row) -> Token:
 
 def to_preset(row: Row) -> Preset:
     (id_, slug, owner, name, title, description, category, prompt, welcome, tags, visibility, default, used, created,
-     updated) = row[:15]  # fmt: skip
+     updated, version, changed_by) = row[:17]  # fmt: skip
     return Preset(
-        id_, slug, owner, name, title, description, category, prompt, welcome, to_speaking(row[15:26]),
+        id_, slug, owner, name, title, description, category, prompt, welcome, to_speaking(row[17:29]),
         tuple(json.loads(tags)), visibility, bool(default), used, created, updated,
+        version, changed_by,
     )  # fmt: skip

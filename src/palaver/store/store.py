@@ -13,6 +13,7 @@ from palaver.chat.conversation import Usage
 from palaver.chat.errors import StoreUnavailable
 from palaver.chat.user import UserId
 from palaver.store.accounts import SqlAccounts
+from palaver.store.answers import SqlAnswers
 from palaver.store.branches import SqlBranches
 from palaver.store.conversations import SqlConversations
 from palaver.store.database import Database
@@ -57,6 +58,7 @@ class SqlStore:
         self.events = SqlEvents(database)
         self.presets = SqlPresets(database)
         self.models = SqlModels(database)
+        self.answers = SqlAnswers(database)
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))

@@ -56,7 +56,7 @@ ADD_CONVERSATION = (
     "INSERT INTO conversations (uuid, owner_id, app_id, origin, title, prompt_id, preset_id, preset_slug, label, "
     f"creation_key, client_name, open_by_id, ends_when_idle, created_at, updated_at, {SPEAKING}) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14, "
-    "$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) RETURNING id"
+    "$15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) RETURNING id"
 )
 ADD_MESSAGE = (
     "INSERT INTO messages (conversation_id, number, parent_number, uuid, role, status, content, sender_id, "
@@ -110,7 +110,7 @@ LOCK_CONVERSATIONS = 'SELECT id FROM conversations WHERE id = ANY ($1::bigint[])
 # The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
 END_REPLY = (
     "UPDATE messages SET status = $4, reason = $5, content = $6, token_count = $7, model = $8, prompt_tokens = $9, "
-    "completion_tokens = $10, cached_tokens = $11, usage_estimated = $14, details = $12, worker = NULL, "
+    "completion_tokens = $10, cached_tokens = $11, usage_estimated = $14, cached = $16, details = $12, worker = NULL, "
     "lease_until = NULL, exchange = CASE WHEN $15 THEN (SELECT c.exchange_count + 1 FROM conversations c "
     "WHERE c.id = conversation_id AND c.status = 'active') END, "
     "end_event = (SELECT c.event + 2 FROM conversations c WHERE c.id = conversation_id) "
@@ -681,7 +681,7 @@ def _end_row(ending: Ending) -> tuple[object, ...]:
         ending.model, usage.prompt_tokens if usage else None, usage.completion_tokens if usage else None,
         usage.cached_tokens if usage else None, ending.details,
         NEVER_EXPIRES if ending.expired_before is None else ending.expired_before,
-        usage is not None and usage.estimated, ending.counts,
+        usage is not None and usage.estimated, ending.counts, ending.cached,
     )  # fmt: skip
 
 

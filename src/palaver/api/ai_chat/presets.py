@@ -7,11 +7,12 @@ from msgspec import UNSET, Struct
 from msgspec.structs import asdict
 
 from palaver.api.ai_chat.contract import PREFIX, new_api
-from palaver.api.ai_chat.sessions import MAX_TOKENS, TEMPERATURE, whole_session
+from palaver.api.ai_chat.sessions import whole_session
 from palaver.api.ai_chat.shapes import UserShown, WholeSession, show_user
 from palaver.api.call import Answer, Call, to_time
 from palaver.api.fields import Body, Flag, NoFields, Text, changing, clearing, defaulting, optional, required
 from palaver.api.operation import Also
+from palaver.api.speaking import MAX_TOKENS, MODEL, NAME, PROMPT, TEMPERATURE
 from palaver.chat.conversation import PresetId, Speaking
 from palaver.chat.errors import Forbidden, Taken
 from palaver.chat.errors import Invalid as InvalidValue
@@ -22,10 +23,7 @@ from palaver.chat.user import User, UserId
 
 api = new_api()
 
-NAME = Text(at_least=1, at_most=100, trimmed=True)
-PROMPT = Text(at_least=1, at_most=20_000)
 DESCRIPTION = Text(at_most=500)
-MODEL = Text(at_most=100)
 
 
 class NewPresetBody(Body):
@@ -102,7 +100,7 @@ async def create_preset(call: Call) -> PresetShown:
 
 @api.add("GET", f"{PREFIX}/presets/{{id}}/", answer=PresetShown)
 async def get_preset(call: Call) -> PresetShown:
-    return await _shown(call, await access_preset(call.chat, call.reader, _id(call)))
+    return await _shown(call, await access_preset(call.chat, call.reader, preset_id(call)))
 
 
 @api.add("PATCH", f"{PREFIX}/presets/{{id}}/", body=PresetChangeBody, answer=PresetShown)
@@ -123,7 +121,7 @@ async def put_preset(call: Call) -> PresetShown:
     also={400: Also("One of the server's own, or a default one")},
 )
 async def remove_preset(call: Call) -> Answer:
-    await delete_preset(call.chat, await access_own_preset(call.chat, call.reader, _id(call)))
+    await delete_preset(call.chat, await access_own_preset(call.chat, call.reader, preset_id(call)))
     return Answer()
 
 
@@ -135,12 +133,12 @@ async def remove_preset(call: Call) -> Answer:
     status=201,
 )
 async def create_session_from_preset(call: Call) -> WholeSession:
-    preset = await access_preset(call.chat, call.reader, _id(call))
+    preset = await access_preset(call.chat, call.reader, preset_id(call))
     return await whole_session(call, await start_from_preset(call.chat, await call.stored_user(), preset))
 
 
 async def _change(call: Call) -> PresetShown:
-    preset = await access_own_preset(call.chat, call.reader, _id(call))
+    preset = await access_own_preset(call.chat, call.reader, preset_id(call))
     body = call.read(PresetChangeBody)
     change = PresetChange(
         name=body.name,
@@ -159,7 +157,7 @@ async def _change(call: Call) -> PresetShown:
         raise InvalidValue("name", "taken") from error
 
 
-def _id(call: Call) -> PresetId:
+def preset_id(call: Call) -> PresetId:
     return PresetId(call.number("id"))
 
 

@@ -13,7 +13,9 @@ from palaver.api.ai_chat.shapes import (
     show_whole_session,
 )
 from palaver.api.call import Answer, Call
-from palaver.api.fields import Body, Flag, Number, Text, Whole, changing, clearing, defaulting, optional
+from palaver.api.fields import Body, Flag, Text, Whole, changing, clearing, defaulting, optional
+from palaver.api.speaking import MAX_TOKENS, TEMPERATURE, TOKEN_BUDGET, WINDOW
+from palaver.chat import ranges
 from palaver.chat.conversation import Conversation, ConversationChange
 from palaver.chat.conversations import change_conversation, deactivate_conversation
 from palaver.chat.flow import delete_conversation, owner
@@ -23,10 +25,8 @@ from palaver.chat.starting import start_with_settings
 api = new_api()
 
 TITLE = Text(at_least=1, at_most=255, trimmed=True)
-MODEL = Text(at_least=1, at_most=100)
-TEMPERATURE = Number(0, 2)
-MAX_TOKENS = Whole(1)
-PROMPT = Text(at_most=20_000)
+MODEL = Text(at_least=1, at_most=ranges.MODEL_LENGTH)
+PROMPT = Text(at_most=ranges.PROMPT_LENGTH)
 
 
 class NewSession(Body):
@@ -45,8 +45,8 @@ class SettingsChange(Body):
     max_tokens = clearing(MAX_TOKENS)
     enable_tools = changing(Flag())
     system_prompt = changing(PROMPT)
-    window = clearing(Whole(0, 200))
-    token_budget = clearing(Whole(1))
+    window = clearing(WINDOW)
+    token_budget = clearing(TOKEN_BUDGET)
 
 
 class SessionChange(SettingsChange):
@@ -173,7 +173,11 @@ async def _change_all(call: Call) -> WholeSession:
 
 
 async def _change(call: Call, conversation: Conversation, body: SettingsChange) -> Conversation:
-    change = ConversationChange(
+    return await change_conversation(call.chat, call.reader, conversation.uuid, to_change(body))
+
+
+def to_change(body: SettingsChange) -> ConversationChange:
+    return ConversationChange(
         title=body.title,
         model=body.model_name,
         temperature=body.temperature,
@@ -183,7 +187,6 @@ async def _change(call: Call, conversation: Conversation, body: SettingsChange) 
         token_budget=body.token_budget,
         system_prompt=UNSET if body.system_prompt is UNSET else _or_nothing(body.system_prompt),
     )
-    return await change_conversation(call.chat, call.reader, conversation.uuid, change)
 
 
 async def _access(call: Call) -> Conversation:

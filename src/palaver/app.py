@@ -28,6 +28,7 @@ from palaver.api.openapi import describe
 from palaver.api.operation import Operation
 from palaver.bots.installed import open_bots
 from palaver.bots.options import BotOptions
+from palaver.bots.tokenizer import use_tokenizer
 from palaver.bus import BusOptions, open_bus
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.clock import SystemClock
@@ -37,6 +38,7 @@ from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.rooms import Rooms
 from palaver.chat.stays import Stays
 from palaver.chat.sweep import sweep
+from palaver.chat.tokens import Tokens
 from palaver.settings import Settings
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
@@ -88,12 +90,20 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         bus = await opened.enter_async_context(open_bus(BusOptions(settings.redis_url), channel_prefix(secret)))
         clock = SystemClock()
         worker = uuid.uuid4().hex[:12]
+        tokens = Tokens()
         accounts = Accounts(store, clock, account_rules(settings), secret)
         stays = Stays(store=store, accounts=accounts, bus=bus, clock=clock)
         polls = store.engine == "postgres" and settings.redis_url is None
         rooms = Rooms(store=store, bus=bus, worker=worker, polls=polls)
         replies = Replies(
-            store=store, bots=bots, clock=clock, limits=reply_limits(settings), worker=worker, rooms=rooms
+            store=store,
+            bots=bots,
+            clock=clock,
+            limits=reply_limits(settings),
+            worker=worker,
+            rooms=rooms,
+            tokens=tokens,
+            summarises=settings.summaries,
         )
         chat = Chat(store, bots, replies, rooms, clock, rules(settings))
         await rooms.start()
@@ -104,7 +114,13 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await known.follow()
         working = [
             asyncio.create_task(work)
-            for work in (replies.watch(), rooms.watch(), stays.watch(), sweep(chat, accounts, known))
+            for work in (
+                use_tokenizer(tokens),
+                replies.watch(),
+                rooms.watch(),
+                stays.watch(),
+                sweep(chat, accounts, known),
+            )
         ]
         try:
             yield Palaver(make_app(settings, chat, accounts, stays, known), chat, accounts, store)

@@ -24,14 +24,16 @@ LISTED = "CASE WHEN status IN ('queued', 'running') OR (role = 'assistant' AND c
 LEAVING = f"SELECT id, status, {LISTED} FROM messages WHERE conversation_id = $1 AND in_view AND number > $2"
 LEAVE = "UPDATE messages SET in_view = FALSE WHERE conversation_id = $1 AND in_view AND number > $2"
 NOT_ANSWERED = "UPDATE messages SET status = 'failed', reason = 'replaced' WHERE id = $1"
+# Of another branch the bot sees all that it may, and a summary may tell what was never said there.
+SEEN_ANEW = "context_from = 0, summary = NULL, summary_to = 0, summary_lease = 0"
 CUT = (
-    "UPDATE conversations SET revision = revision + 1, context_from = 0, message_count = message_count - $2, "
+    f"UPDATE conversations SET revision = revision + 1, {SEEN_ANEW}, message_count = message_count - $2, "
     "open_replies = open_replies - $3, leaf_number = $4, leaf_uuid = $5 WHERE id = $1"
 )
 TREE = f"SELECT number, parent_number, in_view, {LISTED} FROM messages WHERE conversation_id = $1 ORDER BY number"
 VIEW = "UPDATE messages SET in_view = $3 WHERE conversation_id = $1 AND number = $2"
 SHOW = (
-    "UPDATE conversations SET revision = revision + 1, event = event + 1, context_from = 0, leaf_number = $2, "
+    f"UPDATE conversations SET revision = revision + 1, event = event + 1, {SEEN_ANEW}, leaf_number = $2, "
     "leaf_uuid = $3, message_count = $4, updated_at = $5 WHERE id = $1"
 )
 SIBLINGS = (
@@ -66,6 +68,7 @@ async def leave_view(tx: Transaction, conversation: Conversation, leaf: int | No
         conversation,
         revision=conversation.revision + 1,
         context_from=0,
+        summary_to=0,
         message_count=conversation.message_count - listed,
         open_replies=conversation.open_replies - len(dropped),
         leaf_number=above,

@@ -112,15 +112,10 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await replies.take_over(everything=store.engine == "sqlite")
         known = Models(store, bots, clock, settings.llm_default_model)
         await known.follow()
+        counting = [use_tokenizer(tokens)] if settings.exact_tokens else []
         working = [
             asyncio.create_task(work)
-            for work in (
-                use_tokenizer(tokens),
-                replies.watch(),
-                rooms.watch(),
-                stays.watch(),
-                sweep(chat, accounts, known),
-            )
+            for work in (replies.watch(), rooms.watch(), stays.watch(), sweep(chat, accounts, known), *counting)
         ]
         try:
             yield Palaver(make_app(settings, chat, accounts, stays, known), chat, accounts, store)

@@ -409,6 +409,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Setting("PALAVER_CONTEXT_TOKENS", "The most tokens that a bot sees where its model says nothing.", _whole(1)),
     ] = 16_384
+    exact_tokens: Annotated[
+        bool,
+        Setting(
+            "PALAVER_EXACT_TOKENS",
+            "Whether tokens are counted exactly where `palaver[tokens]` is installed; it takes 110 MB in each worker.",
+            _OFF_ON,
+        ),
+    ] = True
     summaries: Annotated[
         bool,
         Setting(

@@ -69,7 +69,7 @@ class Catalogue:
         model = None if name is None else self._by_name.get(name)
         if model is None or model.context_length is None:
             return usual
-        return model.context_length if model.serves_all else min(model.context_length, usual)
+        return min(model.context_length, usual) if model.only_trained else model.context_length
 
     def prefer(self, name: str | None) -> None:
         """What people have chosen as the default."""

@@ -48,7 +48,7 @@ def _to_model(listed: _Listed) -> OfferedModel:
     return OfferedModel(
         name=listed.id,
         context_length=served or trained,
-        serves_all=served is not None,
+        only_trained=served is None and trained is not None,
         size=_to_count(meta.size),
         parameter_count=f"{parameters / 1e9:.1f}B" if parameters else "",
     )

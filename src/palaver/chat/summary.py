@@ -98,7 +98,7 @@ class Summaries:
         # PostgreSQL keeps no text that holds this character.
         summary = text.replace("\0", "").strip()[:MOST_CHARACTERS]
         if summary and not await self._store.summaries.keep(cut, summary):
-            log.info("request %s: another branch came into view before it was summarised", prompt.request_id)
+            log.info("request %s: what was summarised is not in view any more", prompt.request_id)
 
     def _to_prompt(self, cut: Unsummarised, prompt: Prompt, allowance: Allowance) -> Prompt:
         words = min(MOST_TOKENS, allowance.context // LEAST_SHARE)

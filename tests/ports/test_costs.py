@@ -84,5 +84,5 @@ async def test_turn_after_a_cut_reads_what_was_said_since_and_the_summary_and_no
         for length in (SHORT, LONG)
     ]
     assert asked[0] == asked[1]
-    assert max(count for sql, count in asked[1] if "number >= $2 AND number < $3" in sql) == 9
+    assert max(count for sql, count in asked[1] if "number >= $2 AND number < $3" in sql) == 10
     assert [count for sql, count in asked[1] if "summary FROM" in sql] == [1, 1]

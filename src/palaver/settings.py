@@ -413,7 +413,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         bool,
         Setting(
             "PALAVER_EXACT_TOKENS",
-            "Whether tokens are counted exactly where `palaver[tokens]` is installed; it takes 110 MB in each worker.",
+            "Whether tokens are counted exactly where `palaver[tokens]` is installed; it takes 150 MB in each worker.",
             _OFF_ON,
         ),
     ] = True

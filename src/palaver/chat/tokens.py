@@ -10,7 +10,7 @@ from collections.abc import Callable
 from palaver.chat.context import count_tokens
 
 # Longer texts are counted in a thread: up to here it takes about a tenth of a millisecond.
-COUNTED_AT_ONCE = 8_000
+COUNTED_AT_ONCE = 4_000
 
 # System prompts and summaries: few, and counted at every turn.
 REMEMBERED = 2_000

@@ -150,13 +150,13 @@ async def test_reply_that_left_the_view_does_not_cut_what_came_into_it(
     store: SqlStore, alice: User, conversation: Conversation, turns: list[Begun]
 ) -> None:
     old = await store.turns.begin(said(alice, "five", conversation.uuid))
-    edit = await store.turns.begin(replace(said(alice, "un", conversation.uuid), edits=turns[0].turn.prompt.uuid))
+    edit = await store.turns.begin(replace(said(alice, "deux", conversation.uuid), edits=turns[1].turn.prompt.uuid))
     ended = await store.turns.finish(replace(ending(old, "FIVE", "stopped", promote=True), context_from=7))
     assert ended.next is not None
     assert ended.next.turn.reply.uuid == edit.turn.reply.uuid
-    await answer(store, ended.next, "UN")
-    begun = await store.turns.begin(said(alice, "deux", conversation.uuid))
-    assert [past.content for past in begun.history] == ["UN", "un"]
+    await answer(store, ended.next, "DEUX")
+    begun = await store.turns.begin(said(alice, "trois", conversation.uuid))
+    assert [past.content for past in begun.history] == ["DEUX", "deux", "ONE", "one"]
 
 
 @pytest.mark.usefixtures("turns")

@@ -97,7 +97,12 @@ class StreamHouse:
         return System(_to_port(one.url), token, [one.pid, other.pid], _to_port(other.url), apart)
 
     async def _start(self, environment: Mapping[str, str]) -> Server:
-        usual = {"PALAVER_DISCOVER_PORTS": "", "LLM_SERVER_URL": self._house.llm_url, "PALAVER_DRAIN_SECONDS": "1"}
+        usual = {
+            "PALAVER_DISCOVER_PORTS": "",
+            "PALAVER_EXACT_TOKENS": "off",
+            "LLM_SERVER_URL": self._house.llm_url,
+            "PALAVER_DRAIN_SECONDS": "1",
+        }
         server = Server(self._run, self._run.make_folder("palaver"), {**usual, **environment})
         await server.start()
         return server

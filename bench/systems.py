@@ -215,7 +215,12 @@ class House:
         return Plain(kind, process, line[1], folder / f"{kind}.sqlite3")
 
     def _make_server(self, kind: Kind) -> tuple[Server, str]:
-        environment = {"PALAVER_DISCOVER_PORTS": "", "LLM_SERVER_URL": self.llm_url, "PALAVER_DRAIN_SECONDS": "1"}
+        environment = {
+            "PALAVER_DISCOVER_PORTS": "",
+            "PALAVER_EXACT_TOKENS": "off",
+            "LLM_SERVER_URL": self.llm_url,
+            "PALAVER_DRAIN_SECONDS": "1",
+        }
         database = ""
         postgres = self._postgres_of(kind)
         if postgres is not None:

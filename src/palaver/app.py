@@ -39,6 +39,7 @@ from palaver.api.openapi import describe
 from palaver.api.operation import Operation
 from palaver.bots.installed import open_bots
 from palaver.bots.options import BotOptions
+from palaver.bots.tokenizer import use_tokenizer
 from palaver.bus import BusOptions, open_bus
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.clock import SystemClock
@@ -48,6 +49,7 @@ from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.rooms import Rooms
 from palaver.chat.stays import Stays
 from palaver.chat.sweep import sweep
+from palaver.chat.tokens import Tokens
 from palaver.settings import Settings
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
@@ -102,12 +104,20 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         bus = await opened.enter_async_context(open_bus(BusOptions(settings.redis_url), channel_prefix(secret)))
         clock = SystemClock()
         worker = uuid.uuid4().hex[:12]
+        tokens = Tokens()
         accounts = Accounts(store, clock, account_rules(settings), secret)
         stays = Stays(store=store, accounts=accounts, bus=bus, clock=clock)
         polls = store.engine == "postgres" and settings.redis_url is None
         rooms = Rooms(store=store, bus=bus, worker=worker, polls=polls)
         replies = Replies(
-            store=store, bots=bots, clock=clock, limits=reply_limits(settings), worker=worker, rooms=rooms
+            store=store,
+            bots=bots,
+            clock=clock,
+            limits=reply_limits(settings),
+            worker=worker,
+            rooms=rooms,
+            tokens=tokens,
+            summarises=settings.summaries,
         )
         chat = Chat(store, bots, replies, rooms, clock, rules(settings))
         await rooms.start()
@@ -116,9 +126,10 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await replies.take_over(everything=store.engine == "sqlite")
         known = Models(store, bots, clock, settings.llm_default_model)
         await known.follow()
+        counting = [use_tokenizer(tokens)] if settings.exact_tokens else []
         working = [
             asyncio.create_task(work)
-            for work in (replies.watch(), rooms.watch(), stays.watch(), sweep(chat, accounts, known))
+            for work in (replies.watch(), rooms.watch(), stays.watch(), sweep(chat, accounts, known), *counting)
         ]
         try:
             yield Palaver(make_app(settings, chat, accounts, stays, known), chat, accounts, store)

@@ -409,6 +409,22 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Setting("PALAVER_CONTEXT_TOKENS", "The most tokens that a bot sees where its model says nothing.", _whole(1)),
     ] = 16_384
+    exact_tokens: Annotated[
+        bool,
+        Setting(
+            "PALAVER_EXACT_TOKENS",
+            "Whether tokens are counted exactly where `palaver[tokens]` is installed; it takes 150 MB in each worker.",
+            _OFF_ON,
+        ),
+    ] = True
+    summaries: Annotated[
+        bool,
+        Setting(
+            "PALAVER_SUMMARIES",
+            "Whether the bot summarises what is cut from its view, after the turn and at the price of one more.",
+            _OFF_ON,
+        ),
+    ] = False
     reply_seconds: Annotated[
         float,
         Setting("PALAVER_REPLY_SECONDS", "The longest that one reply may take.", _number(0, DAY_SECONDS, above=True)),

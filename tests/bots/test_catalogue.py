@@ -158,8 +158,9 @@ async def test_is_asked_whatever_became_of_it(llm: Running, upstream: Upstream, 
         (b'{"id":"m","context_length":9223372036854775808}', OfferedModel("m")),
         (
             b'{"id":"m","meta":{"n_ctx_train":8192,"n_params":8030261312,"size":4912898304}}',
-            OfferedModel("m", context_length=8192, size=4912898304, parameter_count="8.0B"),
+            OfferedModel("m", context_length=8192, size=4912898304, parameter_count="8.0B", only_trained=True),
         ),
+        (b'{"id":"m","meta":{"n_ctx_train":8192,"n_ctx":4096}}', OfferedModel("m", context_length=4096)),
     ],
 )
 def test_takes_what_a_server_tells_of_a_model(told: bytes, model: OfferedModel) -> None:
@@ -197,6 +198,18 @@ async def test_server_that_is_gone_is_unhealthy() -> None:
         gone = llm.url
     async with Upstream(gone) as upstream:
         assert not await upstream.is_healthy()
+
+
+async def test_context_is_what_the_server_takes_and_the_usual_where_it_does_not_tell() -> None:
+    told = b'{"data":[{"id":"a","context_length":100000},{"id":"b","meta":{"n_ctx_train":100000}},{"id":"c"}]}'
+    async with small_server(lambda _: [to_response(200, told)]) as server, Upstream(server.url) as upstream:
+        catalogue = Catalogue(upstream, ["a"])
+        assert catalogue.context_length("a", 16_384) == 16_384
+        await catalogue.refresh()
+        names = ("a", "b", "c", "d", None)
+        assert [catalogue.context_length(name, 16_384) for name in names] == [100_000, 16_384, 16_384, 16_384, 16_384]
+        # A server is often started with less than its model was trained for; never with more.
+        assert catalogue.context_length("b", 200_000) == 100_000
 
 
 def test_name_that_no_database_keeps_is_no_model() -> None:

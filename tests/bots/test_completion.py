@@ -1,4 +1,5 @@
 import msgspec
+import pytest
 
 from palaver.bots.completion import encode_completion, read_refused_field, to_completion
 from palaver.chat.conversation import Past, Speaking
@@ -12,8 +13,8 @@ def encode(prompt: Prompt, *left_out: str) -> object:
     return msgspec.json.decode(encode_completion(to_completion(prompt, "gpt-4"), frozenset(left_out)))
 
 
-def refused(text: str, speaking: Speaking = ALL, *left_out: str) -> str | None:
-    completion = to_completion(Prompt(message="Hello", speaking=speaking), "gpt-5-nano")
+def refused(text: str, speaking: Speaking = ALL, *left_out: str, cache_key: str | None = None) -> str | None:
+    completion = to_completion(Prompt(message="Hello", speaking=speaking, cache_key=cache_key), "gpt-5-nano")
     return read_refused_field(completion, frozenset(left_out), text)
 
 
@@ -29,6 +30,40 @@ def test_sends_system_history_and_message_in_this_order() -> None:
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+
+
+def test_what_stays_the_same_goes_first_and_what_is_true_of_one_turn_goes_with_its_message() -> None:
+    prompt = Prompt(
+        message="Another?",
+        system="You know rivers.",
+        summary="They like France.",
+        history=HISTORY,
+        volatile="It is Monday.",
+        cache_key="4f2a",
+    )
+    assert encode(prompt) == {
+        "model": "gpt-4",
+        "messages": [
+            {
+                "role": "system",
+                "content": "You know rivers.\n\nWhat was said before, summarised:\nThey like France.",
+            },
+            {"role": "user", "content": "Name a river."},
+            {"role": "assistant", "content": "The Loire."},
+            {"role": "user", "content": "It is Monday.\n\nAnother?"},
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "prompt_cache_key": "4f2a",
+    }
+
+
+def test_summary_stands_at_the_front_without_a_system_prompt_too() -> None:
+    completion = to_completion(Prompt(message="Another?", summary="They like France."), "gpt-4")
+    assert [(message.role, message.content) for message in completion.messages] == [
+        ("system", "What was said before, summarised:\nThey like France."),
+        ("user", "Another?"),
+    ]
 
 
 def test_sends_settings_that_are_set_even_where_they_are_zero() -> None:
@@ -67,6 +102,31 @@ def test_refusal_in_whatever_words_is_tried_without_stream_options() -> None:
     assert refused('{"error":{"message":"no","param":null,"code":null}}') == "stream_options"
     assert refused('{"error":{"message":"no","param":"stream_options.include_usage"}}') == "stream_options"
     assert refused('{"error":"no"}') == "stream_options"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"error":{"message":"Unknown parameter","param":"prompt_cache_key","code":"unknown_parameter"}}',
+        '{"error":{"message":"no","param":"prompt_cache_key","code":null}}',
+        '{"error":{"message":"Unrecognized request argument supplied: prompt_cache_key","param":null,"code":null}}',
+        '{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","prompt_cache_key"]}]}}',
+        '{"detail":[{"type":"extra_forbidden","loc":["body","prompt_cache_key"],"msg":"Extra inputs"}]}',
+        '{"error":"property \'prompt_cache_key\' is unsupported"}',
+        "Bad Request",
+    ],
+)
+def test_server_that_refuses_the_cache_key_in_whatever_words_is_asked_without_it(text: str) -> None:
+    assert refused(text, cache_key="4f2a") == "prompt_cache_key"
+    # In words that name nothing it may have been the other one.
+    assert refused("Bad Request", ALL, "prompt_cache_key", cache_key="4f2a") == "stream_options"
+    assert refused("Bad Request", ALL, "prompt_cache_key", "stream_options", cache_key="4f2a") is None
+
+
+def test_refusal_that_names_the_other_one_leaves_the_cache_key() -> None:
+    text = "Unrecognized request argument supplied: stream_options"
+    assert refused(text, cache_key="4f2a") == "stream_options"
+    assert refused('{"error":{"param":"messages","code":"context_length_exceeded"}}', cache_key="4f2a") is None
 
 
 def test_field_that_a_model_does_not_take_is_named_by_the_vendor() -> None:

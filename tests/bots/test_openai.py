@@ -228,6 +228,20 @@ async def test_field_that_a_model_does_not_take_is_left_out_from_then_on() -> No
         assert b"stream_options" in server.asked[-1].body
 
 
+async def test_cache_key_is_left_out_from_then_on_for_all_models_of_a_server_that_refuses_it() -> None:
+    refusal = to_response(422, b'{"detail":[{"type":"extra_forbidden","loc":["body","prompt_cache_key"]}]}')
+
+    def answer(request: Asked) -> Steps:
+        return [refusal if b'"prompt_cache_key"' in request.body else to_stream(says("Hello"), STOPS, DONE)]
+
+    async with small_server(answer) as server, Upstream(server.url) as upstream:
+        for model in ("gpt-4", "gpt-4", "mistral"):
+            prompt = Prompt(message="Hello", model=model, cache_key="4f2a")
+            assert (await hear(to_bot(upstream), prompt)).text == "Hello"
+        assert [b'"prompt_cache_key":"4f2a"' in request.body for request in server.asked] == [True, False, False, False]
+        assert b"stream_options" in server.asked[-1].body
+
+
 async def test_wrong_key_is_refused_at_once_and_stays_out_of_the_log(warnings: pytest.LogCaptureFixture) -> None:
     async with (
         running(Options(port=0, api_key="right-key")) as llm,

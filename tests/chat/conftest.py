@@ -71,6 +71,7 @@ async def start_chat(
         watched: bool = True,
         bus: Bus | None = None,
         over: SqlStore | None = None,
+        summarises: bool = False,
         **limits: float,
     ) -> Chat:
         rooms = Rooms(store=over or store, bus=bus or MemoryBus(hub), worker=worker)
@@ -82,6 +83,7 @@ async def start_chat(
             limits=ReplyLimits(**limits),  # type: ignore[arg-type]
             worker=worker,
             rooms=rooms,
+            summarises=summarises,
         )
         if watched:
             working.append((replies, asyncio.create_task(replies.watch())))

@@ -83,6 +83,7 @@ class HandBots:
 
     def __init__(self, bot: Bot) -> None:
         self._bot = bot
+        self.lengths: dict[str, int] = {}
 
     def known(self, provider: str) -> bool:
         return bool(provider)
@@ -99,6 +100,9 @@ class HandBots:
 
     def model_for_turn(self, wanted: str | None) -> str | None:
         return wanted
+
+    def context_length(self, model: str | None, usual: int) -> int:
+        return usual if model is None else self.lengths.get(model, usual)
 
     def default_model(self) -> str | None:
         return None

@@ -8,8 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from palaver.chat.context import MOST_MESSAGES, TOKENS_AROUND, Seen, count_tokens, history_limit, to_seen
+from palaver.bots.completion import encode_completion, to_completion
+from palaver.chat.context import (
+    MOST_MESSAGES,
+    TOKENS_AROUND,
+    Seen,
+    count_tokens,
+    history_budget,
+    history_limit,
+    reply_share,
+    to_seen,
+)
 from palaver.chat.conversation import Conversation, ConversationId, Past, Role, Speaking
+from palaver.chat.pieces import Prompt
 from palaver.chat.user import UserId
 from tests.ports.talking import NOW
 
@@ -34,11 +45,14 @@ class Story:
         self.conversation = conversation(speaking)
         self.budget = budget
         self.messages: list[Past] = []
+        self.read: list[int] = []
+        """How many messages were read, turn by turn."""
 
     def turn(self, prompt_tokens: int = 10, reply_tokens: int = 10, *, answered: bool = True) -> Seen:
         number = self.conversation.last_number + 1
         newest_first = [past for past in reversed(self.messages) if past.number >= self.conversation.context_from]
         read = newest_first[: history_limit(self.conversation.speaking)]
+        self.read.append(len(read))
         seen = to_seen(self.conversation, read, self.budget)
         self._add(number, "user", prompt_tokens)
         if answered:
@@ -91,6 +105,53 @@ def test_front_stays_the_same_until_it_is_cut_and_is_then_cut_to_half(
     for earlier, later in pairwise(seen):
         if later.context_from == earlier.context_from:
             assert later.history[: len(earlier.history)] == earlier.history
+
+
+def front(seen: Seen, summary: str, number: int) -> bytes:
+    """What is sent of a turn, up to its new message."""
+    prompt = Prompt(
+        message="And now?",
+        system="Be kind.",
+        summary=summary,
+        history=seen.history,
+        volatile=f"It is turn {number}.",
+        cache_key="c",
+    )
+    sent, volatile, _ = encode_completion(to_completion(prompt, "gpt-4")).partition(b'{"role":"user","content":"It is ')
+    assert volatile
+    return sent
+
+
+@given(
+    window=WINDOWS,
+    talk=st.lists(st.tuples(SIZES, st.integers(200, 900), st.floats(0.5, 3), st.booleans()), max_size=40),
+)
+def test_what_is_sent_only_grows_from_turn_to_turn_until_the_next_cut_whatever_is_learned_meanwhile(
+    window: int | None, talk: list[tuple[tuple[int, int, bool], int, float, bool]]
+) -> None:
+    story = Story(Speaking(window=window))
+    summary = ""
+    fronts = []
+    for number, ((prompt, reply, answered), context, factor, summarised) in enumerate(talk):
+        story.budget = history_budget(context, reply=100, besides=20, factor=factor)
+        before = story.conversation.context_from
+        seen = story.turn(prompt, reply, answered=answered)
+        fronts.append(((seen.context_from, summary), front(seen, summary, number)))
+        # What was cut is summarised after the turn that cut, or not at all.
+        cut = seen.context_from != before
+        summary = {True: f"All before {seen.context_from}.", False: summary}[cut and summarised]
+    for (cut_and_told, earlier), (later_cut_and_told, later) in pairwise(fronts):
+        assert later.startswith(earlier) or later_cut_and_told != cut_and_told
+
+
+@given(budget=st.integers(0, 600), turns=st.lists(SIZES, max_size=60))
+def test_what_is_read_is_what_fits_and_the_last_turn_however_long_the_history(
+    budget: int, turns: list[tuple[int, int, bool]]
+) -> None:
+    story = Story(Speaking(), budget)
+    for prompt, reply, answered in turns:
+        story.turn(prompt, reply, answered=answered)
+    assert max(story.read, default=0) <= budget // TOKENS_AROUND + 2
 
 
 @given(turns=st.lists(SIZES, min_size=1, max_size=40), budget=st.integers(0, 300))
@@ -153,6 +214,27 @@ def test_message_longer_than_the_budget_leaves_nothing_before_it_and_the_next_is
 )
 def test_no_more_is_read_than_shows_whether_to_cut(speaking: Speaking, limit: int) -> None:
     assert history_limit(speaking) == limit
+
+
+# Budgets
+
+
+@given(context=st.integers(1, 10**7), wanted=st.integers(0, 10**7))
+def test_half_of_the_context_is_left_for_what_was_said_however_long_a_reply_may_be(context: int, wanted: int) -> None:
+    assert reply_share(context, wanted) <= wanted
+    assert history_budget(context, reply=reply_share(context, wanted), besides=0, factor=1) >= context // 2
+
+
+def test_history_gets_what_reply_and_the_rest_of_the_prompt_leave() -> None:
+    assert history_budget(8192, reply=1024, besides=168, factor=1) == 7000
+    # The model makes more tokens of what is counted here.
+    assert history_budget(8192, reply=1024, besides=168, factor=1.25) == 5566
+    assert history_budget(8192, reply=1024, besides=9000, factor=1) == 0
+
+
+def test_budget_of_a_conversation_is_meant_in_the_models_tokens() -> None:
+    assert history_budget(8192, reply=1024, besides=168, factor=1.25, most=1000) == 800
+    assert history_budget(8192, reply=1024, besides=168, factor=1, most=10**6) == 7000
 
 
 # Tokens

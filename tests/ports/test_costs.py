@@ -20,8 +20,13 @@ ADVANCE = (
     "UPDATE conversations SET last_number = $2, leaf_number = $2, message_count = $2, exchange_count = $3 WHERE id = $1"
 )
 
+SUMMARISE = "UPDATE conversations SET context_from = $2, summary_to = $2, summary = 'They talked.' WHERE id = $1"
 
-async def make_conversation(store: SqlStore, owner: User, messages: int, speaking: Speaking) -> Conversation:
+
+async def make_conversation(
+    store: SqlStore, owner: User, messages: int, speaking: Speaking, *, cut: bool = False
+) -> Conversation:
+    """With `cut`, its bot sees the last eight messages, and of those before them a summary."""
     made = await store.conversations.create(new_conversation(owner, speaking=speaking), NOW)
     past = [
         (made.id, number, number - 1 or None, f"{made.id}-{number}", "user" if number % 2 else "assistant", Micros(NOW))
@@ -31,6 +36,8 @@ async def make_conversation(store: SqlStore, owner: User, messages: int, speakin
     async def add(tx: Transaction) -> None:
         await tx.run_many(ADD_PAST, past)
         await tx.run(ADVANCE, made.id, messages, messages // 2)
+        if cut:
+            await tx.run(SUMMARISE, made.id, messages - 7)
 
     await store.database.write(add)
     return made
@@ -67,3 +74,15 @@ async def test_turn_in_a_long_conversation_asks_the_same_and_reads_no_more_rows(
     assert len(asked[0]) > 5
     # A count would give one row and read them all.
     assert [sql for sql, _ in asked[1] if "count(" in sql] == []
+
+
+async def test_turn_after_a_cut_reads_what_was_said_since_and_the_summary_and_no_more(
+    store: SqlStore, counting: CountingDatabase, alice: User
+) -> None:
+    asked = [
+        await ask(counting, alice, await make_conversation(store, alice, length, Speaking(), cut=True), store.engine)
+        for length in (SHORT, LONG)
+    ]
+    assert asked[0] == asked[1]
+    assert max(count for sql, count in asked[1] if "number >= $2 AND number < $3" in sql) == 10
+    assert [count for sql, count in asked[1] if "summary FROM" in sql] == [1, 1]

@@ -196,6 +196,24 @@ async def test_sixth_schema_keeps_presets_as_they_were_and_knows_who_made_those_
     assert (await store.presets.version(changed[0], 3)).content.prompt == "Be B."
 
 
+async def test_seventh_schema_keeps_what_the_sixth_held_and_nothing_of_it_is_summarised(store: SqlStore) -> None:
+    await migrate(store.database, store.engine, up_to=1)
+    for statement in OF_THE_FIRST_SCHEMA:
+        await store.database.write(lambda tx, sql=statement: tx.run(sql))  # type: ignore[misc]
+    await migrate(store.database, store.engine, up_to=6)
+    await store.database.write(lambda tx: tx.run("UPDATE conversations SET context_from = 2 WHERE id = 1"))
+    kept = ("users", "presets", "conversations", "messages", "participants")
+    before = {name: await rows(store, f"SELECT * FROM {name} ORDER BY 1") for name in kept}
+    assert await migrate(store.database, store.engine, up_to=7) == ["0007 summaries"]
+    for name, earlier in before.items():
+        later = await rows(store, f"SELECT * FROM {name} ORDER BY 1")
+        assert [tuple(row)[: len(old)] for row, old in zip(later, earlier, strict=True)] == [
+            tuple(old) for old in earlier
+        ]
+    told = await rows(store, "SELECT context_from, summary, summary_to, summary_lease FROM conversations ORDER BY id")
+    assert [tuple(row) for row in told] == [(2, None, 0, 0), (0, None, 0, 0), (0, None, 0, 0)]
+
+
 async def test_many_that_bring_a_populated_database_on_at_once_do_it_once(
     store: SqlStore, store_options: StoreOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -41,6 +41,7 @@ class Catalogue:
         self._sleep = sleep
         self._models: tuple[OfferedModel, ...] | None = None
         self._names: frozenset[str] = frozenset()
+        self._by_name: dict[str, OfferedModel] = {}
         self._seen: frozenset[str] = frozenset()
         self._default = self._choose_default(())
         self._failing = False
@@ -63,6 +64,13 @@ class Catalogue:
             return self._default
         return wanted
 
+    def context_length(self, name: str | None, usual: int) -> int:
+        """How many tokens the server takes for that model; `usual` where it does not tell."""
+        model = None if name is None else self._by_name.get(name)
+        if model is None or model.context_length is None:
+            return usual
+        return min(model.context_length, usual) if model.only_trained else model.context_length
+
     def prefer(self, name: str | None) -> None:
         """What people have chosen as the default."""
         if name != self._peoples:
@@ -73,7 +81,8 @@ class Catalogue:
         """Asks the server now. Raises `UpstreamFailed`, and then nothing has changed."""
         models = await self._upstream.fetch_models()
         self._models = models
-        self._names = frozenset(model.name for model in models)
+        self._by_name = {model.name: model for model in models}
+        self._names = frozenset(self._by_name)
         self._seen |= self._names
         self._default = self._choose_default(models)
         return models

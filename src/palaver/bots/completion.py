@@ -30,6 +30,7 @@ class Completion(Struct, frozen=True, omit_defaults=True):
     max_completion_tokens: int | UnsetType = UNSET
     presence_penalty: float | UnsetType = UNSET
     frequency_penalty: float | UnsetType = UNSET
+    prompt_cache_key: str | UnsetType = UNSET
 
 
 class _VendorError(Struct, frozen=True):
@@ -42,7 +43,13 @@ class _Refusal(Struct, frozen=True):
 
 
 _WITH_USAGE = StreamOptions(include_usage=True)
-_UNSUPPORTED = ("unsupported_parameter", "unsupported_value")
+_UNSUPPORTED = ("unsupported_parameter", "unsupported_value", "unknown_parameter")
+
+# What a server may never have heard of, and no reply depends on; the likelier to be refused first.
+_EXTRAS = ("prompt_cache_key", "stream_options")
+
+# A second system message would be clearer; the templates of many models take only one, and only at the front.
+SUMMARY_HEAD = "What was said before, summarised:"
 
 _encode = msgspec.json.Encoder().encode
 _decode_refusal = msgspec.json.Decoder(_Refusal).decode
@@ -59,6 +66,7 @@ def to_completion(prompt: Prompt, model: str) -> Completion:
         max_tokens=UNSET if speaking.max_tokens is None else speaking.max_tokens,
         presence_penalty=_or_unset(speaking.presence_penalty),
         frequency_penalty=_or_unset(speaking.frequency_penalty),
+        prompt_cache_key=UNSET if prompt.cache_key is None else prompt.cache_key,
     )
 
 
@@ -77,24 +85,31 @@ def read_refused_field(completion: Completion, left_out: AbstractSet[str], text:
     """The field to leave out so that the server may take the request after all; None where nothing would help.
 
     Vendors are precise about some fields (gpt-5 takes no `max_tokens` and no temperature but 1); a server that knows no
-    `stream_options` may say so in any words.
+    `stream_options` or `prompt_cache_key` may say so in any words.
     """
     try:
         error = _decode_refusal(text).error or _VendorError()
     except ValueError:
         error = _VendorError()
-    field = error.param or "stream_options"
-    if error.code not in _UNSUPPORTED and not field.startswith("stream_options"):
-        return None
-    field = field.partition(".")[0]
-    sent = field not in left_out and getattr(completion, field, UNSET) is not UNSET
-    return field if sent and field not in ("model", "messages", "stream") else None
+    sent = [name for name in completion.__struct_fields__ if getattr(completion, name) is not UNSET]
+    optional = set(sent) - left_out - {"model", "messages", "stream"}
+    if error.param is None:
+        extras = [name for name in _EXTRAS if name in optional]
+        return next((name for name in extras if name in text), extras[0] if extras else None)
+    field = error.param.partition(".")[0]
+    return field if field in optional and (error.code in _UNSUPPORTED or field in _EXTRAS) else None
 
 
 def _to_messages(prompt: Prompt) -> list[AskedMessage]:
-    messages = [AskedMessage("system", prompt.system)] if prompt.system else []
+    front = prompt.system
+    if prompt.summary:
+        summary = f"{SUMMARY_HEAD}\n{prompt.summary}"
+        front = f"{front}\n\n{summary}" if front else summary
+    messages = [AskedMessage("system", front)] if front else []
     messages += [AskedMessage(past.role, past.content) for past in prompt.history]
-    messages.append(AskedMessage(prompt.role, prompt.message))
+    # With the new message, not before it: there, too, many templates take no message that nobody has said.
+    message = f"{prompt.volatile}\n\n{prompt.message}" if prompt.volatile else prompt.message
+    messages.append(AskedMessage(prompt.role, message))
     return messages
 
 

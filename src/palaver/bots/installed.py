@@ -55,6 +55,11 @@ class InstalledBots:
         server = self._server.current
         return wanted if server is None else server.catalogue.model_for_turn(wanted)
 
+    def context_length(self, model: str | None, usual: int) -> int:
+        """How many tokens the model takes, question and answer together; `usual` where nobody tells."""
+        server = self._server.current
+        return usual if server is None else server.catalogue.context_length(model, usual)
+
     def default_model(self) -> str | None:
         """None where there is no server."""
         server = self._server.current

@@ -12,8 +12,9 @@ MOST = 2**63 - 1
 
 
 class _Meta(Struct, frozen=True):
-    """llama.cpp's."""
+    """llama.cpp's. It is often started with less context than its model was trained for; newer ones tell both."""
 
+    n_ctx: Any = None
     n_ctx_train: Any = None
     n_params: Any = None
     size: Any = None
@@ -41,14 +42,20 @@ def decode_models(body: bytes) -> tuple[OfferedModel, ...]:
 
 def _to_model(listed: _Listed) -> OfferedModel:
     meta = listed.meta or _Meta()
-    lengths = (_to_count(value) for value in (listed.context_length, listed.max_model_len, meta.n_ctx_train))
+    served = _first_count(listed.context_length, listed.max_model_len, meta.n_ctx)
+    trained = _to_count(meta.n_ctx_train)
     parameters = _to_count(meta.n_params)
     return OfferedModel(
         name=listed.id,
-        context_length=next((length for length in lengths if length), None),
+        context_length=served or trained,
+        only_trained=served is None and trained is not None,
         size=_to_count(meta.size),
         parameter_count=f"{parameters / 1e9:.1f}B" if parameters else "",
     )
+
+
+def _first_count(*values: object) -> int | None:
+    return next((count for value in values if (count := _to_count(value))), None)
 
 
 def _is_name(said: str) -> bool:

@@ -30,10 +30,12 @@ GROUP = "palaver.bots"
 class PromptText(str):
     """The message, as a string; and for bots that want to know more, what else is known of the turn."""
 
-    __slots__ = ("history", "model", "request_id", "speaking", "system")
+    __slots__ = ("history", "model", "request_id", "speaking", "summary", "system", "volatile")
 
     system: str
+    summary: str
     history: tuple[Past, ...]
+    volatile: str
     speaking: Speaking
     model: str | None
     request_id: str
@@ -42,7 +44,9 @@ class PromptText(str):
 def to_prompt_text(prompt: Prompt) -> PromptText:
     text = PromptText(prompt.message)
     text.system = prompt.system
+    text.summary = prompt.summary
     text.history = prompt.history
+    text.volatile = prompt.volatile
     text.speaking = prompt.speaking
     text.model = prompt.model
     text.request_id = prompt.request_id

@@ -47,7 +47,7 @@ _LARGE_BODY = 1024 * 1024
 
 _NOTHING: frozenset[str] = frozenset()
 _JSON = {"Content-Type": "application/json"}
-_OF_THE_SERVER = frozenset({"stream_options"})
+_OF_THE_SERVER = frozenset({"stream_options", "prompt_cache_key"})
 
 
 class BadBotOptions(ValueError):
@@ -283,7 +283,7 @@ class Upstream:
             self._roots = (root, *(other for other in self._roots if other is not root))
 
     def _remember(self, model: str, left_out: frozenset[str]) -> None:
-        """Usage in a stream is a matter of the server, all else one of the model."""
+        """Usage in a stream and the cache's key are a matter of the server, all else one of the model."""
         self._left_out |= left_out & _OF_THE_SERVER
         self._left_out_for[model] = left_out - _OF_THE_SERVER
 

@@ -27,7 +27,7 @@ from palaver.chat.user import UserId
 log = logging.getLogger("palaver.cache")
 
 # What differs from one asking to the next, and no bot's answer depends on.
-NOT_ASKED = ("request_id", "attempt", "history")
+NOT_ASKED = ("request_id", "attempt", "history", "cache_key")
 
 # Those who wait for the first one's answer look so often whether it still talks.
 LOOK_SECONDS = 1.0

@@ -20,12 +20,39 @@ class Seen(Struct, frozen=True):
     context_from: int
 
 
+class Allowance(Struct, frozen=True):
+    """What a turn has room for: the model's context, and of it what the reply may take and what is sent beside the
+    history. `key` names the model for what is learned of its counts."""
+
+    context: int
+    reply: int
+    besides: int
+    key: str
+
+
 def count_tokens(text: str) -> int:
     """An estimate that needs no vocabulary: a token for four bytes of Latin text, one for each CJK character."""
     if text.isascii():
         return len(text) // 4 + 1
     wide = sum(1 for character in text if character >= "\u2e80")
     return (len(text.encode("utf-8", "replace")) - 3 * wide) // 4 + wide + 1
+
+
+def reply_share(context: int, wanted: int) -> int:
+    """What of a model's context is set aside for its reply: however long that may be, half is left for the past."""
+    return min(wanted, context // 2)
+
+
+def history_budget(context: int, *, reply: int, besides: int, factor: float, most: int | None = None) -> int:
+    """How many tokens of history, as they are counted here, leave room for all else.
+
+    `besides` is what else is sent; the model makes `factor` tokens of one that was counted. `most` is the bound that
+    the conversation has of its own.
+    """
+    budget = int((context - reply) / factor) - besides
+    if most is not None:
+        budget = min(budget, int(most / factor))
+    return max(budget, 0)
 
 
 def history_limit(speaking: Speaking) -> int:

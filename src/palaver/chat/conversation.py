@@ -73,6 +73,8 @@ class Conversation(Struct, frozen=True):
     leaf_uuid: str | None = None
     """The message that the next one follows."""
     open_by_id: bool = False
+    summary_to: int = 0
+    """What was said before this number is summarised; 0: there is no summary."""
 
 
 class NewConversation(Struct, frozen=True):

@@ -8,7 +8,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from palaver.chat.clock import Clock
-from palaver.chat.context import count_tokens
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, WhenBusy
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import BotTimeout, BotUnavailable, Draining, Ended, NotFound, StoreUnavailable
@@ -68,7 +67,7 @@ async def continue_chat(
     turn = NewTurn(
         reader=reader,
         text=text,
-        token_count=count_tokens(text),
+        token_count=await chat.replies.tokens.count(text),
         now=chat.clock.now(),
         worker=chat.replies.worker,
         lease_until=chat.replies.lease_until(),

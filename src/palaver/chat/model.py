@@ -17,6 +17,8 @@ class OfferedModel(Struct, frozen=True):
     context_length: int | None = None
     size: int | None = None
     parameter_count: str = ""
+    only_trained: bool = False
+    """`context_length` is what the model was trained for; how much its server takes was not told."""
 
 
 class KnownModel(Struct, frozen=True):

@@ -9,7 +9,12 @@ from palaver.chat.conversation import Past, Role, Speaking, Usage
 
 
 class Prompt(Struct, frozen=True):
-    """All that a bot may see of a turn. `message` is the new one, said by `role`, and is not in `history`."""
+    """All that a bot may see of a turn. `message` is the new one, said by `role`, and is not in `history`.
+
+    What a bot sends on goes in this order, so that the front stays the same from turn to turn and a provider's prompt
+    cache has it: `system`, `summary` (of what is no longer in `history`), `history`, `volatile` (what is true of this
+    turn alone), `message`. Prompts with the same `cache_key` have the same front.
+    """
 
     message: str
     system: str = ""
@@ -19,6 +24,9 @@ class Prompt(Struct, frozen=True):
     request_id: str = ""
     attempt: int = 1
     role: Role = "user"
+    summary: str = ""
+    volatile: str = ""
+    cache_key: str | None = None
 
 
 class Text(Struct, frozen=True):

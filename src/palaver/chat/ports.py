@@ -145,6 +145,19 @@ class Begun(Struct, frozen=True):
     replaces: str | None = None
     mark: Mark = Mark(0, 0, 0)
     """The conversation once this was written."""
+    summary: str = ""
+    """Of what was said before `history`."""
+
+
+class Unsummarised(Struct, frozen=True):
+    """What has left the bot's view, to be summarised by whoever got this, until `lease_until`: `summary`, which there
+    was before, and `past`, newest first, which came after that and stands before the number `up_to`."""
+
+    conversation_id: ConversationId
+    up_to: int
+    lease_until: Micros
+    summary: str
+    past: Sequence[Past]
 
 
 class Ending(Struct, frozen=True):
@@ -486,6 +499,24 @@ class Answers(Protocol):
         ...
 
 
+class Summaries(Protocol):
+    """Of what a bot no longer sees. One is made by one at a time, whatever the worker."""
+
+    async def claim(
+        self, conversation_id: ConversationId, up_to: int, now: Micros, until: Micros
+    ) -> Unsummarised | None:
+        """What is to be summarised; None where it is, where somebody is at it, or where the cut is elsewhere by now."""
+        ...
+
+    async def keep(self, cut: Unsummarised, summary: str) -> bool:
+        """Whether it was kept: not where another branch is in view by now."""
+        ...
+
+    async def give_up(self, cut: Unsummarised) -> None:
+        """Somebody else may make it at once."""
+        ...
+
+
 class Store(Protocol):
     @property
     def accounts(self) -> Accounts: ...
@@ -503,6 +534,8 @@ class Store(Protocol):
     def models(self) -> KnownModels: ...
     @property
     def answers(self) -> Answers: ...
+    @property
+    def summaries(self) -> Summaries: ...
 
     async def add_usage(self, user_id: UserId, model: str | None, usage: Usage, now: Micros) -> None:
         """Counts an answer that is not stored."""
@@ -558,6 +591,10 @@ class Bots(Protocol):
     def knows_model(self, name: str) -> bool: ...
     def model_for_turn(self, wanted: str | None) -> str | None:
         """The wanted model if it is offered just now, else the server's default."""
+        ...
+
+    def context_length(self, model: str | None, usual: int) -> int:
+        """How many tokens the model takes, question and answer together; `usual` where nobody tells."""
         ...
 
     def default_model(self) -> str | None: ...

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, suppress
+from hashlib import blake2b
 from typing import Any, Literal, TypeVar
 from weakref import WeakValueDictionary
 
@@ -18,14 +19,24 @@ from msgspec.structs import replace
 
 from palaver.chat.cache import Cache, to_question
 from palaver.chat.clock import SECOND, Clock, Micros
-from palaver.chat.context import TOKENS_AROUND, Seen, count_tokens, to_seen
+from palaver.chat.context import (
+    TOKENS_AROUND,
+    Allowance,
+    Seen,
+    count_tokens,
+    history_budget,
+    reply_share,
+    to_seen,
+)
 from palaver.chat.conversation import Conversation, End, MessageId, Turn, Usage, to_spoken
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.events import ReplyEnded, ReplyStarted
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Store
 from palaver.chat.rooms import Rooms
+from palaver.chat.summary import Summaries
 from palaver.chat.telling import Telling
+from palaver.chat.tokens import Tokens, to_key
 
 T = TypeVar("T")
 
@@ -84,9 +95,11 @@ class Outcome(Struct, frozen=True):
 class RunningReply:
     """One reply while it is made."""
 
-    def __init__(self, begun: Begun, seen: Seen, now: float, request_id: str) -> None:
+    def __init__(self, begun: Begun, allowance: Allowance, seen: Seen, now: float, request_id: str) -> None:
         self.begun = begun
+        self.allowance = allowance
         self.seen = seen
+        self.prompt: Prompt | None = None
         self.request_id = request_id
         self.telling = Telling(begun.turn.reply, None)
         self.log = self.telling.log
@@ -106,6 +119,10 @@ class RunningReply:
     @property
     def id(self) -> MessageId:
         return self.begun.turn.reply.id
+
+    def counted(self) -> int:
+        """The tokens of all that the bot was sent, as they are counted here."""
+        return self.allowance.besides + sum(past.token_count + TOKENS_AROUND for past in self.seen.history)
 
     def has_ended(self, outcome: Outcome) -> None:
         """The first word stands: whoever waited may have been told already that the end cannot be kept just now."""
@@ -138,7 +155,16 @@ class Replies:
     """All replies that run in this worker."""
 
     def __init__(
-        self, *, store: Store, bots: Bots, clock: Clock, limits: ReplyLimits, worker: str, rooms: Rooms
+        self,
+        *,
+        store: Store,
+        bots: Bots,
+        clock: Clock,
+        limits: ReplyLimits,
+        worker: str,
+        rooms: Rooms,
+        tokens: Tokens | None = None,
+        summarises: bool = False,
     ) -> None:
         self._store = store
         self._rooms = rooms
@@ -146,6 +172,9 @@ class Replies:
         self._clock = clock
         self.limits = limits
         self._cache = Cache(store, clock, seconds=limits.cache_seconds, most=limits.cache_answers)
+        self.tokens = tokens or Tokens()
+        making = Summaries(store=store, bots=bots, clock=clock, tokens=self.tokens, start=self.answering)
+        self._summaries = making if summarises else None
         self._running: dict[MessageId, RunningReply] = {}
         # Gone with the last of those who wait.
         self._awaited: WeakValueDictionary[MessageId, asyncio.Event] = WeakValueDictionary()
@@ -164,7 +193,9 @@ class Replies:
 
     def start(self, begun: Begun, request_id: str = "") -> None:
         """Makes the reply that the store has just given to this worker."""
-        reply = RunningReply(begun, self._seen(begun), asyncio.get_running_loop().time(), request_id)
+        allowance = self._allow(begun)
+        seen = self._see(begun, allowance)
+        reply = RunningReply(begun, allowance, seen, asyncio.get_running_loop().time(), request_id)
         self._running[reply.id] = reply
         if self._out_of_time:
             reply.ask_to_end("draining")
@@ -281,16 +312,31 @@ class Replies:
         task.add_done_callback(self._answers.discard)
         return task
 
-    def _seen(self, begun: Begun) -> Seen:
+    def _allow(self, begun: Begun) -> Allowance:
+        speaking = to_spoken(begun.turn.conversation, self.limits.max_tokens)
+        model = self._bots.model_for_turn(speaking.model)
+        context = self._bots.context_length(model, self.limits.context_tokens)
+        besides = (begun.turn.prompt.token_count or 0) + TOKENS_AROUND
+        for standing in (begun.system_prompt, begun.summary):
+            if standing:
+                besides += self.tokens.count_standing(standing) + TOKENS_AROUND
+        return Allowance(
+            context=context,
+            reply=reply_share(context, speaking.max_tokens or self.limits.reserved_tokens),
+            besides=besides,
+            key=to_key(speaking.provider, model),
+        )
+
+    def _see(self, begun: Begun, allowance: Allowance) -> Seen:
         conversation = begun.turn.conversation
-        speaking = to_spoken(conversation, self.limits.max_tokens)
-        # However long an answer may be, half of the context is left for what was said before.
-        reserved = min(speaking.max_tokens or self.limits.reserved_tokens, self.limits.context_tokens // 2)
-        budget = self.limits.context_tokens - reserved
-        budget -= (begun.turn.prompt.token_count or 0) + count_tokens(begun.system_prompt)
-        if speaking.token_budget is not None:
-            budget = min(budget, speaking.token_budget)
-        return to_seen(conversation, begun.history, max(budget, 0))
+        budget = history_budget(
+            allowance.context,
+            reply=allowance.reply,
+            besides=allowance.besides,
+            factor=self.tokens.factor(allowance.key),
+            most=conversation.speaking.token_budget,
+        )
+        return to_seen(conversation, begun.history, budget)
 
     async def _run(self, reply: RunningReply) -> None:
         reply.phase = "talking"
@@ -327,7 +373,7 @@ class Replies:
     async def _talk(self, reply: RunningReply) -> None:
         conversation = reply.begun.turn.conversation
         provider = conversation.speaking.provider or await self._bots.default_provider()
-        prompt = self._prompt(reply, conversation)
+        prompt = reply.prompt = self._prompt(reply, conversation)
         clock = asyncio.get_running_loop().time
         async with aclosing(self._ask(reply, provider, prompt)) as pieces:  # type: ignore[type-var]
             async for piece in pieces:
@@ -363,11 +409,15 @@ class Replies:
             model=self._bots.model_for_turn(conversation.speaking.model),
             request_id=reply.request_id,
             attempt=reply.begun.turn.reply.attempt,
+            summary=reply.begun.summary,
+            cache_key=to_cache_key(conversation.uuid),
         )
 
     async def _end(self, reply: RunningReply) -> None:
         end, why = reply.end()
-        ending = self._ending(reply, end, why)
+        text = reply.log.text()
+        # Not what was reported: that may hold reasoning, which is never sent again.
+        ending = self._ending(reply, end, why, text, await self.tokens.count(text))
         if end in ("failed", "interrupted"):
             log.warning("request %s: reply %s ended %s: %s", reply.request_id or "none", reply.id, end, why)
         outcome, kept = await self._keep_end(reply, ending)
@@ -379,6 +429,17 @@ class Replies:
         reply.has_ended(outcome)
         if kept.next is not None:
             self.start(kept.next)
+        if kept.done and end == "complete":
+            self._learn(reply)
+
+    def _learn(self, reply: RunningReply) -> None:
+        """From a turn that went well: how far off the counts were, and what it cut."""
+        usage = reply.finished.usage if reply.finished else None
+        if usage is not None and not usage.estimated:
+            self.tokens.learn(reply.allowance.key, reply.counted(), usage.prompt_tokens)
+        if self._summaries is not None and reply.prompt is not None and not self.draining:
+            conversation = reply.begun.turn.conversation
+            self._summaries.turn_ended(conversation, reply.seen.context_from, reply.prompt, reply.allowance)
 
     async def _tell_end(self, turn: Turn, kept: EndedReply) -> None:
         self._rooms.tell(turn.conversation.uuid, ReplyEnded(kept.mark, turn.reply))
@@ -414,9 +475,8 @@ class Replies:
                 # The text is what matters: once more without what came beside it.
                 ending = replace(ending, details=None, model=None, usage=None)
 
-    def _ending(self, reply: RunningReply, end: End, why: str) -> Ending:
+    def _ending(self, reply: RunningReply, end: End, why: str, text: str, token_count: int) -> Ending:
         turn = reply.begun.turn
-        text = reply.log.text()
         finished = reply.finished
         details = finished.details if finished else None
         return Ending(
@@ -429,11 +489,10 @@ class Replies:
             end=end,
             reason=why,
             text=text,
-            # Not what was reported: that may hold reasoning, which is never sent again.
-            token_count=count_tokens(text),
+            token_count=token_count,
             context_from=reply.seen.context_from,
             model=_to_name(finished.model) if finished and finished.model else None,
-            usage=_to_usage(reply),
+            usage=_to_usage(reply, token_count),
             cached=finished is not None and finished.cached,
             details=None if details is None else msgspec.json.encode(details).decode(),
             checkpointed=reply.logged,
@@ -556,7 +615,12 @@ def _to_name(name: str) -> str:
     return name.replace("\0", "")[:MOST_NAME]
 
 
-def _to_usage(reply: RunningReply) -> Usage | None:
+def to_cache_key(conversation: str) -> str:
+    """What a provider is told to find a conversation's front again by; it learns no id of ours."""
+    return blake2b(conversation.encode(), digest_size=16, person=b"prompt cache").hexdigest()
+
+
+def _to_usage(reply: RunningReply, token_count: int) -> Usage | None:
     """What the bot says it has used, as far as that can be; else, where it has talked, what we count."""
     if reply.finished is not None and reply.finished.cached:
         return None
@@ -565,9 +629,7 @@ def _to_usage(reply: RunningReply) -> Usage | None:
         return reported
     if not reply.log.length:
         return None
-    seen = sum(message.token_count + TOKENS_AROUND for message in reply.seen.history)
-    prompt = seen + (reply.begun.turn.prompt.token_count or 0) + count_tokens(reply.begun.system_prompt)
-    return Usage(prompt, count_tokens(reply.log.text()), estimated=True)
+    return Usage(reply.counted(), token_count, estimated=True)
 
 
 def _ended_turn(turn: Turn, ending: Ending, kept: EndedReply | None = None) -> Turn:

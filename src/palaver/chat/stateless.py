@@ -1,23 +1,20 @@
 """A question and its answer without a conversation: nothing is kept but what it cost."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from palaver.chat.context import TOKENS_AROUND, count_tokens, within_budget
+from palaver.chat.context import TOKENS_AROUND, count_tokens, history_budget, reply_share, within_budget
 from palaver.chat.conversation import Past, Speaking, Usage
-from palaver.chat.errors import BotTimeout, BotUnavailable, Draining
+from palaver.chat.errors import BotUnavailable, Draining
 from palaver.chat.flow import Chat
-from palaver.chat.pieces import Bot, Finished, Prompt, Text
-from palaver.chat.reply import ReplyLimits
+from palaver.chat.pieces import Finished, Prompt
+from palaver.chat.tokens import to_key
 from palaver.chat.user import User
-
-log = logging.getLogger("palaver.stateless")
+from palaver.chat.whole import Patience, hear_out
 
 SYSTEM_PROMPT = "You are a helpful assistant."
 
@@ -66,7 +63,7 @@ async def answer_once(
         model=chat.bots.model_for_turn(None),
         request_id=request_id,
     )
-    prompt = _with_history(prompt, messages[:-1], chat.replies.limits)
+    prompt = await _with_history(chat, prompt, messages[:-1])
     text, finished = await _listen_until_drained(chat, provider, prompt)
     if not text:
         raise BotUnavailable("empty")
@@ -82,20 +79,28 @@ async def find_models(chat: Chat) -> Models:
     return Models(default, chat.bots.offered() or (default,))
 
 
-def _with_history(prompt: Prompt, earlier: Sequence[Said], limits: ReplyLimits) -> Prompt:
-    budget = limits.context_tokens - (prompt.speaking.max_tokens or limits.reserved_tokens)
-    budget -= count_tokens(prompt.message) + count_tokens(prompt.system)
+async def _with_history(chat: Chat, prompt: Prompt, earlier: Sequence[Said]) -> Prompt:
+    limits, tokens = chat.replies.limits, chat.replies.tokens
+    context = chat.bots.context_length(prompt.model, limits.context_tokens)
+    budget = history_budget(
+        context,
+        reply=reply_share(context, prompt.speaking.max_tokens or limits.reserved_tokens),
+        besides=await tokens.count(prompt.message) + tokens.count_standing(prompt.system) + 2 * TOKENS_AROUND,
+        factor=tokens.factor(to_key(None, prompt.model)),
+    )
     newest_first = [
-        Past(number, said.role, said.text, count_tokens(said.text))
+        Past(number, said.role, said.text, await tokens.count(said.text))
         for number, said in reversed(list(enumerate(earlier, 1)))
     ]
-    return replace(prompt, history=tuple(reversed(within_budget(newest_first, max(budget, 0)))))
+    return replace(prompt, history=tuple(reversed(within_budget(newest_first, budget))))
 
 
 async def _listen_until_drained(chat: Chat, provider: str, prompt: Prompt) -> tuple[str, Finished]:
     if chat.replies.draining:
         raise Draining
-    answer = chat.replies.answering(_listen(chat.bots.bot(provider), prompt, chat.replies.limits))
+    limits = chat.replies.limits
+    patience = Patience(limits.first_seconds, limits.between_seconds, limits.total_seconds)
+    answer = chat.replies.answering(hear_out(chat.bots.bot(provider), prompt, patience))
     try:
         return await answer
     except asyncio.CancelledError:
@@ -103,33 +108,6 @@ async def _listen_until_drained(chat: Chat, provider: str, prompt: Prompt) -> tu
         if task is not None and task.cancelling():
             raise
         raise BotUnavailable("draining" if chat.replies.draining else "unavailable") from None
-
-
-async def _listen(bot: Bot, prompt: Prompt, limits: ReplyLimits) -> tuple[str, Finished]:
-    said: list[str] = []
-    clock = asyncio.get_running_loop().time
-    ends = clock() + limits.total_seconds
-    try:
-        async with (
-            asyncio.timeout_at(min(clock() + limits.first_seconds, ends)) as silence,
-            aclosing(bot.talk(prompt)) as pieces,  # type: ignore[type-var]
-        ):
-            async for piece in pieces:
-                if isinstance(piece, Finished):
-                    return "".join(said), piece
-                if isinstance(piece, Text):
-                    said.append(piece.text)
-                allowed = limits.between_seconds if said else limits.first_seconds
-                silence.reschedule(min(clock() + allowed, ends))
-    except BotUnavailable as error:
-        raise (BotUnavailable("interrupted") if said and error.cause != "timeout" else error) from error
-    except Exception as error:
-        if silence.expired():
-            raise BotTimeout from error
-        # A bot may be anybody's code; whatever it throws ends its own answer and nothing else.
-        log.exception("request %s: the bot failed", prompt.request_id)
-        raise BotUnavailable from error
-    raise BotUnavailable("interrupted" if said else "unavailable")
 
 
 def _estimate(prompt: Prompt, text: str) -> Usage:

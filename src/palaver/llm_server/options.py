@@ -17,6 +17,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         "gpt-4.1-mini",
         "gpt-4",
     )
+    context_length: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="Tokens of context that /models tells of each model.")
+    ] = None
     strict_models: Annotated[bool, Meta(description="Answer 404 for a model that is not listed.")] = False
     prefix: Annotated[
         Literal["both", "v1", "none"], Meta(description="Serve paths with /v1, without it, or both ways.")

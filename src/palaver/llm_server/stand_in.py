@@ -47,7 +47,7 @@ class StandIn:
         self._director = Director(options)
         self._endpoints = _to_endpoints(options)
         self._authorization = None if options.api_key is None else f"Bearer {options.api_key}".encode()
-        self._models = _encode_models(options.models)
+        self._models = _encode_models(options)
         self._numbers = count(1)
         self._cache = PromptCache() if options.prompt_cache else None
         self._decode_chat = msgspec.json.Decoder(ChatRequest).decode
@@ -178,9 +178,11 @@ def _to_endpoints(options: Options) -> dict[tuple[str, str], Endpoint]:
     }
 
 
-def _encode_models(models: tuple[str, ...]) -> bytes:
-    created = int(time())
-    data = [{"id": model, "object": "model", "created": created, "owned_by": "palaver"} for model in models]
+def _encode_models(options: Options) -> bytes:
+    told = {"object": "model", "created": int(time()), "owned_by": "palaver"}
+    if options.context_length is not None:
+        told["context_length"] = options.context_length
+    data = [{"id": model, **told} for model in options.models]
     return msgspec.json.encode({"object": "list", "data": data})
 
 

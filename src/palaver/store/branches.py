@@ -24,14 +24,23 @@ LISTED = "CASE WHEN status IN ('queued', 'running') OR (role = 'assistant' AND c
 LEAVING = f"SELECT id, status, {LISTED} FROM messages WHERE conversation_id = $1 AND in_view AND number > $2"
 LEAVE = "UPDATE messages SET in_view = FALSE WHERE conversation_id = $1 AND in_view AND number > $2"
 NOT_ANSWERED = "UPDATE messages SET status = 'failed', reason = 'replaced' WHERE id = $1"
+# Of another branch the bot sees all that it may, and a summary may tell what was never said there.
+SEEN_ANEW = "context_from = 0, summary = NULL, summary_to = 0, summary_lease = 0"
+# What the bot no longer sees may have stayed in view as it was: then its front stays, and what stands for it.
+SEEN_STILL = (
+    "context_from = CASE WHEN context_from - 1 <= $4 THEN context_from ELSE 0 END, "
+    "summary = CASE WHEN context_from - 1 <= $4 THEN summary END, "
+    "summary_to = CASE WHEN context_from - 1 <= $4 THEN summary_to ELSE 0 END, "
+    "summary_lease = CASE WHEN context_from - 1 <= $4 THEN summary_lease ELSE 0 END"
+)
 CUT = (
-    "UPDATE conversations SET revision = revision + 1, context_from = 0, message_count = message_count - $2, "
+    f"UPDATE conversations SET revision = revision + 1, {SEEN_STILL}, message_count = message_count - $2, "
     "open_replies = open_replies - $3, leaf_number = $4, leaf_uuid = $5 WHERE id = $1"
 )
 TREE = f"SELECT number, parent_number, in_view, {LISTED} FROM messages WHERE conversation_id = $1 ORDER BY number"
 VIEW = "UPDATE messages SET in_view = $3 WHERE conversation_id = $1 AND number = $2"
 SHOW = (
-    "UPDATE conversations SET revision = revision + 1, event = event + 1, context_from = 0, leaf_number = $2, "
+    f"UPDATE conversations SET revision = revision + 1, event = event + 1, {SEEN_ANEW}, leaf_number = $2, "
     "leaf_uuid = $3, message_count = $4, updated_at = $5 WHERE id = $1"
 )
 SIBLINGS = (
@@ -62,10 +71,12 @@ async def leave_view(tx: Transaction, conversation: Conversation, leaf: int | No
     row = await tx.one(UUID_OF, conversation.id, above)
     leaf_uuid = None if row is None else row[0]
     await tx.run(CUT, conversation.id, listed, len(dropped), above, leaf_uuid)
+    stays = conversation.context_from - 1 <= above
     cut = replace(
         conversation,
         revision=conversation.revision + 1,
-        context_from=0,
+        context_from=conversation.context_from if stays else 0,
+        summary_to=conversation.summary_to if stays else 0,
         message_count=conversation.message_count - listed,
         open_replies=conversation.open_replies - len(dropped),
         leaf_number=above,

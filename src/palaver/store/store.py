@@ -22,6 +22,7 @@ from palaver.store.models import SqlModels
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
 from palaver.store.sqlite import SqliteDatabase
+from palaver.store.summaries import SqlSummaries
 from palaver.store.texts import Texts
 from palaver.store.turns import SqlTurns
 
@@ -59,6 +60,7 @@ class SqlStore:
         self.presets = SqlPresets(database)
         self.models = SqlModels(database)
         self.answers = SqlAnswers(database)
+        self.summaries = SqlSummaries(database)
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))

@@ -34,6 +34,7 @@ from palaver.store.rows import (
     to_conversation,
     to_message,
 )
+from palaver.store.summaries import PAST, read_summaries
 from palaver.store.texts import Texts
 
 OPEN_BY_CREATION = (
@@ -97,11 +98,6 @@ ADVANCE_AGAIN = (
 RUNNING = "SELECT id FROM messages WHERE conversation_id = $1 AND status = 'running'"
 ASK_TO_STOP = "UPDATE messages SET stop_asked = TRUE WHERE id = $1 AND status = 'running' RETURNING worker"
 COUNT_USE = "UPDATE presets SET usage_count = usage_count + 1 WHERE id = $1"
-PAST = (
-    "SELECT conversation_id, number, role, content, token_count FROM messages "
-    "WHERE conversation_id = $1 AND number >= $2 AND number < $3 AND in_view AND role IN ('user', 'assistant') "
-    "AND content <> '' AND status IN ('complete', 'stopped', 'interrupted') ORDER BY number DESC LIMIT $4"
-)
 LOCK_CONVERSATION = "SELECT id FROM conversations WHERE id = $1 FOR UPDATE"
 # Locks are taken in one order everywhere, so that two workers never wait for each other: conversations by their UUIDs,
 # as `begin` knows them, then messages that run by their ids, then presets by theirs. Only PostgreSQL needs it.
@@ -118,10 +114,12 @@ END_REPLY = (
     "RETURNING id, exchange, in_view"
 )
 NEVER_EXPIRES = 1 << 62
+# A reply that has left the view saw another branch: where that was cut says nothing of the one in view.
 COUNT_REPLY = (
     "UPDATE conversations SET message_count = message_count + $2, "
     "exchange_count = exchange_count + CASE WHEN status = 'active' THEN $3 ELSE 0 END, "
-    "open_replies = open_replies - 1, context_from = $4, prompt_tokens = prompt_tokens + $5, "
+    "open_replies = open_replies - 1, context_from = CASE WHEN $8 THEN $4 ELSE context_from END, "
+    "prompt_tokens = prompt_tokens + $5, "
     "completion_tokens = completion_tokens + $6, updated_at = $7, event = event + 2, "
     "last_message_at = CASE WHEN $2 > 0 THEN $7 ELSE last_message_at END WHERE id = $1 "
     "RETURNING id, exchange_count, open_replies, revision, event, last_number"
@@ -575,8 +573,15 @@ async def _add_history(tx: Transaction, begun: list[Begun | Exception]) -> list[
     past: dict[ConversationId, list[Past]] = {}
     for conversation_id, number, role, content, token_count in await tx.all_many(PAST, asked):
         past.setdefault(conversation_id, []).append(Past(number, role, content, token_count or 0))
+    summaries = await read_summaries(
+        tx, [one.turn.conversation.id for one in started if one.turn.conversation.summary_to]
+    )
     return [
-        replace(one, history=past.get(one.turn.conversation.id, ()))
+        replace(
+            one,
+            history=past.get(one.turn.conversation.id, ()),
+            summary=summaries.get(one.turn.conversation.id, ""),
+        )
         if isinstance(one, Begun) and one.state == "started"
         else one
         for one in begun
@@ -689,5 +694,5 @@ def _count_row(ending: Ending, *, in_view: bool) -> tuple[object, ...]:
     usage = ending.usage
     return (
         ending.conversation_id, 1 if ending.text and in_view else 0, 1 if ending.counts else 0, ending.context_from,
-        usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, ending.now,
+        usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, ending.now, in_view,
     )  # fmt: skip

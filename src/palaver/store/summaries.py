@@ -1,0 +1,61 @@
+"""What stands for the messages that a bot no longer sees."""
+
+from collections.abc import Collection, Mapping
+
+from palaver.chat.clock import Micros
+from palaver.chat.context import MOST_MESSAGES
+from palaver.chat.conversation import ConversationId, Past
+from palaver.chat.ports import Unsummarised
+from palaver.store.database import Database, Transaction
+
+# What is in view and was said: a failed reply and one that has only begun are no part of what a bot sees.
+PAST = (
+    "SELECT conversation_id, number, role, content, token_count FROM messages "
+    "WHERE conversation_id = $1 AND number >= $2 AND number < $3 AND in_view AND role IN ('user', 'assistant') "
+    "AND content <> '' AND status IN ('complete', 'stopped', 'interrupted') ORDER BY number DESC LIMIT $4"
+)
+# One maker at a time, in any worker. Whoever died while making it is followed once the lease has run out.
+CLAIM = (
+    "UPDATE conversations SET summary_lease = $3 WHERE id = $1 AND context_from = $2 AND summary_to < $2 "
+    "AND summary_lease < $4 AND deleted_at IS NULL RETURNING summary, summary_to"
+)
+# An edit or another branch has reset the lease: what was summarised may not be in view any more.
+KEEP = (
+    "UPDATE conversations SET summary = $4, summary_to = $2, summary_lease = 0 "
+    "WHERE id = $1 AND summary_lease = $3 AND context_from >= $2 RETURNING id"
+)
+GIVE_UP = "UPDATE conversations SET summary_lease = 0 WHERE id = $1 AND summary_lease = $2"
+SUMMARY = "SELECT id, summary FROM conversations WHERE id = $1"
+
+
+class SqlSummaries:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def claim(
+        self, conversation_id: ConversationId, up_to: int, now: Micros, until: Micros
+    ) -> Unsummarised | None:
+        async def work(tx: Transaction) -> Unsummarised | None:
+            row = await tx.one(CLAIM, conversation_id, up_to, until, now)
+            if row is None:
+                return None
+            summary, since = row
+            said = await tx.all(PAST, conversation_id, since, up_to, MOST_MESSAGES)
+            past = [Past(number, role, content, tokens or 0) for _, number, role, content, tokens in said]
+            return Unsummarised(conversation_id, up_to, until, summary or "", past)
+
+        return await self._database.write(work)
+
+    async def keep(self, cut: Unsummarised, summary: str) -> bool:
+        row = await self._database.write(
+            lambda tx: tx.one(KEEP, cut.conversation_id, cut.up_to, cut.lease_until, summary)
+        )
+        return row is not None
+
+    async def give_up(self, cut: Unsummarised) -> None:
+        await self._database.write(lambda tx: tx.run(GIVE_UP, cut.conversation_id, cut.lease_until))
+
+
+async def read_summaries(tx: Transaction, ids: Collection[ConversationId]) -> Mapping[ConversationId, str]:
+    rows = await tx.all_many(SUMMARY, [(id_,) for id_ in ids]) if ids else ()
+    return {row[0]: row[1] or "" for row in rows}

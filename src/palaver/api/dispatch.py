@@ -18,11 +18,12 @@ from starlette.types import Message, Receive, Scope, Send
 from palaver.api.call import Answer, Call, MalformedBody, Site, Stream, parse_form, parse_json
 from palaver.api.fields import FieldProblem, Invalid
 from palaver.api.language import accepted_language, text
+from palaver.api.limited import met_headers, standing_headers
 from palaver.api.operation import Operation
 from palaver.api.refusals import error_body, find_refusal, invalid_body, malformed_body, retry_after
 from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
-from palaver.chat.errors import BotUnavailable, ChatError, Draining
+from palaver.chat.errors import BotUnavailable, ChatError, Draining, RateLimited
 from palaver.chat.errors import Invalid as InvalidValue
 
 log = logging.getLogger("palaver.api")
@@ -32,7 +33,7 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 JSON = b"application/json"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 UNSAFE_BODY_METHODS = ("POST", "PUT", "PATCH")
-EXPOSED = b"X-Request-Id, Retry-After"
+EXPOSED = b"X-Request-Id, Retry-After, RateLimit-Policy, RateLimit"
 
 encode = msgspec.json.Encoder().encode
 
@@ -85,6 +86,9 @@ class Dispatcher:
             await socket(call, receive, send)
         except CrossSite:
             await refuse_socket(call, send, 403, {"detail": text("cross_site", call.language)})
+        finally:
+            if call.allowed is not None:
+                call.allowed.release()
 
     def _find_socket(self, call: Call) -> Socket | None:
         for path, pattern, socket in self._sockets:
@@ -154,7 +158,10 @@ class Dispatcher:
                 call.caller = identity.caller
                 new_guest = identity.new_guest_cookie
             if operation.signs_in:
-                self.site.accounts.check_address(call.address())
+                await self.site.accounts.check_address(call.address())
+            if operation.starts_turn:
+                call.unknown = new_guest is not None
+                call.allowed = await self.site.limits.allow_turn(call.user, call.counted_as)
             if operation.body is not None:
                 call.payload = _parse(call, operation, body)
             answer = await operation.handler(call)
@@ -179,6 +186,11 @@ class Dispatcher:
             # The request's outer edge: the cause is in the log under the request id, and nowhere else.
             log.exception("request %s: %s %s failed", call.request_id, operation.method, operation.path)
             spelled = _plain(500, error_body(operation, 500, text("internal", language)))
+        finally:
+            if call.allowed is not None and not call.allowed.claimed:
+                call.allowed.release()
+        if call.allowed is not None and call.allowed.shown and spelled.status not in (402, 429):
+            spelled.headers.extend(standing_headers(call.allowed.shown))
         if new_guest is not None:
             spelled.headers.append(guest_cookie(call, new_guest))
         return spelled
@@ -315,6 +327,8 @@ def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelle
     seconds = retry_after(error)
     if seconds is not None:
         headers.append((b"retry-after", str(seconds).encode()))
+    if isinstance(error, RateLimited) and error.limit is not None and seconds is not None:
+        headers.extend(met_headers(error.limit, seconds))
     words = refusal.words(error, call.language)
     return _plain(refusal.status, error_body(operation, refusal.status, words), headers)
 

@@ -21,6 +21,7 @@ from palaver.chat.context import TOKENS_AROUND, Seen, count_tokens, to_seen
 from palaver.chat.conversation import Conversation, End, MessageId, Turn, Usage, to_spoken
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.events import ReplyEnded, ReplyStarted
+from palaver.chat.limits import Allowance
 from palaver.chat.pieces import Finished, Prompt, Text
 from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Store
 from palaver.chat.rooms import Rooms
@@ -80,8 +81,9 @@ class Outcome(Struct, frozen=True):
 class RunningReply:
     """One reply while it is made."""
 
-    def __init__(self, begun: Begun, seen: Seen, now: float, request_id: str) -> None:
+    def __init__(self, begun: Begun, seen: Seen, now: float, request_id: str, allowed: Allowance | None = None) -> None:
         self.begun = begun
+        self.allowed = allowed
         self.seen = seen
         self.request_id = request_id
         self.telling = Telling(begun.turn.reply, None)
@@ -109,6 +111,8 @@ class RunningReply:
             return
         self.done.set_result(outcome)
         self.telling.end(outcome.turn.reply)
+        if self.allowed is not None:
+            self.allowed.release()
 
     def ask_to_end(self, why: str) -> None:
         """Ends it now: the bot is left at once, what was said is kept. The first reason given stands."""
@@ -157,9 +161,11 @@ class Replies:
     def lease_until(self) -> Micros:
         return Micros(self._clock.now() + int(self.limits.lease_seconds * SECOND))
 
-    def start(self, begun: Begun, request_id: str = "") -> None:
-        """Makes the reply that the store has just given to this worker."""
-        reply = RunningReply(begun, self._seen(begun), asyncio.get_running_loop().time(), request_id)
+    def start(self, begun: Begun, request_id: str = "", allowed: Allowance | None = None) -> None:
+        """Makes the reply that the store has just given to this worker. It claims what was `allowed`, until it ends."""
+        if allowed is not None:
+            allowed.claimed = True
+        reply = RunningReply(begun, self._seen(begun), asyncio.get_running_loop().time(), request_id, allowed)
         self._running[reply.id] = reply
         if self._out_of_time:
             reply.ask_to_end("draining")
@@ -358,9 +364,13 @@ class Replies:
         if kept.done:
             # Before those who wait for it: what they ask for next is told after it.
             await self._tell_end(turn, kept)
+        allowed = reply.allowed
+        if kept.next is not None:
+            # The one that waited takes its place, and what it holds.
+            reply.allowed = None
         reply.has_ended(outcome)
         if kept.next is not None:
-            self.start(kept.next)
+            self.start(kept.next, allowed=allowed)
 
     async def _tell_end(self, turn: Turn, kept: EndedReply) -> None:
         self._rooms.tell(turn.conversation.uuid, ReplyEnded(kept.mark, turn.reply))

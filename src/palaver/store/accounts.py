@@ -43,6 +43,7 @@ EMPTY_GUESTS = (
     "AND NOT EXISTS (SELECT 1 FROM tokens WHERE user_id = u.id) "
     "AND NOT EXISTS (SELECT 1 FROM presets WHERE owner_id = u.id) "
     "AND NOT EXISTS (SELECT 1 FROM outbox WHERE user_id = u.id) "
+    "AND NOT EXISTS (SELECT 1 FROM limits WHERE user_id = u.id) "
     "AND u.id NOT IN (SELECT user_id FROM usage) LIMIT $2"
 )
 # A transaction that held the writer for longer would be felt by those who talk.
@@ -52,6 +53,7 @@ ERASE = (
     "DELETE FROM outbox WHERE user_id = $1",
     "DELETE FROM participants WHERE user_id = $1",
     "DELETE FROM usage WHERE user_id = $1",
+    "DELETE FROM limits WHERE user_id = $1",
     "DELETE FROM presets WHERE owner_id = $1",
 )
 

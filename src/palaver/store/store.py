@@ -17,6 +17,7 @@ from palaver.store.branches import SqlBranches
 from palaver.store.conversations import SqlConversations
 from palaver.store.database import Database
 from palaver.store.events import SqlEvents
+from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
@@ -57,6 +58,7 @@ class SqlStore:
         self.events = SqlEvents(database)
         self.presets = SqlPresets(database)
         self.models = SqlModels(database)
+        self.limits = SqlLimits(database)
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))

@@ -33,7 +33,9 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 JSON = b"application/json"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 UNSAFE_BODY_METHODS = ("POST", "PUT", "PATCH")
-EXPOSED = b"X-Request-Id, Retry-After, RateLimit-Policy, RateLimit"
+EXPOSED = b"X-Request-Id, Retry-After"
+# The contracts name the two alone; these are added where an answer has them.
+EXPOSED_OF_LIMITS = EXPOSED + b", RateLimit-Policy, RateLimit"
 
 encode = msgspec.json.Encoder().encode
 
@@ -122,7 +124,8 @@ class Dispatcher:
             return
         spelled.headers.append((b"x-request-id", request_id.encode()))
         if origin:
-            spelled.headers.extend(self._cors(origin))
+            limited = any(name == b"ratelimit" for name, _ in spelled.headers)
+            spelled.headers.extend(self._cors(origin, EXPOSED_OF_LIMITS if limited else EXPOSED))
         with_body = scope["method"] != "HEAD"
         if spelled.pieces is not None and with_body:
             await _send_pieces(receive, send, spelled, spelled.pieces)
@@ -211,7 +214,7 @@ class Dispatcher:
         allowed = self.site.cors_origins
         return "*" in allowed or origin in allowed
 
-    def _cors(self, origin: str) -> list[tuple[bytes, bytes]]:
+    def _cors(self, origin: str, exposed: bytes) -> list[tuple[bytes, bytes]]:
         if not self._allows(origin):
             return []
         if origin in self.site.cors_origins:
@@ -223,7 +226,7 @@ class Dispatcher:
         else:
             # With the wildcard credentials would let any page act as the person who visits it.
             headers = [(b"access-control-allow-origin", b"*")]
-        return [*headers, (b"access-control-expose-headers", EXPOSED)]
+        return [*headers, (b"access-control-expose-headers", exposed)]
 
 
 def to_request_id(sent: str) -> str:

@@ -18,6 +18,7 @@ from palaver.api import (
     chatify_stateless,
     doors,
     keepalive,
+    limits_admin,
     outside,
     streaming_chat,
 )
@@ -40,10 +41,11 @@ from palaver.api.operation import Operation
 from palaver.bots.installed import open_bots
 from palaver.bots.options import BotOptions
 from palaver.bots.tokenizer import use_tokenizer
-from palaver.bus import BusOptions, open_bus
+from palaver.bus import BusOptions, open_bus, open_counts
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.clock import SystemClock
 from palaver.chat.flow import Chat, Rules
+from palaver.chat.limits import LimitRules, Limits
 from palaver.chat.models import Models
 from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.rooms import Rooms
@@ -56,10 +58,14 @@ from palaver.store.migrate import migrate
 
 log = logging.getLogger("palaver")
 
+# What a worker that died held of a limit is free again after so many leases of its replies.
+HELD_LEASES = 2
+
 APIS = (
     outside.api,
     doors.drf,
     doors.fastapi,
+    limits_admin.api,
     chat_flow.api,
     chat_domain.api,
     chatify.api,
@@ -101,11 +107,16 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         bots = await opened.enter_async_context(open_bots(bot_options(settings, port)))
         await migrate(store.database, store.engine)
         secret = await store.accounts.server_secret()
-        bus = await opened.enter_async_context(open_bus(BusOptions(settings.redis_url), channel_prefix(secret)))
+        bus_options, prefix = BusOptions(settings.redis_url), channel_prefix(secret)
+        bus = await opened.enter_async_context(open_bus(bus_options, prefix))
+        held = HELD_LEASES * settings.lease_seconds
+        counts = await opened.enter_async_context(open_counts(bus_options, prefix, held))
         clock = SystemClock()
         worker = uuid.uuid4().hex[:12]
         tokens = Tokens()
-        accounts = Accounts(store, clock, account_rules(settings), secret)
+        accounts = Accounts(store, clock, account_rules(settings), secret, counts=counts)
+        limits = Limits(limit_rules(settings), counts, store)
+        await limits.follow()
         stays = Stays(store=store, accounts=accounts, bus=bus, clock=clock)
         polls = store.engine == "postgres" and settings.redis_url is None
         rooms = Rooms(store=store, bus=bus, worker=worker, polls=polls)
@@ -129,10 +140,17 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         counting = [use_tokenizer(tokens)] if settings.exact_tokens else []
         working = [
             asyncio.create_task(work)
-            for work in (replies.watch(), rooms.watch(), stays.watch(), sweep(chat, accounts, known), *counting)
+            for work in (
+                replies.watch(),
+                rooms.watch(),
+                stays.watch(),
+                limits.watch(),
+                sweep(chat, accounts, known),
+                *counting,
+            )
         ]
         try:
-            yield Palaver(make_app(settings, chat, accounts, stays, known), chat, accounts, store)
+            yield Palaver(make_app(settings, chat, accounts, stays, known, limits), chat, accounts, store)
         finally:
             await replies.drain(0)
             for task in working:
@@ -142,7 +160,9 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             await accounts.keep_last_used()
 
 
-def make_app(settings: Settings, chat: Chat, accounts: Accounts, stays: Stays, known: Models) -> Dispatcher:
+def make_app(
+    settings: Settings, chat: Chat, accounts: Accounts, stays: Stays, known: Models, limits: Limits | None = None
+) -> Dispatcher:
     site = Site(
         chat=chat,
         accounts=accounts,
@@ -156,6 +176,8 @@ def make_app(settings: Settings, chat: Chat, accounts: Accounts, stays: Stays, k
         cors_origins=frozenset(settings.cors_origins),
         chat_flow_max_prompt=settings.chat_flow_max_prompt,
         streaming_chat_max_message=settings.streaming_chat_max_message,
+        max_message=settings.max_message,
+        limits=limits or Limits(),
     )
     return Dispatcher(site, operations(), SOCKETS)
 
@@ -227,6 +249,18 @@ def reply_limits(settings: Settings) -> ReplyLimits:
         max_tokens=settings.llm_max_tokens,
         cache_seconds=settings.cache_minutes * 60,
         cache_answers=settings.cache_answers,
+    )
+
+
+def limit_rules(settings: Settings) -> LimitRules:
+    return LimitRules(
+        turns_a_minute=settings.turns_a_minute,
+        app_turns_a_minute=settings.app_turns_a_minute,
+        conversation_turns_a_minute=settings.conversation_turns_a_minute,
+        replies_at_once=settings.replies_at_once,
+        app_replies_at_once=settings.app_replies_at_once,
+        sockets_at_once=settings.sockets_at_once,
+        address_sockets_at_once=settings.address_sockets_at_once,
     )
 
 

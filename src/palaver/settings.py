@@ -209,6 +209,8 @@ def _to_proxies(text: str) -> str:
 
 
 _PORT = _whole(1, 65535)
+# The time of each message is kept for a minute.
+_LIMIT = _whole(0, 100_000)
 _TEMPERATURE = _number(0, 2)
 _OFF_ON = _switch("off", "on")
 _TEXT = _matching(".+", "text on one line")
@@ -363,6 +365,58 @@ class Settings(Struct, frozen=True, kw_only=True):
             _number(0, DAY_SECONDS, above=True),
         ),
     ] = 300
+    turns_a_minute: Annotated[
+        int,
+        Setting("PALAVER_TURNS_A_MINUTE", "Messages that one user may send a minute; 0: no limit.", _LIMIT),
+    ] = 0
+    app_turns_a_minute: Annotated[
+        int,
+        Setting(
+            "PALAVER_APP_TURNS_A_MINUTE",
+            "Messages that one application may send a minute for all its users together; 0: no limit.",
+            _LIMIT,
+        ),
+    ] = 0
+    conversation_turns_a_minute: Annotated[
+        int,
+        Setting(
+            "PALAVER_CONVERSATION_TURNS_A_MINUTE",
+            "Messages that one conversation takes a minute, whoever sends them; 0: no limit.",
+            _LIMIT,
+        ),
+    ] = 0
+    replies_at_once: Annotated[
+        int,
+        Setting("PALAVER_REPLIES_AT_ONCE", "Replies that are written for one user at once; 0: no limit.", _LIMIT),
+    ] = 0
+    app_replies_at_once: Annotated[
+        int,
+        Setting(
+            "PALAVER_APP_REPLIES_AT_ONCE",
+            "Replies that are written for one application at once; 0: no limit.",
+            _LIMIT,
+        ),
+    ] = 0
+    sockets_at_once: Annotated[
+        int,
+        Setting("PALAVER_SOCKETS_AT_ONCE", "WebSockets that one user may have open; 0: no limit.", _LIMIT),
+    ] = 0
+    address_sockets_at_once: Annotated[
+        int,
+        Setting(
+            "PALAVER_ADDRESS_SOCKETS_AT_ONCE",
+            "WebSockets that may be open from one address; 0: no limit.",
+            _LIMIT,
+        ),
+    ] = 0
+    max_message: Annotated[
+        int,
+        Setting(
+            "PALAVER_MAX_MESSAGE",
+            "The longest message of every API, in characters, where its own limit is not less; 0: no further limit.",
+            _whole(0),
+        ),
+    ] = 0
     token_days: Annotated[
         float,
         Setting(

@@ -101,7 +101,7 @@ async def test_typos_of_a_few_do_not_lock_out_the_others_behind_their_address(st
     with pytest.raises(RateLimited):
         await strict.sign_in("carol", PASSWORD, "1")
     with pytest.raises(RateLimited):
-        strict.check_address("1")
+        await strict.check_address("1")
     assert await strict.sign_in("carol", PASSWORD, "2") == carol
 
 

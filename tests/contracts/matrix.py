@@ -71,6 +71,8 @@ ROWS = [
     Row("POST /api/auth/login", "open", ok=401, body=MAIL),
     Row("POST /sign-in", "open", ok=401, body=CREDENTIALS),
     Row("GET /sign-in/{code}", "open", ok=410),
+    Row("GET /api/admin/limits/{user}", "admins"),
+    Row("PUT /api/admin/limits/{user}", "admins", body={"turns_a_minute": 1000}),
     Row("GET /api/auth/me", "signed_in"),
     Row("POST /api/auth/logout", "signed_in", body={}),
     Row("POST /sign-out", "signed_in", body={}),

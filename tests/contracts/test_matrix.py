@@ -18,7 +18,7 @@ from tests.parts.palaver import Server
 
 TABLES = (
     "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
-    "models", "server", "preset_shares", "preset_versions", "answers",
+    "models", "server", "preset_shares", "preset_versions", "answers", "limits",
 )  # fmt: skip
 
 SIGNED_IN = ("owner", "other", "admin", "other_app")
@@ -164,7 +164,7 @@ async def _path(world: World, row: Row) -> str:
         return path
     made = await world.make(row.thing)
     path = path.replace("{id}/messages/{message_id}", made)
-    return path.replace("{id}", made).replace("{code}", made).replace("{number}", "1")
+    return path.replace("{id}", made).replace("{code}", made).replace("{number}", "1").replace("{user}", "admin")
 
 
 async def _remove(world: World, caller: str, made: dict[str, Any]) -> None:

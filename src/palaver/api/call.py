@@ -19,6 +19,7 @@ from palaver.chat.accounts import Accounts, Caller, to_reader
 from palaver.chat.clock import to_datetime
 from palaver.chat.errors import NotFound
 from palaver.chat.flow import Chat
+from palaver.chat.limits import Grant, Limits
 from palaver.chat.models import Models
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
@@ -49,6 +50,8 @@ class Site(Struct, frozen=True):
     cors_origins: frozenset[str] = frozenset()
     chat_flow_max_prompt: int = 100_000
     streaming_chat_max_message: int = 1000
+    max_message: int = 0
+    limits: Limits = msgspec.field(default_factory=Limits)
 
 
 class Answer(Struct, frozen=True):
@@ -68,7 +71,18 @@ class Stream(Struct, frozen=True):
 
 
 class Call:
-    __slots__ = ("caller", "language", "parameters", "payload", "request_id", "route", "scope", "site")
+    __slots__ = (
+        "caller",
+        "granted",
+        "language",
+        "parameters",
+        "payload",
+        "request_id",
+        "route",
+        "scope",
+        "site",
+        "unknown",
+    )
 
     def __init__(self, site: Site, scope: Scope, request_id: str, language: Language) -> None:
         self.site = site
@@ -80,6 +94,10 @@ class Call:
         self.parameters: dict[str, str] = {}
         self.payload: dict[str, Any] = {}
         self.caller: Caller | None = None
+        self.granted: Grant | None = None
+        """What the caller's limits have granted: to begin a turn, or to have one more socket open."""
+        self.unknown = False
+        """The caller is a guest of this moment: whoever keeps no cookie is another one each time."""
 
     @property
     def chat(self) -> Chat:
@@ -130,6 +148,11 @@ class Call:
     def address(self) -> str:
         client = self.scope.get("client")
         return client[0] if client else ""
+
+    @property
+    def counted_as(self) -> str | None:
+        """The address that stands for a caller whom nobody would know again."""
+        return self.address() if self.unknown else None
 
     def is_secure(self) -> bool:
         return self.scope.get("scheme") == "https" or (self.site.public_url or "").startswith("https://")

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 from palaver.api.call import Call, to_time
 from palaver.api.fields import Body, Text, Whole, defaulting, optional, required
 from palaver.api.operation import Api, Style, fixed
-from palaver.api.turns import CLIENT_ID, WHEN_BUSY
+from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
 from palaver.chat.conversation import Conversation, ConversationChange, Message, Role
 from palaver.chat.conversations import change_conversation
 from palaver.chat.errors import BotUnavailable, Ended, NotFound
@@ -85,6 +85,7 @@ class Success(Struct):
 @api.add("POST", "/api/chat", body=Say, answer=ChatResponse, starts_turn=True)
 async def chat(call: Call) -> ChatResponse:
     body = call.read(Say)
+    check_length(call, "message", body.message)
     new = None
     reader = call.reader
     if not body.session_id:
@@ -99,6 +100,7 @@ async def chat(call: Call) -> ChatResponse:
         client_message_id=body.client_message_id,
         when_busy=body.when_busy,
         request_id=call.request_id,
+        granted=call.granted,
     )
     turn = (await wait_for_answer(call.chat, begun)).turn
     usage = turn.reply.usage

@@ -19,7 +19,7 @@ from palaver.api.fields import (
 )
 from palaver.api.operation import Also, Api, Style
 from palaver.api.speaking import COLLECTION, MODEL, NAME, PROMPT, PROVIDER, WINDOW
-from palaver.api.turns import CLIENT_ID, WHEN_BUSY
+from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
 from palaver.chat.conversation import Conversation, PresetId, Speaking
 from palaver.chat.errors import Invalid as InvalidValue
 from palaver.chat.errors import RateLimited, Taken
@@ -112,6 +112,7 @@ async def chat(call: Call) -> TurnAnswer:
     conversation = await _conversation(call)
     try:
         body = call.read(Say)
+        check_length(call, "prompt", body.prompt)
         _check_length(call, body.prompt)
     except Invalid:
         await call.chat.store.conversations.access(call.reader, conversation)
@@ -124,6 +125,7 @@ async def chat(call: Call) -> TurnAnswer:
         client_message_id=body.client_message_id,
         when_busy=body.when_busy,
         request_id=call.request_id,
+        granted=call.granted,
     )
     turn = (await wait_for_answer(call.chat, begun)).turn
     return TurnAnswer(turn.prompt.id, turn.conversation.id, turn.prompt.content, turn.reply.content or None)

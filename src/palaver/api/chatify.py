@@ -8,7 +8,7 @@ from palaver.api.call import Call, to_time
 from palaver.api.fields import Body, QueryFlag, Text, defaulting, optional, required
 from palaver.api.language import Language, text
 from palaver.api.operation import Api, Refusal, Style, fixed
-from palaver.api.turns import CLIENT_ID, WHEN_BUSY
+from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
 from palaver.chat.clock import SECOND
 from palaver.chat.conversation import Conversation
 from palaver.chat.errors import BotUnavailable, ChatError, Ended, NotFound, RateLimited
@@ -135,6 +135,7 @@ async def create_session(call: Call) -> Created:
 )
 async def send_message(call: Call) -> Answered:
     body = call.read(Say)
+    check_length(call, "message", body.message)
     begun = await continue_chat(
         call.chat,
         call.reader,
@@ -143,6 +144,7 @@ async def send_message(call: Call) -> Answered:
         client_message_id=body.client_message_id,
         when_busy=body.when_busy,
         request_id=call.request_id,
+        granted=call.granted,
     )
     outcome = await wait_for_answer(call.chat, begun)
     turn = outcome.turn

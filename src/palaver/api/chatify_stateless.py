@@ -5,13 +5,17 @@ from msgspec import Struct
 from palaver.api.call import Call
 from palaver.api.chatify import bot_failed
 from palaver.api.fields import Body, Choice, Inner, Listed, Text, defaulting, optional, required
-from palaver.api.operation import Api, Style
+from palaver.api.limited import limit_words
+from palaver.api.operation import Api, Refusal, Style
 from palaver.api.speaking import TEMPERATURE, to_whole
+from palaver.api.turns import check_length
 from palaver.chat import ranges
-from palaver.chat.errors import BotUnavailable
+from palaver.chat.errors import BotUnavailable, OverBudget
 from palaver.chat.stateless import Said, SaidRole, answer_once, find_models
 
 api = Api("chatify", Style.FASTAPI)
+
+over_budget = Refusal(402, limit_words)
 
 MOST_MESSAGES = 200
 USUAL_TEMPERATURE = 0.7
@@ -72,10 +76,11 @@ class ModelList(Struct):
     answer=StatelessAnswer,
     starts_turn=True,
     stateless=True,
-    refusals={BotUnavailable: bot_failed},
+    refusals={BotUnavailable: bot_failed, OverBudget: over_budget},
 )
 async def ask(call: Call) -> StatelessAnswer:
     body = call.read(Ask)
+    check_length(call, "message", body.message)
     earlier = [Said(message.role, message.content) for message in body.conversation_history]
     return await _answer(
         call,
@@ -93,10 +98,11 @@ async def ask(call: Call) -> StatelessAnswer:
     answer=StatelessAnswer,
     starts_turn=True,
     stateless=True,
-    refusals={BotUnavailable: bot_failed},
+    refusals={BotUnavailable: bot_failed, OverBudget: over_budget},
 )
 async def ask_simply(call: Call) -> StatelessAnswer:
     body = call.read(AskSimply)
+    check_length(call, "message", body.message)
     return await _answer(call, [Said("user", body.message)], system=body.system_prompt)
 
 
@@ -107,10 +113,11 @@ async def ask_simply(call: Call) -> StatelessAnswer:
     answer=StatelessAnswer,
     starts_turn=True,
     stateless=True,
-    refusals={BotUnavailable: bot_failed},
+    refusals={BotUnavailable: bot_failed, OverBudget: over_budget},
 )
 async def ask_in_conversation(call: Call) -> StatelessAnswer:
     body = call.read(AskInConversation)
+    check_length(call, "messages", body.messages[-1].content)
     messages = [Said(message.role, message.content) for message in body.messages]
     # The caller has spelled the whole conversation; a prompt of ours would be a word put into it.
     return await _answer(call, messages, system="", temperature=body.temperature, max_tokens=body.max_tokens)

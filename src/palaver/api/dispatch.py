@@ -18,11 +18,12 @@ from starlette.types import Message, Receive, Scope, Send
 from palaver.api.call import Answer, Call, MalformedBody, Site, Stream, parse_form, parse_json
 from palaver.api.fields import FieldProblem, Invalid
 from palaver.api.language import accepted_language, text
+from palaver.api.limited import met_headers, standing_headers
 from palaver.api.operation import Operation
 from palaver.api.refusals import error_body, find_refusal, invalid_body, malformed_body, retry_after
 from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
-from palaver.chat.errors import BotUnavailable, ChatError, Draining
+from palaver.chat.errors import BotUnavailable, ChatError, Draining, RateLimited
 from palaver.chat.errors import Invalid as InvalidValue
 
 log = logging.getLogger("palaver.api")
@@ -33,6 +34,8 @@ JSON = b"application/json"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 UNSAFE_BODY_METHODS = ("POST", "PUT", "PATCH")
 EXPOSED = b"X-Request-Id, Retry-After"
+# The contracts name the two alone; these are added where an answer has them.
+EXPOSED_OF_LIMITS = EXPOSED + b", RateLimit-Policy, RateLimit"
 
 encode = msgspec.json.Encoder().encode
 
@@ -85,6 +88,9 @@ class Dispatcher:
             await socket(call, receive, send)
         except CrossSite:
             await refuse_socket(call, send, 403, {"detail": text("cross_site", call.language)})
+        finally:
+            if call.granted is not None:
+                call.granted.release()
 
     def _find_socket(self, call: Call) -> Socket | None:
         for path, pattern, socket in self._sockets:
@@ -118,7 +124,8 @@ class Dispatcher:
             return
         spelled.headers.append((b"x-request-id", request_id.encode()))
         if origin:
-            spelled.headers.extend(self._cors(origin))
+            limited = any(name == b"ratelimit" for name, _ in spelled.headers)
+            spelled.headers.extend(self._cors(origin, EXPOSED_OF_LIMITS if limited else EXPOSED))
         with_body = scope["method"] != "HEAD"
         if spelled.pieces is not None and with_body:
             await _send_pieces(receive, send, spelled, spelled.pieces)
@@ -154,7 +161,10 @@ class Dispatcher:
                 call.caller = identity.caller
                 new_guest = identity.new_guest_cookie
             if operation.signs_in:
-                self.site.accounts.check_address(call.address())
+                await self.site.accounts.check_address(call.address())
+            if operation.starts_turn:
+                call.unknown = new_guest is not None
+                call.granted = await self.site.limits.allow_turn(call.user, call.counted_as)
             if operation.body is not None:
                 call.payload = _parse(call, operation, body)
             answer = await operation.handler(call)
@@ -179,6 +189,11 @@ class Dispatcher:
             # The request's outer edge: the cause is in the log under the request id, and nowhere else.
             log.exception("request %s: %s %s failed", call.request_id, operation.method, operation.path)
             spelled = _plain(500, error_body(operation, 500, text("internal", language)))
+        finally:
+            if call.granted is not None and not call.granted.claimed:
+                call.granted.release()
+        if call.granted is not None and call.granted.shown and spelled.status not in (402, 429):
+            spelled.headers.extend(standing_headers(call.granted.shown))
         if new_guest is not None:
             spelled.headers.append(guest_cookie(call, new_guest))
         return spelled
@@ -199,7 +214,7 @@ class Dispatcher:
         allowed = self.site.cors_origins
         return "*" in allowed or origin in allowed
 
-    def _cors(self, origin: str) -> list[tuple[bytes, bytes]]:
+    def _cors(self, origin: str, exposed: bytes) -> list[tuple[bytes, bytes]]:
         if not self._allows(origin):
             return []
         if origin in self.site.cors_origins:
@@ -211,7 +226,7 @@ class Dispatcher:
         else:
             # With the wildcard credentials would let any page act as the person who visits it.
             headers = [(b"access-control-allow-origin", b"*")]
-        return [*headers, (b"access-control-expose-headers", EXPOSED)]
+        return [*headers, (b"access-control-expose-headers", exposed)]
 
 
 def to_request_id(sent: str) -> str:
@@ -315,6 +330,8 @@ def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelle
     seconds = retry_after(error)
     if seconds is not None:
         headers.append((b"retry-after", str(seconds).encode()))
+    if isinstance(error, RateLimited) and error.limit is not None and seconds is not None:
+        headers.extend(met_headers(error.limit, seconds))
     words = refusal.words(error, call.language)
     return _plain(refusal.status, error_body(operation, refusal.status, words), headers)
 

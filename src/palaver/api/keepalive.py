@@ -8,6 +8,7 @@ from msgspec import Struct
 from starlette.types import Message, Receive, Send
 
 from palaver.api.call import Call
+from palaver.api.socket import may_stay
 
 PING_SECONDS = 30.0
 MOST_BYTES = 64 * 1024
@@ -25,7 +26,10 @@ class Ping(Struct):
 async def keepalive(call: Call, receive: Receive, send: Send, *, seconds: float = PING_SECONDS) -> None:
     """A ping at once and every `seconds`, until the client leaves, says too much, or the server closes."""
     await receive()
-    await send({"type": "websocket.accept", "headers": [(b"x-request-id", call.request_id.encode())]})
+    headers = [(b"x-request-id", call.request_id.encode())]
+    if not await may_stay(call, send, headers, None):
+        return
+    await send({"type": "websocket.accept", "headers": headers})
     clock = asyncio.get_running_loop().time
     try:
         while True:

@@ -59,14 +59,101 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "La richiesta è troppo grande.",
     ),
     "over_budget": (
-        "Your allowance is used up for now. Try again later.",
-        "Das Kontingent ist vorerst aufgebraucht. Bitte später erneut versuchen.",
-        "La quota disponibile è esaurita per ora. Riprova più tardi.",
+        "Your allowance is used up for now.",
+        "Das Kontingent ist vorerst aufgebraucht.",
+        "La quota disponibile è esaurita per ora.",
     ),
-    "rate_limited": (
-        "Too many attempts. Try again later.",
-        "Zu viele Versuche. Bitte später erneut versuchen.",
-        "Troppi tentativi. Riprova più tardi.",
+    "rate_limited": ("Too many attempts.", "Zu viele Versuche.", "Troppi tentativi."),
+    "come_back": ("Try again in {when}.", "Bitte in {when} erneut versuchen.", "Riprova tra {when}."),
+    "limit_turns_a_minute_user": (
+        "You can send {count} a minute.",
+        "Pro Minute: höchstens {count}.",
+        "Puoi inviare {count} al minuto.",
+    ),
+    "limit_turns_a_minute_app": (
+        "This application can send {count} a minute.",
+        "Für diese Anwendung pro Minute: höchstens {count}.",
+        "Questa applicazione può inviare {count} al minuto.",
+    ),
+    "limit_turns_a_minute_conversation": (
+        "This conversation takes {count} a minute.",
+        "In diesem Gespräch pro Minute: höchstens {count}.",
+        "Questa conversazione accetta {count} al minuto.",
+    ),
+    "limit_replies_at_once_user": (
+        "You can have {count} written at once.",
+        "Gleichzeitig: höchstens {count}.",
+        "Puoi ricevere {count} alla volta.",
+    ),
+    "limit_replies_at_once_app": (
+        "This application can have {count} written at once.",
+        "Für diese Anwendung gleichzeitig: höchstens {count}.",
+        "Questa applicazione può ricevere {count} alla volta.",
+    ),
+    "limit_sockets_at_once_user": (
+        "You can have {count} open at once.",
+        "Gleichzeitig offen: höchstens {count}.",
+        "Puoi tenere {count} alla volta.",
+    ),
+    "limit_sockets_at_once_address": (
+        "Your address can have {count} open at once.",
+        "Von dieser Adresse gleichzeitig offen: höchstens {count}.",
+        "Dal tuo indirizzo si possono tenere {count} alla volta.",
+    ),
+    "limit_sign_ins_user": (
+        "This account was closed for a while after {count}.",
+        "Dieses Konto ist vorerst gesperrt: {count}.",
+        "Questo account è bloccato per ora: {count}.",
+    ),
+    "limit_sign_ins_address": (
+        "Your address was shut out for a while after {count}.",
+        "Diese Adresse ist vorerst gesperrt: {count}.",
+        "Il tuo indirizzo è bloccato per ora: {count}.",
+    ),
+    "limit_tokens_a_day_user": (
+        "You can use {count} a day, and they are used up.",
+        "Höchstens {count} pro Tag; sie sind aufgebraucht.",
+        "Puoi usare {count} al giorno, ormai esauriti.",
+    ),
+    "limit_tokens_a_day_app": (
+        "This application can use {count} a day, and they are used up.",
+        "Für diese Anwendung höchstens {count} pro Tag; sie sind aufgebraucht.",
+        "Questa applicazione può usare {count} al giorno, ormai esauriti.",
+    ),
+    "limit_tokens_a_day_conversation": (
+        "This conversation can use {count} a day, and they are used up.",
+        "In diesem Gespräch höchstens {count} pro Tag; sie sind aufgebraucht.",
+        "Questa conversazione può usare {count} al giorno, ormai esauriti.",
+    ),
+    "limit_tokens_a_month_user": (
+        "You can use {count} a month, and they are used up.",
+        "Höchstens {count} pro Monat; sie sind aufgebraucht.",
+        "Puoi usare {count} al mese, ormai esauriti.",
+    ),
+    "limit_tokens_a_month_app": (
+        "This application can use {count} a month, and they are used up.",
+        "Für diese Anwendung höchstens {count} pro Monat; sie sind aufgebraucht.",
+        "Questa applicazione può usare {count} al mese, ormai esauriti.",
+    ),
+    "limit_tokens_a_month_conversation": (
+        "This conversation can use {count} a month, and they are used up.",
+        "In diesem Gespräch höchstens {count} pro Monat; sie sind aufgebraucht.",
+        "Questa conversazione può usare {count} al mese, ormai esauriti.",
+    ),
+    "limit_money_a_month_user": (
+        "You can spend {count} a month, and it is used up.",
+        "Höchstens {count} pro Monat; das ist aufgebraucht.",
+        "Puoi spendere {count} al mese, ormai esauriti.",
+    ),
+    "limit_money_a_month_app": (
+        "This application can spend {count} a month, and it is used up.",
+        "Für diese Anwendung höchstens {count} pro Monat; das ist aufgebraucht.",
+        "Questa applicazione può spendere {count} al mese, ormai esauriti.",
+    ),
+    "limit_money_a_month_conversation": (
+        "This conversation can cost {count} a month, and it is used up.",
+        "In diesem Gespräch höchstens {count} pro Monat; das ist aufgebraucht.",
+        "Questa conversazione può costare {count} al mese, ormai esauriti.",
     ),
     "bot_unavailable": (
         "The assistant cannot answer just now. Please try again.",

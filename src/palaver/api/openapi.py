@@ -165,8 +165,10 @@ def _refused(operation: Operation, status: int, also: Also) -> dict[str, Any]:
     else:
         name = "Fields" if status == 400 and style is Style.DRF else "Detail"
     refused = _response(also, {"$ref": f"#/components/schemas/{name}"})
-    if status in (429, 503):
+    if status in (402, 429, 503):
         refused["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
+    if status in (402, 429):
+        refused["headers"] |= {name: {"schema": {"type": "string"}} for name in ("RateLimit-Policy", "RateLimit")}
     return refused
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from palaver.api.fields import FieldProblem
 from palaver.api.language import Language, text
+from palaver.api.limited import limit_words, whole_seconds
 from palaver.api.operation import Operation, Refusal, Refusals, Style, worded
 from palaver.api.who import CrossSite, WrongCsrf
 from palaver.chat.accounts import Closed, WrongCredentials
@@ -38,8 +39,8 @@ EVERYWHERE: Refusals = {
     Ended: worded(409, "ended"),
     Busy: worded(409, "busy"),
     Taken: worded(400, "taken"),
-    RateLimited: worded(429, "rate_limited"),
-    OverBudget: worded(429, "over_budget"),
+    RateLimited: Refusal(429, limit_words),
+    OverBudget: Refusal(429, limit_words),
     BotUnavailable: worded(503, "bot_unavailable"),
     Draining: worded(503, "draining"),
     StoreUnavailable: worded(503, "store_unavailable"),
@@ -58,7 +59,7 @@ def find_refusal(error: ChatError, own: Refusals) -> Refusal | None:
 def retry_after(error: ChatError) -> int | None:
     match error:
         case RateLimited():
-            return max(1, round(error.retry_after))
+            return whole_seconds(error.retry_after)
         case Draining() | StoreUnavailable():
             return COME_BACK_SECONDS
         case _:

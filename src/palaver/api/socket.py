@@ -17,6 +17,7 @@ from starlette.types import Receive, Send
 from palaver.api.call import Call, MalformedBody, parse_json
 from palaver.api.fields import Invalid
 from palaver.api.language import text
+from palaver.api.limited import limit_words, whole_seconds
 from palaver.api.who import guest_cookie, identify_socket
 from palaver.chat.accounts import Caller, WrongCredentials
 from palaver.chat.errors import (
@@ -30,6 +31,7 @@ from palaver.chat.errors import (
     RateLimited,
     StoreUnavailable,
 )
+from palaver.chat.user import User
 
 log = logging.getLogger("palaver.socket")
 
@@ -40,6 +42,7 @@ MOST_ECHOED = 100
 
 UNAUTHENTICATED = 4001
 NOT_FOUND = 4004
+TOO_MANY = 4029
 TOO_LARGE = 1009
 RESTARTS = 1012
 INTERNAL = 4500
@@ -172,9 +175,11 @@ class JsonSocket(ABC):
     def _refuse(self, error: ChatError, more: dict[str, Any]) -> None:
         for kind in type(error).__mro__:
             if kind in CODES:
+                words = text(error.code, self.call.language)
                 if isinstance(error, RateLimited):
-                    more = {**more, "retry_after": max(1, round(error.retry_after))}
-                self.error(CODES[kind], text(error.code, self.call.language), **more)
+                    more = {**more, "retry_after": whole_seconds(error.retry_after)}
+                    words = limit_words(error, self.call.language)
+                self.error(CODES[kind], words, **more)
                 return
         log.warning("request %s: %s: %s", self.call.request_id, self.call.route, error.__cause__ or error)
         self.error("internal", text(error.code, self.call.language), **more)
@@ -303,22 +308,39 @@ async def accept(call: Call, send: Send) -> Caller | None:
     try:
         identity = await identify_socket(call)
     except WrongCredentials:
-        await _turn_away(call, send, headers, "unauthenticated", UNAUTHENTICATED)
+        await _turn_away(send, headers, text("unauthenticated", call.language), "unauthenticated", UNAUTHENTICATED)
         return None
     except StoreUnavailable as error:
         log_outage(call, error)
-        await _turn_away(call, send, headers, "internal", INTERNAL)
+        await _turn_away(send, headers, text("internal", call.language), "internal", INTERNAL)
         return None
     if identity.new_guest_cookie is not None:
         headers.append(guest_cookie(call, identity.new_guest_cookie))
     call.caller = identity.caller
+    call.unknown = identity.new_guest_cookie is not None
+    if not await may_stay(call, send, headers, identity.caller.user):
+        return None
     await send({"type": "websocket.accept", "headers": headers})
     return identity.caller
 
 
-async def _turn_away(call: Call, send: Send, headers: list[tuple[bytes, bytes]], reason: str, code: int) -> None:
+async def may_stay(call: Call, send: Send, headers: list[tuple[bytes, bytes]], user: User | None) -> bool:
+    """Whether the limits allow one more socket, which then counts until the call is over; else it is turned away."""
+    try:
+        granted = await call.site.limits.allow_socket(user, call.address(), known=not call.unknown)
+    except RateLimited as error:
+        words, seconds = limit_words(error, call.language), whole_seconds(error.retry_after)
+        await _turn_away(send, headers, words, "rate_limited", TOO_MANY, retry_after=seconds)
+        return False
+    call.granted = granted if granted.shown else None
+    return True
+
+
+async def _turn_away(
+    send: Send, headers: list[tuple[bytes, bytes]], words: str, reason: str, code: int, **more: int
+) -> None:
     """Browsers tell nobody of a handshake that is refused: it is accepted, and said why it is closed."""
-    frame = encode({"type": "error", "message": text(reason, call.language), "code": reason}).decode()
+    frame = encode({"type": "error", "message": words, "code": reason, **more}).decode()
     await send({"type": "websocket.accept", "headers": headers})
     await send({"type": "websocket.send", "text": frame})
     await send({"type": "websocket.close", "code": code})

@@ -11,7 +11,7 @@ from palaver.api.fields import Body, FieldProblem, Flag, Invalid, Text, defaulti
 from palaver.api.language import text
 from palaver.api.operation import EVENT_STREAM, Also, Api, Style
 from palaver.api.sse import HEADERS, HEARTBEAT, hear, quote
-from palaver.api.turns import CLIENT_ID, WHEN_BUSY
+from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
 from palaver.chat.conversation import Message
 from palaver.chat.cursor import decode_cursor, encode_cursor
 from palaver.chat.errors import BotUnavailable, ChatError, Draining
@@ -133,6 +133,7 @@ async def history(call: Call) -> History:
 
 async def _begin(call: Call, body: Say) -> tuple[Begun, str]:
     """The turn on its way, and the session's id as the client knows it."""
+    check_length(call, "message", body.message)
     most = call.site.streaming_chat_max_message
     if len(body.message) > most:
         raise Invalid([FieldProblem("message", "string_too_long", {"at_most": most})], "body")
@@ -153,6 +154,7 @@ async def _begin(call: Call, body: Say) -> tuple[Begun, str]:
         client_message_id=body.client_message_id,
         when_busy=body.when_busy,
         request_id=call.request_id,
+        granted=call.granted,
     )
     return begun, name or begun.turn.conversation.uuid
 

@@ -1,7 +1,15 @@
 """What every API that takes a message reads alike."""
 
-from palaver.api.fields import Choice, Text
+from palaver.api.call import Call
+from palaver.api.fields import Choice, FieldProblem, Invalid, Text
 from palaver.chat.conversation import WhenBusy
 
 CLIENT_ID = Text(at_least=1, at_most=100)
 WHEN_BUSY: Choice[WhenBusy] = Choice("queue", "reject", "interrupt")
+
+
+def check_length(call: Call, field: str, *texts: str) -> None:
+    """The one limit on messages that holds in every API, beside each one's own. Raises `Invalid`."""
+    most = call.site.max_message
+    if most and any(len(said) > most for said in texts):
+        raise Invalid([FieldProblem(field, "string_too_long", {"at_most": most})], "body")

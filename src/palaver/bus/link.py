@@ -18,21 +18,25 @@ LONGEST_PAUSE = 1.0
 STEADY_SECONDS = 2.0
 
 
+UNTIL_BACK = "Until it can, workers hear of each other by the database, about once a second; nothing is lost."
+
+
 class Report:
     """What the log says of Redis: once that it is away, whatever number of connections that concerns, and once that it
     is back."""
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer, until_back: str = UNTIL_BACK) -> None:
         self._server = server
+        self._until_back = until_back
         self._away: set[str] = set()
 
     def away(self, link: str, error: BaseException) -> None:
         if not self._away:
             log.warning(
-                "Redis at %s cannot be used (%s). Until it can, workers hear of each other by the database, about once "
-                "a second; nothing is lost.",
+                "Redis at %s cannot be used (%s). %s",
                 self._server.shown,
                 self._server.to_words(error),
+                self._until_back,
             )
         self._away.add(link)
 

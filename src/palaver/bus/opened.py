@@ -1,4 +1,4 @@
-"""The bus as the core knows it, opened over one of the two ways to carry what is published."""
+"""The bus and the counts as the core knows them, each opened over Redis or within this process."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from palaver.bus.memory import Hub, MemoryBus
-from palaver.chat.ports import Bus
+from palaver.chat.counts import LocalCounts
+from palaver.chat.ports import Bus, Counts
 
 
 class BusOptions(Struct, frozen=True):
@@ -44,3 +45,25 @@ async def open_bus(options: BusOptions, prefix: str) -> AsyncIterator[Bus]:
         raise BadBusOptions(str(error)) from None
     async with opening as bus:
         yield bus
+
+
+@asynccontextmanager
+async def open_counts(options: BusOptions, prefix: str, hold_seconds: float) -> AsyncIterator[Counts]:
+    """What all workers count together that give the same `prefix`. What one of them holds is free again `hold_seconds`
+    after it has died.
+
+    It opens also where Redis does not answer, after a second, and comes back by itself; meanwhile each worker counts
+    for itself. Raises `BadBusOptions` for an address that no server could have.
+    """
+    if options.url is None:
+        yield LocalCounts()
+        return
+    # Only now: a server on its own need not load it.
+    from palaver.bus.redis_counts import open_redis_counts
+
+    try:
+        opening = open_redis_counts(options.url, prefix, hold_seconds)
+    except ValueError as error:
+        raise BadBusOptions(str(error)) from None
+    async with opening as counts:
+        yield counts

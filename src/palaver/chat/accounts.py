@@ -6,6 +6,7 @@ look-up and a revoked token still closes within two seconds on every worker.
 
 import hashlib
 import hmac
+import math
 import re
 import secrets
 import time
@@ -14,11 +15,12 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from palaver.chat.attempts import Attempts
 from palaver.chat.clock import DAY, MINUTE, Clock, Micros
-from palaver.chat.errors import ChatError, Invalid, NotFound, Taken
+from palaver.chat.counts import LocalCounts
+from palaver.chat.errors import ChatError, Invalid, NotFound, RateLimited, Taken
+from palaver.chat.limit import Limit, LimitOf
 from palaver.chat.passwords import Passwords
-from palaver.chat.ports import Store
+from palaver.chat.ports import Counts, Standing, Store, Wanted
 from palaver.chat.user import NOT_STORED, Reader, Token, TokenId, TokenKind, User
 
 NAME = re.compile(r"[A-Za-z0-9._+-]{1,50}")
@@ -32,6 +34,9 @@ REMEMBERED = 20_000
 
 # Behind one address there may be a whole office; the typos of a few must not lock out all.
 ATTEMPTS_OF_AN_ADDRESS = 10
+
+OF_ACCOUNT = "sign-ins:account:"
+OF_ADDRESS = "sign-ins:address:"
 
 # `last used` is exact to a minute; a write for each request would cost more than the request.
 TOUCH_SECONDS = 60
@@ -79,14 +84,14 @@ class Accounts:
         rules: AccountRules,
         secret: bytes,
         monotonic: Callable[[], float] = time.monotonic,
+        counts: Counts | None = None,
     ) -> None:
         self._store = store.accounts
         self._clock = clock
         self._secret = secret
         self._monotonic = monotonic
         self._passwords = Passwords()
-        self._of_account = Attempts(rules.attempts, rules.attempt_seconds, monotonic)
-        self._of_address = Attempts(rules.attempts * ATTEMPTS_OF_AN_ADDRESS, rules.attempt_seconds, monotonic)
+        self._counts = counts or LocalCounts(monotonic)
         self._remembered: dict[bytes, tuple[float, tuple[Token, User] | None]] = {}
         self._touched: dict[TokenId, Micros] = {}
         self._used: dict[TokenId, Micros] = {}
@@ -196,24 +201,34 @@ class Accounts:
 
     async def sign_in(self, name: str, password: str, address: str) -> User:
         """Raises `WrongCredentials`, and `RateLimited` after too many failures."""
-        account = name.casefold()
         found = await self._store.find_user(name)
         user, password_hash = found if found is not None else (None, None)
-        self._of_account.check(account)
-        self._of_address.check(address)
-        # Nothing may be awaited between the checks and these.
-        self._of_account.count(account)
-        self._of_address.count(address)
+        of_account, of_address = self._attempt_of_account(name), self._attempt_of_address(address)
+        # Counted before the password is hashed, and taken back where it was the right one: counted afterwards, any
+        # number of guesses made at once would all be tried.
+        standings = await self._counts.take((of_account, of_address))
+        for wanted, standing in zip((of_account, of_address), standings, strict=True):
+            _check_attempt(wanted, standing)
         matches = await self._passwords.verify(password_hash, password)
         if user is None or not matches or user.disabled:
             raise WrongCredentials
-        self._of_account.forget(account)
-        self._of_address.take_back(address)
+        self._counts.forget(of_account.key)
+        self._counts.give_back((of_address,))
         return user
 
-    def check_address(self, address: str) -> None:
+    async def check_address(self, address: str) -> None:
         """Raises `RateLimited` where too many sign-ins from there have failed."""
-        self._of_address.check(address)
+        of_address = self._attempt_of_address(address)
+        _check_attempt(of_address, await self._counts.look(of_address))
+
+    def _attempt_of_account(self, name: str) -> Wanted:
+        # Whatever somebody types as a name: only its hash leaves the process.
+        digest = to_digest(name.casefold()).hex()
+        return Wanted(OF_ACCOUNT + digest, self.rules.attempts, self.rules.attempt_seconds)
+
+    def _attempt_of_address(self, address: str) -> Wanted:
+        most = self.rules.attempts * ATTEMPTS_OF_AN_ADDRESS
+        return Wanted(OF_ADDRESS + address, most, self.rules.attempt_seconds)
 
     async def is_link(self, code: str) -> bool:
         """Whether this link would sign somebody in. It stays as it is."""
@@ -267,6 +282,12 @@ class Accounts:
         if found is None:
             raise NotFound
         return found[0]
+
+
+def _check_attempt(wanted: Wanted, standing: Standing) -> None:
+    if standing.wait:
+        of: LimitOf = "user" if wanted.key.startswith(OF_ACCOUNT) else "address"
+        raise RateLimited(standing.wait, Limit("sign_ins", wanted.most, math.ceil(wanted.seconds), of))
 
 
 def to_digest(secret: str) -> bytes:

@@ -12,6 +12,7 @@ from palaver.chat.conversation import Conversation, ConversationId, Message, Mes
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import BotTimeout, BotUnavailable, Draining, Ended, NotFound, StoreUnavailable
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, Turned
+from palaver.chat.limits import Grant
 from palaver.chat.ports import AnotherReply, Begun, Bots, Hidden, NewTurn, Store
 from palaver.chat.reply import Outcome, Replies
 from palaver.chat.rooms import Rooms
@@ -56,14 +57,18 @@ async def continue_chat(
     when_busy: WhenBusy | None = None,
     edits: str | None = None,
     request_id: str = "",
+    granted: Grant | None = None,
 ) -> Begun:
     """The person's message, committed, with the bot's reply on its way.
 
     It goes on in `conversation`, or in `new`, which is made with it. The same `client_message_id` with the same text is
-    the same turn. Raises `NotFound`, `Ended`, `Busy`, `Conflict` or `Draining`; then nothing has changed.
+    the same turn. `granted`: what the caller's limits have granted; the reply holds it until it ends. Raises
+    `NotFound`, `Ended`, `Busy`, `Conflict`, `RateLimited` or `Draining`; then nothing has changed.
     """
     if chat.replies.draining:
         raise Draining
+    if granted is not None:
+        await granted.ask_conversation(reader, conversation, new)
     turn = NewTurn(
         reader=reader,
         text=text,
@@ -78,10 +83,10 @@ async def continue_chat(
         edits=edits,
     )
     # A caller that goes away while its message is being committed would leave a reply that nobody makes.
-    return await asyncio.shield(chat.replies.beginning(_begin(chat, turn, request_id)))
+    return await asyncio.shield(chat.replies.beginning(_begin(chat, turn, request_id, granted)))
 
 
-async def _begin(chat: Chat, turn: NewTurn, request_id: str) -> Begun:
+async def _begin(chat: Chat, turn: NewTurn, request_id: str, granted: Grant | None) -> Begun:
     begun = await chat.store.turns.begin(turn)
     conversation, prompt = begun.turn.conversation, begun.turn.prompt
     if begun.state != "known" and prompt.event > conversation.event:
@@ -89,15 +94,18 @@ async def _begin(chat: Chat, turn: NewTurn, request_id: str) -> Begun:
         chat.rooms.tell(conversation.uuid, MessageSaid(mark, prompt, begun.replaces))
         # That was the message's. The reply to it stands beside no other.
         begun = replace(begun, replaces=None)
-    await _go_on(chat, begun, request_id)
+    await _go_on(chat, begun, request_id, granted)
     return begun
 
 
-async def _go_on(chat: Chat, begun: Begun, request_id: str) -> None:
+async def _go_on(chat: Chat, begun: Begun, request_id: str, granted: Grant | None) -> None:
     """What has been begun in the store is carried out, and told to those who see lists."""
     conversation = begun.turn.conversation
     if begun.state == "started":
-        chat.replies.start(begun, request_id)
+        chat.replies.start(begun, request_id, granted)
+    elif granted is not None:
+        # A reply that waits is none at once: when it begins, it takes over what the one before it held.
+        granted.release()
     if begun.dropped:
         _drop(chat, conversation.uuid, begun.dropped, ended=False)
     if begun.state != "known":
@@ -122,14 +130,23 @@ def _drop(chat: Chat, uuid: str, replies: Sequence[MessageId], *, ended: bool) -
 
 
 async def ask_for_another(
-    chat: Chat, reader: Reader, conversation: str, reply: str | None, *, when_busy: WhenBusy | None, request_id: str
+    chat: Chat,
+    reader: Reader,
+    conversation: str,
+    reply: str | None,
+    *,
+    when_busy: WhenBusy | None,
+    request_id: str,
+    granted: Grant | None = None,
 ) -> Begun:
     """Another reply beside one that is there (by default the last one), committed and on its way.
 
-    Raises `NotFound`, `Ended`, `Busy` or `Draining`; then nothing has changed.
+    Raises `NotFound`, `Ended`, `Busy`, `RateLimited` or `Draining`; then nothing has changed.
     """
     if chat.replies.draining:
         raise Draining
+    if granted is not None:
+        await granted.ask_conversation(reader, conversation, None)
     asked = AnotherReply(
         reader=reader,
         conversation=conversation,
@@ -139,12 +156,12 @@ async def ask_for_another(
         lease_until=chat.replies.lease_until(),
         when_busy=when_busy or chat.rules.when_busy,
     )
-    return await asyncio.shield(chat.replies.beginning(_begin_another(chat, asked, request_id)))
+    return await asyncio.shield(chat.replies.beginning(_begin_another(chat, asked, request_id, granted)))
 
 
-async def _begin_another(chat: Chat, asked: AnotherReply, request_id: str) -> Begun:
+async def _begin_another(chat: Chat, asked: AnotherReply, request_id: str, granted: Grant | None) -> Begun:
     begun = await chat.store.turns.begin_another(asked)
-    await _go_on(chat, begun, request_id)
+    await _go_on(chat, begun, request_id, granted)
     return begun
 
 

@@ -1,4 +1,4 @@
-"""A limit that was met: which, how much it allows, and in what time."""
+"""A limit that was met: which, how much it allows, and in what time; and the limits of one person or application."""
 
 from typing import Literal
 
@@ -13,11 +13,29 @@ LimitName = Literal[
     "sockets_at_once",
     "sign_ins",
 ]
+LimitOf = Literal["user", "app", "conversation", "address"]
 
 
 class Limit(Struct, frozen=True):
-    """`most` in what the name counts (money in millionths), within `seconds`; 0 where it is about one moment."""
+    """`most` in what the name counts (money in millionths), within `seconds`; 0 where it is about one moment. `of` says
+    for whom all that counts together."""
 
     name: LimitName
     most: int
     seconds: int = 0
+    of: LimitOf = "user"
+
+
+class OwnLimits(Struct, frozen=True):
+    """What somebody may do in place of what the settings say for all. None: as they say; 0: no limit."""
+
+    turns_a_minute: int | None = None
+    replies_at_once: int | None = None
+    sockets_at_once: int | None = None
+    tokens_a_day: int | None = None
+    tokens_a_month: int | None = None
+    money_a_month: int | None = None
+    """In millionths."""
+
+
+NO_OWN = OwnLimits()

@@ -13,7 +13,7 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
         self._free = asyncio.Semaphore(AT_ONCE)
-        self._nobodys: str | None = None
+        self._nobodys: asyncio.Task[str] | None = None
 
     async def hash(self, password: str) -> str:
         async with self._free:
@@ -22,8 +22,9 @@ class Passwords:
     async def verify(self, password_hash: str | None, password: str) -> bool:
         """Takes as long where there is no such account or it has no password."""
         if password_hash is None:
-            self._nobodys = self._nobodys or await self.hash("nobody's password")
-            await self._matches(self._nobodys, password)
+            # Made once, however many ask for it at once.
+            self._nobodys = self._nobodys or asyncio.create_task(self.hash("nobody's password"))
+            await self._matches(await asyncio.shield(self._nobodys), password)
             return False
         return await self._matches(password_hash, password)
 

@@ -23,6 +23,7 @@ from palaver.chat.conversation import (
     WhenBusy,
 )
 from palaver.chat.cursor import Mark
+from palaver.chat.limit import OwnLimits
 from palaver.chat.model import KnownModel, ModelId, ModelSync, OfferedModel
 from palaver.chat.pieces import Bot, KnownAnswer
 from palaver.chat.preset import NewPreset, Preset, PresetChange, PresetVersion, Rules, RulesChange, VersionListed
@@ -517,6 +518,18 @@ class Summaries(Protocol):
         ...
 
 
+class UsersLimits(Protocol):
+    """What persons and applications may do in place of what the settings say for all."""
+
+    async def changes(self) -> str:
+        """Another word whenever one of them was changed, by whatever process."""
+        ...
+
+    async def all(self) -> Mapping[UserId, OwnLimits]: ...
+    async def get(self, user_id: UserId) -> OwnLimits: ...
+    async def put(self, user_id: UserId, limits: OwnLimits) -> None: ...
+
+
 class Store(Protocol):
     @property
     def accounts(self) -> Accounts: ...
@@ -536,6 +549,8 @@ class Store(Protocol):
     def answers(self) -> Answers: ...
     @property
     def summaries(self) -> Summaries: ...
+    @property
+    def limits(self) -> UsersLimits: ...
 
     async def add_usage(self, user_id: UserId, model: str | None, usage: Usage, now: Micros) -> None:
         """Counts an answer that is not stored."""
@@ -576,6 +591,48 @@ class Bus(Protocol):
     def unsubscribe(self, channel: str) -> None: ...
     async def count(self, channel: str) -> int:
         """How many workers listen there, this one included; those of this worker alone while the bus is away."""
+        ...
+
+
+class Wanted(Struct, frozen=True):
+    """One of the `most` that may be had of `key` within `seconds`. With 0 seconds, at one moment: then `holder` has it
+    until it is given back."""
+
+    key: str
+    most: int
+    seconds: float = 0
+    holder: str = ""
+
+
+class Standing(Struct, frozen=True):
+    """How it stands once it was asked for: `wait` is 0 where it was had, else the seconds after which it is worth
+    asking again. `left` is how many more may be had now, `reset` the seconds until there are more."""
+
+    wait: float
+    left: int
+    reset: float
+
+
+class Counts(Protocol):
+    """What is limited, counted for all workers together, or for this one alone while what joins them is away."""
+
+    async def take(self, wanted: Sequence[Wanted]) -> Sequence[Standing]:
+        """All of them or, where one cannot be had, none. Never raises, and takes no longer than a moment."""
+        ...
+
+    async def look(self, wanted: Wanted) -> Standing:
+        """As it would stand if it were asked for now; nothing is had."""
+        ...
+
+    def give_back(self, wanted: Sequence[Wanted]) -> None:
+        """What is held for one moment is free again; what was had last within a time is as if it had not been.
+
+        What a worker that died held comes free by itself.
+        """
+        ...
+
+    def forget(self, key: str) -> None:
+        """All that was had of it within a time is as if it had not been."""
         ...
 
 

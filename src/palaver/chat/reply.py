@@ -31,6 +31,7 @@ from palaver.chat.context import (
 from palaver.chat.conversation import Conversation, End, MessageId, Turn, Usage, to_spoken
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.events import ReplyEnded, ReplyStarted
+from palaver.chat.limits import Grant
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Store
 from palaver.chat.rooms import Rooms
@@ -95,9 +96,12 @@ class Outcome(Struct, frozen=True):
 class RunningReply:
     """One reply while it is made."""
 
-    def __init__(self, begun: Begun, allowance: Allowance, seen: Seen, now: float, request_id: str) -> None:
+    def __init__(
+        self, begun: Begun, allowance: Allowance, seen: Seen, now: float, request_id: str, granted: Grant | None
+    ) -> None:
         self.begun = begun
         self.allowance = allowance
+        self.granted = granted
         self.seen = seen
         self.prompt: Prompt | None = None
         self.request_id = request_id
@@ -130,6 +134,8 @@ class RunningReply:
             return
         self.done.set_result(outcome)
         self.telling.end(outcome.turn.reply)
+        if self.granted is not None:
+            self.granted.release()
 
     def ask_to_end(self, why: str) -> None:
         """Ends it now: the bot is left at once, what was said is kept. The first reason given stands."""
@@ -191,11 +197,13 @@ class Replies:
     def lease_until(self) -> Micros:
         return Micros(self._clock.now() + int(self.limits.lease_seconds * SECOND))
 
-    def start(self, begun: Begun, request_id: str = "") -> None:
-        """Makes the reply that the store has just given to this worker."""
+    def start(self, begun: Begun, request_id: str = "", granted: Grant | None = None) -> None:
+        """Makes the reply that the store has just given to this worker. It claims what was granted, until it ends."""
+        if granted is not None:
+            granted.claimed = True
         allowance = self._allow(begun)
         seen = self._see(begun, allowance)
-        reply = RunningReply(begun, allowance, seen, asyncio.get_running_loop().time(), request_id)
+        reply = RunningReply(begun, allowance, seen, asyncio.get_running_loop().time(), request_id, granted)
         self._running[reply.id] = reply
         if self._out_of_time:
             reply.ask_to_end("draining")
@@ -426,9 +434,13 @@ class Replies:
         if kept.done:
             # Before those who wait for it: what they ask for next is told after it.
             await self._tell_end(turn, kept)
+        granted = reply.granted
+        if kept.next is not None:
+            # The one that waited takes its place, and what it holds.
+            reply.granted = None
         reply.has_ended(outcome)
         if kept.next is not None:
-            self.start(kept.next)
+            self.start(kept.next, granted=granted)
         if kept.done and end == "complete":
             self._learn(reply)
 

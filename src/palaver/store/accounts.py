@@ -43,6 +43,7 @@ EMPTY_GUESTS = (
     "AND NOT EXISTS (SELECT 1 FROM tokens WHERE user_id = u.id) "
     "AND NOT EXISTS (SELECT 1 FROM presets WHERE owner_id = u.id) "
     "AND NOT EXISTS (SELECT 1 FROM outbox WHERE user_id = u.id) "
+    "AND NOT EXISTS (SELECT 1 FROM limits WHERE user_id = u.id) "
     "AND u.id NOT IN (SELECT user_id FROM usage) LIMIT $2"
 )
 # A transaction that held the writer for longer would be felt by those who talk.
@@ -55,6 +56,7 @@ ERASE = (
     "DELETE FROM answers WHERE user_id = $1",
     "DELETE FROM preset_shares WHERE user_id = $1 OR preset_id IN (SELECT id FROM presets WHERE owner_id = $1)",
     "DELETE FROM preset_versions WHERE preset_id IN (SELECT id FROM presets WHERE owner_id = $1)",
+    "DELETE FROM limits WHERE user_id = $1",
     "DELETE FROM presets WHERE owner_id = $1",
     "UPDATE presets SET changed_by = NULL WHERE changed_by = $1",
     "UPDATE preset_versions SET changed_by = NULL WHERE changed_by = $1",

@@ -18,6 +18,7 @@ from palaver.store.branches import SqlBranches
 from palaver.store.conversations import SqlConversations
 from palaver.store.database import Database
 from palaver.store.events import SqlEvents
+from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
@@ -61,6 +62,7 @@ class SqlStore:
         self.models = SqlModels(database)
         self.answers = SqlAnswers(database)
         self.summaries = SqlSummaries(database)
+        self.limits = SqlLimits(database)
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))

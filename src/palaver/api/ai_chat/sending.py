@@ -13,7 +13,7 @@ from palaver.api.fields import Body, Choice, Flag, defaulting, optional, require
 from palaver.api.operation import EVENT_STREAM, JSON_ONLY
 from palaver.api.refusals import find_refusal
 from palaver.api.sse import HEADERS, HEARTBEAT, hear, quote
-from palaver.api.turns import CLIENT_ID, WHEN_BUSY
+from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
 from palaver.chat.conversation import Message
 from palaver.chat.errors import ChatError, Draining
 from palaver.chat.flow import check_answered, continue_chat, wait_for_answer
@@ -60,6 +60,7 @@ class Exchange(Struct):
 async def send_message(call: Call) -> Exchange | Stream:
     conversation = await call.chat.store.conversations.access(call.reader, call.parameters["id"])
     body, wanted = call.read(Say), call.read_query(Wanted)
+    check_length(call, "message", body.message)
     begun = await continue_chat(
         call.chat,
         call.reader,
@@ -68,6 +69,7 @@ async def send_message(call: Call) -> Exchange | Stream:
         client_message_id=body.client_message_id,
         when_busy=body.when_busy,
         request_id=call.request_id,
+        granted=call.granted,
     )
     if body.stream:
         return Stream(_events(call, begun, full_content=wanted.full_content == "1"), HEADERS)

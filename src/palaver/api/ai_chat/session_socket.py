@@ -15,12 +15,13 @@ from palaver.api.call import Call
 from palaver.api.fields import Body, Text, optional, required
 from palaver.api.language import text
 from palaver.api.socket import JsonSocket, echo
-from palaver.api.turns import CLIENT_ID, WHEN_BUSY
+from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
 from palaver.chat.conversation import Message, MessageId
 from palaver.chat.cursor import Cursor, decode_cursor
 from palaver.chat.errors import BotUnavailable, Ended, NotFound
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, ReplyEnded, ReplyStarted, Turned, Typing
 from palaver.chat.flow import ask_for_another, check_answered, continue_chat, read_up_to, stop_reply
+from palaver.chat.limits import Grant
 from palaver.chat.ports import Begun, Since
 from palaver.chat.room import Behind, Entry, Heard, Listener, Part, Quiet, Room
 from palaver.chat.snapshot import take_snapshot
@@ -133,7 +134,8 @@ class SessionSocket(JsonSocket):
             await self._say(body, body.message_id)
 
     async def _say(self, body: Say, edits: str | None) -> None:
-        with self._not_listening():
+        check_length(self.call, "message", body.message)
+        with self._not_listening(), await self._granted() as granted:
             begun = await continue_chat(
                 self.call.chat,
                 self.call.reader,
@@ -143,8 +145,12 @@ class SessionSocket(JsonSocket):
                 when_busy=body.when_busy,
                 edits=edits,
                 request_id=self.call.request_id,
+                granted=granted,
             )
             self._asked_for(begun)
+
+    async def _granted(self) -> Grant:
+        return await self.call.site.limits.allow_turn(self.call.user, self.call.counted_as)
 
     def _has_words(self, payload: dict[str, Any]) -> bool:
         said = payload.get("message", "")
@@ -205,7 +211,7 @@ class SessionSocket(JsonSocket):
 
     async def _regenerate(self, payload: dict[str, Any]) -> None:
         body = Reply.read(payload)
-        with self._not_listening():
+        with self._not_listening(), await self._granted() as granted:
             begun = await ask_for_another(
                 self.call.chat,
                 self.call.reader,
@@ -213,6 +219,7 @@ class SessionSocket(JsonSocket):
                 body.message_id,
                 when_busy=body.when_busy,
                 request_id=self.call.request_id,
+                granted=granted,
             )
             self._note_asked(begun)
 

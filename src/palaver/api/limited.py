@@ -1,0 +1,117 @@
+"""How a limit is told: in words that name it and say when to come back, and in the headers of the IETF's draft
+(draft-ietf-httpapi-ratelimit-headers)."""
+
+import math
+from collections.abc import Sequence
+
+from palaver.api.language import LANGUAGES, Language, text
+from palaver.chat.errors import ChatError, RateLimited
+from palaver.chat.limit import Limit, LimitName
+from palaver.chat.ports import Standing
+
+POLICIES: dict[LimitName, str] = {
+    "turns_a_minute": "turns",
+    "tokens_a_day": "tokens-day",
+    "tokens_a_month": "tokens-month",
+    "money_a_month": "money-month",
+    "replies_at_once": "replies",
+    "sockets_at_once": "sockets",
+    "sign_ins": "sign-ins",
+}
+
+# What is counted, where it is not requests.
+UNITS: dict[LimitName, str] = {
+    "tokens_a_day": "tokens",
+    "tokens_a_month": "tokens",
+    "money_a_month": "millionths",
+    "replies_at_once": "concurrent-requests",
+    "sockets_at_once": "concurrent-requests",
+}
+
+# The largest integer that such a header can hold.
+LARGEST = 10**15 - 1
+
+# One and many, in the three languages.
+COUNTED: dict[LimitName, tuple[tuple[str, str], ...]] = {
+    "turns_a_minute": (("message", "messages"), ("Nachricht", "Nachrichten"), ("messaggio", "messaggi")),
+    "tokens_a_day": (("token", "tokens"), ("Token", "Token"), ("token", "token")),
+    "tokens_a_month": (("token", "tokens"), ("Token", "Token"), ("token", "token")),
+    "replies_at_once": (("reply", "replies"), ("Antwort", "Antworten"), ("risposta", "risposte")),
+    "sockets_at_once": (("connection", "connections"), ("Verbindung", "Verbindungen"), ("connessione", "connessioni")),
+    "sign_ins": (
+        ("failed sign-in", "failed sign-ins"),
+        ("fehlgeschlagene Anmeldung", "fehlgeschlagene Anmeldungen"),
+        ("accesso non riuscito", "accessi non riusciti"),
+    ),
+}
+TIMES: tuple[tuple[int, tuple[tuple[str, str], ...]], ...] = (
+    (86_400, (("day", "days"), ("Tag", "Tagen"), ("giorno", "giorni"))),
+    (3600, (("hour", "hours"), ("Stunde", "Stunden"), ("ora", "ore"))),
+    (60, (("minute", "minutes"), ("Minute", "Minuten"), ("minuto", "minuti"))),
+    (1, (("second", "seconds"), ("Sekunde", "Sekunden"), ("secondo", "secondi"))),
+)
+
+# From how many of a unit on a time is told in it: "in 90 minutes" says more than "in 2 hours".
+ENOUGH = 2
+
+
+def whole_seconds(seconds: float) -> int:
+    """For who waits: never a moment too short."""
+    return max(1, math.ceil(seconds))
+
+
+def limit_words(error: ChatError, language: Language) -> str:
+    """Which limit it was, and when to come back."""
+    assert isinstance(error, RateLimited), "only a limit has such words"
+    when = _time_words(whole_seconds(error.retry_after), language)
+    return f"{_which(error, language)} {text('come_back', language, when=when)}"
+
+
+def _which(error: RateLimited, language: Language) -> str:
+    limit = error.limit
+    if limit is None:
+        return text(error.code, language)
+    return text(f"limit_{limit.name}_{limit.of}", language, count=_count_words(limit, language))
+
+
+def _count_words(limit: Limit, language: Language) -> str:
+    if limit.name == "money_a_month":
+        return f"{limit.most / 1_000_000:.2f}"
+    one, many = COUNTED[limit.name][LANGUAGES.index(language)]
+    return f"{limit.most} {one if limit.most == 1 else many}"
+
+
+def _time_words(seconds: int, language: Language) -> str:
+    size, units = next((size, units) for size, units in TIMES if size == 1 or seconds >= ENOUGH * size)
+    number = math.ceil(seconds / size)
+    one, many = units[LANGUAGES.index(language)]
+    return f"{number} {one if number == 1 else many}"
+
+
+def met_headers(limit: Limit, seconds: int) -> list[tuple[bytes, bytes]]:
+    """Of a refusal: the limit that was met."""
+    return _headers([(limit, 0, seconds)])
+
+
+def standing_headers(shown: Sequence[tuple[Limit, Standing]]) -> list[tuple[bytes, bytes]]:
+    """Of a success: all limits at work, and how they stand."""
+    return _headers([(limit, standing.left, math.ceil(standing.reset)) for limit, standing in shown])
+
+
+def _headers(told: Sequence[tuple[Limit, int, int]]) -> list[tuple[bytes, bytes]]:
+    policies = ", ".join(_policy(limit) for limit, _, _ in told)
+    standings = ", ".join(
+        f'"{_name(limit)}";r={left}' + (f";t={seconds}" if seconds else "") for limit, left, seconds in told
+    )
+    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", standings.encode())]
+
+
+def _policy(limit: Limit) -> str:
+    window = f";w={limit.seconds}" if limit.seconds else ""
+    unit = UNITS.get(limit.name)
+    return f'"{_name(limit)}";q={min(limit.most, LARGEST)}{window}' + (f';qu="{unit}"' if unit else "")
+
+
+def _name(limit: Limit) -> str:
+    name = POLICIES[limit.name]
+    return name if limit.of == "user" else f"{limit.of}-{name}"

@@ -1,0 +1,141 @@
+"""What is limited, counted in Redis or Valkey for all workers together, by one script.
+
+Each worker counts for itself as well: while Redis is away or slow, that is what holds, for the worker alone. What it
+holds it names again and again, so that a worker that dies is forgotten and a Redis that comes back empty learns it.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.resources import files
+from typing import Any, NoReturn
+
+from redis.exceptions import NoScriptError
+
+from palaver.bus.asker import Asker
+from palaver.bus.link import Report
+from palaver.bus.server import RedisServer, pack
+from palaver.chat.counts import ASK_AGAIN_SECONDS, LocalCounts
+from palaver.chat.ports import Standing, Wanted
+
+# Whoever sends must not feel that Redis stands still.
+ANSWER_SECONDS = 0.25
+
+MICROS = 1_000_000
+
+# Thousands of sockets named at once would be felt by the replies.
+KEPT_TOGETHER = 100
+
+UNTIL_BACK = "Until it can, each worker counts for itself what is limited: a limit holds in each of them."
+
+
+class RedisCounts:
+    def __init__(self, server: RedisServer, prefix: str, hold_seconds: float) -> None:
+        self._prefix = prefix.encode()
+        self._hold = b"%d" % (hold_seconds * MICROS)
+        self._pause = hold_seconds / 3
+        self._script = files("palaver.bus").joinpath("counts.lua").read_bytes()
+        self._digest = hashlib.sha1(self._script, usedforsecurity=False).hexdigest().encode()
+        # Taking something proves all that is needed: that we may, that the script is known, that Redis takes writes.
+        first = pack(b"EVAL", self._script, b"1", self._key("first"), b"take", b"1", b"1", b"")
+        report = Report(server, until_back=UNTIL_BACK)
+        self.asker = Asker(server, report, first=first)
+        self._local = LocalCounts()
+
+    async def take(self, wanted: Sequence[Wanted]) -> Sequence[Standing]:
+        answers = await self._ask([self._taking(one) for one in wanted])
+        if answers is None:
+            return self._local.take_now(wanted)
+        standings = [_to_standing(answer) for answer in answers]
+        had = [one for one, standing in zip(wanted, standings, strict=True) if not standing.wait]
+        if len(had) == len(wanted):
+            self._local.note(wanted)
+        else:
+            self._give_back(had)
+        return standings
+
+    async def look(self, wanted: Wanted) -> Standing:
+        answers = await self._ask([self._asking(b"look", wanted)])
+        return await self._local.look(wanted) if answers is None else _to_standing(answers[0])
+
+    def give_back(self, wanted: Sequence[Wanted]) -> None:
+        self._local.give_back(wanted)
+        self._give_back(wanted)
+
+    def _give_back(self, wanted: Sequence[Wanted]) -> None:
+        for one in wanted:
+            if one.seconds:
+                self.asker.ask(pack(b"LPOP", self._key(one.key)))
+            else:
+                self.asker.ask(pack(b"ZREM", self._key(one.key), one.holder.encode()))
+
+    def forget(self, key: str) -> None:
+        self._local.forget(key)
+        self.asker.ask(pack(b"DEL", self._key(key)))
+
+    async def keep(self) -> NoReturn:
+        """Names what is held here before it is given up."""
+        while True:
+            await asyncio.sleep(self._pause)
+            held = list(self._local.held())
+            for first in range(0, len(held), KEPT_TOGETHER):
+                some = held[first : first + KEPT_TOGETHER]
+                await self._ask([(self._key(key), b"keep", b"0", self._hold, holder.encode()) for key, holder in some])
+
+    def _taking(self, wanted: Wanted) -> tuple[bytes, ...]:
+        return self._asking(b"take" if wanted.seconds else b"hold", wanted)
+
+    def _asking(self, what: bytes, wanted: Wanted) -> tuple[bytes, ...]:
+        span = b"%d" % (wanted.seconds * MICROS) if wanted.seconds else self._hold
+        return (self._key(wanted.key), what, b"%d" % wanted.most, span, wanted.holder.encode())
+
+    async def _ask(self, questions: Sequence[tuple[bytes, ...]]) -> list[Any] | None:
+        """What the script says to each; None where it does not say it in time."""
+        if not self.asker.link.is_up:
+            return None
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._hear(b"EVALSHA", self._digest, questions)
+        except TimeoutError:
+            return None
+
+    async def _hear(self, command: bytes, script: bytes, questions: Sequence[tuple[bytes, ...]]) -> list[Any] | None:
+        asked = [self.asker.ask(pack(command, script, b"1", *words)) for words in questions]
+        answers = []
+        for number, question in enumerate(questions):
+            answer = await asked[number]
+            if isinstance(answer, NoScriptError):
+                # From this one on Redis knows it again.
+                answer = await self.asker.ask(pack(b"EVAL", self._script, b"1", *question))
+            if answer is None:
+                return None
+            answers.append(answer)
+        return answers
+
+    def _key(self, key: str) -> bytes:
+        # In a cluster a name's slot is that of the part in braces: each of ours stands for itself.
+        return b"{%b:limits:%b}" % (self._prefix, key.encode("utf-8", "replace"))
+
+
+def _to_standing(answer: Sequence[int]) -> Standing:
+    wait, left, reset = answer
+    return Standing(ASK_AGAIN_SECONDS if wait < 0 else wait / MICROS, max(left, 0), reset / MICROS)
+
+
+def open_redis_counts(url: str, prefix: str, hold_seconds: float) -> AbstractAsyncContextManager[RedisCounts]:
+    """As `open_counts`. Raises `ValueError` at once for an address that no server could have."""
+    return _open(RedisServer(url), prefix, hold_seconds)
+
+
+@asynccontextmanager
+async def _open(server: RedisServer, prefix: str, hold_seconds: float) -> AsyncIterator[RedisCounts]:
+    counts = RedisCounts(server, prefix, hold_seconds)
+    tasks = [asyncio.create_task(part) for part in (counts.asker.link.keep(), counts.keep())]
+    try:
+        await counts.asker.link.tried.wait()
+        yield counts
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,232 @@
+"""Who may do how much: turns a minute, replies and sockets at once, by user, application, conversation and address.
+
+What is decided here is counted by `Counts`, for all workers together. Whoever is refused hears which limit it was and
+when to come back, and nothing has changed. Tokens and money are the ledger's, which counts in the store's transactions.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import NoReturn, Self
+
+from msgspec import Struct
+
+from palaver.chat.conversation import NewConversation
+from palaver.chat.counts import LocalCounts
+from palaver.chat.errors import RateLimited
+from palaver.chat.limit import NO_OWN, Limit, LimitName, LimitOf, OwnLimits
+from palaver.chat.ports import Counts, Standing, Store, Wanted
+from palaver.chat.user import Reader, User, UserId
+
+log = logging.getLogger("palaver.limits")
+
+MINUTE_SECONDS = 60
+
+# How soon every worker holds to what an admin has given somebody.
+LOOK_SECONDS = 2.0
+
+
+class LimitRules(Struct, frozen=True):
+    """What the operator has settled for all; 0: no limit."""
+
+    turns_a_minute: int = 0
+    app_turns_a_minute: int = 0
+    conversation_turns_a_minute: int = 0
+    replies_at_once: int = 0
+    app_replies_at_once: int = 0
+    sockets_at_once: int = 0
+    address_sockets_at_once: int = 0
+
+
+class Asked(Struct, frozen=True):
+    """A limit, and what has to be had for it."""
+
+    limit: Limit
+    wanted: Wanted
+
+
+class Grant:
+    """What somebody was granted. What is held of it for one moment is given back when the block ends, or, where a reply
+    has claimed it, with that reply."""
+
+    __slots__ = ("_counts", "_held", "claimed", "of_conversation", "shown")
+
+    def __init__(self, counts: Counts | None = None, asked: Sequence[Asked] = ()) -> None:
+        self._counts = counts
+        self._held = [one.wanted for one in asked if not one.wanted.seconds]
+        self.claimed = False
+        self.shown: list[tuple[Limit, Standing]] = []
+        """The limits at work, and how each of them stands now."""
+        self.of_conversation: Limits | None = None
+        """Set where there is more to ask once the conversation is known."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if not self.claimed:
+            self.release()
+
+    async def ask_conversation(self, reader: Reader, conversation: str | None, new: NewConversation | None) -> None:
+        """As `Limits.allow_conversation`."""
+        if self.of_conversation is not None:
+            self.shown += await self.of_conversation.allow_conversation(reader, conversation, new)
+
+    def release(self) -> None:
+        if self._held and self._counts is not None:
+            held, self._held = self._held, []
+            self._counts.give_back(held)
+
+
+class Limits:
+    """`counts`: what counts for all workers; without it this process counts for itself."""
+
+    def __init__(
+        self, rules: LimitRules | None = None, counts: Counts | None = None, store: Store | None = None
+    ) -> None:
+        self.rules = rules or LimitRules()
+        self._counts = counts or LocalCounts()
+        self._store = store
+        self._own: Mapping[UserId, OwnLimits] = {}
+        self._seen: str | None = None
+        self._look = asyncio.Event()
+        self._name = secrets.token_hex(6)
+        self._numbers = count()
+
+    # What is asked
+
+    async def allow_turn(self, user: User, address: str | None = None) -> Grant:
+        """Whether this caller may begin a turn now. `address` stands for one that nobody would know again.
+
+        Raises `RateLimited`; then nothing was counted.
+        """
+        grant = await self._have(self._turn_of_caller(user, address))
+        of_its_users = user.kind == "app" and (self.rules.turns_a_minute or self._own)
+        if of_its_users or self.rules.conversation_turns_a_minute:
+            grant.of_conversation = self
+        return grant
+
+    async def allow_conversation(
+        self, reader: Reader, conversation: str | None, new: NewConversation | None
+    ) -> Sequence[tuple[Limit, Standing]]:
+        """What only the conversation tells: how much is said in it, and for whom of its users an application speaks.
+
+        Raises `RateLimited`, and `NotFound` for one that is not the reader's: nobody else can use up its limit.
+        """
+        if conversation is not None:
+            assert self._store is not None, "limits of conversations want a store"
+            found = await self._store.conversations.access(reader, conversation)
+            uuid, owner = found.uuid, found.owner_id
+        else:
+            assert new is not None, "a turn is in a conversation"
+            uuid, owner = new.uuid, new.owner_id
+        return (await self._have(self._turn_in_conversation(reader, uuid, owner))).shown
+
+    async def allow_socket(self, user: User | None, address: str, *, known: bool = True) -> Grant:
+        """Whether there may be one more socket of that caller, and from that address. Raises `RateLimited`."""
+        asked: list[Asked] = []
+        rules, own = self.rules, self._own_of(user)
+        if user is not None and known:
+            default = 0 if user.kind == "app" else rules.sockets_at_once
+            most = _pick(own.sockets_at_once, default)
+            self._add(asked, "sockets_at_once", "user", f"sockets:{_name(user)}", most)
+        self._add(asked, "sockets_at_once", "address", f"sockets:address:{address}", rules.address_sockets_at_once)
+        return await self._have(asked)
+
+    def _turn_of_caller(self, user: User, address: str | None) -> list[Asked]:
+        asked: list[Asked] = []
+        rules = self.rules
+        if user.kind != "app":
+            own = self._own_of(user)
+            name = _name(user) if address is None else f"address:{address}"
+            turns = _pick(own.turns_a_minute, rules.turns_a_minute)
+            replies = _pick(own.replies_at_once, rules.replies_at_once)
+            self._add(asked, "turns_a_minute", "user", f"turns:{name}", turns)
+            self._add(asked, "replies_at_once", "user", f"replies:{name}", replies)
+        app_id = user.id if user.kind == "app" else user.app_id
+        if app_id is not None:
+            own = self._own.get(app_id, NO_OWN)
+            turns = _pick(own.turns_a_minute, rules.app_turns_a_minute)
+            replies = _pick(own.replies_at_once, rules.app_replies_at_once)
+            self._add(asked, "turns_a_minute", "app", f"turns:app:{app_id}", turns)
+            self._add(asked, "replies_at_once", "app", f"replies:app:{app_id}", replies)
+        return asked
+
+    def _turn_in_conversation(self, reader: Reader, uuid: str, owner: UserId) -> list[Asked]:
+        asked: list[Asked] = []
+        rules = self.rules
+        most = rules.conversation_turns_a_minute
+        self._add(asked, "turns_a_minute", "conversation", f"turns:conversation:{uuid}", most)
+        if reader.app_id is not None and owner != reader.user_id:
+            # The application speaks for one of its users, who has the limits of any other.
+            own = self._own.get(owner, NO_OWN)
+            most = _pick(own.turns_a_minute, rules.turns_a_minute)
+            self._add(asked, "turns_a_minute", "user", f"turns:user:{owner}", most)
+        return asked
+
+    def _add(self, asked: list[Asked], name: LimitName, of: LimitOf, key: str, most: int) -> None:
+        if not most:
+            return
+        if name == "turns_a_minute":
+            limit = Limit(name, most, MINUTE_SECONDS, of)
+            asked.append(Asked(limit, Wanted(key, most, MINUTE_SECONDS)))
+        else:
+            holder = f"{self._name}:{next(self._numbers)}"
+            asked.append(Asked(Limit(name, most, 0, of), Wanted(key, most, 0, holder)))
+
+    async def _have(self, asked: Sequence[Asked]) -> Grant:
+        if not asked:
+            return Grant()
+        standings = await self._counts.take([one.wanted for one in asked])
+        worst = max(range(len(asked)), key=lambda number: standings[number].wait)
+        if standings[worst].wait:
+            raise RateLimited(standings[worst].wait, asked[worst].limit)
+        grant = Grant(self._counts, asked)
+        grant.shown += [(one.limit, standing) for one, standing in zip(asked, standings, strict=True)]
+        return grant
+
+    # What admins give
+
+    def _own_of(self, user: User | None) -> OwnLimits:
+        return self._own.get(user.id, NO_OWN) if user is not None and self._own else NO_OWN
+
+    def changed(self) -> None:
+        """Somebody was given other limits, here: this worker holds to them from now on."""
+        self._look.set()
+
+    async def follow(self) -> None:
+        """What admins have given, as the store has it now. Raises `StoreUnavailable`."""
+        assert self._store is not None, "what admins give is in the store"
+        changes = await self._store.limits.changes()
+        if changes != self._seen:
+            self._own = await self._store.limits.all()
+            self._seen = changes
+
+    async def watch(self) -> NoReturn:
+        """Runs until cancelled. All workers read one row now and then, so that no turn has to look anybody up."""
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._look.wait()
+            except TimeoutError:
+                pass
+            self._look.clear()
+            try:
+                await self.follow()
+            except OSError as error:
+                # What was known still holds; the next look tells.
+                log.debug("the limits of single users cannot be looked up just now: %s", error)
+            except Exception:
+                # A fault in one round must not end all the rounds to come.
+                log.exception("the limits of single users cannot be looked up")
+
+
+def _pick(own: int | None, default: int) -> int:
+    return default if own is None else own
+
+
+def _name(user: User) -> str:
+    """A guest gets its row, and with it a number, in the middle of things."""
+    return f"guest:{user.uuid}" if user.kind == "guest" else f"user:{user.id}"

@@ -1,0 +1,187 @@
+"""What is counted for limits, between two workers: in one process, and over Redis."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Literal
+
+import pytest
+
+from palaver.bus import BusOptions, open_counts
+from palaver.bus.redis_counts import RedisCounts
+from palaver.chat.counts import LocalCounts
+from palaver.chat.ports import Counts, Wanted
+
+CountsKind = Literal["memory", "redis"]
+
+HOLD_SECONDS = 0.3
+
+
+@pytest.fixture(params=["memory", "redis"])
+def counts_options(request: pytest.FixtureRequest) -> BusOptions:
+    kind: CountsKind = request.param
+    return BusOptions(request.getfixturevalue("redis_url") if kind == "redis" else None)
+
+
+@pytest.fixture
+async def workers(counts_options: BusOptions) -> AsyncIterator[tuple[Counts, Counts]]:
+    """The counts of two workers of one installation; without Redis there is but one."""
+    async with AsyncExitStack() as stack:
+        here = await stack.enter_async_context(open_counts(counts_options, "palaver", HOLD_SECONDS))
+        there = here
+        if counts_options.url is not None:
+            there = await stack.enter_async_context(open_counts(counts_options, "palaver", HOLD_SECONDS))
+        yield here, there
+
+
+@pytest.fixture
+def here(workers: tuple[Counts, Counts]) -> Counts:
+    return workers[0]
+
+
+@pytest.fixture
+def there(workers: tuple[Counts, Counts]) -> Counts:
+    return workers[1]
+
+
+def a_minute(most: int, key: str = "alice") -> Wanted:
+    return Wanted(key, most, 60)
+
+
+def at_once(most: int, holder: str, key: str = "alice") -> Wanted:
+    return Wanted(key, most, 0, holder)
+
+
+async def had(counts: Counts, *wanted: Wanted) -> bool:
+    return not any(standing.wait for standing in await counts.take(wanted))
+
+
+async def wait_until_had(counts: Counts, wanted: Wanted) -> None:
+    async with asyncio.timeout(5):
+        while not await had(counts, wanted):
+            pass
+
+
+async def test_as_many_as_may_be_are_had_and_no_more_however_many_ask_at_once(here: Counts, there: Counts) -> None:
+    asked = [had(counts, a_minute(100)) for counts in (here, there) for _ in range(150)]
+    assert sum(await asyncio.gather(*asked)) == 100
+
+
+async def test_who_is_refused_hears_when_to_come_back_and_then_has_it(here: Counts, there: Counts) -> None:
+    short = Wanted("alice", 2, 0.2)
+    assert await had(here, short)
+    assert await had(there, short)
+    [standing] = await here.take([short])
+    assert 0 < standing.wait <= 0.2
+    assert standing.left == 0
+    began = asyncio.get_running_loop().time()
+    await wait_until_had(there, short)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(standing.wait, abs=0.05)
+
+
+async def test_in_no_window_are_there_more_than_may_be(here: Counts) -> None:
+    """A bucket that fills would let nearly twice as many through."""
+    clock = asyncio.get_running_loop().time
+    times = []
+    until = clock() + 1
+    while clock() < until:
+        if await had(here, Wanted("alice", 10, 0.25)):
+            times.append(clock())
+        await asyncio.sleep(0)
+    assert len(times) == pytest.approx(40, rel=0.1)
+    assert min(late - early for early, late in zip(times, times[10:], strict=False)) > 0.24
+
+
+async def test_standing_tells_what_is_left_and_when_there_is_more(here: Counts, there: Counts) -> None:
+    assert [(await counts.take([a_minute(3)]))[0].left for counts in (here, there, here)] == [2, 1, 0]
+    [refused] = await there.take([a_minute(3)])
+    assert refused.wait == refused.reset == pytest.approx(60, abs=1)
+    assert (await there.look(a_minute(4))).left == 1
+
+
+async def test_looking_has_nothing(here: Counts, there: Counts) -> None:
+    for _ in range(5):
+        assert not (await here.look(a_minute(1))).wait
+    assert await had(there, a_minute(1))
+    assert (await here.look(a_minute(1))).wait
+
+
+async def test_all_or_none(here: Counts, there: Counts) -> None:
+    assert await had(here, a_minute(1, "full"))
+    wanted = (a_minute(1, "free"), at_once(1, "1", "free at once"), a_minute(1, "full"))
+    standings = await there.take(wanted)
+    assert [bool(standing.wait) for standing in standings] == [False, False, True]
+    assert await had(there, *wanted[:2])
+
+
+async def test_each_key_counts_for_itself(here: Counts) -> None:
+    for key in ("alice", "bob", "", "}{", "ü " * 200):
+        assert [await had(here, a_minute(1, key)) for _ in range(2)] == [True, False]
+
+
+async def test_what_is_given_back_can_be_had_again(here: Counts, there: Counts) -> None:
+    assert await had(here, a_minute(1))
+    here.give_back([a_minute(1)])
+    await wait_until_had(there, a_minute(1))
+    assert not await had(here, a_minute(1))
+
+
+async def test_what_is_forgotten_was_never_had(here: Counts, there: Counts) -> None:
+    for _ in range(3):
+        assert await had(here, a_minute(3))
+    here.forget("alice")
+    await wait_until_had(there, a_minute(3))
+    assert [await had(here, a_minute(3)) for _ in range(3)] == [True, True, False]
+
+
+async def test_limit_that_was_lowered_holds_for_what_was_had_before(here: Counts) -> None:
+    short = [Wanted("alice", most, 0.2) for most in (5, 2)]
+    for _ in range(5):
+        assert await had(here, short[0])
+    assert not await had(here, short[1])
+    await wait_until_had(here, short[1])
+
+
+async def test_so_many_are_held_at_once_and_the_next_once_one_is_given_back(here: Counts, there: Counts) -> None:
+    asked = [had(counts, at_once(5, f"{counts} {number}")) for counts in (here, there) for number in range(10)]
+    assert sum(await asyncio.gather(*asked)) == 5
+    assert not await had(here, at_once(5, "one more"))
+    here.give_back([at_once(5, f"{here} 0")])
+    await wait_until_had(there, at_once(5, "one more"))
+    assert not await had(here, at_once(5, "and another"))
+
+
+async def test_what_is_held_stays_held_for_as_long_as_its_worker_lives(here: Counts, there: Counts) -> None:
+    assert await had(here, at_once(1, "long"))
+    until = asyncio.get_running_loop().time() + 3 * HOLD_SECONDS
+    while asyncio.get_running_loop().time() < until:
+        assert not await had(there, at_once(1, "other"))
+        await asyncio.sleep(0)
+
+
+# Redis alone
+
+
+@asynccontextmanager
+async def worker(url: str) -> AsyncIterator[RedisCounts]:
+    async with open_counts(BusOptions(url), "palaver", HOLD_SECONDS) as counts:
+        assert isinstance(counts, RedisCounts)
+        yield counts
+
+
+async def test_what_a_dead_worker_held_is_free_again(redis_url: str) -> None:
+    async with worker(redis_url) as there:
+        async with worker(redis_url) as here:
+            assert await had(here, at_once(1, "here"))
+            assert not await had(there, at_once(1, "there"))
+        # It gave nothing back: it is as if it had been killed.
+        await wait_until_had(there, at_once(1, "there"))
+
+
+def test_counts_of_one_process_forget_the_oldest_names_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("palaver.chat.counts.REMEMBERED", 2)
+    counts = LocalCounts(lambda: 1.0)
+    for key in ("old", "alice", "bob"):
+        assert not counts.take_now([a_minute(1, key)])[0].wait
+    assert counts.take_now([a_minute(1, "alice")])[0].wait
+    assert not counts.take_now([a_minute(1, "old")])[0].wait

@@ -155,7 +155,7 @@ async def test_nobody_is_looked_for_where_a_server_is_set(llm: Running) -> None:
 
 
 async def test_server_that_starts_later_is_found_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("palaver.bots.server.AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("palaver.bots.servers.AGAIN_SECONDS", 0.01)
     port = free_port()
     async with open_bots(BotOptions(discover_ports=(port,))) as bots:
         assert await bots.default_provider() == "dummy"

@@ -16,8 +16,10 @@ def known(name: str, *, default: bool = False) -> KnownModel:
     return KnownModel(ModelId(1), name, name, "", None, "", None, True, default, NOW, NOW)
 
 
-def sync(*offered: str, **defaults: str) -> ModelSync:
-    return ModelSync([OfferedModel(name) for name in offered], NOW, **defaults)
+def sync(
+    *offered: str, first_default: str | None = None, usual_default: str | None = None, chosen: str | None = None
+) -> ModelSync:
+    return ModelSync([OfferedModel(name) for name in offered], NOW, first_default, usual_default, chosen)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.parts.palaver import Server
 
 TABLES = (
     "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
-    "models", "server",
+    "models", "server", "llm_servers",
 )  # fmt: skip
 
 SIGNED_IN = ("owner", "other", "admin", "other_app")
@@ -69,6 +69,9 @@ class World:
             case "model":
                 _, models = await self.call("GET", "/ai-chat/api/models/", "owner")
                 return str(models[0]["id"])
+            case "server":
+                body = {"name": name, "url": "http://127.0.0.1:1", "models": [name]}
+                return str((await self._made("POST /api/admin/servers", "admin", body))["name"])
             case "context":
                 body = {"name": name, "system_prompt": "You advise."}
                 return str((await self._made("POST /api/chat/contexts", "admin", body))["id"])

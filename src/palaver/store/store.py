@@ -20,6 +20,7 @@ from palaver.store.events import SqlEvents
 from palaver.store.models import SqlModels
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
+from palaver.store.servers import SqlServers
 from palaver.store.sqlite import SqliteDatabase
 from palaver.store.texts import Texts
 from palaver.store.turns import SqlTurns
@@ -57,6 +58,7 @@ class SqlStore:
         self.events = SqlEvents(database)
         self.presets = SqlPresets(database)
         self.models = SqlModels(database)
+        self.servers = SqlServers(database)
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))

@@ -70,8 +70,8 @@ class World:
                 _, models = await self.call("GET", "/ai-chat/api/models/", "owner")
                 return str(models[0]["id"])
             case "server":
-                body = {"name": name, "url": "http://127.0.0.1:1", "models": [name]}
-                return str((await self._made("POST /api/admin/servers", "admin", body))["name"])
+                server = {"name": name, "url": "http://127.0.0.1:1"}
+                return str((await self._made("POST /api/admin/servers", "admin", server))["name"])
             case "context":
                 body = {"name": name, "system_prompt": "You advise."}
                 return str((await self._made("POST /api/chat/contexts", "admin", body))["id"])
@@ -167,7 +167,7 @@ async def _path(world: World, row: Row) -> str:
         return path
     made = await world.make(row.thing)
     path = path.replace("{id}/messages/{message_id}", made)
-    return path.replace("{id}", made).replace("{code}", made)
+    return path.replace("{id}", made).replace("{code}", made).replace("{name}", made)
 
 
 async def _remove(world: World, caller: str, made: dict[str, Any]) -> None:

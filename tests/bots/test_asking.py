@@ -148,6 +148,13 @@ async def test_server_alone_may_be_silent_as_long_as_the_core_allows(several: Se
     assert (await several.hear()).text == "first"
 
 
+async def test_servers_that_are_all_slow_are_heard_for_longer(several: Several) -> None:
+    several.llms[0].stand_in.control({"fault": "no-first-byte"})
+    several.llms[1].stand_in.control({"first": 1.5 * PATIENCE})
+    assert (await several.hear()).text == "second"
+    assert several.times_asked() == [2, 2]
+
+
 async def test_reply_waits_while_every_place_is_taken(several: Several) -> None:
     server = several.servers[0]
     server.named = type(server.named)("first", server.named.url, most_at_once=1)

@@ -5,7 +5,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from statistics import quantiles
 
@@ -15,7 +15,7 @@ import pytest
 from tests.chaos.person import Person
 from tests.journeys.client import Answer, Client, ask_until, open_client
 from tests.parts.llm import LLM
-from tests.parts.palaver import Server, StartServer, StoreKind
+from tests.parts.palaver import Server, StoreKind
 from tests.parts.run import Run
 
 SERVERS = "/api/admin/servers"
@@ -24,7 +24,7 @@ NAMES = ("one", "two", "three")
 
 # Of other endpoints: what people look at while they wait.
 ELSEWHERE = ("/health", "/ai-chat/api/models/", "/ai-chat/api/health/stats/", "/api/chat/sessions")
-ROUNDS = 30
+ROUNDS = 15
 HANGING = 20
 
 # What noise of a shared machine may add to the slowest twentieth.
@@ -36,7 +36,7 @@ def store_kind() -> StoreKind:
     return "sqlite"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def llms(run: Run) -> AsyncIterator[Sequence[LLM]]:
     """Three servers with the same models."""
     started = [LLM(run, "--text", f"This is {name}.") for name in NAMES]
@@ -46,18 +46,21 @@ async def llms(run: Run) -> AsyncIterator[Sequence[LLM]]:
         llm.process.kill()
 
 
-@pytest.fixture
-async def server(start_server: StartServer, llms: Sequence[LLM]) -> Server:
+@pytest.fixture(scope="module")
+def server_environment(llms: Sequence[LLM]) -> Mapping[str, str]:
     named = [{"name": name, "url": llm.url} for name, llm in zip(NAMES, llms, strict=True)]
-    return await start_server(
-        LLM_SERVER_URL="", PALAVER_LLM_SERVERS=json.dumps(named), PALAVER_LLM_PATIENCE_SECONDS="0.5"
-    )
+    return {"LLM_SERVER_URL": "", "PALAVER_LLM_SERVERS": json.dumps(named), "PALAVER_LLM_PATIENCE_SECONDS": "1"}
 
 
 @pytest.fixture
-async def admin(server: Server) -> AsyncIterator[Client]:
-    async with open_client(server) as client:
-        yield client.bearing(await server.token("admin"))
+def alice(shared_alice: Person) -> Person:
+    return shared_alice
+
+
+@pytest.fixture
+async def admin(shared_server: Server, shared_token: str) -> AsyncIterator[Client]:
+    async with open_client(shared_server) as client:
+        yield client.bearing(shared_token)
 
 
 async def talk(alice: Person, times: int) -> list[str]:
@@ -77,12 +80,12 @@ async def test_nobody_hears_of_servers_that_die_stall_or_refuse_while_one_lives(
 
     # Under way: one is killed while replies run that have not begun, one falls silent, and the last refuses some.
     for llm in llms:
-        await llm.control(first=0.2)
+        await llm.control(first=0.3)
     under_way = asyncio.create_task(talk(alice, 12))
     await dies.record("arrived", n=5)
     dies.process.kill()
     await stalls.control(fault="no-first-byte")
-    await refuses.control(fault="429-retry-after", retry_after="0.3", times=4)
+    await refuses.control(fault="429-retry-after", retry_after="0.3", times=2)
     answers = await under_way
     for _ in range(3):
         answers += await talk(alice, 6)

@@ -8,16 +8,37 @@ from palaver.llm_server import Options, running
 from palaver.llm_server.server import Running
 from tests.journeys.client import TEXT, TIME, WHOLE, Client, new_name, open_client
 from tests.parts.llm import LLM
-from tests.parts.palaver import Server
+from tests.parts.palaver import Server, StoreKind
 
 SERVERS = "/api/admin/servers"
 MODELS = "/api/admin/models"
 
 
+@pytest.fixture(scope="module")
+def store_kind() -> StoreKind:
+    # What is kept is tried on both in tests/chat/test_models.py.
+    return "sqlite"
+
+
 @pytest.fixture
-async def admin(server: Server) -> AsyncIterator[Client]:
+def server(shared_server: Server) -> Server:
+    return shared_server
+
+
+@pytest.fixture(scope="module")
+async def token(shared_server: Server) -> str:
+    return await shared_server.token("admin")
+
+
+@pytest.fixture
+async def admin(server: Server, llm: LLM, token: str) -> AsyncIterator[Client]:
+    """Afterwards there are no servers again but the one of the settings."""
+    assert llm.url
     async with open_client(server) as client:
-        yield client.bearing(await server.token("admin"))
+        admin = client.bearing(token)
+        yield admin
+        for shown in (await admin.get(SERVERS)).body[1:]:
+            assert (await admin.delete(f"{SERVERS}/{shown['name']}")).status == 204
 
 
 @pytest.fixture
@@ -59,24 +80,22 @@ async def test_server_is_added_changed_and_removed_and_its_key_never_shown(
     assert (gone["is_available"], gone["servers"]) == (False, [])
 
 
-@pytest.mark.parametrize(
-    ("fields", "name"),
-    [
-        ({"name": "No Name", "url": "http://h"}, "name"),
-        ({"name": "n"}, "url"),
-        ({"name": "n", "url": "ftp://h"}, "url"),
-        ({"name": "n", "url": "http://me:secret@h"}, "url"),
-        ({"name": "n", "url": "http://h?key=secret"}, "url"),
-        ({"name": "n", "url": "http://[h"}, "url"),
-        ({"name": "n", "url": "http://h", "key": "two words"}, "key"),
-        ({"name": "n", "url": "http://h", "weight": 0}, "weight"),
-        ({"name": "n", "url": "http://h", "most_at_once": 0}, "most_at_once"),
-    ],
-)
-async def test_what_cannot_be_a_server_is_refused(admin: Client, fields: dict[str, object], name: str) -> None:
-    answer = await admin.post(SERVERS, **fields)
-    assert (answer.status, [problem["loc"] for problem in answer.body["detail"]]) == (422, [["body", name]])
-    assert "secret" not in answer.text
+async def test_what_cannot_be_a_server_is_refused(admin: Client) -> None:
+    refused: list[tuple[dict[str, object], str]] = [
+        ({"name": "No Name"}, "name"),
+        ({"url": None}, "url"),
+        ({"url": "ftp://h"}, "url"),
+        ({"url": "http://me:secret@h"}, "url"),
+        ({"url": "http://h?key=secret"}, "url"),
+        ({"url": "http://[h"}, "url"),
+        ({"key": "two words"}, "key"),
+        ({"weight": 0}, "weight"),
+        ({"most_at_once": 0}, "most_at_once"),
+    ]
+    for fields, name in refused:
+        answer = await admin.post(SERVERS, **{"name": "n", "url": "http://h", **fields})
+        assert (answer.status, [problem["loc"] for problem in answer.body["detail"]]) == (422, [["body", name]])
+        assert "secret" not in answer.text
     assert len((await admin.get(SERVERS)).body) == 1
 
 

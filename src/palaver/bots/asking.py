@@ -87,7 +87,7 @@ class _Asking:
         self._left = list(servers)
         self._tries: dict[LlmServer, int] = {}
         self._rests: dict[LlmServer, float] = {}
-        self._silent: set[LlmServer] = set()
+        self._silences: dict[LlmServer, int] = {}
 
     async def take_next(self) -> Place:
         """A place at the server to ask next, once it may be asked."""
@@ -105,8 +105,10 @@ class _Asking:
         """One try. What it brings counts for the server's breaker."""
         server = place.server
         alone = self._left == [server]
-        # Silence is for the core to judge, unless somebody else can be asked meanwhile.
-        patience = None if alone or server in self._silent else self._options.patience
+        # Silence is for the core to judge, unless somebody else can be asked meanwhile. All may be slow, and not dead:
+        # whoever was silent before is heard for longer.
+        silences = self._silences.get(server, 0)
+        patience = None if alone else self._options.patience * 2**silences
         try:
             async with asyncio.timeout(patience) as limit:
                 answer = await server.upstream.complete(completion, request_id)
@@ -138,7 +140,7 @@ class _Asking:
         counted = f"(try {tries} of {backoff.tries}) " if failed.passes else ""
         server.upstream.log_failure(request_id, counted + failed.words)
         if failed.silent:
-            self._silent.add(server)
+            self._silences[server] = self._silences.get(server, 0) + 1
         if failed.hopeless:
             self._left.clear()
         elif failed.passes and tries < backoff.tries:
@@ -151,8 +153,9 @@ class _Asking:
     def _best(self) -> list[LlmServer]:
         """Of those that are left the ones to try first: a server behind an open breaker comes after all others, and one
         that was silent in this very reply last of all."""
-        talking = [server for server in self._left if server not in self._silent]
-        return [server for server in talking if server.breaker.lets_in] or talking or self._left
+        fewest = min(self._silences.get(server, 0) for server in self._left)
+        talking = [server for server in self._left if self._silences.get(server, 0) == fewest]
+        return [server for server in talking if server.breaker.lets_in] or talking
 
 
 async def _hear_first(place: Place, answer: Answer, patience: float | None) -> Begun | None:

@@ -3,8 +3,14 @@
 import asyncio
 from collections.abc import Mapping
 
-from palaver.chat.model import KnownModel, ModelId, ModelSync, OfferedModel
+import pytest
+from msgspec.structs import replace
+
+from palaver.chat.errors import NotFound
+from palaver.chat.model import KnownModel, ModelChange, ModelId, ModelSync, OfferedModel
 from palaver.store import SqlStore
+from palaver.store.models import SqlModels
+from tests.ports.counting import CountingDatabase
 from tests.ports.talking import LATER, NOW
 
 
@@ -44,6 +50,44 @@ async def test_what_people_said_stays_and_what_the_server_tells_is_taken(store: 
     # A server that tells less than before takes nothing away.
     await store.models.sync(ModelSync(offer("a", "b"), LATER))
     assert (await known(store))["a"] == model
+
+
+async def test_what_an_admin_says_of_a_model_goes_before_what_servers_tell(store: SqlStore) -> None:
+    await store.models.sync(ModelSync([OfferedModel("a", context_length=4096)], NOW))
+    [model] = await store.models.list()
+    change = ModelChange(display_name="The A", context_length=2048, capabilities=("tools",))
+    changed = await store.models.change(model.id, change, LATER)
+    assert changed == replace(
+        model, display_name="The A", context_length=2048, capabilities=("tools",), updated_at=LATER
+    )  # fmt: skip
+    await store.models.sync(ModelSync([OfferedModel("a", context_length=8192)], LATER))
+    assert await store.models.list() == [changed]
+    assert (await store.models.change(model.id, ModelChange(context_length=None), LATER)).context_length == 8192
+    with pytest.raises(NotFound):
+        await store.models.change(ModelId(999), ModelChange(), LATER)
+
+
+async def test_model_that_is_made_the_default_is_the_only_one(store: SqlStore) -> None:
+    await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="a"))
+    b = (await known(store))["b"]
+    assert (await store.models.change(b.id, ModelChange(is_default=True), LATER)).is_default
+    assert [model.is_default for model in (await known(store)).values()] == [False, True]
+
+
+async def test_list_that_is_not_whole_takes_no_model_away(store: SqlStore) -> None:
+    await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="b"))
+    await store.models.sync(ModelSync(offer("a"), LATER, whole=False, usual_default="a"))
+    assert [(model.is_available, model.is_default) for model in (await known(store)).values()] == [
+        (True, False), (True, True),
+    ]  # fmt: skip
+    await store.models.sync(ModelSync(offer("a"), LATER, usual_default="a"))
+    assert [model.is_available for model in (await known(store)).values()] == [True, False]
+
+
+async def test_looking_for_news_is_one_cheap_read(store: SqlStore) -> None:
+    counting = CountingDatabase(store.database)
+    await SqlModels(counting).news()
+    assert [rows for _, rows in counting.asked] == [1]
 
 
 async def test_vanished_name_is_marked_and_comes_back_as_it_was(store: SqlStore) -> None:

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from palaver import __version__
 from palaver.api import (
+    admin_models,
+    admin_servers,
     chat_domain,
     chat_flow,
     chatify,
@@ -49,6 +51,8 @@ from palaver.chat.limits import LimitRules, Limits
 from palaver.chat.models import Models
 from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.rooms import Rooms
+from palaver.chat.server import NamedServer
+from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.sweep import sweep
 from palaver.chat.tokens import Tokens
@@ -81,6 +85,8 @@ APIS = (
     preset_versions.api,
     ai_chat_settings.api,
     health.api,
+    admin_servers.api,
+    admin_models.api,
 )
 
 SOCKETS = {
@@ -168,6 +174,7 @@ def make_app(
         accounts=accounts,
         stays=stays,
         models=known,
+        servers=Servers(chat.store, chat.bots, chat.clock, known),
         version=__version__,
         language=settings.language,
         max_body_bytes=settings.max_body_bytes,
@@ -221,11 +228,16 @@ def bot_options(settings: Settings, port: int) -> BotOptions:
         llm_server_key=settings.llm_server_key,
         openai_api_key=settings.openai_api_key,
         openai_base_url=settings.openai_base_url,
+        servers=tuple(
+            NamedServer(one.name, one.url, one.key, one.models, one.weight, one.most_at_once)
+            for one in settings.llm_servers
+        ),
         default_provider=settings.default_provider,
         default_model=settings.llm_default_model,
         discover_ports=settings.discover_ports,
         own_port=port,
         tries=settings.llm_tries,
+        patience=settings.llm_patience_seconds or settings.llm_timeout / 2,
     )
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import fields, replace
 
 # What a link names while the system is to choose the port.
@@ -48,7 +48,7 @@ class Setting(Struct, frozen=True):
 
     def show(self, value: object) -> str:
         """The value for people to read: a secret only as being set."""
-        if value is None or value == "":
+        if value in (None, "", ()):
             return ""
         return "set" if self.secret else hide_passwords(self.kind.show(value))
 
@@ -208,6 +208,27 @@ def _to_proxies(text: str) -> str:
     return ",".join(_to_network(part.strip()) for part in _split(text))
 
 
+class LlmServer(Struct, frozen=True, forbid_unknown_fields=True):
+    """One entry of PALAVER_LLM_SERVERS."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,49}$")]
+    url: str
+    key: Annotated[str, Meta(pattern="^[!-~]+$")] | None = None
+    models: tuple[Annotated[str, Meta(pattern=r"^[^\x00-\x1f]{1,200}$")], ...] = ()
+    weight: Annotated[float, Meta(gt=0, le=1000)] = 1.0
+    most_at_once: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+
+    def __repr__(self) -> str:
+        return f"LlmServer({self.name!r})"
+
+
+def _to_llm_servers(text: str) -> tuple[LlmServer, ...]:
+    servers = msgspec.json.decode(text, type=tuple[LlmServer, ...])
+    if len({server.name for server in servers}) < len(servers):
+        raise ValueError
+    return tuple(replace(server, url=_to_web_address(server.url)) for server in servers)
+
+
 _PORT = _whole(1, 65535)
 # The time of each message is kept for a minute.
 _LIMIT = _whole(0, 100_000)
@@ -225,6 +246,11 @@ _DATABASE = Kind(
     _to_database_url,
 )
 _REDIS = Kind("redis://HOST:PORT, rediss://HOST:PORT or unix://PATH", _to_redis_url)
+_LLM_SERVERS = Kind(
+    'a JSON list like [{"name": "gpu1", "url": "http://10.0.0.5:8000", "key": "…", "models": ["qwen3:8b"], '
+    '"weight": 2, "most_at_once": 16}], of which name (1 to 50 of a-z 0-9 . _ -, each once) and url are needed',
+    _to_llm_servers,
+)
 _ORIGINS = _list_of(
     _to_origin, "* or origins like https://chat.example.org and http://localhost:3000, divided by commas or as JSON"
 )
@@ -508,11 +534,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         str | None,
         Setting("PALAVER_LLM_SERVER_KEY", "The key that server wants, where it wants one.", _PASSWORD, secret=True),
     ] = None
+    llm_servers: Annotated[
+        tuple[LlmServer, ...],
+        Setting("PALAVER_LLM_SERVERS", "Further servers, used beside that one or OpenAI.", _LLM_SERVERS, secret=True),
+    ] = ()
     discover_ports: Annotated[
         tuple[int, ...],
         Setting(
             "PALAVER_DISCOVER_PORTS",
-            "Ports of this machine on which an LLM server is looked for where none is configured.",
+            "Ports of this machine on which LLM servers are looked for where none is configured.",
             _PORTS,
             empty_counts=True,
         ),
@@ -536,8 +566,17 @@ class Settings(Struct, frozen=True, kw_only=True):
         bool, Setting("LLM_ENABLE_TOOLS", "Whether new sessions may use tools.", _switch("false", "true"))
     ] = True
     llm_tries: Annotated[
-        int, Setting("PALAVER_LLM_TRIES", "How often a model is asked before a turn fails.", _whole(1, 20))
+        int, Setting("PALAVER_LLM_TRIES", "How often a server is asked before a turn fails.", _whole(1, 20))
     ] = 3
+    llm_patience_seconds: Annotated[
+        float | None,
+        Setting(
+            "PALAVER_LLM_PATIENCE_SECONDS",
+            "Silence before the first piece after which another server with the model is asked; unset, half of "
+            "LLM_TIMEOUT.",
+            _number(0, DAY_SECONDS, above=True),
+        ),
+    ] = None
     openai_api_key: Annotated[str | None, Setting("OPENAI_API_KEY", "The key for OpenAI.", _KEY, secret=True)] = None
     openai_base_url: Annotated[str, Setting("OPENAI_BASE_URL", "Where OpenAI is.", _WEB)] = "https://api.openai.com/v1"
     openai_model: Annotated[

@@ -9,6 +9,7 @@ from palaver.api.who import is_ours
 from palaver.chat.accounts import Accounts
 from palaver.chat.flow import Chat
 from palaver.chat.models import Models
+from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 
 HOST = "127.0.0.1:8000"
@@ -19,7 +20,16 @@ def site(public_url: str | None = None) -> Site:
     # None of them is looked at.
     chat, accounts = cast(Chat, None), cast(Accounts, None)
     stays, models = cast(Stays, None), cast(Models, None)
-    return Site(chat, accounts, stays, models, "1", public_url=public_url, cors_origins=frozenset([ALLOWED]))
+    return Site(
+        chat,
+        accounts,
+        stays,
+        models,
+        "1",
+        cast(Servers, None),
+        public_url=public_url,
+        cors_origins=frozenset([ALLOWED]),
+    )
 
 
 @pytest.mark.parametrize("public_url", [None, "https://chat.example.org"])

@@ -7,9 +7,16 @@ from typing import cast
 
 from msgspec import Struct
 
+from palaver.bots.asking import AskingOptions
 from palaver.bots.backoff import Backoff
+from palaver.bots.catalogue import Catalogue
+from palaver.bots.listing import Listing
+from palaver.bots.openai import OpenAIBot
+from palaver.bots.pool import LlmServer, Pool
+from palaver.bots.upstream import Upstream
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Reasoning, Text
+from palaver.chat.server import NamedServer
 
 REQUEST_ID = "request-7"
 
@@ -36,6 +43,21 @@ class Heard(Struct):
     def finished(self) -> Finished | None:
         last = self.pieces[-1] if self.pieces else None
         return last if isinstance(last, Finished) else None
+
+
+def to_server(upstream: Upstream, name: str = "llm") -> LlmServer:
+    """A server that has told nothing yet."""
+    return LlmServer(NamedServer(name, upstream.shown_url), upstream, Listing(upstream))
+
+
+def to_catalogue(upstream: Upstream, preferred: list[str], usual: list[str] | None = None) -> Catalogue:
+    return Catalogue(Pool([to_server(upstream)]), preferred, usual or [])
+
+
+def to_bot(upstream: Upstream, backoff: Backoff | None = None, *, model: str = "gpt-4") -> OpenAIBot:
+    """The bot with this server alone."""
+    pool = Pool([to_server(upstream)])
+    return OpenAIBot(pool, Catalogue(pool, [model]), AskingOptions(backoff or Backoff()))
 
 
 def to_prompt(prompt: str | Prompt) -> Prompt:

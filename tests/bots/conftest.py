@@ -2,13 +2,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from palaver.bots.catalogue import Catalogue
 from palaver.bots.openai import OpenAIBot
 from palaver.bots.upstream import Upstream
 from palaver.llm_server import Options, running
 from palaver.llm_server.server import Running
 
-from .asking import Naps
+from .asking import Naps, to_bot
 
 
 @pytest.fixture
@@ -23,14 +22,14 @@ def naps() -> Naps:
 
 
 @pytest.fixture
-async def upstream(llm: Running, naps: Naps) -> AsyncIterator[Upstream]:
-    async with Upstream(llm.url, backoff=naps.backoff()) as opened:
+async def upstream(llm: Running) -> AsyncIterator[Upstream]:
+    async with Upstream(llm.url) as opened:
         yield opened
 
 
 @pytest.fixture
-def bot(upstream: Upstream) -> OpenAIBot:
-    return OpenAIBot(upstream, Catalogue(upstream, ["gpt-4"]))
+def bot(upstream: Upstream, naps: Naps) -> OpenAIBot:
+    return to_bot(upstream, naps.backoff())
 
 
 @pytest.fixture

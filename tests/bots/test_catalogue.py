@@ -4,28 +4,29 @@ import pytest
 
 from palaver.bots import upstream as upstream_module
 from palaver.bots.catalogue import Catalogue
+from palaver.bots.listing import Listing
 from palaver.bots.models import decode_models
 from palaver.bots.upstream import Upstream, UpstreamFailed
 from palaver.chat.model import OfferedModel
 from palaver.llm_server import Options, running
 from palaver.llm_server.server import Running
 
-from .asking import small_server, to_response
+from .asking import small_server, to_catalogue, to_response
 
 
 @pytest.fixture
 def catalogue(upstream: Upstream) -> Catalogue:
-    return Catalogue(upstream, ["qwen3:8b"])
+    return to_catalogue(upstream, ["qwen3:8b"])
 
 
 def names(catalogue: Catalogue) -> list[str]:
     return [model.name for model in catalogue.models() or ()]
 
 
-async def to_catalogue(models: tuple[str, ...], *preferred: str) -> Catalogue:
+async def to_told_catalogue(models: tuple[str, ...], *preferred: str) -> Catalogue:
     """What a server with these models makes of them."""
     async with running(Options(port=0, models=models)) as llm, Upstream(llm.url) as upstream:
-        catalogue = Catalogue(upstream, preferred)
+        catalogue = to_catalogue(upstream, list(preferred))
         await catalogue.refresh()
         return catalogue
 
@@ -75,17 +76,17 @@ async def test_model_that_is_not_offered_is_replaced(catalogue: Catalogue) -> No
 
 
 async def test_default_is_the_one_preferred_where_it_is_offered() -> None:
-    assert (await to_catalogue(("a", "b"), "b")).default_model() == "b"
-    assert (await to_catalogue(("a", "b"), "x", "b")).default_model() == "b"
+    assert (await to_told_catalogue(("a", "b"), "b")).default_model() == "b"
+    assert (await to_told_catalogue(("a", "b"), "x", "b")).default_model() == "b"
 
 
 async def test_default_is_else_the_first_by_name() -> None:
-    assert (await to_catalogue(("m", "c", "z"), "x")).default_model() == "c"
+    assert (await to_told_catalogue(("m", "c", "z"), "x")).default_model() == "c"
 
 
 async def test_default_is_no_model_that_cannot_chat() -> None:
-    assert (await to_catalogue(("babbage-002", "a-embed", "whisper-1", "m"), "x")).default_model() == "m"
-    assert (await to_catalogue(("whisper-1",), "x")).default_model() == "whisper-1"
+    assert (await to_told_catalogue(("babbage-002", "a-embed", "whisper-1", "m"), "x")).default_model() == "m"
+    assert (await to_told_catalogue(("whisper-1",), "x")).default_model() == "whisper-1"
 
 
 async def test_failed_refresh_changes_nothing(catalogue: Catalogue, llm: Running) -> None:
@@ -113,7 +114,7 @@ async def test_model_that_has_vanished_is_still_known() -> None:
         small_server(lambda _: [to_response(200, told.pop())]) as server,
         Upstream(server.url) as upstream,
     ):
-        catalogue = Catalogue(upstream, ["x"])
+        catalogue = to_catalogue(upstream, ["x"])
         await catalogue.refresh()
         await catalogue.refresh()
     assert names(catalogue) == ["new"]
@@ -124,14 +125,15 @@ async def test_model_that_has_vanished_is_still_known() -> None:
 async def test_is_refreshed_every_minute_and_sooner_after_a_failure(
     upstream: Upstream, llm: Running, rests: Rests, warnings: pytest.LogCaptureFixture
 ) -> None:
-    catalogue = Catalogue(upstream, ["x"], sleep=rests.rest)
-    keeping = asyncio.create_task(catalogue.keep_fresh())
+    listing = Listing(upstream, sleep=rests.rest)
+    keeping = asyncio.create_task(listing.keep_fresh())
     assert await rests.next() == 60
-    assert names(catalogue) != []
+    assert (listing.models, listing.tells) != (None, None)
     llm.stand_in.control({"fault": "500", "on": "models"})
     for _ in range(2):
         rests.end()
         assert await rests.next() == 5
+        assert listing.tells is False
     assert len(warnings.records) == 1
     llm.stand_in.control({})
     rests.end()
@@ -141,10 +143,10 @@ async def test_is_refreshed_every_minute_and_sooner_after_a_failure(
 
 async def test_is_asked_whatever_became_of_it(llm: Running, upstream: Upstream, rests: Rests) -> None:
     llm.stand_in.control({"fault": "500", "on": "models"})
-    catalogue = Catalogue(upstream, ["x"], sleep=rests.rest)
-    keeping = asyncio.create_task(catalogue.keep_fresh())
+    listing = Listing(upstream, sleep=rests.rest)
+    keeping = asyncio.create_task(listing.keep_fresh())
     async with asyncio.timeout(5):
-        await catalogue.asked.wait()
+        await listing.asked.wait()
     keeping.cancel()
 
 
@@ -203,7 +205,7 @@ async def test_server_that_is_gone_is_unhealthy() -> None:
 async def test_context_is_what_the_server_takes_and_the_usual_where_it_does_not_tell() -> None:
     told = b'{"data":[{"id":"a","context_length":100000},{"id":"b","meta":{"n_ctx_train":100000}},{"id":"c"}]}'
     async with small_server(lambda _: [to_response(200, told)]) as server, Upstream(server.url) as upstream:
-        catalogue = Catalogue(upstream, ["a"])
+        catalogue = to_catalogue(upstream, ["a"])
         assert catalogue.context_length("a", 16_384) == 16_384
         await catalogue.refresh()
         names = ("a", "b", "c", "d", None)
@@ -217,9 +219,9 @@ def test_name_that_no_database_keeps_is_no_model() -> None:
 
 
 async def test_nothing_is_known_until_the_server_tells(upstream: Upstream) -> None:
-    assert Catalogue(upstream, ["x"]).models() is None
+    assert to_catalogue(upstream, ["x"]).models() is None
     async with running(Options(port=0, models=())) as empty, Upstream(empty.url) as silent:
-        catalogue = Catalogue(silent, ["x"])
+        catalogue = to_catalogue(silent, ["x"])
         await catalogue.refresh()
         assert catalogue.models() == ()
 
@@ -237,7 +239,7 @@ async def test_nothing_is_known_until_the_server_tells(upstream: Upstream) -> No
 async def test_what_people_prefer_comes_after_the_operators_choice_and_before_the_usual(
     upstream: Upstream, operators: tuple[str, ...], peoples: str | None, default: str
 ) -> None:
-    catalogue = Catalogue(upstream, operators, ["qwen3:8b"])
+    catalogue = to_catalogue(upstream, list(operators), ["qwen3:8b"])
     catalogue.prefer(peoples)
     await catalogue.refresh()
     assert catalogue.default_model() == default

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 import pytest
 
 from palaver.bots import discovery
-from palaver.bots.discovery import find_server
+from palaver.bots.discovery import find_servers
 from palaver.llm_server import Options, running
 
 from .asking import small_server, to_response
@@ -27,17 +27,17 @@ async def silent_port() -> AsyncIterator[int]:
         yield listening.getsockname()[1]
 
 
-async def test_finds_the_first_that_offers_models() -> None:
+async def test_finds_all_that_offer_models_in_the_order_of_their_ports() -> None:
     async with AsyncExitStack() as stack:
         first = await stack.enter_async_context(running(Options(port=0, prefix="v1")))
         second = await stack.enter_async_context(running(Options(port=0, prefix="none")))
-        assert await find_server([free_port(), first.port, second.port]) == f"http://127.0.0.1:{first.port}"
-        assert await find_server([second.port, first.port]) == f"http://127.0.0.1:{second.port}"
+        assert await find_servers([free_port(), first.port, second.port]) == [first.port, second.port]
+        assert await find_servers([second.port, first.port]) == [second.port, first.port]
 
 
 async def test_finds_nothing_where_nothing_is() -> None:
-    assert await find_server([free_port(), free_port()]) is None
-    assert await find_server([]) is None
+    assert await find_servers([free_port(), free_port()]) == []
+    assert await find_servers([]) == []
 
 
 @pytest.mark.parametrize(
@@ -53,10 +53,10 @@ async def test_finds_nothing_where_nothing_is() -> None:
 )
 async def test_what_offers_no_models_is_no_llm_server(answer: bytes) -> None:
     async with small_server(lambda _: [answer]) as server:
-        assert await find_server([int(server.url.rpartition(":")[2])]) is None
+        assert await find_servers([int(server.url.rpartition(":")[2])]) == []
 
 
 async def test_silent_port_holds_up_nothing_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "LOOK_SECONDS", 0.05)
     async with silent_port() as silent, running(Options(port=0)) as llm, asyncio.timeout(2):
-        assert await find_server([silent, llm.port]) == llm.url
+        assert await find_servers([silent, llm.port]) == [llm.port]

@@ -7,6 +7,7 @@ from palaver.bots.installed import InstalledBots, open_bots
 from palaver.bots.options import BotOptions
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.ports import Bots
+from palaver.chat.server import NamedServer
 from palaver.llm_server import Options, running
 from palaver.llm_server.server import Running
 
@@ -143,6 +144,34 @@ async def test_server_on_a_usual_port_is_found(llm: Running) -> None:
         assert (await hear(bots.bot("openai"), "Hello")).text == "You said: Hello"
 
 
+async def test_all_servers_on_usual_ports_are_used_together(llm: Running) -> None:
+    async with (
+        running(Options(port=0, models=("own",))) as other,
+        open_bots(BotOptions(discover_ports=(other.port, llm.port))) as bots,
+    ):
+        assert await bots.default_provider() == "openai"
+        assert {"own", "gpt-4"} < set(bots.offered())
+        assert [(server.url, server.origin) for server in bots.servers()] == [(other.url, "found"), (llm.url, "found")]
+
+
+async def test_servers_stand_beside_the_one_that_is_set_and_any_of_them_makes_it_healthy(llm: Running) -> None:
+    down = f"http://127.0.0.1:{free_port()}"
+    options = BotOptions(llm_server_url=down, servers=(NamedServer("own", llm.url),), discover_ports=(llm.port,))
+    async with open_bots(options) as bots:
+        assert (bots.server_url, await bots.is_healthy()) == (down, True)
+        assert [server.named.name for server in bots.servers()] == ["llm-server", "own"]
+        assert not bots.models_are_whole()
+        assert (await hear(bots.bot("openai"), "Hello")).text == "You said: Hello"
+        assert await bots.refresh_models() == bots.models()
+
+
+async def test_two_servers_of_one_name_stop_the_start() -> None:
+    options = BotOptions(openai_api_key="sk-1", servers=(NamedServer("openai", "http://h"),))
+    with pytest.raises(ValueError, match="PALAVER_LLM_SERVERS names a server 'openai'"):
+        async with open_bots(options):
+            pass
+
+
 async def test_own_port_is_not_looked_at(llm: Running) -> None:
     async with open_bots(BotOptions(discover_ports=(llm.port,), own_port=llm.port)) as bots:
         assert await bots.default_provider() == "dummy"
@@ -155,7 +184,7 @@ async def test_nobody_is_looked_for_where_a_server_is_set(llm: Running) -> None:
 
 
 async def test_server_that_starts_later_is_found_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("palaver.bots.server.AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("palaver.bots.servers.AGAIN_SECONDS", 0.01)
     port = free_port()
     async with open_bots(BotOptions(discover_ports=(port,))) as bots:
         assert await bots.default_provider() == "dummy"

@@ -6,7 +6,6 @@ from typing import Any, cast
 import pytest
 
 from palaver.bots import openai
-from palaver.bots.catalogue import Catalogue
 from palaver.bots.openai import OpenAIBot
 from palaver.bots.upstream import Upstream
 from palaver.chat.conversation import Past, Speaking, Usage
@@ -28,6 +27,7 @@ from .asking import (
     says,
     small_server,
     talking,
+    to_bot,
     to_prompt,
     to_response,
     to_stream,
@@ -45,10 +45,6 @@ def asked(llm: Running) -> list[Entry]:
 
 def to_body(entry: Entry) -> dict[str, Any]:
     return cast(dict[str, Any], entry.body)
-
-
-def to_bot(upstream: Upstream) -> OpenAIBot:
-    return OpenAIBot(upstream, Catalogue(upstream, ["gpt-4"]))
 
 
 async def test_reply_is_heard_with_its_usage_and_details(bot: OpenAIBot) -> None:
@@ -276,8 +272,8 @@ async def test_right_key_is_accepted() -> None:
 async def test_server_that_is_not_there_is_tried_three_times(naps: Naps, warnings: pytest.LogCaptureFixture) -> None:
     async with running(Options(port=0)) as llm:
         gone = llm.url
-    async with Upstream(gone, backoff=naps.backoff()) as upstream:
-        heard = await hear(to_bot(upstream), "Hello")
+    async with Upstream(gone) as upstream:
+        heard = await hear(to_bot(upstream, naps.backoff()), "Hello")
     assert heard.error is not None
     assert heard.error.cause == "unavailable"
     assert len(naps.seconds) == 2
@@ -288,17 +284,17 @@ async def test_connection_lost_before_an_answer_is_tried_again(naps: Naps) -> No
     answers: list[Steps] = [[None], [None], [to_stream(says("Hello"), STOPS, DONE)]]
     async with (
         small_server(lambda _: answers.pop(0)) as server,
-        Upstream(server.url, backoff=naps.backoff()) as upstream,
+        Upstream(server.url) as upstream,
     ):
-        assert (await hear(to_bot(upstream), "Hello")).text == "Hello"
+        assert (await hear(to_bot(upstream, naps.backoff()), "Hello")).text == "Hello"
         assert len(server.asked) == 3
 
 
 async def test_number_of_tries_can_be_set() -> None:
     naps = Naps()
     async with small_server(lambda _: [to_response(503, b"")]) as server:
-        async with Upstream(server.url, backoff=naps.backoff(tries=1)) as upstream:
-            assert (await hear(to_bot(upstream), "Hello")).error is not None
+        async with Upstream(server.url) as upstream:
+            assert (await hear(to_bot(upstream, naps.backoff(tries=1)), "Hello")).error is not None
         assert len(server.asked) == 1
     assert naps.seconds == []
 

@@ -4,22 +4,16 @@ from typing import Literal
 
 import pytest
 
-from palaver.bots.catalogue import Catalogue
-from palaver.bots.openai import OpenAIBot
 from palaver.bots.upstream import Upstream, UpstreamFailed, to_url
 from palaver.llm_server import Options, running
 
-from .asking import DONE, STOPS, Asked, Steps, hear, says, small_server, to_response, to_stream
+from .asking import DONE, STOPS, Asked, Steps, hear, says, small_server, to_bot, to_response, to_stream
 
 Prefix = Literal["both", "v1", "none"]
 
 NOT_THERE = to_response(404, b'{"error":"no such path"}')
 MODELS = to_response(200, b'{"data":[{"id":"m1"}]}')
 REPLY = to_stream(says("Hello"), STOPS, DONE)
-
-
-def to_bot(upstream: Upstream) -> OpenAIBot:
-    return OpenAIBot(upstream, Catalogue(upstream, ["m1"]))
 
 
 def paths(asked: list[Asked]) -> list[str]:

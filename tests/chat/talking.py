@@ -7,6 +7,7 @@ from palaver.chat.clock import SECOND, Micros
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.model import OfferedModel
 from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Text
+from palaver.chat.server import NamedServer, ServerState
 from tests.ports.talking import NOW
 
 
@@ -116,11 +117,20 @@ class HandBots:
     def models(self) -> Sequence[OfferedModel] | None:
         return None
 
+    def models_are_whole(self) -> bool:
+        return True
+
     async def refresh_models(self) -> Sequence[OfferedModel]:
         raise BotUnavailable
 
     async def is_healthy(self) -> bool:
         return True
+
+    async def use_servers(self, servers: Sequence[NamedServer]) -> None:
+        assert not servers
+
+    def servers(self) -> Sequence[ServerState]:
+        return ()
 
     @property
     def server_url(self) -> str | None:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from palaver.chat.errors import BotUnavailable, NotFound
+from palaver.chat.errors import BotUnavailable, NotFound, Taken
 from palaver.chat.model import KnownModel, ModelId, ModelSync, OfferedModel, choose_default
 from palaver.chat.models import Models
+from palaver.chat.server import NamedServer, ServerChange, ServerState
+from palaver.chat.servers import Servers
 from palaver.store import SqlStore
 from tests.chat.talking import HandBot, HandBots, HandClock
 from tests.ports.talking import NOW
@@ -16,8 +18,10 @@ def known(name: str, *, default: bool = False) -> KnownModel:
     return KnownModel(ModelId(1), name, name, "", None, "", None, True, default, NOW, NOW)
 
 
-def sync(*offered: str, **defaults: str) -> ModelSync:
-    return ModelSync([OfferedModel(name) for name in offered], NOW, **defaults)
+def sync(
+    *offered: str, first_default: str | None = None, usual_default: str | None = None, chosen: str | None = None
+) -> ModelSync:
+    return ModelSync([OfferedModel(name) for name in offered], NOW, first_default, usual_default, chosen)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,7 @@ class OfferingBots(HandBots):
         self.offer(*offered)
         self.told: Sequence[OfferedModel] | None = None
         self.preferred: str | None = None
+        self.used: list[NamedServer] = []
 
     def offer(self, *names: str) -> None:
         self.names = names
@@ -68,6 +73,12 @@ class OfferingBots(HandBots):
 
     def prefer_model(self, name: str | None) -> None:
         self.preferred = name
+
+    async def use_servers(self, servers: Sequence[NamedServer]) -> None:
+        self.used = list(servers)
+
+    def servers(self) -> Sequence[ServerState]:
+        return [ServerState(server, "admin", server.url, None, "closed", 0, ()) for server in self.used]
 
 
 async def names(models: Models) -> list[str]:
@@ -119,6 +130,25 @@ async def test_bots_hear_of_the_default_that_another_process_chose(store: SqlSto
     await beside.sync(chosen="b")
     await models.follow()
     assert (bots.preferred, others.preferred) == ("b", "b")
+
+
+async def test_bots_hear_of_the_servers_that_another_process_has_changed(store: SqlStore, clock: HandClock) -> None:
+    bots, others = OfferingBots(), OfferingBots()
+    models, beside = Models(store, bots, clock, "a"), Models(store, others, clock, "a")
+    servers = Servers(store, bots, clock, models)
+    await servers.add(NamedServer("one", "http://h", "key", ("a",), 2.0, 3))
+    await beside.follow()
+    assert others.used == bots.used == [NamedServer("one", "http://h", "key", ("a",), 2.0, 3)]
+    await servers.change("one", ServerChange(key=None, most_at_once=None))
+    await beside.follow()
+    assert others.used == [NamedServer("one", "http://h", None, ("a",), 2.0, None)]
+    with pytest.raises(Taken):
+        await servers.add(NamedServer("one", "http://other"))
+    await servers.remove("one")
+    await beside.follow()
+    assert others.used == []
+    with pytest.raises(NotFound):
+        await servers.remove("one")
 
 
 async def test_models_are_listed_by_the_names_that_are_shown(store: SqlStore, clock: HandClock) -> None:

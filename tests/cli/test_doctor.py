@@ -1,9 +1,13 @@
 """What the doctor finds, and that it changes nothing."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from palaver.chat.clock import Micros
+from palaver.chat.server import NamedServer
+from palaver.store import StoreOptions, open_store
 from tests.cli.conftest import Command, Done
 from tests.parts.llm import LLM
 from tests.parts.redis import Redis
@@ -146,3 +150,28 @@ def test_doctor_says_what_workers_need_and_what_they_take(embedded: Command, pos
     text = "3 workers serve; together they have up to 30 connections to PostgreSQL"
     assert findings(done, "workers") == [("ok", text)]
     assert findings(embedded("doctor"), "workers") == []
+
+
+def test_doctor_says_how_each_of_several_servers_does(embedded: Command, llm: LLM) -> None:
+    servers = [
+        {"name": "one", "url": llm.url},
+        {"name": "two", "url": "http://127.0.0.1:1", "key": "sekret"},
+        {"name": "three", "url": llm.url, "models": ["gpt-4"]},
+    ]
+    done = embedded("doctor", PALAVER_LLM_SERVERS=json.dumps(servers), LLM_SERVER_URL=llm.url)
+    found = findings(done, "models")
+    assert [state for state, _ in found] == ["ok", "ok", "broken", "ok"]
+    assert [text.partition("(")[2].partition(")")[0] for _, text in found] == [
+        "LLM_SERVER_URL", "one, PALAVER_LLM_SERVERS", "two, PALAVER_LLM_SERVERS", "three, PALAVER_LLM_SERVERS",
+    ]  # fmt: skip
+    assert found[3][1].endswith("it offers gpt-4")
+    assert (done.code, "sekret" in done.out + done.err) == (1, False)
+
+
+async def test_doctor_asks_the_servers_that_admins_have_added(embedded: Command, data_dir: Path, llm: LLM) -> None:
+    embedded("migrate")
+    async with open_store(StoreOptions(data_dir)) as store:
+        await store.servers.add(NamedServer("own", llm.url), Micros(1))
+    [(state, text)] = findings(embedded("doctor"), "models")
+    assert (state, text.partition(" answers")[0]) == ("ok", f"{llm.url} (own, added by an admin)")
+    assert embedded("sync-models").rows[0][0] == "gpt-4"

@@ -24,7 +24,7 @@ async def test_default_that_was_chosen_stays(palaver: Command, llm: LLM) -> None
 async def test_model_that_is_not_offered_cannot_be_the_default(palaver: Command, llm: LLM) -> None:
     done = palaver("sync-models", "--set-default", "nobody's", LLM_SERVER_URL=llm.url)
     assert (done.code, done.out) == (1, "")
-    assert done.err == 'The LLM server offers no model "nobody\'s"; nothing has changed.\n'
+    assert done.err == 'No LLM server offers a model "nobody\'s"; nothing has changed.\n'
 
 
 async def test_server_that_is_away_or_unknown_changes_nothing(palaver: Command, llm: LLM) -> None:
@@ -33,5 +33,5 @@ async def test_server_that_is_away_or_unknown_changes_nothing(palaver: Command, 
         done = palaver("sync-models", **settings)
         assert (done.code, done.out) == (1, "")
         assert done.err.splitlines()[-1] == (
-            "The LLM server does not tell its models; nothing has changed. `palaver doctor` looks at it."
+            "No LLM server tells its models; nothing has changed. `palaver doctor` looks at them."
         )

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal["open", "anyone", "anybody", "signed_in", "admins", "owners"]
-Thing = Literal["message", "session", "ended_session", "number", "personality", "preset", "context", "model", "text"]
+Thing = Literal[
+    "message", "session", "ended_session", "number", "personality", "preset", "context", "model", "server", "text"
+]
 
 
 @dataclass(frozen=True)
@@ -176,4 +178,11 @@ ROWS = [
     Row("PATCH /ai-chat/api/sessions/{id}/settings/", "owners", thing="session", body={"window": 3}),
     Row("GET /ai-chat/api/health/llm_server/", "anyone"),
     Row("GET /ai-chat/api/health/stats/", "anybody"),
+    Row("GET /api/admin/servers", "admins"),
+    Row("POST /api/admin/servers", "admins", ok=409, body={"name": "llm-server", "url": "http://127.0.0.1:1"}),
+    Row("GET /api/admin/servers/{name}", "admins", thing="server"),
+    Row("PATCH /api/admin/servers/{name}", "admins", thing="server", body={"weight": 2}),
+    Row("DELETE /api/admin/servers/{name}", "admins", ok=204, thing="server"),
+    Row("GET /api/admin/models", "admins"),
+    Row("PATCH /api/admin/models/{id}", "admins", thing="model", body={"description": "Quick."}),
 ]

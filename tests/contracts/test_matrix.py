@@ -18,7 +18,7 @@ from tests.parts.palaver import Server
 
 TABLES = (
     "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
-    "models", "server", "preset_shares", "preset_versions", "answers", "limits",
+    "models", "server", "preset_shares", "preset_versions", "answers", "limits", "llm_servers",
 )  # fmt: skip
 
 SIGNED_IN = ("owner", "other", "admin", "other_app")
@@ -69,6 +69,9 @@ class World:
             case "model":
                 _, models = await self.call("GET", "/ai-chat/api/models/", "owner")
                 return str(models[0]["id"])
+            case "server":
+                server = {"name": name, "url": "http://127.0.0.1:1"}
+                return str((await self._made("POST /api/admin/servers", "admin", server))["name"])
             case "context":
                 body = {"name": name, "system_prompt": "You advise."}
                 return str((await self._made("POST /api/chat/contexts", "admin", body))["id"])
@@ -164,7 +167,10 @@ async def _path(world: World, row: Row) -> str:
         return path
     made = await world.make(row.thing)
     path = path.replace("{id}/messages/{message_id}", made)
-    return path.replace("{id}", made).replace("{code}", made).replace("{number}", "1").replace("{user}", "admin")
+    names = {"{id}": made, "{code}": made, "{name}": made, "{number}": "1", "{user}": "admin"}
+    for name, value in names.items():
+        path = path.replace(name, value)
+    return path
 
 
 async def _remove(world: World, caller: str, made: dict[str, Any]) -> None:

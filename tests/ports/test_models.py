@@ -3,8 +3,14 @@
 import asyncio
 from collections.abc import Mapping
 
-from palaver.chat.model import KnownModel, ModelId, ModelSync, OfferedModel
+import pytest
+from msgspec.structs import replace
+
+from palaver.chat.errors import NotFound
+from palaver.chat.model import KnownModel, ModelChange, ModelId, ModelSync, OfferedModel
 from palaver.store import SqlStore
+from palaver.store.models import SqlModels
+from tests.ports.counting import CountingDatabase
 from tests.ports.talking import LATER, NOW
 
 
@@ -16,6 +22,10 @@ async def known(store: SqlStore) -> Mapping[str, KnownModel]:
     return {model.name: model for model in await store.models.list()}
 
 
+async def default(store: SqlStore) -> str | None:
+    return (await store.models.news()).default
+
+
 async def test_new_name_is_shown_as_itself(store: SqlStore) -> None:
     told = OfferedModel("a", context_length=4096, size=7 * 2**30, parameter_count="7.0B")
     await store.models.sync(ModelSync([told, OfferedModel("b")], NOW, first_default="b"))
@@ -23,7 +33,7 @@ async def test_new_name_is_shown_as_itself(store: SqlStore) -> None:
     assert listed["a"] == KnownModel(
         listed["a"].id, "a", "a", "", 7 * 2**30, "7.0B", 4096, True, False, NOW, NOW
     )  # fmt: skip
-    assert (listed["b"].is_default, await store.models.default()) == (True, "b")
+    assert (listed["b"].is_default, await default(store)) == (True, "b")
     assert await store.models.get(listed["a"].id) == listed["a"]
     assert await store.models.get(ModelId(listed["a"].id + 100)) is None
 
@@ -42,6 +52,44 @@ async def test_what_people_said_stays_and_what_the_server_tells_is_taken(store: 
     assert (await known(store))["a"] == model
 
 
+async def test_what_an_admin_says_of_a_model_goes_before_what_servers_tell(store: SqlStore) -> None:
+    await store.models.sync(ModelSync([OfferedModel("a", context_length=4096)], NOW))
+    [model] = await store.models.list()
+    change = ModelChange(display_name="The A", context_length=2048, capabilities=("tools",))
+    changed = await store.models.change(model.id, change, LATER)
+    assert changed == replace(
+        model, display_name="The A", context_length=2048, capabilities=("tools",), updated_at=LATER
+    )  # fmt: skip
+    await store.models.sync(ModelSync([OfferedModel("a", context_length=8192)], LATER))
+    assert await store.models.list() == [changed]
+    assert (await store.models.change(model.id, ModelChange(context_length=None), LATER)).context_length == 8192
+    with pytest.raises(NotFound):
+        await store.models.change(ModelId(999), ModelChange(), LATER)
+
+
+async def test_model_that_is_made_the_default_is_the_only_one(store: SqlStore) -> None:
+    await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="a"))
+    b = (await known(store))["b"]
+    assert (await store.models.change(b.id, ModelChange(is_default=True), LATER)).is_default
+    assert [model.is_default for model in (await known(store)).values()] == [False, True]
+
+
+async def test_list_that_is_not_whole_takes_no_model_away(store: SqlStore) -> None:
+    await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="b"))
+    await store.models.sync(ModelSync(offer("a"), LATER, whole=False, usual_default="a"))
+    assert [(model.is_available, model.is_default) for model in (await known(store)).values()] == [
+        (True, False), (True, True),
+    ]  # fmt: skip
+    await store.models.sync(ModelSync(offer("a"), LATER, usual_default="a"))
+    assert [model.is_available for model in (await known(store)).values()] == [True, False]
+
+
+async def test_looking_for_news_is_one_cheap_read(store: SqlStore) -> None:
+    counting = CountingDatabase(store.database)
+    await SqlModels(counting).news()
+    assert [rows for _, rows in counting.asked] == [1]
+
+
 async def test_vanished_name_is_marked_and_comes_back_as_it_was(store: SqlStore) -> None:
     await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="b"))
     before = await known(store)
@@ -51,15 +99,15 @@ async def test_vanished_name_is_marked_and_comes_back_as_it_was(store: SqlStore)
     assert [name for name, model in listed.items() if model.is_default] == ["c"]
     await store.models.sync(ModelSync(offer("a", "b"), LATER))
     assert (await known(store))["b"].id == before["b"].id
-    assert await store.models.default() == "a"
+    assert await default(store) == "a"
 
 
 async def test_list_without_any_name_leaves_the_default_for_when_it_comes_back(store: SqlStore) -> None:
     await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="b"))
     await store.models.sync(ModelSync([], LATER))
-    assert await store.models.default() is None
+    assert await default(store) is None
     await store.models.sync(ModelSync(offer("a", "b"), LATER, usual_default="a"))
-    assert await store.models.default() == "b"
+    assert await default(store) == "b"
 
 
 async def test_chosen_model_becomes_the_one_default(store: SqlStore) -> None:

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from palaver.app import bot_options
 from palaver.settings import (
     SETTINGS,
     UNPRINTABLE,
@@ -189,6 +191,7 @@ def test_nothing_that_is_printed_of_settings_holds_a_secret() -> None:
         "PALAVER_REDIS_URL": "redis://:sekret@host",
         "OPENAI_API_KEY": "sekret",
         "PALAVER_LLM_SERVER_KEY": "sekret",
+        "PALAVER_LLM_SERVERS": '[{"name": "a", "url": "http://user:sekret@h", "key": "sekret"}]',
         "LLM_SERVER_URL": "http://user:sekret@localhost:8001",
     }
     settings = read_settings(environment)
@@ -293,3 +296,37 @@ def test_process_is_configured_by_its_environment(monkeypatch: pytest.MonkeyPatc
 def test_settings_stay_as_they_were_read() -> None:
     with pytest.raises(AttributeError):
         Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "gpu1",
+        "{}",
+        '[{"name": "a"}]',
+        '[{"name": "a", "url": "sekret"}]',
+        '[{"name": "A b", "url": "http://h"}]',
+        '[{"name": "a", "url": "http://h"}, {"name": "a", "url": "http://i"}]',
+        '[{"name": "a", "url": "http://h", "weight": 0}]',
+        '[{"name": "a", "url": "http://h", "most": 3}]',
+        '[{"name": "a", "url": "http://h", "key": "sekret key"}]',
+    ],
+)
+def test_servers_that_cannot_be_used_are_named_without_their_keys(said: str) -> None:
+    with pytest.raises(BadSettings) as refused:
+        read_settings({"PALAVER_LLM_SERVERS": said})
+    assert str(refused.value).startswith("PALAVER_LLM_SERVERS cannot be used (it is secret, so it is not shown). It ")
+    assert "sekret" not in str(refused.value)
+
+
+def test_servers_are_read_with_all_that_is_said_of_them_and_never_shown() -> None:
+    said = (
+        '[{"name": "a", "url": "http://h/v1/", "key": "sekret", "models": ["m"], "weight": 2, "most_at_once": 3},'
+        '{"name": "b", "url": "http://i"}]'
+    )
+    settings = read_settings({"PALAVER_LLM_SERVERS": said})
+    first, second = settings.llm_servers
+    assert msgspec.structs.astuple(first) == ("a", "http://h/v1", "sekret", ("m",), 2.0, 3)
+    assert msgspec.structs.astuple(second) == ("b", "http://i", None, (), 1.0, None)
+    assert "sekret" not in repr(settings) + repr(first)
+    assert "sekret" not in repr(bot_options(settings, 8000)) + repr(bot_options(settings, 8000).servers)

@@ -8,6 +8,7 @@ import pytest
 
 from palaver.chat.clock import Micros
 from palaver.chat.errors import StoreUnavailable
+from palaver.chat.model import ModelNews
 from palaver.chat.preset import PresetChange
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store import migrate as migrating
@@ -161,6 +162,20 @@ async def test_second_schema_keeps_what_the_first_held_and_knows_the_last_messag
     assert [(uuid, leaf, event, bool(hidden)) for uuid, leaf, event, hidden in told] == [
         ("talked", "m-1-2", 0, False), ("silent", None, 0, False), ("elsewhere", "m-3-1", 0, False),
     ]  # fmt: skip
+
+
+async def test_third_schema_keeps_the_models_that_the_second_knew_and_knows_no_servers(store: SqlStore) -> None:
+    await migrate(store.database, store.engine, up_to=2)
+    model = (
+        "INSERT INTO models (name, display_name, description, context_length, is_default, created_at, updated_at) "
+        "VALUES ('m', 'The M', 'Ours', 4096, TRUE, 1, 1)"
+    )
+    await store.database.write(lambda tx: tx.run(model))
+    assert await migrate(store.database, store.engine, up_to=3) == ["0003 llm_servers"]
+    [kept] = await store.models.list()
+    assert (kept.display_name, kept.description, kept.context_length, kept.capabilities) == ("The M", "Ours", 4096, ())
+    assert await store.models.news() == ModelNews("m", "0")
+    assert await store.servers.list() == []
 
 
 async def test_sixth_schema_keeps_presets_as_they_were_and_knows_who_made_those_that_nobody_changed(

@@ -21,6 +21,7 @@ from palaver.chat.errors import NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.limits import Grant, Limits
 from palaver.chat.models import Models
+from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
 
@@ -43,6 +44,7 @@ class Site(Struct, frozen=True):
     stays: Stays
     models: Models
     version: str
+    servers: Servers
     language: Language = "en"
     max_body_bytes: int = 1_048_576
     public_url: str | None = None

@@ -96,6 +96,23 @@ class Text(Struct, frozen=True):
         return described
 
 
+class Word(Struct, frozen=True):
+    """Text that fits a pattern whole; `reason` names the text that says so."""
+
+    pattern: str
+    reason: str
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise Problem("string_type")
+        if not re.fullmatch(self.pattern, value):
+            raise Problem(self.reason)
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{self.pattern}$"}
+
+
 class Whole(Struct, frozen=True):
     at_least: int = -LARGEST_WHOLE
     at_most: int = LARGEST_WHOLE

@@ -305,6 +305,41 @@ TEXTS: dict[str, tuple[str, str, str]] = {
     ),
     "user_unknown": ("Unknown user name.", "Unbekannter Benutzername.", "Nome utente sconosciuto."),
     "version_unknown": ("Unknown version.", "Unbekannte Version.", "Versione sconosciuta."),
+    "model_not_offered": (
+        "No server offers this model just now, so it cannot be the default.",
+        "Kein Server bietet dieses Modell gerade an; es kann nicht das Standardmodell sein.",
+        "Nessun server offre questo modello al momento: non può essere quello predefinito.",
+    ),
+    "default_needed": (
+        "There is always one default. Make another model the default instead.",
+        "Ein Standardmodell gibt es immer. Bitte stattdessen ein anderes zum Standard machen.",
+        "Un modello predefinito c'è sempre. Rendi predefinito un altro modello.",
+    ),
+    "server_url": (
+        "Give an address like http://10.0.0.5:8000/v1, without a name, password or query in it.",
+        "Bitte eine Adresse wie http://10.0.0.5:8000/v1 angeben, ohne Name, Passwort oder Abfrage darin.",
+        "Indica un indirizzo come http://10.0.0.5:8000/v1, senza nome, password o query.",
+    ),
+    "server_name": (
+        "Use 1 to 50 small letters, digits and . _ - only, and begin with a letter or digit.",
+        "Nur 1 bis 50 kleine Buchstaben, Ziffern und . _ - verwenden, am Anfang ein Buchstabe oder eine Ziffer.",
+        "Usa solo da 1 a 50 lettere minuscole, cifre e . _ -, iniziando con una lettera o una cifra.",
+    ),
+    "server_set": (
+        "This server is set in the settings or was found on the machine. It can only be changed there.",
+        "Dieser Server steht in den Einstellungen oder wurde auf dem Rechner gefunden. Nur dort lässt er sich ändern.",
+        "Questo server è nelle impostazioni o è stato trovato sulla macchina. Si può cambiare solo lì.",
+    ),
+    "server_key": (
+        "A key has no blanks and no letters outside of ASCII.",
+        "Ein Schlüssel enthält weder Leerzeichen noch Zeichen außerhalb von ASCII.",
+        "Una chiave non contiene spazi né caratteri fuori da ASCII.",
+    ),
+    "capability": (
+        "Use 1 to 40 small letters, digits and _ - only.",
+        "Nur 1 bis 40 kleine Buchstaben, Ziffern und _ - verwenden.",
+        "Usa solo da 1 a 40 lettere minuscole, cifre e _ -.",
+    ),
     "no_id_left": (
         "Nothing in this name can become an id. Use letters or digits.",
         "Aus diesem Namen lässt sich keine Kennung bilden. Bitte Buchstaben oder Ziffern verwenden.",

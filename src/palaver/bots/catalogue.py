@@ -1,16 +1,11 @@
-"""Which models the LLM server offers. It is asked in the background; nobody who wants to know ever waits for it."""
+"""Which models there are: what all LLM servers offer together, and which of them is the default."""
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
-from palaver.bots.upstream import Upstream, UpstreamFailed
+from palaver.bots.pool import LlmServer, Pool
+from palaver.bots.upstream import UpstreamFailed
 from palaver.chat.model import OfferedModel
-
-log = logging.getLogger("palaver.bots")
-
-FRESH_SECONDS = 60.0
-RETRY_SECONDS = 5.0
 
 # A server's list may hold models that do something else; none of them may become the default.
 _NOT_FOR_CHAT = (
@@ -20,42 +15,37 @@ _NOT_FOR_CHAT = (
 
 
 class Catalogue:
-    """The models of one server, as it last told them.
+    """The models of all servers in `pool`, as they last told them.
 
     The default is the first that is offered: of `preferred`, the operator's own choice; the one that people prefer; of
-    `usual`. As long as the server has told nothing, the first of these names is assumed to be there.
+    `usual`. As long as no server has told anything, the first of these names is assumed to be there.
     """
 
-    def __init__(
-        self,
-        upstream: Upstream,
-        preferred: Sequence[str],
-        usual: Sequence[str] = (),
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._upstream = upstream
+    def __init__(self, pool: Pool, preferred: Sequence[str], usual: Sequence[str] = ()) -> None:
+        self._pool = pool
         self._operators = tuple(preferred)
         self._usual = tuple(usual)
         self._peoples: str | None = None
-        self._sleep = sleep
         self._models: tuple[OfferedModel, ...] | None = None
         self._names: frozenset[str] = frozenset()
         self._by_name: dict[str, OfferedModel] = {}
         self._seen: frozenset[str] = frozenset()
         self._default = self._choose_default(())
-        self._failing = False
-        self.asked = asyncio.Event()
+        pool.on_change(self._read)
 
     def models(self) -> Sequence[OfferedModel] | None:
-        """By name; None as long as the server has told nothing."""
+        """By name; None as long as no server has told anything."""
         return self._models
+
+    def is_whole(self) -> bool:
+        """Every server has told its models at least once: what is not among them is offered nowhere."""
+        return all(server.listing.models is not None for server in self._pool.servers)
 
     def default_model(self) -> str:
         return self._default
 
     def knows_model(self, name: str) -> bool:
-        """The server offers it or did so earlier."""
+        """A server offers it or did so earlier."""
         return name in self._seen or name == self._default
 
     def model_for_turn(self, wanted: str | None) -> str:
@@ -78,35 +68,31 @@ class Catalogue:
             self._default = self._choose_default(self._models or ())
 
     async def refresh(self) -> Sequence[OfferedModel]:
-        """Asks the server now. Raises `UpstreamFailed`, and then nothing has changed."""
-        models = await self._upstream.fetch_models()
-        self._models = models
-        self._by_name = {model.name: model for model in models}
-        self._names = frozenset(self._by_name)
-        self._seen |= self._names
-        self._default = self._choose_default(models)
-        return models
+        """Asks all servers now, all at once. Raises `UpstreamFailed` where none of them tells.
 
-    async def keep_fresh(self) -> None:
-        """Asks now and again, for ever."""
-        while True:
-            fresh = await self._try_refresh()
-            self.asked.set()
-            await self._sleep(FRESH_SECONDS if fresh else RETRY_SECONDS)
+        Of a server that does not tell nothing changes.
+        """
+        failures = await asyncio.gather(*(_try_refresh(server) for server in self._pool.servers))
+        if failures and all(failures):
+            raise UpstreamFailed("tells no models, and no other one does")
+        return self._models or ()
 
-    async def _try_refresh(self) -> bool:
-        try:
-            await self.refresh()
-        except UpstreamFailed as error:
-            # A server that is down stays so for a while; its log needs that once.
-            if not self._failing:
-                self._upstream.log_failure("", f"tells no models: {error}")
-            self._failing = True
-            return False
-        if self._failing:
-            log.info("The LLM server at %s tells its models again", self._upstream.shown_url)
-        self._failing = False
-        return True
+    def _read(self) -> None:
+        """What is offered has changed."""
+        listings = [server.listing for server in self._pool.servers]
+        told = [listing.models for listing in listings if listing.models is not None]
+        if not told and self._models is None:
+            return
+        by_name: dict[str, OfferedModel] = {}
+        for models in told:
+            for model in models:
+                known = by_name.get(model.name)
+                by_name[model.name] = model if known is None else _merge(known, model)
+        self._models = tuple(by_name[name] for name in sorted(by_name))
+        self._by_name = by_name
+        self._names = frozenset(by_name)
+        self._seen = self._seen.union(self._names, *(listing.seen for listing in listings))
+        self._default = self._choose_default(self._models)
 
     def _choose_default(self, models: Sequence[OfferedModel]) -> str:
         chosen = [] if self._peoples is None else [self._peoples]
@@ -115,3 +101,24 @@ class Catalogue:
         for_chat = [name for name in names if not any(part in name.lower() for part in _NOT_FOR_CHAT)]
         wanted = [name for name in named if name in names]
         return next(iter([*wanted, *for_chat, *names, *named]))
+
+
+async def _try_refresh(server: LlmServer) -> UpstreamFailed | None:
+    try:
+        await server.listing.refresh()
+    except UpstreamFailed as error:
+        server.upstream.log_failure("", f"tells no models: {error}")
+        return error
+    return None
+
+
+def _merge(one: OfferedModel, other: OfferedModel) -> OfferedModel:
+    """One model as two servers tell of it. Either may answer, so no more fits than in the smaller context."""
+    lengths = [length for length in (one.context_length, other.context_length) if length is not None]
+    return OfferedModel(
+        name=one.name,
+        context_length=min(lengths, default=None),
+        size=one.size if one.size is not None else other.size,
+        parameter_count=one.parameter_count or other.parameter_count,
+        only_trained=one.only_trained or other.only_trained,
+    )

@@ -1,4 +1,4 @@
-"""Looks for an LLM server on this machine, so that a model that runs already is used without any setting."""
+"""Looks for LLM servers on this machine, so that a model that runs already is used without any setting."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,12 +11,15 @@ AGAIN_SECONDS = 30.0
 # Ours, Ollama's, LM Studio's, llama.cpp's, vLLM's.
 USUAL_PORTS = (8001, 11434, 1234, 8080, 8000)
 
+# Who is at home where. On the other ports it may be anybody.
+NAMES = {11434: "ollama", 1234: "lm-studio"}
 
-async def find_server(ports: Sequence[int]) -> str | None:
-    """The URL of a server on this machine that offers models; the first of these ports that has one, or None."""
+
+async def find_servers(ports: Sequence[int]) -> Sequence[int]:
+    """Of these ports of this machine those at which a server offers models."""
     async with asyncio.TaskGroup() as group:
-        looks = [group.create_task(_offers_models(_to_url(port))) for port in ports]
-    return next((_to_url(port) for port, look in zip(ports, looks, strict=True) if look.result()), None)
+        looks = [group.create_task(_offers_models(to_local_url(port))) for port in ports]
+    return [port for port, look in zip(ports, looks, strict=True) if look.result()]
 
 
 async def _offers_models(url: str) -> bool:
@@ -27,5 +30,9 @@ async def _offers_models(url: str) -> bool:
         return False
 
 
-def _to_url(port: int) -> str:
+def to_local_url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
+
+
+def to_name(port: int) -> str:
+    return NAMES.get(port, f"local-{port}")

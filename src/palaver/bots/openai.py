@@ -1,48 +1,52 @@
-"""The bot behind which stands a server with the OpenAI protocol: OpenAI itself, or one that the operator runs."""
+"""The bot behind which stand servers with the OpenAI protocol: OpenAI itself, or ones that the operator runs."""
 
 from collections.abc import AsyncGenerator
 
+from palaver.bots.asking import LAST_SECONDS, AskingOptions, Begun, begin_reply
 from palaver.bots.catalogue import Catalogue
 from palaver.bots.completion import to_completion
-from palaver.bots.stream import CompletionStream
-from palaver.bots.upstream import Upstream
+from palaver.bots.pool import Pool
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.pieces import Piece, Prompt
 
-# Once the model has finished, its usage and the stream's own end are worth no more waiting than this.
-LAST_SECONDS = 1.0
-
 
 class OpenAIBot:
-    def __init__(self, upstream: Upstream, catalogue: Catalogue) -> None:
-        self._upstream = upstream
+    def __init__(self, pool: Pool, catalogue: Catalogue, options: AskingOptions) -> None:
+        self._pool = pool
         self._catalogue = catalogue
+        self._options = options
 
     async def talk(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
         """Leaving it closes the connection. It ends without `Finished` where the server just stops talking."""
         model = prompt.model or self._catalogue.default_model()
-        answer = await self._upstream.complete(to_completion(prompt, model), prompt.request_id)
-        stream = CompletionStream()
+        begun = await begin_reply(self._pool, self._options, to_completion(prompt, model), prompt.request_id)
+        answer, stream = begun.answer, begun.stream
         try:
-            while not stream.ended:
+            for piece in begun.pieces:
+                yield piece
+            while not (begun.over or stream.ended):
                 data = await answer.read(LAST_SECONDS if stream.finish_reason else None)
                 if not data:
                     break
                 for piece in stream.feed(data):
                     yield piece
-            for piece in stream.finish():
-                yield piece
+            if not begun.over:
+                for piece in stream.finish():
+                    yield piece
             if stream.done:
                 await answer.settle()
         finally:
             answer.close()
+            begun.place.give_back()
         finished = stream.finished()
         if finished is not None:
             yield finished
         else:
-            self._give_up(stream.failure or answer.failure, prompt.request_id)
+            _give_up(begun, prompt.request_id)
 
-    def _give_up(self, failure: str | None, request_id: str) -> None:
-        self._upstream.log_failure(request_id, failure or "ended its stream without a finish mark")
-        if failure is not None:
-            raise BotUnavailable
+
+def _give_up(begun: Begun, request_id: str) -> None:
+    failure = begun.stream.failure or begun.answer.failure
+    begun.place.server.upstream.log_failure(request_id, failure or "ended its stream without a finish mark")
+    if failure is not None:
+        raise BotUnavailable

@@ -1,4 +1,4 @@
-"""An OpenAI-compatible server over HTTP: where its paths are, when it is asked again, what it does not take.
+"""An OpenAI-compatible server over HTTP: where its paths are, how it refuses, what it does not take.
 
 What a vendor says about a failure goes to the log, with the request's id and without the key; nobody else reads it.
 """
@@ -13,10 +13,9 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, D
 from msgspec import Struct
 from yarl import URL
 
-from palaver.bots.backoff import Backoff, read_retry_after
+from palaver.bots.backoff import read_retry_after
 from palaver.bots.completion import Completion, encode_completion, read_refused_field
 from palaver.bots.models import decode_models
-from palaver.chat.errors import BotUnavailable
 from palaver.chat.model import OfferedModel
 
 log = logging.getLogger("palaver.bots")
@@ -58,14 +57,19 @@ class UpstreamFailed(Exception):
     """The server cannot be used just now. Why, in words for the log that go on from "The LLM server …"."""
 
 
-class _Refusal(Struct, frozen=True):
-    status: int
-    text: str
-    retry_after: float | None
+class Refused(UpstreamFailed):
+    """The server answers, and does not do it. `retry_after`: seconds after which it wants to be asked again."""
+
+    def __init__(self, status: int, text: str, retry_after: float | None) -> None:
+        super().__init__(f"answers {status}: {text}")
+        self.status = status
+        self.text = text
+        self.retry_after = retry_after
 
     @property
-    def words(self) -> str:
-        return f"answers {self.status}: {self.text}"
+    def passes(self) -> bool:
+        """Whether another try may change it."""
+        return self.status in PASSING
 
 
 class _Root(Struct, frozen=True):
@@ -119,13 +123,12 @@ class Answer:
 
 
 class Upstream:
-    """One server. It is used inside `async with`, which opens and closes its connections."""
+    """One server, with connections of its own. It is used inside `async with`, or between `open` and `close`."""
 
-    def __init__(self, url: str, *, api_key: str | None = None, backoff: Backoff | None = None) -> None:
+    def __init__(self, url: str, *, api_key: str | None = None) -> None:
         self._url = to_url(url)
         self._roots = _to_roots(self._url)
         self._secrets = tuple(filter(None, (api_key, self._url.password)))
-        self._backoff = backoff or Backoff()
         self._left_out: frozenset[str] = _NOTHING
         self._left_out_for: dict[str, frozenset[str]] = {}
         self._headers = {"User-Agent": "palaver", "Accept-Encoding": "identity"}
@@ -134,19 +137,26 @@ class Upstream:
         self._session: ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = ClientSession(
-            # With aiohttp's own limit the 101st reply would wait for one of the first hundred to end.
-            connector=TCPConnector(limit=0),
-            cookie_jar=DummyCookieJar(),
-            headers=self._headers,
-            # Silence is for the core to judge, which knows what it allows before the first piece and after.
-            timeout=ClientTimeout(total=None, connect=CONNECT_SECONDS),
-        )
+        self.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.close()
+
+    def open(self) -> None:
+        """To be called while the loop runs, and `close` once nobody needs it any more."""
+        self._session = ClientSession(
+            # With aiohttp's own limit the 101st reply would wait for one of the first hundred to end.
+            connector=TCPConnector(limit=0),
+            cookie_jar=DummyCookieJar(),
+            headers=self._headers,
+            # Silence is for others to judge, who know what is allowed before the first piece and after.
+            timeout=ClientTimeout(total=None, connect=CONNECT_SECONDS),
+        )
+
+    async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
@@ -156,19 +166,19 @@ class Upstream:
         return str(self._url.with_user(None).with_query(None))
 
     async def complete(self, completion: Completion, request_id: str) -> Answer:
-        """The reply to this, from its first byte on. Raises `BotUnavailable` once it is clear that none comes."""
+        """The reply to this, from its first byte on. Raises `UpstreamFailed`, mostly `Refused`, where there is none."""
         known = self._left_out | self._left_out_for.get(completion.model, _NOTHING)
         left_out = known
         while True:
-            said = await self._ask_patiently(encode_completion(completion, left_out), request_id)
+            said = await self._ask(encode_completion(completion, left_out), request_id)
             if isinstance(said, Answer):
                 if left_out is not known:
                     self._remember(completion.model, left_out)
                 return said
-            self.log_failure(request_id, said.words)
             field = read_refused_field(completion, left_out, said.text) if said.status in (400, 422) else None
             if field is None:
-                raise BotUnavailable("refused")
+                raise said
+            self.log_failure(request_id, str(said))
             left_out |= {field}
 
     async def fetch_models(self) -> tuple[OfferedModel, ...]:
@@ -198,25 +208,7 @@ class Upstream:
         who = f"Request {request_id}: the" if request_id else "The"
         log.warning("%s LLM server at %s %s", who, self.shown_url, shown, extra={"request_id": request_id})
 
-    async def _ask_patiently(self, body: bytes, request_id: str) -> Answer | _Refusal:
-        """The first answer that another try would not change."""
-        failed = 0
-        while True:
-            try:
-                said = await self._ask(body, request_id)
-            except UpstreamFailed as error:
-                words, told = str(error), None
-            else:
-                if isinstance(said, Answer) or said.status not in PASSING:
-                    return said
-                words, told = said.words, said.retry_after
-            failed += 1
-            self.log_failure(request_id, f"(try {failed} of {self._backoff.tries}) {words}")
-            if failed >= self._backoff.tries:
-                raise BotUnavailable
-            await self._backoff.sleep(self._backoff.seconds(failed, told))
-
-    async def _ask(self, body: bytes, request_id: str) -> Answer | _Refusal:
+    async def _ask(self, body: bytes, request_id: str) -> Answer | Refused:
         """The answer of the first place where there is one; the place that gives a reply is the first from then on."""
         headers = _JSON if not request_id else {**_JSON, "X-Request-Id": request_id}
         refusals = []
@@ -231,7 +223,7 @@ class Upstream:
         # A model that is not there is a 404 as well, told by the place that is likelier to be right.
         return refusals[0]
 
-    async def _post(self, root: _Root, body: bytes, headers: dict[str, str]) -> Answer | _Refusal:
+    async def _post(self, root: _Root, body: bytes, headers: dict[str, str]) -> Answer | Refused:
         data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
         try:
             response = await self._http.post(root.completions, data=data, headers=headers, allow_redirects=False)
@@ -240,7 +232,7 @@ class Upstream:
         if response.status == 200:
             return Answer(response)
         retry_after = read_retry_after(response.headers.get("Retry-After"))
-        return _Refusal(response.status, await _read_text(response), retry_after)
+        return Refused(response.status, await _read_text(response), retry_after)
 
     async def _fetch_models(self) -> tuple[OfferedModel, ...]:
         failures = []
@@ -275,7 +267,7 @@ class Upstream:
     @property
     def _http(self) -> ClientSession:
         if self._session is None:
-            raise RuntimeError("An Upstream is used inside of `async with`.")
+            raise RuntimeError("An Upstream is used once it is open.")
         return self._session
 
     def _prefer(self, root: _Root) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NewType
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from palaver.chat.clock import Micros
 
@@ -35,12 +35,33 @@ class KnownModel(Struct, frozen=True):
     is_default: bool
     created_at: Micros
     updated_at: Micros
+    capabilities: tuple[str, ...] = ()
+
+
+class ModelChange(Struct, frozen=True):
+    """What people say of a model; `UNSET` stays as it is. It goes before what servers tell, whatever they tell later.
+    A `context_length` of None is what they tell."""
+
+    display_name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    context_length: int | UnsetType | None = UNSET
+    capabilities: tuple[str, ...] | UnsetType = UNSET
+    is_default: bool | UnsetType = UNSET
+
+
+class ModelNews(Struct, frozen=True):
+    """What another process may have changed. `servers`: another word whenever an admin has changed a server."""
+
+    default: str | None
+    servers: str
 
 
 class ModelSync(Struct, frozen=True):
-    """A server's list on its way into the store. `chosen`: becomes the default, whatever it was before.
+    """The list of all servers on its way into the store. `chosen`: becomes the default, whatever it was before.
 
-    `first_default` is that of a store which has known no model yet, `usual_default` what follows one that vanished.
+    `whole`: every server has told, and what is not listed is offered no more; else it may be that of a server which is
+    down just now. `first_default` is that of a store which has known no model yet, `usual_default` what
+    follows one that vanished.
     """
 
     offered: Sequence[OfferedModel]
@@ -48,11 +69,14 @@ class ModelSync(Struct, frozen=True):
     first_default: str | None = None
     usual_default: str | None = None
     chosen: str | None = None
+    whole: bool = True
 
 
 def choose_default(before: Sequence[KnownModel], sync: ModelSync) -> str | None:
     """The name of the model that is the default from now on: the one that was, as long as it is offered."""
     offered = {model.name for model in sync.offered}
+    if not sync.whole:
+        offered |= {model.name for model in before if model.is_available}
     was = next((model.name for model in before if model.is_default), None)
     if not offered:
         # There is nothing to put in its place, and it may come back.

@@ -24,9 +24,10 @@ from palaver.chat.conversation import (
 )
 from palaver.chat.cursor import Mark
 from palaver.chat.limit import OwnLimits
-from palaver.chat.model import KnownModel, ModelId, ModelSync, OfferedModel
+from palaver.chat.model import KnownModel, ModelChange, ModelId, ModelNews, ModelSync, OfferedModel
 from palaver.chat.pieces import Bot, KnownAnswer
 from palaver.chat.preset import NewPreset, Preset, PresetChange, PresetVersion, Rules, RulesChange, VersionListed
+from palaver.chat.server import NamedServer, ServerChange, ServerState
 from palaver.chat.user import Reader, Token, TokenId, TokenKind, User, UserId
 
 
@@ -467,8 +468,12 @@ class KnownModels(Protocol):
 
     async def list(self) -> Sequence[KnownModel]: ...
     async def get(self, model_id: ModelId) -> KnownModel | None: ...
-    async def default(self) -> str | None:
-        """The name of the default, while it is available."""
+    async def news(self) -> ModelNews:
+        """The name of the default, while it is available, and whether servers were changed: in one cheap look."""
+        ...
+
+    async def change(self, model_id: ModelId, change: ModelChange, now: Micros) -> KnownModel:
+        """Raises `NotFound`."""
         ...
 
     async def sync(self, sync: ModelSync) -> None:
@@ -530,6 +535,23 @@ class UsersLimits(Protocol):
     async def put(self, user_id: UserId, limits: OwnLimits) -> None: ...
 
 
+class KeptServers(Protocol):
+    """The LLM servers that admins have added, by name. Every change of them is `ModelNews`."""
+
+    async def list(self) -> Sequence[NamedServer]: ...
+    async def add(self, server: NamedServer, now: Micros) -> None:
+        """Raises `Taken`."""
+        ...
+
+    async def change(self, name: str, change: ServerChange, now: Micros) -> None:
+        """Raises `NotFound`."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """Raises `NotFound`."""
+        ...
+
+
 class Store(Protocol):
     @property
     def accounts(self) -> Accounts: ...
@@ -551,6 +573,8 @@ class Store(Protocol):
     def summaries(self) -> Summaries: ...
     @property
     def limits(self) -> UsersLimits: ...
+    @property
+    def servers(self) -> KeptServers: ...
 
     async def add_usage(self, user_id: UserId, model: str | None, usage: Usage, now: Micros) -> None:
         """Counts an answer that is not stored."""
@@ -661,18 +685,30 @@ class Bots(Protocol):
 
     def offered(self) -> Sequence[str]: ...
     def models(self) -> Sequence[OfferedModel] | None:
-        """What the LLM server offers, by name; None where none has told yet."""
+        """What the LLM servers offer together, by name; None where none has told yet."""
+        ...
+
+    def models_are_whole(self) -> bool:
+        """Every LLM server has told: what is not among the models is offered nowhere."""
         ...
 
     async def refresh_models(self) -> Sequence[OfferedModel]:
-        """Asks the server now. Raises `BotUnavailable` where it does not tell, and then nothing has changed."""
+        """Asks all servers now. Raises `BotUnavailable` where none tells, and then nothing has changed."""
         ...
 
     async def is_healthy(self) -> bool:
-        """The LLM server answers, and within five seconds."""
+        """An LLM server answers, and within five seconds."""
+        ...
+
+    async def use_servers(self, servers: Sequence[NamedServer]) -> None:
+        """From now on these are the ones that admins have added; replies that others make go on to their end."""
+        ...
+
+    def servers(self) -> Sequence[ServerState]:
+        """All LLM servers, whoever has named them, as they are just now."""
         ...
 
     @property
     def server_url(self) -> str | None:
-        """Where the LLM server is, without secrets."""
+        """Where the first LLM server is, without secrets."""
         ...

@@ -12,10 +12,14 @@ from typing import Literal
 import click
 from msgspec import Struct
 
-from palaver.bots.discovery import find_server
+from palaver.app import bot_options
+from palaver.bots.discovery import find_servers, to_local_url, to_name
 from palaver.bots.installed import BUILT_IN
 from palaver.bots.plugins import Plugins
-from palaver.bots.upstream import Upstream, UpstreamFailed
+from palaver.bots.servers import named_servers, ports_to_look_at
+from palaver.bots.upstream import BadBotOptions, Upstream, UpstreamFailed
+from palaver.chat.errors import StoreUnavailable
+from palaver.chat.server import NamedServer
 from palaver.cli.faults import Refused, in_plain_words
 from palaver.cli.installation import to_store_options
 from palaver.serve import CannotStart, check_can_share
@@ -151,21 +155,22 @@ async def _look_into_database(settings: Settings) -> list[Finding]:
 
 
 async def check_models(settings: Settings) -> list[Finding]:
-    """The same server as the bots would use, asked once."""
+    """All servers that the bots would use, each asked once, all at once."""
     provider = settings.default_provider
     if provider not in ("auto", *BUILT_IN) and not Plugins(taken=BUILT_IN).known(provider):
         text = f"PALAVER_DEFAULT_PROVIDER is {provider}, and no bot of that name is installed"
         return [Finding("broken", "models", text)]
-    if settings.llm_server_url is not None:
-        return await _ask_models(
-            "LLM_SERVER_URL", Upstream(settings.llm_server_url, api_key=settings.llm_server_key), settings
-        )
-    if settings.openai_api_key is not None:
-        upstream = Upstream(settings.openai_base_url, api_key=settings.openai_api_key)
-        return await _ask_models("OPENAI_API_KEY", upstream, settings)
-    url = await find_server([port for port in settings.discover_ports if port != settings.port])
-    if url is not None:
-        return await _ask_models("found", Upstream(url), settings)
+    options = bot_options(settings, settings.port)
+    try:
+        named = [(_to_origin(server, settings), server) for server in named_servers(options)]
+    except BadBotOptions as error:
+        return [Finding("broken", "models", str(error))]
+    found = await find_servers(ports_to_look_at(options))
+    named += [("found", NamedServer(to_name(port), to_local_url(port))) for port in found]
+    named += [(f"{server.name}, added by an admin", server) for server in await _kept_servers(settings)]
+    if named:
+        asked = await asyncio.gather(*(_ask_models(origin, server) for origin, server in named))
+        return [*(finding for finding, _ in asked), *_check_default(settings, [names for _, names in asked])]
     if provider.startswith("openai"):
         text = f"PALAVER_DEFAULT_PROVIDER is {provider}, and no LLM server is configured or found"
         return [Finding("broken", "models", text)]
@@ -173,18 +178,44 @@ async def check_models(settings: Settings) -> list[Finding]:
     return [Finding("note", "models", f"No LLM server is configured or found: the bot {answers} answers")]
 
 
-async def _ask_models(origin: str, upstream: Upstream, settings: Settings) -> list[Finding]:
+def _to_origin(server: NamedServer, settings: Settings) -> str:
+    if any(server.name == one.name for one in settings.llm_servers):
+        return f"{server.name}, PALAVER_LLM_SERVERS"
+    return "LLM_SERVER_URL" if settings.llm_server_url else "OPENAI_API_KEY"
+
+
+async def _kept_servers(settings: Settings) -> Sequence[NamedServer]:
+    """Those of a database that is there, and well; what is wrong with it is said elsewhere."""
+    if settings.database_url is None and not (settings.data_dir / SQLITE_FILE).exists():
+        return []
+    try:
+        async with open_store(to_store_options(settings)) as store:
+            is_newest = await schema_version(store.database, store.engine) == newest_version()
+            return await store.servers.list() if is_newest else []
+    except StoreUnavailable:
+        return []
+
+
+async def _ask_models(origin: str, server: NamedServer) -> tuple[Finding, Sequence[str] | None]:
+    """What is to be said of a server, and the names of its models, if it tells them."""
+    upstream = Upstream(server.url, api_key=server.key)
     try:
         async with upstream:
             names = [model.name for model in await upstream.fetch_models()]
     except UpstreamFailed as error:
-        said = hide_passwords(str(error)).replace(settings.openai_api_key or "\n", "(secret)")
-        return [Finding("broken", "models", f"The LLM server at {upstream.shown_url} ({origin}) {said}")]
-    findings = [Finding("ok", "models", f"{upstream.shown_url} ({origin}) answers; it offers {_to_list(names)}")]
-    if settings.llm_default_model not in names:
-        text = f"LLM_DEFAULT_MODEL, {settings.llm_default_model}, is not among them: another one is the default"
-        findings.append(Finding("note", "models", text))
-    return findings
+        said = hide_passwords(str(error)).replace(server.key or "\n", "(secret)")
+        text = f"The LLM server at {upstream.shown_url} ({origin}) {said}"
+        return Finding("broken", "models", text), server.models or None
+    text = f"{upstream.shown_url} ({origin}) answers; it offers {_to_list(server.models or names)}"
+    return Finding("ok", "models", text), server.models or names
+
+
+def _check_default(settings: Settings, told: Sequence[Sequence[str] | None]) -> list[Finding]:
+    names = {name for some in told for name in some or ()}
+    if settings.llm_default_model in names or not any(some is not None for some in told):
+        return []
+    text = f"LLM_DEFAULT_MODEL, {settings.llm_default_model}, is not among them: another one is the default"
+    return [Finding("note", "models", text)]
 
 
 def _to_list(names: Sequence[str]) -> str:

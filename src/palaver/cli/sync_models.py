@@ -1,4 +1,4 @@
-"""`palaver sync-models`: the list of models as the LLM server has it now."""
+"""`palaver sync-models`: the list of models as the LLM servers have it now."""
 
 import click
 
@@ -16,7 +16,7 @@ from palaver.cli.text import Line, to_columns
 @click.option("--set-default", "chosen", type=Line(200), default=None, help="Make this model the default.")
 @in_installation
 async def command(installation: Installation, chosen: str | None) -> None:
-    """Ask the LLM server which models it offers, and keep the list.
+    """Ask the LLM servers which models they offer, and keep the list.
 
     A running server follows within seconds.
     """
@@ -28,10 +28,8 @@ async def command(installation: Installation, chosen: str | None) -> None:
     except BadBotOptions as error:
         raise CannotBeConfigured(str(error)) from error
     except BotUnavailable as error:
-        raise Refused(
-            "The LLM server does not tell its models; nothing has changed. `palaver doctor` looks at it."
-        ) from error
+        raise Refused("No LLM server tells its models; nothing has changed. `palaver doctor` looks at them.") from error
     except NotFound as error:
-        raise Refused(f"The LLM server offers no model {chosen!r}; nothing has changed.") from error
+        raise Refused(f"No LLM server offers a model {chosen!r}; nothing has changed.") from error
     rows = [(model.name, model.display_name, "default" if model.is_default else "") for model in available]
     click.echo(to_columns(("NAME", "SHOWN AS", ""), *rows))

@@ -2,17 +2,35 @@
 
 from collections.abc import Sequence
 
+import msgspec
+from msgspec import UNSET
+
 from palaver.chat.clock import Micros
-from palaver.chat.model import KnownModel, ModelId, ModelSync, OfferedModel, choose_default
+from palaver.chat.errors import NotFound
+from palaver.chat.model import (
+    KnownModel,
+    ModelChange,
+    ModelId,
+    ModelNews,
+    ModelSync,
+    OfferedModel,
+    choose_default,
+)
 from palaver.store.database import Database, Row, Transaction
 
 MODEL = (
-    "id, name, display_name, description, size, parameter_count, context_length, is_available, is_default, "
-    "created_at, updated_at"
+    "id, name, display_name, description, size, parameter_count, {context_length}, is_available, is_default, "
+    "created_at, updated_at, capabilities"
 )
-LIST = f"SELECT {MODEL} FROM models ORDER BY id"
-BY_ID = f"SELECT {MODEL} FROM models WHERE id = $1"
-DEFAULT = "SELECT name FROM models WHERE is_default AND is_available"
+# What an admin has said goes before what servers tell.
+AS_SAID = MODEL.format(context_length="COALESCE(own_context_length, context_length)")
+LIST = f"SELECT {AS_SAID} FROM models ORDER BY id"
+BY_ID = f"SELECT {AS_SAID} FROM models WHERE id = $1"
+AS_TOLD = f"SELECT {MODEL.format(context_length='context_length')} FROM models ORDER BY id"
+NEWS = (
+    "SELECT (SELECT name FROM models WHERE is_default AND is_available), "
+    "(SELECT value FROM server WHERE name = 'llm_server_changes')"
+)
 ADD = (
     "INSERT INTO models (name, display_name, size, parameter_count, context_length, created_at, updated_at) "
     "VALUES ($1, $1, $2, $3, $4, $5, $5)"
@@ -37,17 +55,42 @@ class SqlModels:
         row = await self._database.read(lambda tx: tx.one(BY_ID, model_id))
         return None if row is None else _to_model(row)
 
-    async def default(self) -> str | None:
-        row = await self._database.read(lambda tx: tx.one(DEFAULT))
-        return None if row is None else str(row[0])
+    async def news(self) -> ModelNews:
+        row = await self._database.read(lambda tx: tx.one(NEWS))
+        assert row is not None
+        return ModelNews(*row)
+
+    async def change(self, model_id: ModelId, change: ModelChange, now: Micros) -> KnownModel:
+        async def work(tx: Transaction) -> KnownModel:
+            # All of them, as a sync does: there is one default, and never a moment with two.
+            models = {model.id: model for model in map(_to_model, await tx.all(LIST + tx.lock))}
+            if model_id not in models:
+                raise NotFound
+            columns = _columns(change)
+            for column, value in columns.items():
+                await tx.run(f"UPDATE models SET {column} = $2 WHERE id = $1", model_id, value)
+            if columns:
+                await tx.run("UPDATE models SET updated_at = $2 WHERE id = $1", model_id, now)
+            if change.is_default is True:
+                await tx.run(CLEAR_DEFAULT, models[model_id].name, now)
+                await tx.run(SET_DEFAULT, models[model_id].name, now)
+            row = await tx.one(BY_ID, model_id)
+            assert row is not None
+            return _to_model(row)
+
+        return await self._database.write(work)
 
     async def sync(self, sync: ModelSync) -> None:
         async def work(tx: Transaction) -> None:
-            before = [_to_model(row) for row in await tx.all(LIST + tx.lock)]
+            before = [_to_model(row) for row in await tx.all(AS_TOLD + tx.lock)]
             known = {model.name: model for model in before}
             offered = {model.name: model for model in sync.offered}
             new = [_new_row(model, sync.now) for name, model in offered.items() if name not in known]
-            changed = [_changed_row(model, offered.get(model.name), sync.now) for model in before]
+            changed = [
+                _changed_row(model, offered.get(model.name), sync.now)
+                for model in before
+                if sync.whole or model.name in offered
+            ]
             if new:
                 await tx.run_many(ADD, new)
             for row in changed:
@@ -81,8 +124,19 @@ def _changed_row(known: KnownModel, offered: OfferedModel | None, now: Micros) -
 
 def _to_model(row: Row) -> KnownModel:
     (id_, name, display_name, description, size, parameter_count, context_length, available, default, created,
-     updated) = row  # fmt: skip
+     updated, capabilities) = row  # fmt: skip
     return KnownModel(
         id_, name, display_name, description, size, parameter_count, context_length, bool(available), bool(default),
-        created, updated,
+        created, updated, msgspec.json.decode(capabilities, type=tuple[str, ...]),
     )  # fmt: skip
+
+
+def _columns(change: ModelChange) -> dict[str, object]:
+    columns: dict[str, object] = {
+        "display_name": change.display_name,
+        "description": change.description,
+        "own_context_length": change.context_length,
+    }
+    if change.capabilities is not UNSET:
+        columns["capabilities"] = msgspec.json.encode(change.capabilities).decode()
+    return {column: value for column, value in columns.items() if value is not UNSET}

@@ -22,6 +22,7 @@ from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
+from palaver.store.servers import SqlServers
 from palaver.store.sqlite import SqliteDatabase
 from palaver.store.summaries import SqlSummaries
 from palaver.store.texts import Texts
@@ -63,6 +64,7 @@ class SqlStore:
         self.answers = SqlAnswers(database)
         self.summaries = SqlSummaries(database)
         self.limits = SqlLimits(database)
+        self.servers = SqlServers(database)
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))

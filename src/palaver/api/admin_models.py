@@ -1,0 +1,58 @@
+"""For admins: every model that was ever offered here, and what is to be said of it whatever its servers tell."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from palaver.api.call import Call, to_time
+from palaver.api.fields import Body, Flag, Listed, Text, Whole, Word, changing, clearing
+from palaver.api.operation import Api, Style
+from palaver.chat.errors import NotFound
+from palaver.chat.model import KnownModel, ModelChange, ModelId
+
+api = Api("admin", Style.FASTAPI)
+
+
+class ModelChanges(Body):
+    display_name = changing(Text(at_least=1, at_most=200, trimmed=True))
+    description = changing(Text(at_most=2000))
+    context_length = clearing(Whole(1))
+    capabilities = changing(Listed(Word("[a-z0-9_-]{1,40}", "capability"), at_most=20))
+    is_default = changing(Flag())
+
+
+class AdminModel(Struct):
+    id: int
+    name: str
+    display_name: str
+    description: str
+    size: int | None
+    parameter_count: str
+    context_length: int | None
+    capabilities: tuple[str, ...]
+    is_available: bool
+    is_default: bool
+    servers: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+
+
+@api.add("GET", "/api/admin/models", who="admin", answer=list[AdminModel])
+async def list_models(call: Call) -> list[AdminModel]:
+    return [_model(call, model) for model in await call.site.models.all()]
+
+
+@api.add("PATCH", "/api/admin/models/{id}", who="admin", body=ModelChanges, answer=AdminModel, raises=(NotFound,))
+async def change_model(call: Call) -> AdminModel:
+    body = call.read(ModelChanges)
+    change = ModelChange(body.display_name, body.description, body.context_length, body.capabilities, body.is_default)
+    return _model(call, await call.site.models.change(ModelId(call.number("id")), change))
+
+
+def _model(call: Call, model: KnownModel) -> AdminModel:
+    servers = tuple(server.named.name for server in call.site.servers.list() if model.name in server.offers)
+    return AdminModel(
+        model.id, model.name, model.display_name, model.description, model.size, model.parameter_count,
+        model.context_length, model.capabilities, model.is_available, model.is_default, servers,
+        to_time(model.created_at), to_time(model.updated_at),
+    )  # fmt: skip

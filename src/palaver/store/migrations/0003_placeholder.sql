@@ -1,0 +1,1 @@
+-- Holds the number until the branch that owns it is merged.

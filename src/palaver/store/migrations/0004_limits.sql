@@ -1,0 +1,1 @@
+CREATE TABLE limits (user_id BIGINT PRIMARY KEY REFERENCES users (id), turns_a_minute BIGINT, replies_at_once BIGINT, sockets_at_once BIGINT, tokens_a_day BIGINT, tokens_a_month BIGINT, money_a_month BIGINT);

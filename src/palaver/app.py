@@ -18,6 +18,7 @@ from palaver.api import (
     chatify_stateless,
     doors,
     keepalive,
+    money,
     outside,
     streaming_chat,
 )
@@ -30,8 +31,10 @@ from palaver.bots.installed import open_bots
 from palaver.bots.options import BotOptions
 from palaver.bus import BusOptions, open_bus
 from palaver.chat.accounts import AccountRules, Accounts
+from palaver.chat.books import Books
 from palaver.chat.clock import SystemClock
 from palaver.chat.flow import Chat, Rules
+from palaver.chat.ledger import MILLION, Budget, Budgets
 from palaver.chat.models import Models
 from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.rooms import Rooms
@@ -59,6 +62,7 @@ APIS = (
     models.api,
     presets.api,
     health.api,
+    money.api,
 )
 
 SOCKETS = {
@@ -95,13 +99,15 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         replies = Replies(
             store=store, bots=bots, clock=clock, limits=reply_limits(settings), worker=worker, rooms=rooms
         )
-        chat = Chat(store, bots, replies, rooms, clock, rules(settings))
+        books = Books(store, clock, budgets(settings), currency=settings.currency)
+        chat = Chat(store, bots, replies, rooms, clock, rules(settings), books)
         await rooms.start()
         await stays.start()
         # SQLite has one process; whatever its last one left running can be ended at once.
         await replies.take_over(everything=store.engine == "sqlite")
         known = Models(store, bots, clock, settings.llm_default_model)
         await known.follow()
+        await books.follow(bots.default_model())
         working = [
             asyncio.create_task(work)
             for work in (replies.watch(), rooms.watch(), stays.watch(), sweep(chat, accounts, known))
@@ -215,3 +221,17 @@ def rules(settings: Settings) -> Rules:
         default_temperature=settings.llm_temperature,
         default_tools=settings.llm_enable_tools,
     )
+
+
+def budgets(settings: Settings) -> Budgets:
+    return Budgets(
+        person=Budget(settings.tokens_a_day, settings.tokens_a_month, _to_millionths(settings.money_a_month)),
+        app=Budget(settings.app_tokens_a_day, settings.app_tokens_a_month, _to_millionths(settings.app_money_a_month)),
+        conversation_tokens=settings.conversation_tokens,
+        reply_tokens=settings.llm_max_tokens,
+        context_tokens=settings.context_tokens,
+    )
+
+
+def _to_millionths(money: float | None) -> int | None:
+    return None if money is None else round(money * MILLION)

@@ -146,4 +146,9 @@ ROWS = [
     ),
     Row("GET /ai-chat/api/health/llm_server/", "anyone"),
     Row("GET /ai-chat/api/health/stats/", "anybody"),
+    Row("GET /api/admin/prices", "admins"),
+    Row("POST /api/admin/prices", "admins", ok=201, body={"model": "m", "input": 1, "output": 2}),
+    Row("GET /api/admin/usage", "admins"),
+    Row("GET /api/admin/usage.csv", "admins"),
+    Row("GET /api/usage", "anybody"),
 ]

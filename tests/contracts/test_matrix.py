@@ -18,7 +18,7 @@ from tests.parts.palaver import Server
 
 TABLES = (
     "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
-    "models", "server",
+    "models", "server", "prices", "limits", "ledger", "spending", "reservations",
 )  # fmt: skip
 
 SIGNED_IN = ("owner", "other", "admin", "other_app")

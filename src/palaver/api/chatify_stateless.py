@@ -5,11 +5,14 @@ from msgspec import Struct
 from palaver.api.call import Call
 from palaver.api.chatify import bot_failed
 from palaver.api.fields import Body, Choice, Inner, Listed, Number, Text, Whole, defaulting, optional, required
-from palaver.api.operation import Api, Style
-from palaver.chat.errors import BotUnavailable
+from palaver.api.operation import Api, Style, worded
+from palaver.chat.errors import BotUnavailable, OverBudget
 from palaver.chat.stateless import Said, SaidRole, answer_once, find_models
 
 api = Api("chatify", Style.FASTAPI)
+
+# An answer of no conversation is bought: 402 says that there is no money, and Retry-After when there is some again.
+NOT_ANSWERED = {BotUnavailable: bot_failed, OverBudget: worded(402, "over_budget")}
 
 MOST_MESSAGES = 200
 USUAL_TEMPERATURE = 0.7
@@ -71,7 +74,7 @@ class ModelList(Struct):
     answer=StatelessAnswer,
     starts_turn=True,
     stateless=True,
-    refusals={BotUnavailable: bot_failed},
+    refusals=NOT_ANSWERED,
 )
 async def ask(call: Call) -> StatelessAnswer:
     body = call.read(Ask)
@@ -92,7 +95,7 @@ async def ask(call: Call) -> StatelessAnswer:
     answer=StatelessAnswer,
     starts_turn=True,
     stateless=True,
-    refusals={BotUnavailable: bot_failed},
+    refusals=NOT_ANSWERED,
 )
 async def ask_simply(call: Call) -> StatelessAnswer:
     body = call.read(AskSimply)
@@ -106,7 +109,7 @@ async def ask_simply(call: Call) -> StatelessAnswer:
     answer=StatelessAnswer,
     starts_turn=True,
     stateless=True,
-    refusals={BotUnavailable: bot_failed},
+    refusals=NOT_ANSWERED,
 )
 async def ask_in_conversation(call: Call) -> StatelessAnswer:
     body = call.read(AskInConversation)

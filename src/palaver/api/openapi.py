@@ -55,7 +55,7 @@ SCHEMAS = {"Detail": DETAIL, "Fields": FIELDS, "Error": ERROR, "Problems": PROBL
 WORDS = {
     400: "Invalid, or refused for a reason it tells",
     401: "No valid credentials",
-    402: "Over budget",
+    402: "Over budget; Retry-After says when there is some again",
     403: "Not allowed",
     404: "Not there, or not yours",
     409: "In conflict with what is there",
@@ -165,7 +165,7 @@ def _refused(operation: Operation, status: int, also: Also) -> dict[str, Any]:
     else:
         name = "Fields" if status == 400 and style is Style.DRF else "Detail"
     refused = _response(also, {"$ref": f"#/components/schemas/{name}"})
-    if status in (429, 503):
+    if status in (402, 429, 503):
         refused["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
     return refused
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from palaver.chat.books import Books
 from palaver.chat.clock import Clock
 from palaver.chat.context import count_tokens
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, WhenBusy
@@ -44,6 +45,7 @@ class Chat(Struct, frozen=True):
     rooms: Rooms
     clock: Clock
     rules: Rules
+    books: Books
 
 
 async def continue_chat(
@@ -61,7 +63,8 @@ async def continue_chat(
     """The person's message, committed, with the bot's reply on its way.
 
     It goes on in `conversation`, or in `new`, which is made with it. The same `client_message_id` with the same text is
-    the same turn. Raises `NotFound`, `Ended`, `Busy`, `Conflict` or `Draining`; then nothing has changed.
+    the same turn. Raises `NotFound`, `Ended`, `Busy`, `Conflict`, `OverBudget` or `Draining`; then nothing has
+    changed.
     """
     if chat.replies.draining:
         raise Draining
@@ -77,6 +80,7 @@ async def continue_chat(
         new=new,
         client_message_id=client_message_id,
         edits=edits,
+        budgets=chat.books.budgets,
     )
     # A caller that goes away while its message is being committed would leave a reply that nobody makes.
     return await asyncio.shield(chat.replies.beginning(_begin(chat, turn, request_id)))
@@ -127,7 +131,7 @@ async def ask_for_another(
 ) -> Begun:
     """Another reply beside one that is there (by default the last one), committed and on its way.
 
-    Raises `NotFound`, `Ended`, `Busy` or `Draining`; then nothing has changed.
+    Raises `NotFound`, `Ended`, `Busy`, `OverBudget` or `Draining`; then nothing has changed.
     """
     if chat.replies.draining:
         raise Draining
@@ -139,6 +143,7 @@ async def ask_for_another(
         worker=chat.replies.worker,
         lease_until=chat.replies.lease_until(),
         when_busy=when_busy or chat.rules.when_busy,
+        budgets=chat.books.budgets,
     )
     return await asyncio.shield(chat.replies.beginning(_begin_another(chat, asked, request_id)))
 

@@ -53,6 +53,8 @@ ERASE = (
     "DELETE FROM participants WHERE user_id = $1",
     "DELETE FROM usage WHERE user_id = $1",
     "DELETE FROM presets WHERE owner_id = $1",
+    "DELETE FROM spending WHERE scope IN ('user:' || CAST(CAST($1 AS BIGINT) AS TEXT), "
+    "'app:' || CAST(CAST($1 AS BIGINT) AS TEXT))",
 )
 
 

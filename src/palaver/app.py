@@ -21,6 +21,7 @@ from palaver.api import (
     doors,
     keepalive,
     limits_admin,
+    money,
     outside,
     streaming_chat,
 )
@@ -45,8 +46,10 @@ from palaver.bots.options import BotOptions
 from palaver.bots.tokenizer import use_tokenizer
 from palaver.bus import BusOptions, open_bus, open_counts
 from palaver.chat.accounts import AccountRules, Accounts
+from palaver.chat.books import Books
 from palaver.chat.clock import SystemClock
 from palaver.chat.flow import Chat, Rules
+from palaver.chat.ledger import MILLION, Budget, Budgets
 from palaver.chat.limits import LimitRules, Limits
 from palaver.chat.models import Models
 from palaver.chat.reply import Replies, ReplyLimits
@@ -87,6 +90,7 @@ APIS = (
     health.api,
     admin_servers.api,
     admin_models.api,
+    money.api,
 )
 
 SOCKETS = {
@@ -136,7 +140,8 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             tokens=tokens,
             summarises=settings.summaries,
         )
-        chat = Chat(store, bots, replies, rooms, clock, rules(settings))
+        books = Books(store, clock, budgets(settings), currency=settings.currency)
+        chat = Chat(store, bots, replies, rooms, clock, rules(settings), books)
         await rooms.start()
         await stays.start()
         # SQLite has one process; whatever its last one left running can be ended at once.
@@ -144,6 +149,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         known = Models(store, bots, clock, settings.llm_default_model)
         await known.follow()
         counting = [use_tokenizer(tokens)] if settings.exact_tokens else []
+        await books.follow(bots.default_model())
         working = [
             asyncio.create_task(work)
             for work in (
@@ -288,3 +294,17 @@ def rules(settings: Settings) -> Rules:
         default_temperature=settings.llm_temperature,
         default_tools=settings.llm_enable_tools,
     )
+
+
+def budgets(settings: Settings) -> Budgets:
+    return Budgets(
+        person=Budget(settings.tokens_a_day, settings.tokens_a_month, _to_millionths(settings.money_a_month)),
+        app=Budget(settings.app_tokens_a_day, settings.app_tokens_a_month, _to_millionths(settings.app_money_a_month)),
+        conversation_tokens=settings.conversation_tokens,
+        reply_tokens=settings.llm_max_tokens,
+        context_tokens=settings.context_tokens,
+    )
+
+
+def _to_millionths(money: float | None) -> int | None:
+    return None if money is None else round(money * MILLION)

@@ -452,6 +452,63 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = 365
 
+    currency: Annotated[
+        str,
+        Setting(
+            "PALAVER_CURRENCY",
+            "What money is counted in: a code of three letters.",
+            _matching(r"[A-Z]{3}", "a code of three capital letters, like USD or EUR"),
+        ),
+    ] = "USD"
+    tokens_a_day: Annotated[
+        int | None,
+        Setting(
+            "PALAVER_TOKENS_PER_DAY",
+            "The most tokens that a person may use in a day (UTC); unset, as many as they like.",
+            _whole(1),
+        ),
+    ] = None
+    tokens_a_month: Annotated[
+        int | None,
+        Setting("PALAVER_TOKENS_PER_MONTH", "The most tokens that a person may use in a month.", _whole(1)),
+    ] = None
+    money_a_month: Annotated[
+        float | None,
+        Setting(
+            "PALAVER_MONEY_PER_MONTH",
+            "The most money that a person may use in a month, by the prices that are set.",
+            _number(0, 1_000_000_000, above=True),
+        ),
+    ] = None
+    app_tokens_a_day: Annotated[
+        int | None,
+        Setting(
+            "PALAVER_APP_TOKENS_PER_DAY",
+            "The most tokens that an application may use in a day, its users included.",
+            _whole(1),
+        ),
+    ] = None
+    app_tokens_a_month: Annotated[
+        int | None,
+        Setting(
+            "PALAVER_APP_TOKENS_PER_MONTH",
+            "The most tokens that an application may use in a month, its users included.",
+            _whole(1),
+        ),
+    ] = None
+    app_money_a_month: Annotated[
+        float | None,
+        Setting(
+            "PALAVER_APP_MONEY_PER_MONTH",
+            "The most money that an application may use in a month by the prices that are set.",
+            _number(0, 1_000_000_000, above=True),
+        ),
+    ] = None
+    conversation_tokens: Annotated[
+        int | None,
+        Setting("PALAVER_CONVERSATION_TOKENS", "The most tokens that one conversation may use in all.", _whole(1)),
+    ] = None
+
     default_provider: Annotated[
         str,
         Setting(

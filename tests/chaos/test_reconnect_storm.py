@@ -14,7 +14,9 @@ from starlette.types import Message
 from palaver.app import make_app
 from palaver.bus import Hub, MemoryBus
 from palaver.chat.accounts import AccountRules, Accounts
+from palaver.chat.books import Books
 from palaver.chat.flow import Chat, Rules, continue_chat, wait_for_answer
+from palaver.chat.ledger import Budgets
 from palaver.chat.models import Models
 from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.room import TAPE_EVENTS
@@ -129,7 +131,7 @@ class Worker:
         self._accounts = Accounts(store, clock, AccountRules(), b"secret", lambda: 0.0)
         rooms = Rooms(store=store, bus=bus, worker=name)
         replies = Replies(store=store, bots=bots, clock=clock, limits=ReplyLimits(), worker=name, rooms=rooms)
-        self._chat = Chat(store, bots, replies, rooms, clock, Rules())
+        self._chat = Chat(store, bots, replies, rooms, clock, Rules(), Books(store, clock, Budgets()))
         stays = Stays(store=store, accounts=self._accounts, bus=bus, clock=clock)
         self._app = make_app(Settings(), self._chat, self._accounts, stays, Models(store, bots, clock, ""))
 

@@ -9,8 +9,10 @@ import pytest
 
 from palaver.bus import Hub, MemoryBus
 from palaver.chat import reply as replying
+from palaver.chat.books import Books
 from palaver.chat.conversation import Conversation
 from palaver.chat.flow import Chat, Rules
+from palaver.chat.ledger import Budgets
 from palaver.chat.ports import Bus
 from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.rooms import Rooms
@@ -87,7 +89,7 @@ async def start_chat(
         )
         if watched:
             working.append((replies, asyncio.create_task(replies.watch())))
-        return Chat(store, HandBots(bot), replies, rooms, clock, Rules())
+        return Chat(store, HandBots(bot), replies, rooms, clock, Rules(), Books(store, clock, Budgets()))
 
     yield start
     for replies, watching in working:

@@ -37,7 +37,7 @@ async def test_guests_that_own_nothing_go_after_a_day_and_nobody_else(
     guests = [await store.accounts.add_user(new_user("guest", "guest")) for _ in range(5)]
     empty, talking, asking, signed_in, disabled = guests
     await store.conversations.create(new_conversation(talking), NOW)
-    await store.add_usage(asking.id, "model", Usage(1, 2), NOW)
+    await store.ledger.add_usage(asking.id, None, "model", Usage(1, 2), NOW, billed_as="")
     await store.accounts.add_token(signed_in.id, "token", b"digest", "", NOW, None)
     await store.accounts.set_disabled(disabled.id, NOW)
     clock.move(86_400)

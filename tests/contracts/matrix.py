@@ -185,4 +185,9 @@ ROWS = [
     Row("DELETE /api/admin/servers/{name}", "admins", ok=204, thing="server"),
     Row("GET /api/admin/models", "admins"),
     Row("PATCH /api/admin/models/{id}", "admins", thing="model", body={"description": "Quick."}),
+    Row("GET /api/admin/prices", "admins"),
+    Row("POST /api/admin/prices", "admins", ok=201, body={"model": "m", "input": 1, "output": 2}),
+    Row("GET /api/admin/usage", "admins"),
+    Row("GET /api/admin/usage.csv", "admins"),
+    Row("GET /api/usage", "anybody"),
 ]

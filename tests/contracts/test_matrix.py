@@ -19,6 +19,7 @@ from tests.parts.palaver import Server
 TABLES = (
     "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
     "models", "server", "preset_shares", "preset_versions", "answers", "limits", "llm_servers",
+    "prices", "ledger", "spending", "reservations",
 )  # fmt: skip
 
 SIGNED_IN = ("owner", "other", "admin", "other_app")

@@ -92,3 +92,18 @@ async def test_record_can_be_off() -> None:
     async with running(Options(port=0, record=0)) as llm, connected(llm.port) as client:
         await client.post(CHAT, chat())
         assert (await client.get("/_record")).json == []
+
+
+async def test_bill_is_the_sum_of_what_was_told_to_have_been_used(client: Client) -> None:
+    telling = {"include_usage": True}
+    await client.post(CHAT, stream(stream_options=telling))
+    await client.post(CHAT, stream(model="gpt-4?fault=cut&after=1", stream_options=telling))
+    await client.post(CHAT, stream())
+    told = (await client.post(CHAT, chat())).json["usage"]
+    assert (await client.get("/_bill")).json == {
+        "answers": 2,
+        "prompt_tokens": 2 * told["prompt_tokens"],
+        "completion_tokens": 2 * told["completion_tokens"],
+        "cached_tokens": 0,
+    }
+    assert [entry["billed"] is not None for entry in (await client.get("/_record")).json] == [True, False, False, True]

@@ -21,6 +21,13 @@ class Moment(msgspec.Struct, frozen=True):
     wall: float
 
 
+class Billed(msgspec.Struct, frozen=True):
+    """What an answer that came to its end told to have used."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
 class Heard(msgspec.Struct, frozen=True):
     """A request as the stand-in heard it, and what became of it."""
 
@@ -35,6 +42,7 @@ class Heard(msgspec.Struct, frozen=True):
     pieces_sent: int
     outcome: Literal["complete", "closed_by_peer", "fault"] | None
     peer_closed_at: Moment | None
+    billed: Billed | None = None
 
     def reached(self, stage: Stage) -> bool:
         match stage:
@@ -93,6 +101,16 @@ class LLM:
         reached = sum(request.reached(wait) for request in heard)
         assert reached >= n, f"Of {n} requests, {reached} {wait} within {timeout} s: {heard}"
         return heard
+
+    async def bill(self) -> dict[str, int]:
+        """The sum of all that was told to have been used: `answers`, `prompt_tokens`, `completion_tokens`,
+        `cached_tokens`."""
+        async with (
+            aiohttp.ClientSession(raise_for_status=True) as client,
+            client.get(f"{self.url}/_bill") as response,
+        ):
+            bill: dict[str, int] = await response.json()
+            return bill
 
     async def reset(self) -> None:
         """Running, answering as at first, remembering no request, whatever was done to it."""

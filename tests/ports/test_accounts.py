@@ -182,7 +182,7 @@ async def test_erased_user_leaves_nothing_and_others_keep_everything(store: SqlS
     await answer(store, begun, "hello mallory", usage=Usage(1, 2))
     running = await store.turns.begin(said(mallory, "mallory again", talk.uuid))
     waiting = await store.turns.begin(said(mallory, "mallory waits", talk.uuid))
-    await store.add_usage(mallory.id, "gpt-4", Usage(3, 3), NOW)
+    await store.ledger.add_usage(mallory.id, None, "gpt-4", Usage(3, 3), NOW, billed_as="")
     await store.accounts.add_token(mallory.id, "token", b"mallory", "mallory's", NOW, None)
     await store.presets.add(mallory, NewPreset("mallory's own", "Be mallory.", Speaking()), NOW, refuse_taken=None)
 
@@ -190,8 +190,9 @@ async def test_erased_user_leaves_nothing_and_others_keep_everything(store: SqlS
     assert set(stopped) == {running.turn.reply.id, waiting.turn.reply.id}
     after = await dump(store)
     assert "mallory" not in repr(after)
-    # How often the built-in preset was used, and that somebody has lost access, is nobody's secret.
-    counted = ("presets", "server")
+    # How often the built-in preset was used, and that somebody has lost access, is nobody's secret; nor is what was
+    # used, in sums under a number that is given to nobody else.
+    counted = ("presets", "server", "ledger")
     assert {name: table for name, table in after.items() if name not in counted} == {
         name: table for name, table in before.items() if name not in counted
     }
@@ -216,7 +217,7 @@ async def test_number_of_an_erased_user_is_never_anothers(store: SqlStore, alice
 
 
 async def test_usage_that_is_not_stored_with_a_message_is_counted(store: SqlStore, alice: User) -> None:
-    await store.add_usage(alice.id, "gpt-4", Usage(11, 5, 3), Micros(NOW))
+    await store.ledger.add_usage(alice.id, None, "gpt-4", Usage(11, 5, 3), Micros(NOW), billed_as="gpt-4")
     [row] = await rows(
         store, "SELECT at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens FROM usage"
     )

@@ -178,6 +178,34 @@ async def test_third_schema_keeps_the_models_that_the_second_knew_and_knows_no_s
     assert await store.servers.list() == []
 
 
+async def test_ledger_begins_with_what_was_used_before_it(store: SqlStore) -> None:
+    await migrate(store.database, store.engine, up_to=4)
+    day = 86_400_000_000
+    for statement in (
+        *OF_THE_FIRST_SCHEMA,
+        "UPDATE conversations SET preset_id = 1, model = 'wanted' WHERE id = 1",
+        "UPDATE messages SET prompt_tokens = 10, completion_tokens = 2 WHERE uuid = 'm-1-2'",
+        "INSERT INTO messages (conversation_id, number, uuid, role, status, content, created_at, model, prompt_tokens, "
+        "completion_tokens, cached_tokens) "
+        f"VALUES (1, 3, 'm-1-3', 'assistant', 'complete', 'x', {day}, 'told', 5, 1, 4)",
+        "INSERT INTO usage (at, user_id, model, prompt_tokens, completion_tokens, cached_tokens) VALUES "
+        f"(1, 1, 'told', 7, 3, 0), (2, 1, 'told', 7, 3, 0), ({day}, 9, NULL, 1, 1, 1)",
+    ):
+        await store.database.write(lambda tx, sql=statement: tx.run(sql))  # type: ignore[misc]
+    assert await migrate(store.database, store.engine, up_to=5) == ["0005 ledger"]
+    ledger = await rows(
+        store,
+        "SELECT user_id, day, app_id, model, preset_id, turns, prompt_tokens, completion_tokens, cached_tokens, cost "
+        "FROM ledger ORDER BY user_id, day, model",
+    )
+    assert [tuple(row) for row in ledger] == [
+        (1, 0, 0, "told", 0, 2, 14, 6, 0, 0),
+        (1, 0, 0, "wanted", 1, 1, 10, 2, 0, 0),
+        (1, 1, 0, "told", 1, 1, 5, 1, 4, 0),
+        (9, 1, 0, "", 0, 1, 1, 1, 1, 0),
+    ]
+
+
 async def test_sixth_schema_keeps_presets_as_they_were_and_knows_who_made_those_that_nobody_changed(
     store: SqlStore,
 ) -> None:

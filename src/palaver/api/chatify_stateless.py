@@ -15,7 +15,8 @@ from palaver.chat.stateless import Said, SaidRole, answer_once, find_models
 
 api = Api("chatify", Style.FASTAPI)
 
-over_budget = Refusal(402, limit_words)
+# An answer of no conversation is bought: 402 says that there is no money, and Retry-After when there is some again.
+NOT_ANSWERED = {BotUnavailable: bot_failed, OverBudget: Refusal(402, limit_words)}
 
 MOST_MESSAGES = 200
 USUAL_TEMPERATURE = 0.7
@@ -76,7 +77,7 @@ class ModelList(Struct):
     answer=StatelessAnswer,
     starts_turn=True,
     stateless=True,
-    refusals={BotUnavailable: bot_failed, OverBudget: over_budget},
+    refusals=NOT_ANSWERED,
 )
 async def ask(call: Call) -> StatelessAnswer:
     body = call.read(Ask)
@@ -98,7 +99,7 @@ async def ask(call: Call) -> StatelessAnswer:
     answer=StatelessAnswer,
     starts_turn=True,
     stateless=True,
-    refusals={BotUnavailable: bot_failed, OverBudget: over_budget},
+    refusals=NOT_ANSWERED,
 )
 async def ask_simply(call: Call) -> StatelessAnswer:
     body = call.read(AskSimply)
@@ -113,7 +114,7 @@ async def ask_simply(call: Call) -> StatelessAnswer:
     answer=StatelessAnswer,
     starts_turn=True,
     stateless=True,
-    refusals={BotUnavailable: bot_failed, OverBudget: over_budget},
+    refusals=NOT_ANSWERED,
 )
 async def ask_in_conversation(call: Call) -> StatelessAnswer:
     body = call.read(AskInConversation)

@@ -294,6 +294,31 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Nur 1 bis 50 Buchstaben, Ziffern und . _ + - verwenden.",
         "Usa solo da 1 a 50 lettere, cifre e . _ + -.",
     ),
+    "price_taken": (
+        "This model has a price that begins at that very moment.",
+        "Dieses Modell hat schon einen Preis, der in eben diesem Moment beginnt.",
+        "Questo modello ha già un prezzo che inizia in quel preciso momento.",
+    ),
+    "time_passed": (
+        "This time has passed. What was used stays as it was billed.",
+        "Dieser Zeitpunkt ist vorbei. Was verbraucht wurde, bleibt so abgerechnet.",
+        "Questo momento è passato. Ciò che è stato usato resta fatturato com'era.",
+    ),
+    "before_from": (
+        "The last day is before the first one.",
+        "Der letzte Tag liegt vor dem ersten.",
+        "L'ultimo giorno precede il primo.",
+    ),
+    "date_type": (
+        "Must be a date like 2026-03-02.",
+        "Muss ein Datum sein wie 2026-03-02.",
+        "Dev'essere una data come 2026-03-02.",
+    ),
+    "time_type": (
+        "Must be a time like 2026-03-02T08:15:00Z.",
+        "Muss ein Zeitpunkt sein wie 2026-03-02T08:15:00Z.",
+        "Dev'essere un momento come 2026-03-02T08:15:00Z.",
+    ),
     "taken": ("This is taken already.", "Das ist schon vergeben.", "È già in uso."),
     "context_not_found": ("Context not found.", "Context not found.", "Context not found."),
     "provider_unknown": ("Unknown provider.", "Unbekannter Anbieter.", "Fornitore sconosciuto."),

@@ -55,7 +55,7 @@ SCHEMAS = {"Detail": DETAIL, "Fields": FIELDS, "Error": ERROR, "Problems": PROBL
 WORDS = {
     400: "Invalid, or refused for a reason it tells",
     401: "No valid credentials",
-    402: "Over budget",
+    402: "Over budget; Retry-After says when there is some again",
     403: "Not allowed",
     404: "Not there, or not yours",
     409: "In conflict with what is there",

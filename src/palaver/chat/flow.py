@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from palaver.chat.books import Books
 from palaver.chat.clock import Clock
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, WhenBusy
 from palaver.chat.cursor import Mark
@@ -44,6 +45,7 @@ class Chat(Struct, frozen=True):
     rooms: Rooms
     clock: Clock
     rules: Rules
+    books: Books
 
 
 async def continue_chat(
@@ -63,7 +65,8 @@ async def continue_chat(
 
     It goes on in `conversation`, or in `new`, which is made with it. The same `client_message_id` with the same text is
     the same turn. `granted`: what the caller's limits have granted; the reply holds it until it ends. Raises
-    `NotFound`, `Ended`, `Busy`, `Conflict`, `RateLimited` or `Draining`; then nothing has changed.
+    `NotFound`, `Ended`, `Busy`, `Conflict`, `RateLimited`, `OverBudget` or `Draining`; then nothing
+    has changed.
     """
     if chat.replies.draining:
         raise Draining
@@ -81,6 +84,7 @@ async def continue_chat(
         new=new,
         client_message_id=client_message_id,
         edits=edits,
+        budgets=chat.books.budgets,
     )
     # A caller that goes away while its message is being committed would leave a reply that nobody makes.
     return await asyncio.shield(chat.replies.beginning(_begin(chat, turn, request_id, granted)))
@@ -141,7 +145,7 @@ async def ask_for_another(
 ) -> Begun:
     """Another reply beside one that is there (by default the last one), committed and on its way.
 
-    Raises `NotFound`, `Ended`, `Busy`, `RateLimited` or `Draining`; then nothing has changed.
+    Raises `NotFound`, `Ended`, `Busy`, `RateLimited`, `OverBudget` or `Draining`; then nothing has changed.
     """
     if chat.replies.draining:
         raise Draining
@@ -155,6 +159,7 @@ async def ask_for_another(
         worker=chat.replies.worker,
         lease_until=chat.replies.lease_until(),
         when_busy=when_busy or chat.rules.when_busy,
+        budgets=chat.books.budgets,
     )
     return await asyncio.shield(chat.replies.beginning(_begin_another(chat, asked, request_id, granted)))
 

@@ -12,6 +12,7 @@ LimitName = Literal[
     "replies_at_once",
     "sockets_at_once",
     "sign_ins",
+    "conversation_tokens",
 ]
 LimitOf = Literal["user", "app", "conversation", "address"]
 

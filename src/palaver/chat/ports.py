@@ -17,12 +17,14 @@ from palaver.chat.conversation import (
     Past,
     PresetId,
     Role,
+    Speaking,
     TextId,
     Turn,
     Usage,
     WhenBusy,
 )
 from palaver.chat.cursor import Mark
+from palaver.chat.ledger import Budget, Budgets, By, DatedPrice, Own, Period, Used
 from palaver.chat.limit import OwnLimits
 from palaver.chat.model import KnownModel, ModelChange, ModelId, ModelNews, ModelSync, OfferedModel
 from palaver.chat.pieces import Bot, KnownAnswer
@@ -114,6 +116,7 @@ class NewTurn(Struct, frozen=True):
     new: NewConversation | None = None
     client_message_id: str | None = None
     edits: str | None = None
+    budgets: Budgets | None = None
 
 
 class AnotherReply(Struct, frozen=True):
@@ -126,6 +129,7 @@ class AnotherReply(Struct, frozen=True):
     worker: str
     lease_until: Micros
     when_busy: WhenBusy
+    budgets: Budgets | None = None
 
 
 class Begun(Struct, frozen=True):
@@ -187,6 +191,8 @@ class Ending(Struct, frozen=True):
     lease_until: Micros = Micros(0)
     conversation: str = ""
     """Its UUID, of a reply that was left behind."""
+    billed_as: str = ""
+    """The model whose price holds, by the name it was asked for."""
 
     @property
     def counts(self) -> bool:
@@ -259,12 +265,13 @@ class Turns(Protocol):
     async def begin(self, turn: NewTurn) -> Begun:
         """Commits the message with its reply to come.
 
-        Raises `NotFound`, `Ended`, `Busy` or `Conflict`, with nothing changed.
+        Raises `NotFound`, `Ended`, `Busy`, `Conflict` or `OverBudget`, with nothing changed.
         """
         ...
 
     async def begin_another(self, asked: AnotherReply) -> Begun:
-        """Commits a reply to come beside one that is there. Raises `NotFound`, `Ended` or `Busy`."""
+        """Commits a reply to come beside one that is there. Raises `NotFound`, `Ended`, `Busy` or
+        `OverBudget`."""
         ...
 
     async def finish(self, ending: Ending) -> EndedReply: ...
@@ -552,6 +559,57 @@ class KeptServers(Protocol):
         ...
 
 
+class Ledger(Protocol):
+    """Prices, what was used, and what is held back. What a reply of a conversation uses comes in by `Turns`."""
+
+    async def add_price(self, price: DatedPrice) -> bool:
+        """False where one begins at that very moment."""
+        ...
+
+    async def prices(self) -> Sequence[DatedPrice]: ...
+    async def some_have_their_own_budget(self) -> bool: ...
+    async def reserve_answer(
+        self,
+        payer_id: UserId,
+        app_id: UserId | None,
+        speaking: Speaking,
+        prompt_tokens: int,
+        budgets: Budgets,
+        now: Micros,
+        until: Micros,
+    ) -> int | None:
+        """Holds back what an answer may use that is stored nowhere; None where no budget is concerned. Raises
+        `OverBudget`."""
+        ...
+
+    async def refund_answer(self, reservation: int) -> None: ...
+    async def add_usage(
+        self,
+        user_id: UserId,
+        app_id: UserId | None,
+        model: str | None,
+        usage: Usage,
+        now: Micros,
+        *,
+        billed_as: str,
+        reservation: int | None = None,
+    ) -> None:
+        """Counts an answer that is stored nowhere, in the place of what was held back for it."""
+        ...
+
+    async def remove_expired(self, now: Micros) -> None:
+        """Forgets what was held back for answers that nobody gave."""
+        ...
+
+    async def usage(self, by: By, period: Period) -> Sequence[Used]:
+        """The sums of these days."""
+        ...
+
+    async def own(self, user_id: UserId, usual: Budget, now: Micros, *, is_app: bool) -> Own:
+        """What somebody has used, and what is left of their own budget, or else of the usual one."""
+        ...
+
+
 class Store(Protocol):
     @property
     def accounts(self) -> Accounts: ...
@@ -575,10 +633,8 @@ class Store(Protocol):
     def limits(self) -> UsersLimits: ...
     @property
     def servers(self) -> KeptServers: ...
-
-    async def add_usage(self, user_id: UserId, model: str | None, usage: Usage, now: Micros) -> None:
-        """Counts an answer that is not stored."""
-        ...
+    @property
+    def ledger(self) -> Ledger: ...
 
     async def check(self) -> None:
         """Returns when the store answers; raises `OSError` when it does not."""

@@ -61,7 +61,7 @@ LEAVE_SECONDS = 5.0
 PATIENCE_SECONDS = 5.0
 
 # More tokens than any model reads, and longer than any model's name: what is beyond was made up.
-MOST_TOKENS = 1 << 40
+MOST_TOKENS = 1 << 30
 MOST_NAME = 200
 
 # How often the end of a reply is tried again while the store does not answer.
@@ -506,11 +506,19 @@ class Replies:
             model=_to_name(finished.model) if finished and finished.model else None,
             usage=_to_usage(reply, token_count),
             cached=finished is not None and finished.cached,
+            billed_as=self._billed_as(reply),
             details=None if details is None else msgspec.json.encode(details).decode(),
             checkpointed=reply.logged,
             promote_to=None if self.draining else self.worker,
             lease_until=self.lease_until(),
         )
+
+    def _billed_as(self, reply: RunningReply) -> str:
+        """The model by the name that the operator knows it by: servers may tell a longer one."""
+        speaking = reply.begun.turn.conversation.speaking
+        asked = self._bots.model_for_turn(speaking.model) or self._bots.default_model()
+        told = reply.finished.model if reply.finished and reply.finished.model else None
+        return asked or _to_name(told or speaking.provider or "")
 
     def _end_silent(self, now: float) -> None:
         limits = self.limits
@@ -583,6 +591,7 @@ class Replies:
             heard = await self._rooms.heard_elsewhere(ending.conversation, ending.reply_id)
             if heard is not None and len(heard) > len(ending.text):
                 promote = replace(promote, end="interrupted", text=heard, token_count=count_tokens(heard))
+            promote = replace(promote, usage=_to_abandoned_usage(promote))
             ended = await self._store.turns.finish(promote)
         except OSError:
             raise
@@ -632,16 +641,30 @@ def to_cache_key(conversation: str) -> str:
     return blake2b(conversation.encode(), digest_size=16, person=b"prompt cache").hexdigest()
 
 
+def to_sound(reported: Usage | None) -> Usage | None:
+    """What a bot says it has used, unless it makes no sense."""
+    if reported is None or not all(0 <= count <= MOST_TOKENS for count in msgspec.structs.astuple(reported)):
+        return None
+    return reported
+
+
 def _to_usage(reply: RunningReply, token_count: int) -> Usage | None:
     """What the bot says it has used, as far as that can be; else, where it has talked, what we count."""
     if reply.finished is not None and reply.finished.cached:
         return None
-    reported = reply.finished.usage if reply.finished else None
-    if reported is not None and all(0 <= count <= MOST_TOKENS for count in msgspec.structs.astuple(reported)):
+    reported = to_sound(reply.finished.usage if reply.finished else None)
+    if reported is not None:
         return reported
     if not reply.log.length:
         return None
     return Usage(reply.counted(), token_count, estimated=True)
+
+
+def _to_abandoned_usage(ending: Ending) -> Usage | None:
+    """Nothing where nothing was heard: then nobody knows whether the bot was ever asked."""
+    if ending.usage is None or not ending.text:
+        return None
+    return replace(ending.usage, completion_tokens=ending.token_count)
 
 
 def _ended_turn(turn: Turn, ending: Ending, kept: EndedReply | None = None) -> Turn:

@@ -11,10 +11,15 @@ from palaver.chat.context import TOKENS_AROUND, count_tokens, history_budget, re
 from palaver.chat.conversation import Past, Speaking, Usage
 from palaver.chat.errors import BotUnavailable, Draining
 from palaver.chat.flow import Chat
+from palaver.chat.ledger import pays_by
 from palaver.chat.pieces import Finished, Prompt
+from palaver.chat.reply import to_sound
 from palaver.chat.tokens import to_key
 from palaver.chat.user import User
 from palaver.chat.whole import Patience, hear_out
+
+# What was held back for an answer whose worker died counts no longer than the answer could have taken, and this.
+REFUND_SECONDS = 60
 
 SYSTEM_PROMPT = "You are a helpful assistant."
 
@@ -52,7 +57,7 @@ async def answer_once(
 
     Without `system` it gets a short prompt of ours, with an empty one none. Only the usage is kept, for
     `stored_user`, who is asked for once there is some. Raises `BotUnavailable` where the bot fails, breaks off or says
-    nothing, and `Draining` where this server goes away; then nothing is.
+    nothing, `OverBudget`, and `Draining` where this server goes away; then nothing is.
     """
     provider = await chat.bots.default_provider()
     prompt = Prompt(
@@ -64,13 +69,34 @@ async def answer_once(
         request_id=request_id,
     )
     prompt = await _with_history(chat, prompt, messages[:-1])
-    text, finished = await _listen_until_drained(chat, provider, prompt)
-    if not text:
-        raise BotUnavailable("empty")
-    usage = finished.usage or _estimate(prompt, text)
-    model = finished.model or prompt.model or provider
-    await chat.store.add_usage((await stored_user()).id, model, usage, chat.clock.now())
+    held = await _reserve(chat, stored_user, prompt)
+    try:
+        text, finished = await _listen_until_drained(chat, provider, prompt)
+        if not text:
+            raise BotUnavailable("empty")
+        usage = to_sound(finished.usage) or _estimate(prompt, text)
+        model = finished.model or prompt.model or provider
+        user = await stored_user()
+        billed_as = prompt.model or chat.bots.default_model() or model
+        await chat.store.ledger.add_usage(
+            user.id, pays_by(user), model, usage, chat.clock.now(), billed_as=billed_as, reservation=held
+        )
+    except BaseException:
+        # A caller that goes away gives back what was held for it, too.
+        if held is not None:
+            await asyncio.shield(chat.store.ledger.refund_answer(held))
+        raise
     return Answer(text, usage, model)
+
+
+async def _reserve(chat: Chat, stored_user: Callable[[], Awaitable[User]], prompt: Prompt) -> int | None:
+    """Raises `OverBudget`."""
+    if chat.books.budgets is None:
+        return None
+    model = prompt.model or chat.bots.default_model()
+    speaking = replace(prompt.speaking, model=model)
+    seconds = chat.replies.limits.total_seconds + REFUND_SECONDS
+    return await chat.books.reserve(await stored_user(), speaking, _prompt_tokens(prompt), seconds)
 
 
 async def find_models(chat: Chat) -> Models:
@@ -111,5 +137,9 @@ async def _listen_until_drained(chat: Chat, provider: str, prompt: Prompt) -> tu
 
 
 def _estimate(prompt: Prompt, text: str) -> Usage:
+    return Usage(_prompt_tokens(prompt), count_tokens(text), estimated=True)
+
+
+def _prompt_tokens(prompt: Prompt) -> int:
     seen = [past.content for past in prompt.history] + [prompt.system, prompt.message]
-    return Usage(sum(count_tokens(said) + TOKENS_AROUND for said in seen if said), count_tokens(text))
+    return sum(count_tokens(said) + TOKENS_AROUND for said in seen if said)

@@ -94,7 +94,14 @@ class Summaries:
             raise
         usage = finished.usage or await self._estimate(prompt, text)
         model = finished.model or prompt.model or provider
-        await self._store.add_usage(conversation.owner_id, model, usage, self._clock.now())
+        await self._store.ledger.add_usage(
+            conversation.owner_id,
+            conversation.app_id,
+            model,
+            usage,
+            self._clock.now(),
+            billed_as=prompt.model or self._bots.default_model() or model,
+        )
         # PostgreSQL keeps no text that holds this character.
         summary = text.replace("\0", "").strip()[:MOST_CHARACTERS]
         if summary and not await self._store.summaries.keep(cut, summary):

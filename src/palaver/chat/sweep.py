@@ -44,6 +44,7 @@ async def clean(chat: Chat) -> Cleaned:
     await chat.store.accounts.remove_empty_guests(yesterday)
     await chat.store.conversations.remove_left_texts(yesterday)
     await chat.store.answers.remove_expired(now)
+    await chat.store.ledger.remove_expired(now)
     return Cleaned(ended, purged)
 
 
@@ -57,6 +58,7 @@ async def sweep(chat: Chat, accounts: Accounts, models: Models) -> None:
         _every(clean_every, "cleaning", lambda: clean(chat)),
         _every(TAKE_OVER_SECONDS, "noting last use", accounts.keep_last_used),
         _every(FOLLOW_SECONDS, "following the models", models.follow),
+        _every(FOLLOW_SECONDS, "following the budgets", lambda: chat.books.follow(chat.bots.default_model())),
     )
 
 

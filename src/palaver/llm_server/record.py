@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from palaver.llm_server.usage import Usage
+
 Outcome = Literal["complete", "closed_by_peer", "fault"]
 Stage = Literal["arrived", "ended", "closed"]
 
@@ -40,6 +42,8 @@ class Entry(msgspec.Struct, kw_only=True):
     """`fault` is an answer that never came to its normal end; one that was merely odd is `complete`."""
     peer_closed_at: Moment | None = None
     """When the peer closed the connection while this answer was under way, or while it hung."""
+    usage: Usage | None = None
+    """What it tells to have used at its end, where it does."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -53,6 +57,11 @@ class Entry(msgspec.Struct, kw_only=True):
         except (msgspec.DecodeError, UnicodeDecodeError):
             return self.raw_body.decode(errors="replace")
         return parsed
+
+    @property
+    def billed(self) -> Usage | None:
+        """What it has told to have used: nothing where it did not come to its end."""
+        return self.usage if self.outcome == "complete" else None
 
     def end(self, outcome: Outcome) -> None:
         if self.outcome is None:
@@ -111,6 +120,18 @@ class Record:
             await self.next_change(deadline)
         return list(self.entries)
 
+    def bill(self) -> dict[str, int]:
+        """The sum of all that was told to have been used."""
+        billed = [entry.billed for entry in self.entries if entry.billed is not None]
+        return {
+            "answers": len(billed),
+            "prompt_tokens": sum(usage.prompt_tokens for usage in billed),
+            "completion_tokens": sum(usage.completion_tokens for usage in billed),
+            "cached_tokens": sum(
+                usage.prompt_tokens_details.cached_tokens for usage in billed if usage.prompt_tokens_details
+            ),
+        }
+
     def encode(self) -> bytes:
         return msgspec.json.encode([_to_told(entry) for entry in self.entries])
 
@@ -133,4 +154,5 @@ def _to_told(entry: Entry) -> dict[str, object]:
         "pieces_sent": entry.pieces_sent,
         "outcome": entry.outcome,
         "peer_closed_at": entry.peer_closed_at,
+        "billed": entry.billed,
     }

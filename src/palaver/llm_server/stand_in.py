@@ -111,6 +111,8 @@ class StandIn:
                 return _write(to_json_response(b"{}"))
             case "GET", "/_record":
                 return self._tell_record(_read_wish(query))
+            case "GET", "/_bill":
+                return _write(to_json_response(msgspec.json.encode(self.record.bill())))
             case _:
                 message = f"Invalid URL ({request.method} {path})"
                 return _write(to_error_response(404, message, "invalid_request_error"))
@@ -132,6 +134,8 @@ class StandIn:
             return _after(script.first, refused)
         said = say(script, heard, tool_done=last_role(asked.messages) == "tool")
         reply = self._to_reply(asked, script, said)
+        # A stream tells it only to who has asked for it.
+        entry.usage = reply.usage if reply.usage_event or not asked.stream else None
         if asked.stream:
             return _after(script.first, give_stream(reply, script))
         return _after(script.first + script.delay * (len(said.deltas) - 1), give_completion(reply, script))

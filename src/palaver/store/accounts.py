@@ -60,6 +60,8 @@ ERASE = (
     "DELETE FROM presets WHERE owner_id = $1",
     "UPDATE presets SET changed_by = NULL WHERE changed_by = $1",
     "UPDATE preset_versions SET changed_by = NULL WHERE changed_by = $1",
+    "DELETE FROM spending WHERE scope IN ('user:' || CAST(CAST($1 AS BIGINT) AS TEXT), "
+    "'app:' || CAST(CAST($1 AS BIGINT) AS TEXT))",
 )
 
 

@@ -8,16 +8,14 @@ from typing import Literal
 import apsw
 from msgspec import Struct
 
-from palaver.chat.clock import Micros
-from palaver.chat.conversation import Usage
 from palaver.chat.errors import StoreUnavailable
-from palaver.chat.user import UserId
 from palaver.store.accounts import SqlAccounts
 from palaver.store.answers import SqlAnswers
 from palaver.store.branches import SqlBranches
 from palaver.store.conversations import SqlConversations
 from palaver.store.database import Database
 from palaver.store.events import SqlEvents
+from palaver.store.ledger import SqlLedger
 from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
 from palaver.store.postgres import open_postgres
@@ -27,11 +25,6 @@ from palaver.store.sqlite import SqliteDatabase
 from palaver.store.summaries import SqlSummaries
 from palaver.store.texts import Texts
 from palaver.store.turns import SqlTurns
-
-ADD_USAGE = (
-    "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7)"
-)
 
 
 class StoreOptions(Struct, frozen=True):
@@ -65,13 +58,10 @@ class SqlStore:
         self.summaries = SqlSummaries(database)
         self.limits = SqlLimits(database)
         self.servers = SqlServers(database)
+        self.ledger = SqlLedger(database)
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))
-
-    async def add_usage(self, user_id: UserId, model: str | None, usage: Usage, now: Micros) -> None:
-        row = (now, user_id, None, model, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
-        await self.database.write(lambda tx: tx.run(ADD_USAGE, *row))
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
-from palaver.chat.context import count_tokens, history_limit
+from palaver.chat.context import MOST_MESSAGES, TOKENS_AROUND, count_tokens, history_limit
 from palaver.chat.conversation import (
     Conversation,
     ConversationId,
@@ -16,15 +16,18 @@ from palaver.chat.conversation import (
     Past,
     Status,
     Turn,
+    Usage,
 )
 from palaver.chat.cursor import Mark
-from palaver.chat.errors import Busy, ChatError, Ended, NotFound
+from palaver.chat.errors import Busy, ChatError, Ended, NotFound, OverBudget
+from palaver.chat.ledger import Reservation, Spending
 from palaver.chat.ports import AnotherReply, Begun, Checkpoint, EndedReply, Ending, NewTurn, Renewed
 from palaver.chat.turn import Decision, decide_known, decide_new, make_message_uuid
 from palaver.chat.user import NOT_STORED, UserId
 from palaver.store.branches import UUID_OF, find_in_view, leave_view, open_conversation
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.events import KEPT, ONE_MORE_EVENT, lowest_open
+from palaver.store.ledger import COST, PAST_TOKENS, Wish, reserve, spend
 from palaver.store.rows import (
     CONVERSATION,
     MESSAGE,
@@ -61,8 +64,9 @@ ADD_CONVERSATION = (
 )
 ADD_MESSAGE = (
     "INSERT INTO messages (conversation_id, number, parent_number, uuid, role, status, content, sender_id, "
-    "client_message_id, created_at, token_count, worker, lease_until, event) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING conversation_id, number, id"
+    "client_message_id, created_at, token_count, worker, lease_until, event, payer_id, payer_app_id, reserved_tokens, "
+    "reserved_money) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) "
+    "RETURNING conversation_id, number, id"
 )
 ADVANCE = (
     "UPDATE conversations SET last_number = $2, leaf_number = $2, leaf_uuid = $4, message_count = message_count + 1, "
@@ -78,8 +82,9 @@ LAST_REPLY = (
 )
 # What an attempt that broke off has used stays counted when the row is used again.
 KEEP_USAGE = (
-    "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens) "
-    "SELECT m.created_at, c.owner_id, m.id, m.model, m.prompt_tokens, m.completion_tokens, m.cached_tokens "
+    "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens, cost) "
+    "SELECT m.created_at, c.owner_id, m.id, m.model, m.prompt_tokens, m.completion_tokens, m.cached_tokens, "
+    "COALESCE(m.cost, 0) "
     "FROM messages m JOIN conversations c ON c.id = m.conversation_id "
     "WHERE {which} AND m.prompt_tokens IS NOT NULL"
 )
@@ -89,7 +94,8 @@ ASK_AGAIN = (
     "UPDATE messages SET status = $2, attempt = attempt + 1, content = '', reason = NULL, token_count = NULL, "
     "exchange = NULL, model = NULL, prompt_tokens = NULL, completion_tokens = NULL, cached_tokens = NULL, "
     "usage_estimated = FALSE, details = NULL, worker = $3, lease_until = $4, created_at = $5, stop_asked = FALSE, "
-    "event = $6, end_event = 0 WHERE id = $1"
+    "event = $6, end_event = 0, cost = NULL, payer_id = $7, payer_app_id = $8, reserved_tokens = $9, "
+    "reserved_money = $10 WHERE id = $1"
 )
 ADVANCE_AGAIN = (
     "UPDATE conversations SET revision = revision + 1, message_count = message_count - $2, "
@@ -100,8 +106,12 @@ ASK_TO_STOP = "UPDATE messages SET stop_asked = TRUE WHERE id = $1 AND status = 
 COUNT_USE = "UPDATE presets SET usage_count = usage_count + 1 WHERE id = $1"
 LOCK_CONVERSATION = "SELECT id FROM conversations WHERE id = $1 FOR UPDATE"
 # Locks are taken in one order everywhere, so that two workers never wait for each other: conversations by their UUIDs,
-# as `begin` knows them, then messages that run by their ids, then presets by theirs. Only PostgreSQL needs it.
+# as `begin` knows them, then messages that run by their ids, then spending by who pays, the ledger by its key, and
+# presets by their ids. Only PostgreSQL needs it.
 LOCK_CONVERSATIONS = 'SELECT id FROM conversations WHERE id = ANY ($1::bigint[]) ORDER BY uuid COLLATE "C" FOR UPDATE'
+LOCK_RUNNING = (
+    "SELECT id FROM messages WHERE conversation_id = ANY ($1::bigint[]) AND status = 'running' ORDER BY id FOR UPDATE"
+)
 # An ended conversation counts no more exchanges: what was told when it ended stays true.
 # The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
 END_REPLY = (
@@ -109,9 +119,12 @@ END_REPLY = (
     "completion_tokens = $10, cached_tokens = $11, usage_estimated = $14, cached = $16, details = $12, worker = NULL, "
     "lease_until = NULL, exchange = CASE WHEN $15 THEN (SELECT c.exchange_count + 1 FROM conversations c "
     "WHERE c.id = conversation_id AND c.status = 'active') END, "
-    "end_event = (SELECT c.event + 2 FROM conversations c WHERE c.id = conversation_id) "
-    "WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' AND lease_until < $13 "
-    "RETURNING id, exchange, in_view"
+    "end_event = (SELECT c.event + 2 FROM conversations c WHERE c.id = conversation_id), "
+    "cost = CASE WHEN CAST($9 AS BIGINT) IS NOT NULL THEN "
+    + COST.format(prompt="$9", cached="$17", completion="$10", model="$18", now="$19")
+    + " END WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' AND lease_until < $13 "
+    "RETURNING id, exchange, in_view, cost, "
+    "payer_id IS NOT NULL OR EXISTS (SELECT 1 FROM spending WHERE scope > '')"
 )
 NEVER_EXPIRES = 1 << 62
 # A reply that has left the view saw another branch: where that was cut says nothing of the one in view.
@@ -121,8 +134,9 @@ COUNT_REPLY = (
     "open_replies = open_replies - 1, context_from = CASE WHEN $8 THEN $4 ELSE context_from END, "
     "prompt_tokens = prompt_tokens + $5, "
     "completion_tokens = completion_tokens + $6, updated_at = $7, event = event + 2, "
+    "cached_tokens = cached_tokens + $9, cost = cost + $10, "
     "last_message_at = CASE WHEN $2 > 0 THEN $7 ELSE last_message_at END WHERE id = $1 "
-    "RETURNING id, exchange_count, open_replies, revision, event, last_number"
+    "RETURNING id, exchange_count, open_replies, revision, event, last_number, app_id, preset_id"
 )
 FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
 CONVERSATION_BY_ID = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1"
@@ -144,9 +158,16 @@ KEEP = (
     "ON CONFLICT (message_id, attempt, position) DO UPDATE SET text = excluded.text"
 )
 LEFT_RUNNING = (
-    "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from, c.uuid FROM messages m "
+    "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from, c.uuid, c.model, "
+    "m.parent_number FROM messages m "
     "JOIN conversations c ON c.id = m.conversation_id "
     "WHERE m.status = 'running' AND m.lease_until < $1"
+)
+# About what the bot was asked to read.
+ASKED = (
+    "SELECT CAST("
+    + PAST_TOKENS.format(around=TOKENS_AROUND, conversation="$1", first="$2", before="$3", limit=MOST_MESSAGES)
+    + " AS BIGINT)"
 )
 RUNNING_REPLY = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'running'"
 QUEUED_REPLY = (
@@ -207,15 +228,21 @@ class SqlTurns:
 
     async def _begin_all(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[Begun | Exception]:
         places = await self._places(tx, turns)
+        reserved = await _reserve_all(tx, turns, places)
         begun: list[Begun | Exception] = []
-        for turn, place in zip(turns, places, strict=True):
+        for turn, place, held in zip(turns, places, reserved, strict=True):
             try:
-                begun.append(await self._begin_known_or_new(tx, turn, place))
+                begun.append(held if isinstance(held, OverBudget) else await self._begin_one_of(tx, turn, place, held))
             except ChatError as error:
                 begun.append(error)
-        await self._write_new(tx, turns, begun)
+        await self._write_new(tx, turns, begun, reserved)
         await _ask_to_stop(tx, begun)
-        await count_use(tx, [turn.new for turn, place in zip(turns, places, strict=True) if turn.new and not place])
+        fresh = [
+            turn.new
+            for turn, place, one in zip(turns, places, begun, strict=True)
+            if turn.new and not place and isinstance(one, Begun)
+        ]
+        await count_use(tx, fresh)
         return await _add_history(tx, begun)
 
     async def _places(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[_Place | None]:
@@ -250,14 +277,16 @@ class SqlTurns:
             return None
         return await _said_before(tx, to_conversation(row), client_message_id, new.owner_id)
 
-    async def _begin_known_or_new(self, tx: Transaction, turn: NewTurn, place: _Place | None) -> Begun:
+    async def _begin_one_of(
+        self, tx: Transaction, turn: NewTurn, place: _Place | None, held: Reservation | None
+    ) -> Begun:
         if place is None:
             if turn.new is None:
                 raise NotFound
             conversation = await add_conversation(tx, self._texts, turn.new, turn.now)
             return _new_turn(turn, conversation, "start")
         if place.prompt is not None and place.reply is not None:
-            return await _begin_known(tx, turn, place.conversation, place.prompt, place.reply)
+            return await _begin_known(tx, turn, place.conversation, place.prompt, place.reply, held)
         if turn.edits is not None:
             return await _begin_edit(tx, turn, place.conversation, turn.edits)
         decision = decide_new(
@@ -269,7 +298,13 @@ class SqlTurns:
         begun = _new_turn(turn, place.conversation, decision, lowest)
         return await _interrupt(tx, begun) if decision == "interrupt" else begun
 
-    async def _write_new(self, tx: Transaction, turns: Sequence[NewTurn], begun: list[Begun | Exception]) -> None:
+    async def _write_new(
+        self,
+        tx: Transaction,
+        turns: Sequence[NewTurn],
+        begun: list[Begun | Exception],
+        reserved: Sequence[Reservation | OverBudget | None],
+    ) -> None:
         fresh = [
             (index, one)
             for index, one in enumerate(begun)
@@ -280,10 +315,10 @@ class SqlTurns:
         rows: list[tuple[object, ...]] = []
         advances: list[tuple[object, ...]] = []
         for index, one in fresh:
-            rows.append(_message_row(one.turn.prompt, None, None))
+            rows.append(_message_row(one.turn.prompt, None, None, None))
             worker, lease = (turns[index].worker, turns[index].lease_until) if one.state == "started" else (None, None)
-            reply = one.turn.reply
-            rows.append(_message_row(reply, worker, lease))
+            reply, held = one.turn.reply, reserved[index]
+            rows.append(_message_row(reply, worker, lease, held if isinstance(held, Reservation) else None))
             advances.append((one.turn.conversation.id, reply.number, turns[index].now, reply.uuid, one.mark.event))
         ids = {(row[0], row[1]): row[2] for row in await tx.all_many(ADD_MESSAGE, rows)}
         await tx.run_many(ADVANCE, advances)
@@ -303,7 +338,11 @@ class SqlTurns:
         if not kept:
             return [EndedReply(done=False)] * len(endings)
         counted = await tx.all_many(
-            COUNT_REPLY, [_count_row(ending, in_view=bool(written[ending.reply_id][2])) for ending in kept]
+            COUNT_REPLY,
+            [
+                _count_row(ending, in_view=bool(written[ending.reply_id][2]), cost=written[ending.reply_id][3])
+                for ending in kept
+            ],
         )
         counts = {row[0]: row[1:] for row in counted}
         logged = [(ending.reply_id,) for ending in kept if ending.checkpointed]
@@ -314,7 +353,7 @@ class SqlTurns:
             if ending.reply_id not in written:
                 ended.append(EndedReply(done=False))
                 continue
-            exchanges, waiting, revision, event, last_number = counts[ending.conversation_id]
+            exchanges, waiting, revision, event, last_number, *_ = counts[ending.conversation_id]
             lowest, following = last_number + 1, None
             if waiting:
                 lowest = await lowest_open(tx, ending.conversation_id, lowest)
@@ -331,6 +370,17 @@ class SqlTurns:
                     mark=Mark(revision, event, lowest),
                 )
             )
+        entries = [
+            Spending(
+                ending.owner_id, counts[ending.conversation_id][5], counts[ending.conversation_id][6],
+                ending.billed_as, ending.usage,
+                written[ending.reply_id][3], ending.now,
+            )
+            for ending in kept
+            if ending.usage is not None
+        ]  # fmt: skip
+        if entries:
+            await spend(tx, entries, budgets=any(row[4] for row in written.values()))
         return ended
 
     async def checkpoint(
@@ -426,6 +476,54 @@ async def _begin_edit(tx: Transaction, turn: NewTurn, conversation: Conversation
     return await _interrupt(tx, begun) if stops else begun
 
 
+async def _reserve_all(
+    tx: Transaction, turns: Sequence[NewTurn], places: Sequence[_Place | None]
+) -> Sequence[Reservation | OverBudget | None]:
+    """What is held back for the reply to each, or why there is to be none. Nothing is changed by it."""
+    budgets = next((turn.budgets for turn in turns if turn.budgets is not None), None)
+    if budgets is None:
+        return [None] * len(turns)
+    wishes = [_wish(turn, place) for turn, place in zip(turns, places, strict=True)]
+    if not any(wishes):
+        return [None] * len(turns)
+    stops = [
+        place.conversation.id
+        for turn, place in zip(turns, places, strict=True)
+        if place is not None and place.conversation.open_replies and (turn.when_busy == "interrupt" or turn.edits)
+    ]
+    if tx.lock and stops:
+        await tx.all(LOCK_RUNNING, stops)
+    return await reserve(tx, wishes, budgets, turns[0].now)
+
+
+def _wish(turn: NewTurn, place: _Place | None) -> Wish | None:
+    """None where no reply comes of it: there is one already, or it is refused for another reason."""
+    new = turn.new
+    if place is None:
+        if new is None:
+            return None
+        tokens = turn.token_count + count_tokens(new.system_prompt)
+        return Wish(new.owner_id, new.app_id, new.speaking, tokens)
+    conversation = place.conversation
+    try:
+        if place.prompt is None or place.reply is None:
+            decide_new(ended=conversation.ended, open_replies=conversation.open_replies, when_busy=turn.when_busy)
+            return _wish_in(conversation, turn.token_count, conversation.last_number + 1)
+        same_text = place.prompt.content == turn.text
+        if decide_known(same_text=same_text, reply=place.reply.status, ended=conversation.ended) == "known":
+            return None
+        return _wish_in(conversation, turn.token_count, place.prompt.number)
+    except ChatError:
+        return None
+
+
+def _wish_in(conversation: Conversation, tokens: int, before: int) -> Wish:
+    return Wish(
+        conversation.owner_id, conversation.app_id, conversation.speaking, tokens, conversation.id,
+        conversation.context_from, before, history_limit(conversation.speaking),
+    )  # fmt: skip
+
+
 def _sender(turn: NewTurn, conversation: Conversation) -> UserId:
     """Who speaks: the reader, but for an application that speaks for its user, and a guest that nobody knows yet."""
     on_behalf = turn.reader.app_id is not None or turn.reader.user_id == NOT_STORED
@@ -445,7 +543,12 @@ async def _said_before(tx: Transaction, conversation: Conversation, client_id: s
 
 
 async def _begin_known(
-    tx: Transaction, turn: NewTurn, conversation: Conversation, prompt: Message, reply: Message
+    tx: Transaction,
+    turn: NewTurn,
+    conversation: Conversation,
+    prompt: Message,
+    reply: Message,
+    held: Reservation | None,
 ) -> Begun:
     decision = decide_known(same_text=prompt.content == turn.text, reply=reply.status, ended=conversation.ended)
     if decision == "known":
@@ -457,7 +560,7 @@ async def _begin_known(
     await tx.run(KEEP_USAGE_OF_ONE, reply.id)
     await tx.run(
         ASK_AGAIN, reply.id, status, turn.worker if leased else None, turn.lease_until if leased else None, turn.now,
-        event,
+        event, *_reserved_row(held),
     )  # fmt: skip
     was_listed = bool(reply.content) and reply.in_view
     await tx.run(ADVANCE_AGAIN, conversation.id, 1 if was_listed else 0, turn.now, 1 if leased else 0)
@@ -504,6 +607,7 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
     prompt = to_message(row)
     if conversation.open_replies and asked.when_busy == "reject":
         raise Busy
+    held = await _reserve_another(tx, asked, conversation, prompt)
     left = await leave_view(tx, conversation, prompt.number)
     conversation = left.conversation
     number, waits = conversation.last_number + 1, conversation.open_replies > 0
@@ -513,7 +617,7 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
         "queued" if waits else "running", "", asked.now, event=0 if waits else event, parent_uuid=prompt.uuid,
     )  # fmt: skip
     worker, lease = (None, None) if waits else (asked.worker, asked.lease_until)
-    [added] = await tx.all_many(ADD_MESSAGE, [_message_row(reply, worker, lease)])
+    [added] = await tx.all_many(ADD_MESSAGE, [_message_row(reply, worker, lease, held)])
     await tx.run(ADVANCE_BESIDE, conversation.id, number, asked.now, reply.uuid, event)
     begun = Begun(
         turn=Turn(conversation, prompt, replace(reply, id=added[2])),
@@ -530,6 +634,21 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
     [with_history] = await _add_history(tx, [begun])
     assert isinstance(with_history, Begun)
     return with_history
+
+
+async def _reserve_another(
+    tx: Transaction, asked: AnotherReply, conversation: Conversation, prompt: Message
+) -> Reservation | None:
+    """Raises `OverBudget`."""
+    if asked.budgets is None:
+        return None
+    if tx.lock and conversation.open_replies:
+        await tx.all(LOCK_RUNNING, [conversation.id])
+    wish = _wish_in(conversation, prompt.token_count or 0, prompt.number)
+    [held] = await reserve(tx, [wish], asked.budgets, asked.now)
+    if isinstance(held, OverBudget):
+        raise held
+    return held
 
 
 async def _reply_in_view(tx: Transaction, conversation: Conversation, uuid: str | None) -> Message:
@@ -638,14 +757,17 @@ async def _turn(tx: Transaction, reply: Message) -> Turn:
 
 
 async def _abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micros) -> Ending:
-    reply_id, conversation_id, attempt, worker, owner_id, context_from, uuid = row
+    reply_id, conversation_id, attempt, worker, owner_id, context_from, uuid, model, parent_number = row
     kept = await tx.all(KEPT, reply_id, attempt)
     text = "".join(part for (part,) in kept)
+    prompt = await tx.one(ASKED, conversation_id, context_from, parent_number + 1)
+    assert prompt is not None
     return Ending(
         conversation_id=conversation_id, owner_id=owner_id, reply_id=reply_id, attempt=attempt, worker=worker,
         now=now, end="interrupted" if text else "failed", reason="worker_lost", text=text,
         token_count=count_tokens(text), context_from=context_from, expired_before=expired_before,
-        conversation=uuid,
+        conversation=uuid, billed_as=model or "",
+        usage=Usage(prompt[0], count_tokens(text), estimated=True),
     )  # fmt: skip
 
 
@@ -671,12 +793,18 @@ async def count_use(tx: Transaction, made: Sequence[NewConversation]) -> None:
         await tx.run_many(COUNT_USE, [(preset_id,) for preset_id in used])
 
 
-def _message_row(message: Message, worker: str | None, lease_until: Micros | None) -> tuple[object, ...]:
+def _message_row(
+    message: Message, worker: str | None, lease_until: Micros | None, held: Reservation | None
+) -> tuple[object, ...]:
     return (
         message.conversation_id, message.number, message.parent_number, message.uuid, message.role, message.status,
         message.content, message.sender_id, message.client_message_id, message.created_at, message.token_count,
-        worker, lease_until, message.event,
+        worker, lease_until, message.event, *_reserved_row(held),
     )  # fmt: skip
+
+
+def _reserved_row(held: Reservation | None) -> tuple[object, ...]:
+    return (None,) * 4 if held is None else (held.payer_id, held.app_id, held.tokens, held.money)
 
 
 def _end_row(ending: Ending) -> tuple[object, ...]:
@@ -687,12 +815,14 @@ def _end_row(ending: Ending) -> tuple[object, ...]:
         usage.cached_tokens if usage else None, ending.details,
         NEVER_EXPIRES if ending.expired_before is None else ending.expired_before,
         usage is not None and usage.estimated, ending.counts, ending.cached,
+        min(usage.cached_tokens, usage.prompt_tokens) if usage else None, ending.billed_as, ending.now,
     )  # fmt: skip
 
 
-def _count_row(ending: Ending, *, in_view: bool) -> tuple[object, ...]:
+def _count_row(ending: Ending, *, in_view: bool, cost: int | None) -> tuple[object, ...]:
     usage = ending.usage
     return (
         ending.conversation_id, 1 if ending.text and in_view else 0, 1 if ending.counts else 0, ending.context_from,
         usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, ending.now, in_view,
+        usage.cached_tokens if usage else 0, cost or 0,
     )  # fmt: skip

@@ -1,0 +1,84 @@
+"""The ledger as the core uses it: the budgets that hold just now, the prices, and what was used."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from palaver.chat.clock import SECOND, Clock, Micros
+from palaver.chat.conversation import Speaking
+from palaver.chat.errors import Conflict, Invalid
+from palaver.chat.ledger import (
+    Budgets,
+    By,
+    DatedPrice,
+    Own,
+    Period,
+    Price,
+    Used,
+    month_of,
+    pays_by,
+    to_day,
+)
+from palaver.chat.ports import Store
+from palaver.chat.user import User
+
+
+class Books:
+    """The budgets that hold just now, and what the ledger tells."""
+
+    def __init__(self, store: Store, clock: Clock, usual: Budgets, *, currency: str = "USD") -> None:
+        self._store = store
+        self._clock = clock
+        self._usual = usual
+        self.currency = currency
+        self.budgets: Budgets | None = usual if usual.are_set else None
+        """None while nobody has one: then no turn looks for it."""
+
+    async def follow(self, default_model: str | None = None) -> None:
+        """Takes note of budgets that were given to somebody, or taken away, by whatever process."""
+        own = await self._store.ledger.some_have_their_own_budget()
+        latest = Budgets(
+            self._usual.person, self._usual.app, self._usual.conversation_tokens, self._usual.reply_tokens,
+            self._usual.context_tokens, default_model, own,
+        )  # fmt: skip
+        self.budgets = latest if latest.are_set else None
+
+    async def reserve(self, user: User, speaking: Speaking, prompt_tokens: int, seconds: float) -> int | None:
+        """Holds back what an answer may use that is stored nowhere, for so long at the most; None while nobody has a
+        budget. Raises `OverBudget`."""
+        if self.budgets is None:
+            return None
+        now = self._clock.now()
+        until = Micros(now + int(seconds * SECOND))
+        return await self._store.ledger.reserve_answer(
+            user.id, pays_by(user), speaking, prompt_tokens, self.budgets, now, until
+        )
+
+    async def add_price(self, model: str, price: Price, *, since: Micros | None) -> DatedPrice:
+        """Holds from `since` on, by default from now; what was used before stays as it was billed.
+
+        Raises `Invalid` for a time that has passed, and `Conflict` where one begins at that very moment.
+        """
+        now = self._clock.now()
+        if since is not None and since < now:
+            raise Invalid("since", "time_passed")
+        added = DatedPrice(model, now if since is None else since, price)
+        if not await self._store.ledger.add_price(added):
+            raise Conflict
+        return added
+
+    async def prices(self) -> Sequence[DatedPrice]:
+        return await self._store.ledger.prices()
+
+    async def usage(self, by: By, first_day: date | None, last_day: date | None) -> tuple[Period, Sequence[Used]]:
+        """The sums of these days, by default of this month. Raises `Invalid` where they end before they begin."""
+        month = month_of(self._clock.now())
+        first = month.first_day if first_day is None else to_day(first_day)
+        period = Period(first, max(month.last_day, first) if last_day is None else to_day(last_day))
+        if period.last_day < period.first_day:
+            raise Invalid("to", "before_from")
+        return period, await self._store.ledger.usage(by, period)
+
+    async def own(self, user: User) -> Own:
+        is_app = user.kind == "app"
+        usual = self._usual.app if is_app else self._usual.person
+        return await self._store.ledger.own(user.id, usual, self._clock.now(), is_app=is_app)

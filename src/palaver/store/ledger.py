@@ -1,0 +1,417 @@
+"""The ledger in the database: prices, sums of all that was used, and budgets that hold however many ask at once.
+
+What is held back for a reply stands in the reply's own row, and counts as long as the reply runs or waits: whatever
+becomes of the reply, nothing of it can be forgotten. The row of who pays is locked before it is looked at.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from palaver.chat.clock import DAY, Micros
+from palaver.chat.context import TOKENS_AROUND
+from palaver.chat.conversation import ConversationId, Speaking, Usage
+from palaver.chat.errors import OverBudget
+from palaver.chat.ledger import (
+    NO_BUDGET,
+    Budget,
+    Budgets,
+    By,
+    DatedPrice,
+    Own,
+    Period,
+    Price,
+    Reservation,
+    Spending,
+    Spent,
+    Used,
+    check_budget,
+    check_conversation,
+    day_of,
+    month_of,
+    to_cost,
+    to_left,
+    to_reserve,
+)
+from palaver.chat.user import UserId
+from palaver.store.database import Database, Row, Transaction
+
+# As `to_cost` in the core, by the price that holds at `{now}`; nothing where the model has none.
+COST = (
+    "COALESCE((SELECT ((CAST({prompt} AS BIGINT) - CAST({cached} AS BIGINT)) * p.input "
+    "+ CAST({cached} AS BIGINT) * p.cached_input + CAST({completion} AS BIGINT) * p.output + 500000) / 1000000 "
+    "FROM prices p WHERE p.model = {model} AND p.since <= {now} ORDER BY p.since DESC LIMIT 1), 0)"
+)
+PRICE_AT = (
+    "SELECT model, input, cached_input, output FROM prices WHERE model = $1 AND since <= $2 ORDER BY since DESC LIMIT 1"
+)
+PRICES = "SELECT model, since, input, cached_input, output FROM prices ORDER BY model, since"
+ADD_PRICE = (
+    "INSERT INTO prices (model, since, input, cached_input, output) VALUES ($1, $2, $3, $4, $5) "
+    "ON CONFLICT (model, since) DO NOTHING RETURNING model"
+)
+ADD_UP = (
+    "INSERT INTO ledger (user_id, day, app_id, model, preset_id, turns, prompt_tokens, completion_tokens, "
+    "cached_tokens, cost) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+    "ON CONFLICT (user_id, day, app_id, model, preset_id) DO UPDATE SET turns = ledger.turns + excluded.turns, "
+    "prompt_tokens = ledger.prompt_tokens + excluded.prompt_tokens, "
+    "completion_tokens = ledger.completion_tokens + excluded.completion_tokens, "
+    "cached_tokens = ledger.cached_tokens + excluded.cached_tokens, cost = ledger.cost + excluded.cost"
+)
+# What the bot is to see of the past, about; and the system prompt's length.
+PAST_TOKENS = (
+    "(SELECT COALESCE(SUM(past.token_count + {around}), 0) FROM (SELECT token_count FROM messages "
+    "WHERE conversation_id = {conversation} AND number >= {first} AND number < {before} AND in_view "
+    "AND role IN ('user', 'assistant') AND status IN ('complete', 'stopped', 'interrupted') "
+    "ORDER BY number DESC LIMIT {limit}) AS past)"
+)
+PROMPT = (
+    "SELECT CAST("
+    + PAST_TOKENS.format(around=TOKENS_AROUND, conversation="$1", first="$2", before="$3", limit="$4")
+    + " + COALESCE((SELECT LENGTH(t.text) FROM conversations c JOIN texts t ON t.id = c.prompt_id WHERE c.id = $1), 0) "
+    "/ 4 AS BIGINT)"
+)
+SOME_HAVE_THEIR_OWN = (
+    "SELECT 1 FROM limits WHERE tokens_a_day IS NOT NULL OR tokens_a_month IS NOT NULL OR money_a_month IS NOT NULL "
+    "LIMIT 1"
+)
+OWN_BUDGET = "SELECT tokens_a_day, tokens_a_month, money_a_month, user_id FROM limits WHERE user_id = $1"
+SPENT = "SELECT scope, day, month, tokens_today, tokens_this_month, money_this_month FROM spending WHERE scope = $1"
+FROM_LEDGER = (
+    "CAST(COALESCE(SUM(CASE WHEN day = CAST($2 AS BIGINT) THEN prompt_tokens + completion_tokens ELSE 0 END), 0) "
+    "AS BIGINT), CAST(COALESCE(SUM(prompt_tokens + completion_tokens), 0) AS BIGINT), "
+    "CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM ledger WHERE {whose} = $4 AND day >= CAST($3 AS BIGINT)"
+)
+OPEN_SPENDING = (
+    "INSERT INTO spending (scope, day, month, tokens_today, tokens_this_month, money_this_month) "
+    "SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), " + FROM_LEDGER + " "
+    "ON CONFLICT (scope) DO NOTHING"
+)
+# A new day begins with what is spent first in it. A worker whose clock is behind another's adds to the later day.
+SPEND = (
+    "UPDATE spending SET tokens_today = CASE WHEN day < $2 THEN 0 ELSE tokens_today END + $4, "
+    "tokens_this_month = CASE WHEN month < $3 THEN 0 ELSE tokens_this_month END + $4, "
+    "money_this_month = CASE WHEN month < $3 THEN 0 ELSE money_this_month END + $5, "
+    "day = CASE WHEN day < $2 THEN $2 ELSE day END, month = CASE WHEN month < $3 THEN $3 ELSE month END "
+    "WHERE scope = $1"
+)
+HELD = (
+    "SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT), CAST(COALESCE(SUM(money), 0) AS BIGINT) FROM ("
+    "SELECT reserved_tokens AS tokens, reserved_money AS money FROM messages "
+    "WHERE {payer} = $1 AND status IN ('queued', 'running') "
+    "UNION ALL SELECT tokens, money FROM reservations WHERE {payer} = $1 AND until > $2) AS held"
+)
+HELD_OF_USER = HELD.format(payer="payer_id")
+HELD_OF_APP = HELD.format(payer="payer_app_id")
+IN_CONVERSATION = (
+    "SELECT c.prompt_tokens + c.completion_tokens + (SELECT CAST(COALESCE(SUM(m.reserved_tokens), 0) AS BIGINT) "
+    "FROM messages m WHERE m.payer_id = $1 AND m.status IN ('queued', 'running') AND m.conversation_id = c.id) "
+    "FROM conversations c WHERE c.id = $2"
+)
+ADD_RESERVATION = (
+    "INSERT INTO reservations (payer_id, payer_app_id, tokens, money, until) VALUES ($1, $2, $3, $4, $5) RETURNING id"
+)
+END_RESERVATION = "DELETE FROM reservations WHERE id = $1"
+ADD_USAGE = (
+    "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens, cost) "
+    "VALUES ($1, $2, NULL, $3, $4, $5, $6, "
+    + COST.format(prompt="$4", cached="$7", completion="$5", model="$8", now="$1")
+    + ") RETURNING cost, EXISTS (SELECT 1 FROM spending WHERE scope > '')"
+)
+SUMS = (
+    "CAST(SUM(turns) AS BIGINT), CAST(SUM(prompt_tokens) AS BIGINT), CAST(SUM(completion_tokens) AS BIGINT), "
+    "CAST(SUM(cached_tokens) AS BIGINT), CAST(SUM(cost) AS BIGINT)"
+)
+USAGE = f"SELECT {{by}}, {SUMS} FROM ledger WHERE day >= $1 AND day <= $2 GROUP BY {{by}} ORDER BY {{by}}"
+OWN_USAGE = f"SELECT COUNT(*), {SUMS} FROM ledger WHERE {{whose}} = $1 AND day >= $2 AND day <= $3"
+COLUMNS: Mapping[By, str] = {
+    "day": "day", "user": "user_id", "model": "model", "app": "app_id", "preset": "preset_id",
+}  # fmt: skip
+
+
+class Wish(Struct, frozen=True):
+    """A reply that is to be made: who pays, and what the bot is to see: what is said before the number `before`."""
+
+    payer_id: UserId
+    app_id: UserId | None
+    speaking: Speaking
+    tokens: int
+    conversation_id: ConversationId = ConversationId(0)
+    context_from: int = 0
+    before: int = 0
+    limit: int = 0
+
+
+class _Payer(Struct, frozen=True, order=True):
+    """Whose spending is looked at: a person's, or that of an application with all its users."""
+
+    scope: str
+    id: int
+    is_app: bool
+
+
+class _Facts(Struct, frozen=True):
+    """What is known of a wish: who has to be able to afford it, and how long the prompt is going to be."""
+
+    payers: Sequence[tuple[_Payer, Budget]]
+    prompt_tokens: int
+
+
+async def reserve(
+    tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets, now: Micros
+) -> list[Reservation | OverBudget | None]:
+    """What is held back for each of them, or why it cannot be; None where nobody counts.
+
+    It changes nothing, and holds the rows of who pays until the transaction ends: the rows of the replies have to be
+    written in it. Those are to be locked before that this transaction changes and that run (see LOCK_CONVERSATIONS).
+    """
+    facts = await _facts(tx, wishes, budgets)
+    payers = {payer for one in facts if one is not None for payer, _ in one.payers}
+    prices = await _prices(tx, wishes, facts, budgets, now)
+    spent = await _lock_spending(tx, payers, now)
+    in_conversation = await _spent_in_conversations(tx, wishes, budgets)
+    answers: list[Reservation | OverBudget | None] = []
+    for wish, known in zip(wishes, facts, strict=True):
+        if wish is None or known is None:
+            answers.append(None)
+            continue
+        usage = to_reserve(known.prompt_tokens, wish.speaking, budgets)
+        money = max((to_cost(usage, price) for price in _priced(wish, budgets, prices)), default=0)
+        wanted = Reservation(wish.payer_id, wish.app_id, usage.total_tokens, money)
+        try:
+            check_conversation(budgets.conversation_tokens, in_conversation.get(wish.conversation_id, 0), wanted)
+            for payer, budget in known.payers:
+                check_budget(budget, spent[payer], wanted, now)
+        except OverBudget as error:
+            answers.append(error)
+            continue
+        for payer, _ in known.payers:
+            spent[payer].held_tokens += wanted.tokens
+            spent[payer].held_money += wanted.money
+        answers.append(wanted)
+    return answers
+
+
+async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) -> None:
+    """Adds what was used to the ledger, and to what those with a budget have spent; `budgets`: there may be such."""
+    if budgets:
+        await _spend_budgets(tx, entries)
+    sums: dict[tuple[int, int, int, str, int], list[int]] = {}
+    for one in entries:
+        key = (one.user_id, one.now // DAY, one.app_id or 0, one.model, one.preset_id or 0)
+        used = (1, one.usage.prompt_tokens, one.usage.completion_tokens, one.usage.cached_tokens, one.cost)
+        known = sums.get(key)
+        sums[key] = list(used) if known is None else [old + new for old, new in zip(known, used, strict=True)]
+    await tx.run_many(ADD_UP, [(*key, *sums[key]) for key in sorted(sums)])
+
+
+async def _spend_budgets(tx: Transaction, entries: Sequence[Spending]) -> None:
+    spent: dict[tuple[str, int, int], list[int]] = {}
+    for one in entries:
+        for payer in _payers(one.user_id, one.app_id):
+            sums = spent.setdefault((payer.scope, one.now // DAY, month_of(one.now).first_day), [0, 0])
+            sums[0] += one.usage.total_tokens
+            sums[1] += one.cost
+    await tx.run_many(SPEND, [(*key, *spent[key]) for key in sorted(spent)])
+
+
+def _payers(user_id: UserId, app_id: UserId | None) -> Iterable[_Payer]:
+    # What an application says itself, and not for a user of its own, is the application's alone.
+    if user_id != app_id:
+        yield _Payer(f"user:{user_id}", user_id, is_app=False)
+    if app_id is not None:
+        yield _Payer(f"app:{app_id}", app_id, is_app=True)
+
+
+async def _facts(tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets) -> list[_Facts | None]:
+    own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
+    facts = [None if wish is None else _to_facts(wish, own, budgets) for wish in wishes]
+    # Nothing was said before in a conversation that is yet to be made.
+    places = [place for place, wish in enumerate(wishes) if wish and facts[place] and wish.conversation_id]
+    if places:
+        rows = await tx.all_many(PROMPT, [_prompt_row(wishes[place]) for place in places])
+        for place, row in zip(places, rows, strict=True):
+            known = facts[place]
+            assert known is not None
+            facts[place] = replace(known, prompt_tokens=known.prompt_tokens + row[0])
+    return facts
+
+
+def _prompt_row(wish: Wish | None) -> tuple[object, ...]:
+    assert wish is not None
+    return (wish.conversation_id, wish.context_from, wish.before, wish.limit)
+
+
+async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mapping[int, Budget]:
+    ids = {id_ for wish in wishes if wish is not None for id_ in (wish.payer_id, wish.app_id) if id_ is not None}
+    rows = await tx.all_many(OWN_BUDGET, [(id_,) for id_ in sorted(ids)])
+    return {row[3]: Budget(*row[:3]) for row in rows}
+
+
+def _to_facts(wish: Wish, own: Mapping[int, Budget], budgets: Budgets) -> _Facts | None:
+    payers = []
+    for payer in _payers(wish.payer_id, wish.app_id):
+        usual = budgets.app if payer.is_app else budgets.person
+        budget = own[payer.id].or_else(usual) if payer.id in own else usual
+        if budget.is_set:
+            payers.append((payer, budget))
+    if not payers and budgets.conversation_tokens is None:
+        return None
+    return _Facts(payers, wish.tokens)
+
+
+async def _prices(
+    tx: Transaction, wishes: Sequence[Wish | None], facts: Sequence[_Facts | None], budgets: Budgets, now: Micros
+) -> Mapping[str, Price]:
+    counts_money = any(
+        budget.money_a_month is not None for known in facts if known is not None for _, budget in known.payers
+    )
+    if not counts_money:
+        return {}
+    models = {wish.speaking.model for wish in wishes if wish is not None} | {budgets.default_model}
+    rows = await tx.all_many(PRICE_AT, [(model, now) for model in sorted(filter(None, models))])
+    return {row[0]: Price(*row[1:]) for row in rows}
+
+
+def _priced(wish: Wish, budgets: Budgets, prices: Mapping[str, Price]) -> Iterable[Price]:
+    """Where the model that is wanted is not offered just now, the default one answers."""
+    for model in (wish.speaking.model, budgets.default_model):
+        if model is not None and model in prices:
+            yield prices[model]
+
+
+async def _lock_spending(tx: Transaction, payers: Iterable[_Payer], now: Micros) -> dict[_Payer, Spent]:
+    in_order = sorted(payers)
+    if not in_order:
+        return {}
+    day, month = day_of(now).first_day, month_of(now).first_day
+    rows = {row[0]: row for row in await tx.all_many(SPENT + tx.lock, [(payer.scope,) for payer in in_order])}
+    new = [payer for payer in in_order if payer.scope not in rows]
+    if new:
+        for payer in new:
+            whose = "app_id" if payer.is_app else "user_id"
+            await tx.run(OPEN_SPENDING.format(whose=whose), payer.scope, day, month, payer.id)
+        again = await tx.all_many(SPENT + tx.lock, [(payer.scope,) for payer in new])
+        rows |= {row[0]: row for row in again}
+    spent = {}
+    for payer in in_order:
+        [(tokens, money)] = await tx.all(HELD_OF_APP if payer.is_app else HELD_OF_USER, payer.id, now)
+        spent[payer] = replace(_to_spent(rows[payer.scope], day, month), held_tokens=tokens, held_money=money)
+    return spent
+
+
+def _to_spent(row: Row, day: int, month: int) -> Spent:
+    _, of_day, of_month, today, this_month, money = row
+    return Spent(
+        tokens_today=today if of_day >= day else 0,
+        tokens_this_month=this_month if of_month >= month else 0,
+        money_this_month=money if of_month >= month else 0,
+    )
+
+
+async def _spent_in_conversations(
+    tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets
+) -> Mapping[ConversationId, int]:
+    if budgets.conversation_tokens is None:
+        return {}
+    # No two of them are of one conversation: those never share a transaction.
+    there = [wish for wish in wishes if wish is not None and wish.conversation_id]
+    rows = await tx.all_many(IN_CONVERSATION, [(wish.payer_id, wish.conversation_id) for wish in there])
+    return {wish.conversation_id: row[0] for wish, row in zip(there, rows, strict=True)}
+
+
+class SqlLedger:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_price(self, price: DatedPrice) -> bool:
+        told = price.price
+        values = (price.model, price.since, told.input, told.cached_input, told.output)
+        return await self._database.write(lambda tx: tx.one(ADD_PRICE, *values)) is not None
+
+    async def prices(self) -> Sequence[DatedPrice]:
+        rows = await self._database.read(lambda tx: tx.all(PRICES))
+        return [DatedPrice(row[0], row[1], Price(*row[2:])) for row in rows]
+
+    async def some_have_their_own_budget(self) -> bool:
+        return await self._database.read(lambda tx: tx.one(SOME_HAVE_THEIR_OWN)) is not None
+
+    async def reserve_answer(
+        self,
+        payer_id: UserId,
+        app_id: UserId | None,
+        speaking: Speaking,
+        prompt_tokens: int,
+        budgets: Budgets,
+        now: Micros,
+        until: Micros,
+    ) -> int | None:
+        wish = Wish(payer_id, app_id, speaking, prompt_tokens)
+
+        async def work(tx: Transaction) -> int | None:
+            [held] = await reserve(tx, [wish], budgets, now)
+            if isinstance(held, OverBudget):
+                raise held
+            if held is None:
+                return None
+            row = await tx.one(ADD_RESERVATION, payer_id, app_id, held.tokens, held.money, until)
+            return None if row is None else int(row[0])
+
+        return await self._database.write(work)
+
+    async def refund_answer(self, reservation: int) -> None:
+        await self._database.write(lambda tx: tx.run(END_RESERVATION, reservation))
+
+    async def add_usage(
+        self,
+        user_id: UserId,
+        app_id: UserId | None,
+        model: str | None,
+        usage: Usage,
+        now: Micros,
+        *,
+        billed_as: str,
+        reservation: int | None = None,
+    ) -> None:
+        async def work(tx: Transaction) -> None:
+            row = await tx.one(
+                ADD_USAGE, now, user_id, model, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens,
+                min(usage.cached_tokens, usage.prompt_tokens), billed_as,
+            )  # fmt: skip
+            assert row is not None
+            if reservation is not None:
+                await tx.run(END_RESERVATION, reservation)
+            entry = Spending(user_id, app_id, None, billed_as, usage, row[0], now)
+            await spend(tx, [entry], budgets=bool(row[1]))
+
+        await self._database.write(work)
+
+    async def remove_expired(self, now: Micros) -> None:
+        if await self._database.read(lambda tx: tx.one("SELECT 1 FROM reservations WHERE until < $1", now)):
+            await self._database.write(lambda tx: tx.run("DELETE FROM reservations WHERE until < $1", now))
+
+    async def usage(self, by: By, period: Period) -> Sequence[Used]:
+        sql = USAGE.format(by=COLUMNS[by])
+        rows = await self._database.read(lambda tx: tx.all(sql, period.first_day, period.last_day))
+        return [Used(*row) for row in rows]
+
+    async def own(self, user_id: UserId, usual: Budget, now: Micros, *, is_app: bool) -> Own:
+        today, month = day_of(now), month_of(now)
+        sums = OWN_USAGE.format(whose="app_id" if is_app else "user_id")
+
+        async def work(tx: Transaction) -> Own:
+            of_day, of_month = [
+                _to_own(await tx.one(sums, user_id, period.first_day, period.last_day)) for period in (today, month)
+            ]
+            [(tokens, money)] = await tx.all(HELD_OF_APP if is_app else HELD_OF_USER, user_id, now)
+            row = await tx.one(OWN_BUDGET, user_id)
+            spent = Spent(of_day.total_tokens, of_month.total_tokens, of_month.cost, tokens, money)
+            budget = (Budget(*row[:3]) if row else NO_BUDGET).or_else(usual)
+            return Own(of_day, of_month, to_left(budget, spent, now))
+
+        return await self._database.read(work, one_state=True)
+
+
+def _to_own(row: Row | None) -> Used:
+    return Used("", *(value or 0 for value in row[1:])) if row else Used("")

@@ -1,0 +1,223 @@
+"""Prices, what was used, and budgets, over the wire."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from palaver.store import StoreOptions, open_store
+from tests.contracts.talking import make
+from tests.journeys.client import TIME, WHOLE, Answer, Client, ask_until, new_name, open_client, register
+from tests.journeys.socket import enter
+from tests.parts.llm import LLM
+from tests.parts.palaver import Server
+
+PRICES = "/api/admin/prices"
+USAGE = "/api/admin/usage"
+A_DAY = 2000
+MODEL = "qwen3:8b"
+
+pytestmark = pytest.mark.usefixtures("llm")
+
+
+@pytest.fixture(scope="module")
+def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
+    return {
+        **scaled, "PALAVER_REGISTRATION": "on", "PALAVER_TOKENS_PER_DAY": str(A_DAY), "LLM_MAX_TOKENS": "400",
+        "PALAVER_CURRENCY": "EUR",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def nobody(shared_server: Server) -> AsyncIterator[Client]:
+    async with open_client(shared_server) as client:
+        yield client
+
+
+@pytest.fixture
+async def newcomer(nobody: Client) -> Client:
+    """Somebody who has said nothing yet."""
+    return await register(nobody)
+
+
+@pytest.fixture(scope="module")
+async def admin(nobody: Client, shared_server: Server) -> Client:
+    return nobody.bearing(await shared_server.token("admin"))
+
+
+async def say(person: Client, message: str = "hello", **fields: Any) -> Answer:
+    return await person.post("/api/chat", message=message, **fields)
+
+
+async def exhaust(person: Client) -> None:
+    """Has the day's tokens used up, but for fewer than any reply may take."""
+    answer = await say(person, "word " * 775)
+    assert answer.status == 200, answer.text
+
+
+async def usage(admin: Client, query: str) -> Any:
+    answer = await admin.get(f"{USAGE}?{query}")
+    assert answer.status == 200, answer.text
+    return answer.body
+
+
+# Prices
+
+
+async def test_prices_are_added_and_told_with_their_currency(admin: Client) -> None:
+    model = new_name()
+    added = await admin.post(PRICES, model=model, input=2_500_000, output=10_000_000)
+    told = {"model": model, "since": TIME, "input": 2_500_000, "cached_input": 2_500_000, "output": 10_000_000}
+    assert (added.status, added.body) == (201, told)
+    later = await admin.post(PRICES, model=model, input=1, cached_input=0, output=2, since="2099-01-01T00:00:00Z")
+    assert (later.status, later.body["since"], later.body["cached_input"]) == (201, "2099-01-01T00:00:00Z", 0)
+    listed = (await admin.get(PRICES)).body
+    assert listed["currency"] == "EUR"
+    assert [price for price in listed["prices"] if price["model"] == model] == [added.body, later.body]
+
+
+async def test_price_that_would_change_what_was_is_refused(admin: Client) -> None:
+    model, price = new_name(), {"input": 1, "output": 2, "since": "2099-01-01T00:00:00Z"}
+    assert (await admin.post(PRICES, model=model, **price)).status == 201
+    assert (await admin.post(PRICES, model=model, **{**price, "input": 5})).status == 409
+    passed = await admin.post(PRICES, model=model, **{**price, "since": "2020-01-01T00:00:00Z"})
+    assert (passed.status, passed.body["detail"][0]["loc"]) == (422, ["body", "since"])
+    for wrong in ({"input": -1}, {"output": 10**10}, {"since": "soon"}, {"since": 5}, {"model": ""}):
+        refused = await admin.post(PRICES, **{"model": model, **price, **wrong})
+        assert (refused.status, refused.body["detail"][0]["loc"][1]) == (422, *wrong)
+
+
+# What was used
+
+
+async def test_every_cut_through_the_sums_agrees_with_the_bill(admin: Client, newcomer: Client, llm: LLM) -> None:
+    assert (await admin.post(PRICES, model=MODEL, input=2_000_000, output=4_000_000)).status == 201
+    before = {by: await usage(admin, f"by={by}") for by in ("day", "user", "model", "app", "preset")}
+    assert (await say(newcomer)).status == 200
+    assert (await newcomer.post("/api/v1/chat/", message="once")).status == 200
+    bill = await llm.bill()
+    assert bill["answers"] == 2
+    used = {"prompt_tokens": bill["prompt_tokens"], "completion_tokens": bill["completion_tokens"], "turns": 2}
+    for by, earlier in before.items():
+        now = await usage(admin, f"by={by}")
+        assert {name: now["total"][name] - earlier["total"][name] for name in used} == used
+        assert {name: sum(row[name] for row in now["rows"]) for name in now["total"]} == now["total"]
+    own = (await newcomer.get("/api/usage")).body
+    tokens = bill["prompt_tokens"] + bill["completion_tokens"]
+    assert own["today"] == own["this_month"] == {
+        **used, "cached_tokens": 0, "total_tokens": tokens, "cost": WHOLE,
+    }  # fmt: skip
+    assert own["currency"] == "EUR"
+    assert own["budget"] == [{"limit": "tokens_a_day", "most": A_DAY, "left": A_DAY - tokens, "renewed_at": TIME}]
+
+
+async def test_usage_is_told_for_the_days_that_are_asked_for(admin: Client, newcomer: Client) -> None:
+    assert (await say(newcomer)).status == 200
+    today = datetime.now(UTC).date()
+    told = await usage(admin, f"from={today}&to={today}&by=day")
+    assert (told["from"], told["to"], told["by"]) == (str(today), str(today), "day")
+    assert [(row["key"], row["name"]) for row in told["rows"]] == [(str(today), None)]
+    yesterday = today - timedelta(days=1)
+    assert (await usage(admin, f"from=2020-01-01&to={yesterday}"))["rows"] == []
+    for wrong, field in (("from=2026-13-01", "from"), ("to=tomorrow", "to"), ("by=hour", "by")):
+        refused = await admin.get(f"{USAGE}?{wrong}")
+        assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["query", field])
+    assert (await admin.get(f"{USAGE}?from=2026-02-02&to=2026-02-01")).status == 422
+
+
+async def test_table_is_the_same_and_no_name_in_it_is_a_formula(nobody: Client, admin: Client) -> None:
+    name = f"+1-{new_name()[:20]}"
+    made = await nobody.post("/auth/register/", username=name, password="long enough to be good")
+    assert made.status == 201, made.text
+    assert (await say(nobody.bearing(made.body["token"]))).status == 200
+    answer = await admin.get(f"{USAGE}.csv?by=user")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
+    header, *rows = csv.reader(io.StringIO(answer.text))
+    assert header == [
+        "user", "name", "turns", "prompt_tokens", "cached_tokens", "completion_tokens", "total_tokens", "cost",
+    ]  # fmt: skip
+    told = await usage(admin, "by=user")
+    assert [[int(cell) for cell in row[2:]] for row in rows] == [
+        [row[column] for column in header[2:]] for row in told["rows"]
+    ]
+    assert f"'{name}" in [row[1] for row in rows]
+    assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
+
+
+# Over budget
+
+
+async def test_who_has_nothing_left_is_refused_by_every_api_and_told_when_to_come_back(
+    newcomer: Client, llm: LLM
+) -> None:
+    session = await make(newcomer)
+    started = await newcomer.post("/api/chat/start", context_id=1, initial_message="hi")
+    chatify = await newcomer.post("/api/v1/chatbot/session", user_id="u")
+    await exhaust(newcomer)
+    asked = len(await llm.record())
+    german = newcomer.having(Accept_Language="de")
+    refused = {
+        "chat_domain": await say(german),
+        "chat_flow": await german.post(f"/api/chat/session/{started.body['id']}/chat", prompt="hi"),
+        "chatify": await german.post(f"/api/v1/chatbot/session/{chatify.body['session_id']}/message", message="hi"),
+        "ai_chat": await german.post(f"/ai-chat/api/sessions/{session}/send_message/", message="hi"),
+        "streaming_chat": await german.post("/api/chat/", message="hi"),
+        "stateless": await german.post("/api/v1/chat/", message="hi"),
+    }
+    left = (datetime.now(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0) - datetime.now(UTC)
+    for name, answer in refused.items():
+        words = answer.body["error" if name == "streaming_chat" else "detail"]
+        assert (answer.status, words) == (
+            402 if name == "stateless" else 429,
+            "Das Kontingent ist vorerst aufgebraucht. Bitte später erneut versuchen.",
+        ), name
+        assert int(answer.headers["Retry-After"]) == pytest.approx(left.total_seconds(), abs=30)
+    async with enter(newcomer, session) as socket:
+        await socket.say("hi")
+        told = await socket.refused("rate_limited")
+        assert told["retry_after"] == pytest.approx(left.total_seconds(), abs=30)
+    assert len(await llm.record()) == asked
+    # Nothing of it is there.
+    listed = (await newcomer.get("/api/chat/sessions")).body
+    assert len(listed) == 4
+
+
+async def test_budget_of_one_is_nobody_elses(nobody: Client, newcomer: Client) -> None:
+    await exhaust(newcomer)
+    assert (await say(newcomer)).status == 429
+    assert (await say(await register(nobody))).status == 200
+
+
+async def test_budget_of_ones_own_holds_on_every_worker_soon_after_it_is_set(
+    shared_server: Server, newcomer: Client
+) -> None:
+    name = (await newcomer.get("/api/auth/me")).body["userId"]
+    environment = shared_server.environment
+    options = StoreOptions(Path(environment["PALAVER_DATA_DIR"]), environment.get("PALAVER_DATABASE_URL"))
+    add = "INSERT INTO limits (user_id, tokens_a_day) SELECT id, 100 FROM users WHERE uuid = $1"
+    async with open_store(options) as store:
+        await store.database.write(lambda tx: tx.run(add, name))
+    for _ in range(4):
+        await ask_until(lambda: say(newcomer), lambda answer: answer.status == 429, seconds=5)
+    [budget] = (await newcomer.get("/api/usage")).body["budget"]
+    assert (budget["limit"], budget["most"]) == ("tokens_a_day", 100)
+
+
+async def test_message_that_was_answered_is_told_again_when_nothing_is_left(newcomer: Client) -> None:
+    first = await say(newcomer, "hello", clientMessageId="k-1")
+    await exhaust(newcomer)
+    again = await say(newcomer, "hello", clientMessageId="k-1")
+    assert (again.status, again.body["messageId"]) == (200, first.body["messageId"])
+
+
+async def test_stateless_answer_that_failed_costs_nothing(newcomer: Client) -> None:
+    for _ in range(6):
+        failed = await newcomer.post("/api/v1/chat/", message="hi [[fault=empty]]")
+        assert failed.status == 400
+    assert (await newcomer.get("/api/usage")).body["budget"][0]["left"] == A_DAY

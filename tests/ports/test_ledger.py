@@ -1,0 +1,525 @@
+"""What is used is billed once, at the price of its time, and no budget is passed however many ask at once."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from palaver.chat.clock import DAY, SECOND, Micros
+from palaver.chat.conversation import Conversation, Speaking, Usage
+from palaver.chat.errors import OverBudget
+from palaver.chat.ledger import (
+    MOST_PRICE,
+    NO_BUDGET,
+    Budget,
+    Budgets,
+    DatedPrice,
+    Period,
+    Price,
+    Used,
+    day_of,
+    month_of,
+    to_cost,
+    to_total,
+)
+from palaver.chat.limit import Limit
+from palaver.chat.ports import AnotherReply, Begun, NewTurn
+from palaver.chat.user import Reader, User
+from palaver.store import SqlStore
+from palaver.store.ledger import COST
+from tests.ports.talking import (
+    EXPIRED,
+    HERE,
+    LATER,
+    LEASE,
+    NOW,
+    ending,
+    new_conversation,
+    new_user,
+    rows,
+    said,
+)
+
+ALWAYS = Period(0, 100_000)
+MONTH = 30 * DAY
+USAGE = Usage(1000, 200, 400)
+
+# What a reply may use here: 100 of its own, and 3 tokens of a message with a frame and a system prompt.
+SPEAKING = Speaking(model="gpt-4", max_tokens=100)
+
+
+def budgets(
+    tokens: int | None = None, *, month: int | None = None, money: int | None = None, app: Budget = NO_BUDGET,
+    conversation: int | None = None, own: bool = False,
+) -> Budgets:  # fmt: skip
+    person = Budget(tokens_a_day=tokens, tokens_a_month=month, money_a_month=money)
+    return Budgets(person, app, conversation, some_have_their_own=own)
+
+
+def within(turn: NewTurn, held: Budgets) -> NewTurn:
+    return replace(turn, budgets=held)
+
+
+async def say(store: SqlStore, who: User, held: Budgets, where: str | None = None, *, now: Micros = NOW) -> Begun:
+    place = new_conversation(who, speaking=SPEAKING) if where is None else where
+    return await store.turns.begin(within(said(who, "hi", place, now=now), held))
+
+
+async def held(store: SqlStore) -> int:
+    """Tokens that are held back, all over."""
+    [[replies], [answers]] = [
+        await rows(store, "SELECT COALESCE(SUM(reserved_tokens), 0) FROM messages "
+                   "WHERE payer_id IS NOT NULL AND status IN ('queued', 'running')"),
+        await rows(store, "SELECT COALESCE(SUM(tokens), 0) FROM reservations"),
+    ]  # fmt: skip
+    return int(replies[0]) + int(answers[0])
+
+
+async def total(store: SqlStore) -> Used:
+    return to_total(await store.ledger.usage("day", ALWAYS))
+
+
+async def kept(store: SqlStore) -> tuple[int, ...]:
+    """What messages, and rows of what is not stored, say that was used."""
+    [row] = await rows(
+        store,
+        "SELECT SUM(p), SUM(c), SUM(k), SUM(cost) FROM (SELECT prompt_tokens AS p, completion_tokens AS c, "
+        "cached_tokens AS k, cost FROM messages UNION ALL SELECT prompt_tokens, completion_tokens, cached_tokens, cost "
+        "FROM usage) AS all_of_it",
+    )
+    return tuple(int(value or 0) for value in row)
+
+
+async def add_price(store: SqlStore, price: Price, since: int, model: str = "gpt-4") -> None:
+    assert await store.ledger.add_price(DatedPrice(model, Micros(since), price))
+
+
+async def finish(
+    store: SqlStore, begun: Begun, usage: Usage | None = USAGE, *, now: Micros = LATER, model: str = "gpt-4"
+) -> None:
+    end = ending(begun, "Yes." if usage else "", "complete" if usage else "failed", usage=usage, now=now)
+    assert (await store.turns.finish(replace(end, billed_as=model))).done
+
+
+# Prices
+
+
+async def test_reply_costs_what_held_when_it_ended_and_later_prices_change_nothing(
+    store: SqlStore, alice: User
+) -> None:
+    await add_price(store, Price(1_000_000, 100_000, 2_000_000), LATER)
+    await add_price(store, Price(9_000_000, 9_000_000, 9_000_000), LATER + 1)
+    before, then, after = [await store.turns.begin(said(alice, "hi", new_conversation(alice))) for _ in range(3)]
+    await finish(store, before, now=Micros(LATER - 1))
+    await finish(store, then, now=LATER)
+    await finish(store, after, now=Micros(LATER + 1))
+    await add_price(store, Price(5, 5, 5), LATER + 2)
+    costs = await rows(store, "SELECT cost FROM messages WHERE role = 'assistant' ORDER BY id")
+    # 600 fresh at 1, 400 cached at 0.1, 200 answered at 2.
+    assert [row[0] for row in costs] == [0, 1040, 10_800]
+    assert (await total(store)).cost == 11_840
+
+
+async def test_price_is_never_changed(store: SqlStore) -> None:
+    first = DatedPrice("gpt-4", NOW, Price(1, 2, 3))
+    assert await store.ledger.add_price(first)
+    assert not await store.ledger.add_price(DatedPrice("gpt-4", NOW, Price(4, 5, 6)))
+    assert await store.ledger.prices() == [first]
+
+
+COUNTS = st.integers(0, 1 << 30)
+PRICES = st.integers(0, MOST_PRICE)
+
+
+async def test_database_counts_money_as_the_core_does(store: SqlStore) -> None:
+    sql = "SELECT " + COST.format(prompt="$1", cached="$2", completion="$3", model="$4", now="$5")
+
+    async def cost(usage: Usage) -> int:
+        cached = min(usage.cached_tokens, usage.prompt_tokens)
+        [row] = await rows(store, sql, usage.prompt_tokens, cached, usage.completion_tokens, "gpt-4", NOW)
+        return int(row[0])
+
+    examples: list[tuple[Usage, Price]] = [
+        (Usage(0, 0), Price(7, 7, 7)),
+        (Usage(1, 0), Price(499_999, 0, 0)),
+        (Usage(1, 0), Price(500_000, 0, 0)),
+        (Usage(3, 5, 9), Price(11, 13, 17)),
+        (Usage(1 << 30, 1 << 30, 1 << 30), Price(MOST_PRICE, MOST_PRICE, MOST_PRICE)),
+    ]
+
+    @given(st.builds(Usage, COUNTS, COUNTS, COUNTS), st.builds(Price, PRICES, PRICES, PRICES))
+    def gather(usage: Usage, price: Price) -> None:
+        examples.append((usage, price))
+
+    gather()
+    for since, (usage, price) in enumerate(examples[:60], NOW - 1000):
+        await add_price(store, price, since)
+        assert await cost(usage) == to_cost(usage, price), (usage, price)
+
+
+# The sums
+
+
+async def test_sums_agree_however_they_are_cut(store: SqlStore, alice: User, bob: User) -> None:
+    app = await store.accounts.add_user(new_user("shop", "app"))
+    of_shop = await store.accounts.add_user(new_user("customer", "app_user", app_id=app.id))
+    await add_price(store, Price(3_000_000, 300_000, 15_000_000), NOW)
+    sizes = itertools.count(1)
+    for who, model, days in itertools.product((alice, bob, of_shop), ("gpt-4", "qwen3:8b"), (0, 1, 40)):
+        begun = await store.turns.begin(said(who, "hi", new_conversation(who)))
+        number = next(sizes)
+        await finish(store, begun, Usage(100 * number, number, number), now=Micros(NOW + days * DAY), model=model)
+    whole = await total(store)
+    assert (whole.turns, whole.prompt_tokens, whole.completion_tokens) == (18, 17_100, 171)
+    for by in ("day", "user", "model", "app", "preset"):
+        assert to_total(await store.ledger.usage(by, ALWAYS)) == whole
+    assert (whole.prompt_tokens, whole.completion_tokens, whole.cached_tokens, whole.cost) == await kept(store)
+    in_conversations = await rows(
+        store, "SELECT SUM(prompt_tokens), SUM(completion_tokens), SUM(cached_tokens), SUM(cost) FROM conversations"
+    )
+    assert tuple(map(int, in_conversations[0])) == await kept(store)
+    assert [one.key for one in await store.ledger.usage("day", ALWAYS)] == [
+        NOW // DAY, NOW // DAY + 1, NOW // DAY + 40,
+    ]  # fmt: skip
+    assert [(one.key, one.turns) for one in await store.ledger.usage("app", ALWAYS)] == [(0, 12), (app.id, 6)]
+    assert [one.key for one in await store.ledger.usage("model", Period(NOW // DAY, NOW // DAY))] == [
+        "gpt-4", "qwen3:8b",
+    ]  # fmt: skip
+
+
+async def test_what_was_billed_outlives_asking_again_purge_and_erasure(store: SqlStore, alice: User) -> None:
+    await add_price(store, Price(1_000_000, 1_000_000, 1_000_000), NOW)
+    talk = new_conversation(alice)
+    begun = await store.turns.begin(said(alice, "hi", talk, client_id="c1"))
+    broken = replace(ending(begun, "Ye", "interrupted", usage=Usage(10, 1)), billed_as="gpt-4")
+    await store.turns.finish(broken)
+    again = await store.turns.begin(said(alice, "hi", talk.uuid, client_id="c1"))
+    await finish(store, again, Usage(10, 5))
+    whole = await total(store)
+    assert (whole.turns, whole.prompt_tokens, whole.completion_tokens, whole.cost) == (2, 20, 6, 26)
+    assert await kept(store) == (20, 6, 0, 26)
+    await store.conversations.delete(Reader(alice.id), talk.uuid, NOW)
+    assert await store.conversations.purge(LATER) == 1
+    assert await total(store) == whole
+    assert await kept(store) == (20, 6, 0, 26)
+    await say(store, alice, budgets(10**6))
+    await store.accounts.erase_user(alice.id)
+    assert await total(store) == whole
+    assert [tuple(row) for row in await rows(store, "SELECT * FROM spending")] == []
+
+
+async def test_answer_that_is_not_stored_is_billed_too(store: SqlStore, alice: User) -> None:
+    await add_price(store, Price(1_000_000, 500_000, 2_000_000), NOW)
+    await store.ledger.add_usage(alice.id, None, "gpt-4-0613", Usage(10, 5, 4), NOW, billed_as="gpt-4")
+    [used] = await store.ledger.usage("model", ALWAYS)
+    assert used == Used("gpt-4", 1, 10, 5, 4, 18)
+    assert await kept(store) == (10, 5, 4, 18)
+
+
+# Budgets
+
+
+async def test_reply_holds_back_what_it_may_use_and_its_end_puts_what_it_used_in_the_place(
+    store: SqlStore, alice: User
+) -> None:
+    begun = await say(store, alice, budgets(1000))
+    assert 100 < await held(store) < 200
+    with pytest.raises(OverBudget):
+        await say(store, alice, budgets(230))
+    await finish(store, begun, Usage(20, 10))
+    assert await held(store) == 0
+    await say(store, alice, budgets(230))
+
+
+async def test_refused_message_writes_nothing_and_tells_the_limit_and_when_to_come_back(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    tables = ("messages", "conversations", "texts", "presets", "ledger", "reservations")
+    before = {name: list(map(tuple, await rows(store, f"SELECT * FROM {name}"))) for name in tables}
+    for where in (None, conversation.uuid):
+        with pytest.raises(OverBudget) as refused:
+            await say(store, alice, budgets(100), where)
+        assert refused.value.limit == Limit("tokens_a_day", 100, 86_400)
+        assert refused.value.retry_after == pytest.approx((NOW // DAY + 1) * 86_400 - NOW / SECOND)
+    with pytest.raises(OverBudget) as refused:
+        await say(store, alice, budgets(month=100))
+    # NOW is in November.
+    assert refused.value.limit == Limit("tokens_a_month", 100, 30 * 86_400)
+    assert NOW / SECOND + refused.value.retry_after == pytest.approx(datetime(2023, 12, 1, tzinfo=UTC).timestamp())
+    assert {name: list(map(tuple, await rows(store, f"SELECT * FROM {name}"))) for name in tables} == before
+
+
+@pytest.mark.parametrize("end", ["failed", "dropped", "deleted", "left behind", "purged"])
+async def test_nothing_stays_held_back_whatever_becomes_of_a_reply(store: SqlStore, alice: User, end: str) -> None:
+    begun = await say(store, alice, budgets(10_000))
+    uuid = begun.turn.conversation.uuid
+    waiting = await say(store, alice, budgets(10_000), uuid)
+    assert waiting.state == "queued"
+    assert await held(store) > 200
+
+    async def fail() -> None:
+        await finish(store, begun, None)
+
+    async def drop() -> None:
+        await store.conversations.end(Reader(alice.id), uuid, NOW)
+        await finish(store, begun)
+
+    async def delete() -> None:
+        await store.conversations.delete(Reader(alice.id), uuid, NOW)
+        await finish(store, begun)
+
+    async def leave() -> None:
+        for left in await store.turns.abandoned(EXPIRED, EXPIRED):
+            assert (await store.turns.finish(left)).done
+
+    async def erase() -> None:
+        await store.accounts.erase_user(alice.id)
+
+    ways = {"failed": fail, "dropped": drop, "deleted": delete, "left behind": leave, "purged": erase}
+    await ways[end]()
+    left = await rows(store, "SELECT id FROM messages WHERE status = 'queued'")
+    for (reply_id,) in left:
+        # What waited goes on waiting with what is held back for it, and no more.
+        assert reply_id == waiting.turn.reply.id
+    assert await held(store) <= 150 * len(left)
+
+
+async def test_failed_reply_without_tokens_costs_nothing(store: SqlStore, alice: User) -> None:
+    await finish(store, await say(store, alice, budgets(200)), None)
+    await say(store, alice, budgets(200))
+    assert await total(store) == Used("")
+
+
+async def test_day_and_month_begin_anew(store: SqlStore, alice: User) -> None:
+    tomorrow, next_month = Micros(NOW + DAY), Micros(NOW + MONTH)
+    limits = budgets(1500, month=2000)
+    await finish(store, await say(store, alice, limits), Usage(1400, 0))
+    with pytest.raises(OverBudget):
+        await say(store, alice, limits, now=LATER)
+    await finish(store, await say(store, alice, limits, now=tomorrow), Usage(500, 0), now=tomorrow)
+    with pytest.raises(OverBudget) as refused:
+        await say(store, alice, limits, now=tomorrow)
+    assert refused.value.limit is not None
+    assert refused.value.limit.name == "tokens_a_month"
+    await say(store, alice, limits, now=next_month)
+
+
+async def test_reply_that_ends_on_another_day_is_spent_there(store: SqlStore, alice: User) -> None:
+    tomorrow = Micros(NOW + DAY)
+    begun = await say(store, alice, budgets(1000))
+    await finish(store, begun, Usage(900, 0), now=tomorrow)
+    with pytest.raises(OverBudget):
+        await say(store, alice, budgets(1000), now=tomorrow)
+
+
+async def test_budget_that_comes_later_counts_what_was_used_before(store: SqlStore, alice: User) -> None:
+    await finish(store, await store.turns.begin(said(alice, "hi", new_conversation(alice))), Usage(900, 0), now=NOW)
+    with pytest.raises(OverBudget):
+        await say(store, alice, budgets(1000))
+    # Once it is looked at, it goes on counting, also what is said while no budget holds.
+    await say(store, alice, budgets(2000))
+    await finish(store, await store.turns.begin(said(alice, "hi", new_conversation(alice))), Usage(900, 0), now=NOW)
+    with pytest.raises(OverBudget):
+        await say(store, alice, budgets(2000))
+
+
+async def test_money_is_held_back_by_the_price_of_the_model(store: SqlStore, alice: User) -> None:
+    await add_price(store, Price(0, 0, 10_000_000), NOW)
+    # 100 tokens at 10 a million are 1,000 millionths.
+    with pytest.raises(OverBudget) as refused:
+        await say(store, alice, budgets(money=999))
+    assert refused.value.limit == Limit("money_a_month", 999, 30 * 86_400)
+    begun = await say(store, alice, budgets(money=1999))
+    with pytest.raises(OverBudget):
+        await say(store, alice, budgets(money=1999))
+    await finish(store, begun, Usage(1, 50))
+    await say(store, alice, budgets(money=1999))
+
+
+async def test_own_budget_goes_before_the_usual_one(store: SqlStore, alice: User, bob: User) -> None:
+    add = "INSERT INTO limits (user_id, tokens_a_day) VALUES ($1, $2)"
+    await store.database.write(lambda tx: tx.run(add, alice.id, 100))
+    assert await store.ledger.some_have_their_own_budget()
+    with pytest.raises(OverBudget):
+        await say(store, alice, budgets(own=True))
+    with pytest.raises(OverBudget):
+        await say(store, alice, budgets(100_000, own=True))
+    await say(store, bob, budgets(own=True))
+    # Who has none is not looked after.
+    assert [row[0] for row in await rows(store, "SELECT scope FROM spending")] == [f"user:{alice.id}"]
+
+
+async def test_application_has_one_budget_for_all_its_users(store: SqlStore) -> None:
+    app = await store.accounts.add_user(new_user("shop", "app"))
+    users = [await store.accounts.add_user(new_user(f"c{n}", "app_user", app_id=app.id)) for n in range(3)]
+    limits = budgets(app=Budget(tokens_a_day=400))
+    first, second, third = users
+    begun = [await say(store, who, limits) for who in (first, second, first)]
+    with pytest.raises(OverBudget):
+        await say(store, third, limits)
+    for one in begun:
+        await finish(store, one, Usage(10, 1), now=NOW)
+    await say(store, third, limits)
+
+
+async def test_conversation_has_a_budget_of_its_own(store: SqlStore, alice: User) -> None:
+    limits = budgets(conversation=300)
+    begun = await say(store, alice, limits)
+    uuid = begun.turn.conversation.uuid
+    await finish(store, begun, Usage(150, 50))
+    with pytest.raises(OverBudget) as refused:
+        await say(store, alice, limits, uuid)
+    assert refused.value.limit == Limit("conversation_tokens", 300)
+    await say(store, alice, limits)
+
+
+async def test_known_message_is_told_however_little_is_left(store: SqlStore, alice: User) -> None:
+    talk = new_conversation(alice, speaking=SPEAKING)
+    begun = await store.turns.begin(within(said(alice, "hi", talk, client_id="c1"), budgets(1000)))
+    await finish(store, begun, Usage(990, 10))
+    again = await store.turns.begin(within(said(alice, "hi", talk.uuid, client_id="c1"), budgets(1000)))
+    assert again.state == "known"
+
+
+async def test_asking_again_and_asking_for_another_are_held_back_too(store: SqlStore, alice: User) -> None:
+    talk = new_conversation(alice, speaking=SPEAKING)
+    begun = await store.turns.begin(within(said(alice, "hi", talk, client_id="c1"), budgets(1000)))
+    await store.turns.finish(ending(begun, "Y", "interrupted", usage=Usage(790, 10)))
+    with pytest.raises(OverBudget):
+        await store.turns.begin(within(said(alice, "hi", talk.uuid, client_id="c1"), budgets(810)))
+    again = await store.turns.begin(within(said(alice, "hi", talk.uuid, client_id="c1"), budgets(1000)))
+    assert await held(store) > 100
+    await finish(store, again, Usage(1, 1))
+    asked = AnotherReply(Reader(alice.id), talk.uuid, None, NOW, HERE, LEASE, "queue")
+    with pytest.raises(OverBudget):
+        await store.turns.begin_another(replace(asked, budgets=budgets(810)))
+    another = await store.turns.begin_another(replace(asked, budgets=budgets(1000)))
+    assert await held(store) > 100
+    await finish(store, another, Usage(1, 1))
+    assert await held(store) == 0
+
+
+async def test_answer_that_is_not_stored_is_held_back_until_it_is_there_or_its_time_is_over(
+    store: SqlStore, alice: User
+) -> None:
+    until = Micros(NOW + 60 * SECOND)
+
+    async def ask(now: Micros = NOW) -> int | None:
+        return await store.ledger.reserve_answer(alice.id, None, SPEAKING, 10, budgets(300), now, until)
+
+    first, second = await ask(), await ask()
+    with pytest.raises(OverBudget):
+        await ask()
+    assert first is not None
+    assert second is not None
+    await store.ledger.refund_answer(first)
+    await store.ledger.add_usage(alice.id, None, "m", Usage(100, 5), NOW, billed_as="m", reservation=second)
+    assert await held(store) == 0
+    third = await ask()
+    assert third is not None
+    with pytest.raises(OverBudget):
+        await ask()
+    # Its worker died: nothing ended it.
+    await ask(Micros(until + 1))
+    await store.ledger.remove_expired(Micros(until + 1))
+    assert [row[0] for row in await rows(store, "SELECT id FROM reservations")] == []
+
+
+async def test_many_at_once_in_two_processes_never_pass_a_budget(
+    store: SqlStore, other_store: SqlStore, alice: User
+) -> None:
+    limits = budgets(2000)
+    # The row of who pays is there: making it would be a lock of its own.
+    await finish(store, await say(store, alice, limits), None)
+    outcomes = await asyncio.gather(
+        *(say(where, alice, limits) for where in (store, other_store) * 40), return_exceptions=True
+    )
+    begun = [one for one in outcomes if isinstance(one, Begun)]
+    assert {type(one) for one in outcomes} == {Begun, OverBudget}
+    reserved = await held(store)
+    assert 2000 - 150 < reserved <= 2000
+    each = reserved // len(begun)
+    # All of them end, and as many again begin: as much as is left, and not one more.
+    used = Usage(each - 60, 10)
+    stores = itertools.cycle((store, other_store))
+    await asyncio.gather(*(finish(where, one, used) for one, where in zip(begun, stores, strict=False)))
+    assert await held(store) == 0
+    whole = await total(store)
+    assert (whole.turns, whole.total_tokens) == (len(begun), len(begun) * used.total_tokens)
+    [spent] = await rows(store, "SELECT tokens_today, tokens_this_month FROM spending")
+    assert tuple(spent) == (whole.total_tokens, whole.total_tokens)
+    more = await asyncio.gather(
+        *(say(where, alice, limits) for where in (store, other_store) * 20), return_exceptions=True
+    )
+    fits = (2000 - whole.total_tokens) // each
+    assert len([one for one in more if isinstance(one, Begun)]) == fits
+
+
+async def test_ends_and_begins_of_many_people_at_once_leave_every_sum_right(
+    store: SqlStore, other_store: SqlStore, alice: User, bob: User
+) -> None:
+    limits = budgets(10**9)
+
+    async def talk(where: SqlStore, who: User, number: int) -> None:
+        begun = await say(where, who, limits)
+        second = await say(where, who, limits, begun.turn.conversation.uuid)
+        end = replace(ending(begun, "A.", usage=Usage(number, 1), promote=True), billed_as=f"m{number % 3}")
+        ended = await where.turns.finish(end)
+        assert ended.next is not None
+        assert ended.next.turn.reply.id == second.turn.reply.id
+        await finish(where, ended.next, Usage(number, 1), model="gpt-4")
+
+    people: Sequence[tuple[SqlStore, User]] = ((store, alice), (other_store, bob), (other_store, alice), (store, bob))
+    await asyncio.gather(*(talk(*people[number % 4], number) for number in range(60)))
+    whole = await total(store)
+    assert (whole.turns, whole.prompt_tokens, whole.completion_tokens) == (120, 2 * sum(range(60)), 120)
+    spent = await rows(store, "SELECT SUM(tokens_today) FROM spending")
+    assert spent[0][0] == whole.total_tokens
+    assert await held(store) == 0
+
+
+async def test_who_asks_is_told_what_was_used_and_what_is_left(store: SqlStore, alice: User) -> None:
+    await add_price(store, Price(1_000_000, 1_000_000, 1_000_000), NOW)
+    await finish(store, await say(store, alice, budgets(10_000)), Usage(100, 50), now=NOW)
+    yesterday = Micros(NOW - DAY)
+    await store.ledger.add_usage(alice.id, None, "gpt-4", Usage(7, 3), yesterday, billed_as="gpt-4")
+    own = await store.ledger.own(alice.id, Budget(1000, 2000, 1000), NOW, is_app=False)
+    assert (own.today.total_tokens, own.this_month.total_tokens, own.this_month.cost) == (150, 160, 150)
+    assert [(one.limit.name, one.left) for one in own.left] == [
+        ("tokens_a_day", 850), ("tokens_a_month", 1840), ("money_a_month", 850),
+    ]  # fmt: skip
+    assert own.left[0].renewed_at == (NOW // DAY + 1) * DAY
+
+
+async def test_reply_that_was_left_behind_is_billed_for_what_was_kept(
+    store: SqlStore, other_store: SqlStore, alice: User
+) -> None:
+    talk = new_conversation(alice)
+    first = await store.turns.begin(said(alice, "hi", talk))
+    await finish(store, first, Usage(1, 1))
+    await store.turns.begin(said(alice, "and?", talk.uuid))
+    [left] = await other_store.turns.abandoned(EXPIRED, EXPIRED)
+    assert left.usage is not None
+    assert left.usage.estimated
+    # Two messages of three tokens, an answer of one, and what is around each.
+    assert left.usage.prompt_tokens == 3 + 3 + 1 + 3 * 4
+    assert left.billed_as == "gpt-4"
+
+
+@pytest.mark.parametrize(
+    ("day", "first", "last"),
+    [("2024-02-29", "2024-02-01", "2024-02-29"), ("2025-12-31", "2025-12-01", "2025-12-31"),
+     ("2026-01-01", "2026-01-01", "2026-01-31")],
+)  # fmt: skip
+def test_months_are_those_of_the_calendar(day: str, first: str, last: str) -> None:
+    noon = datetime.fromisoformat(f"{day}T12:00:00+00:00")
+    now = Micros(int(noon.timestamp()) * SECOND)
+    month = month_of(now)
+    shown = [datetime.fromtimestamp(one * 86_400, UTC).date().isoformat() for one in (month.first_day, month.last_day)]
+    assert shown == [first, last]
+    assert day_of(now).seconds_left(now) == 43_200

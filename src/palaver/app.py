@@ -20,6 +20,7 @@ from palaver.api import (
     keepalive,
     outside,
     streaming_chat,
+    watching,
 )
 from palaver.api.ai_chat import branches, health, models, presets, sending, sessions, sockets
 from palaver.api.call import Answer, Call, Site
@@ -40,6 +41,7 @@ from palaver.chat.sweep import sweep
 from palaver.settings import Settings
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
+from palaver.watching.process import watch_process
 
 log = logging.getLogger("palaver")
 
@@ -59,6 +61,7 @@ APIS = (
     models.api,
     presets.api,
     health.api,
+    watching.api,
 )
 
 SOCKETS = {
@@ -104,7 +107,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await known.follow()
         working = [
             asyncio.create_task(work)
-            for work in (replies.watch(), rooms.watch(), stays.watch(), sweep(chat, accounts, known))
+            for work in (replies.watch(), rooms.watch(), stays.watch(), sweep(chat, accounts, known), watch_process())
         ]
         try:
             yield Palaver(make_app(settings, chat, accounts, stays, known), chat, accounts, store)
@@ -131,6 +134,8 @@ def make_app(settings: Settings, chat: Chat, accounts: Accounts, stays: Stays, k
         cors_origins=frozenset(settings.cors_origins),
         chat_flow_max_prompt=settings.chat_flow_max_prompt,
         streaming_chat_max_message=settings.streaming_chat_max_message,
+        metrics=settings.metrics,
+        metrics_token=settings.metrics_token,
     )
     return Dispatcher(site, operations(), SOCKETS)
 

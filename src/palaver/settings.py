@@ -289,6 +289,27 @@ class Settings(Struct, frozen=True, kw_only=True):
             "PALAVER_LOG_LEVEL", "The least that is logged.", _one_of("debug", "info", "warning", "error", "critical")
         ),
     ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"],
+        Setting("PALAVER_LOG_FORMAT", "Lines of text, or a JSON object a line.", _one_of("text", "json")),
+    ] = "text"
+    metrics: Annotated[
+        Literal["off", "local", "on"],
+        Setting(
+            "PALAVER_METRICS",
+            "Who may read /metrics: nobody, only this machine itself and not by way of a proxy, or everybody.",
+            _one_of("off", "local", "on"),
+        ),
+    ] = "local"
+    metrics_token: Annotated[
+        str | None,
+        Setting(
+            "PALAVER_METRICS_TOKEN",
+            "Whoever shows this as a Bearer token may read /metrics too; with `on`, nobody else may.",
+            _KEY,
+            secret=True,
+        ),
+    ] = None
     language: Annotated[
         Literal["en", "de", "it"],
         Setting(

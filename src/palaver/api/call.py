@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from email.parser import BytesParser
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -49,6 +49,8 @@ class Site(Struct, frozen=True):
     cors_origins: frozenset[str] = frozenset()
     chat_flow_max_prompt: int = 100_000
     streaming_chat_max_message: int = 1000
+    metrics: Literal["off", "local", "on"] = "local"
+    metrics_token: str | None = None
 
 
 class Answer(Struct, frozen=True):
@@ -68,7 +70,7 @@ class Stream(Struct, frozen=True):
 
 
 class Call:
-    __slots__ = ("caller", "language", "parameters", "payload", "request_id", "route", "scope", "site")
+    __slots__ = ("api", "caller", "language", "parameters", "payload", "request_id", "route", "scope", "site")
 
     def __init__(self, site: Site, scope: Scope, request_id: str, language: Language) -> None:
         self.site = site
@@ -77,6 +79,7 @@ class Call:
         self.language: Language = language
         self.route = "-"
         """The pattern of the path: unlike the path itself it holds no secret."""
+        self.api = "-"
         self.parameters: dict[str, str] = {}
         self.payload: dict[str, Any] = {}
         self.caller: Caller | None = None

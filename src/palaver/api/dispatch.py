@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from random import getrandbits
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -19,11 +20,14 @@ from palaver.api.call import Answer, Call, MalformedBody, Site, Stream, parse_fo
 from palaver.api.fields import FieldProblem, Invalid
 from palaver.api.language import accepted_language, text
 from palaver.api.operation import Operation
-from palaver.api.refusals import error_body, find_refusal, invalid_body, malformed_body, retry_after
+from palaver.api.refusals import count_refused, error_body, find_refusal, invalid_body, malformed_body, retry_after
 from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
-from palaver.chat.errors import BotUnavailable, ChatError, Draining
+from palaver.chat.errors import BotUnavailable, ChatError, Draining, RateLimited
 from palaver.chat.errors import Invalid as InvalidValue
+from palaver.watching.asking import asked_by
+from palaver.watching.lines import REQUEST
+from palaver.watching.numbers import REQUEST_SECONDS, REQUESTS, STREAMS, WEBSOCKETS
 
 log = logging.getLogger("palaver.api")
 
@@ -81,10 +85,13 @@ class Dispatcher:
         if socket is None:
             await refuse_socket(call, send, 404, {"detail": "Not Found"})
             return
+        WEBSOCKETS.add()
         try:
             await socket(call, receive, send)
         except CrossSite:
             await refuse_socket(call, send, 403, {"detail": text("cross_site", call.language)})
+        finally:
+            WEBSOCKETS.add(-1)
 
     def _find_socket(self, call: Call) -> Socket | None:
         for path, pattern, socket in self._sockets:
@@ -101,6 +108,7 @@ class Dispatcher:
         return Call(self.site, scope, request_id, language)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
         headers = scope["headers"]
         sent_id = language = origin = ""
         for name, value in headers:
@@ -116,15 +124,22 @@ class Dispatcher:
             spelled = await self._spell(call, receive, origin)
         except ClientLeft:
             return
+        # A path that nobody has may come with any method.
+        REQUESTS.of("-" if call.route == "-" else scope["method"], call.route, spelled.status).add()
+        REQUEST_SECONDS.of(call.api).observe(perf_counter() - began)
         spelled.headers.append((b"x-request-id", request_id.encode()))
         if origin:
             spelled.headers.extend(self._cors(origin))
         with_body = scope["method"] != "HEAD"
         if spelled.pieces is not None and with_body:
-            await _send_pieces(receive, send, spelled, spelled.pieces)
+            STREAMS.add()
+            try:
+                await _send_pieces(receive, send, spelled, spelled.pieces)
+            finally:
+                STREAMS.add(-1)
         else:
             await _send(send, spelled, with_body=with_body)
-        log.info("request %s: %s %s %d", request_id, scope["method"], call.route, spelled.status)
+        log.info(REQUEST, request_id, scope["method"], call.route, spelled.status)
 
     async def _spell(self, call: Call, receive: Receive, origin: str) -> Spelled:
         method = call.scope["method"]
@@ -141,7 +156,9 @@ class Dispatcher:
 
     async def _carry_out(self, call: Call, operation: Operation, receive: Receive) -> Spelled:
         style, language = operation.style, call.language
-        call.route = operation.path
+        call.route, call.api = operation.path, operation.api
+        if operation.starts_turn:
+            asked_by.set(operation.api)
         new_guest: str | None = None
         try:
             body = await _read_body(call.scope, receive, self.site.max_body_bytes)
@@ -301,6 +318,8 @@ def _spell_answer(answer: Any, operation: Operation) -> Spelled:
 
 
 def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelled:
+    if isinstance(error, RateLimited):
+        count_refused(error)
     refusal = find_refusal(error, operation.refusals)
     if refusal is None:
         log.error("request %s: no refusal for %s", call.request_id, type(error).__name__)

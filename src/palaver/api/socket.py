@@ -17,6 +17,7 @@ from starlette.types import Receive, Send
 from palaver.api.call import Call, MalformedBody, parse_json
 from palaver.api.fields import Invalid
 from palaver.api.language import text
+from palaver.api.refusals import count_refused
 from palaver.api.who import guest_cookie, identify_socket
 from palaver.chat.accounts import Caller, WrongCredentials
 from palaver.chat.errors import (
@@ -173,6 +174,7 @@ class JsonSocket(ABC):
         for kind in type(error).__mro__:
             if kind in CODES:
                 if isinstance(error, RateLimited):
+                    count_refused(error)
                     more = {**more, "retry_after": max(1, round(error.retry_after))}
                 self.error(CODES[kind], text(error.code, self.call.language), **more)
                 return

@@ -8,6 +8,7 @@ from palaver.bots.stream import CompletionStream
 from palaver.bots.upstream import Upstream
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.pieces import Piece, Prompt
+from palaver.watching.numbers import UPSTREAM_FAILURES
 
 # Once the model has finished, its usage and the stream's own end are worth no more waiting than this.
 LAST_SECONDS = 1.0
@@ -43,6 +44,7 @@ class OpenAIBot:
             self._give_up(stream.failure or answer.failure, prompt.request_id)
 
     def _give_up(self, failure: str | None, request_id: str) -> None:
+        UPSTREAM_FAILURES.of(self._upstream.shown_url, "broke_off").add()
         self._upstream.log_failure(request_id, failure or "ended its stream without a finish mark")
         if failure is not None:
             raise BotUnavailable

@@ -18,6 +18,7 @@ from palaver.bots.completion import Completion, encode_completion, read_refused_
 from palaver.bots.models import decode_models
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.model import OfferedModel
+from palaver.watching.numbers import UPSTREAM_FAILURES
 
 log = logging.getLogger("palaver.bots")
 
@@ -166,6 +167,7 @@ class Upstream:
                     self._remember(completion.model, left_out)
                 return said
             self.log_failure(request_id, said.words)
+            UPSTREAM_FAILURES.of(self.shown_url, said.status).add()
             field = read_refused_field(completion, left_out, said.text) if said.status in (400, 422) else None
             if field is None:
                 raise BotUnavailable("refused")
@@ -205,12 +207,13 @@ class Upstream:
             try:
                 said = await self._ask(body, request_id)
             except UpstreamFailed as error:
-                words, told = str(error), None
+                words, told, why = str(error), None, "unreachable"
             else:
                 if isinstance(said, Answer) or said.status not in PASSING:
                     return said
-                words, told = said.words, said.retry_after
+                words, told, why = said.words, said.retry_after, str(said.status)
             failed += 1
+            UPSTREAM_FAILURES.of(self.shown_url, why).add()
             self.log_failure(request_id, f"(try {failed} of {self._backoff.tries}) {words}")
             if failed >= self._backoff.tries:
                 raise BotUnavailable

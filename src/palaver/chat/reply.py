@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import aclosing, suppress
+from contextvars import Context
 from typing import Any, Literal, TypeVar
 from weakref import WeakValueDictionary
 
@@ -19,12 +20,15 @@ from msgspec.structs import replace
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.context import TOKENS_AROUND, Seen, count_tokens, to_seen
 from palaver.chat.conversation import Conversation, End, MessageId, Turn, Usage, to_spoken
+from palaver.chat.counting import Tally
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.events import ReplyEnded, ReplyStarted
 from palaver.chat.pieces import Finished, Prompt, Text
 from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Store
 from palaver.chat.rooms import Rooms
 from palaver.chat.telling import Telling
+from palaver.watching.asking import NOBODY
+from palaver.watching.numbers import ENDED
 
 T = TypeVar("T")
 
@@ -85,6 +89,7 @@ class RunningReply:
         self.seen = seen
         self.request_id = request_id
         self.telling = Telling(begun.turn.reply, None)
+        self.tally = Tally(self.telling, asked=bool(request_id))
         self.log = self.telling.log
         self.finished: Finished | None = None
         self.started = now
@@ -163,7 +168,9 @@ class Replies:
         self._running[reply.id] = reply
         if self._out_of_time:
             reply.ask_to_end("draining")
-        reply.task = asyncio.create_task(self._run(reply), name=f"reply {reply.id}")
+        # What goes on by itself, behind a reply that has ended, is not part of the request for that one.
+        context = None if request_id else Context()
+        reply.task = asyncio.create_task(self._run(reply), name=f"reply {reply.id}", context=context)
         turn = begun.turn
         started = ReplyStarted(begun.mark, turn.reply, self.worker, begun.replaces)
         self._rooms.tell(turn.conversation.uuid, started, reply.telling)
@@ -318,6 +325,9 @@ class Replies:
             self._running.pop(reply.id, None)
             lost = replace(reply.begun.turn.reply, status="failed", reason="unavailable")
             reply.has_ended(Outcome(replace(reply.begun.turn, reply=lost), 0))
+        finally:
+            kept = reply.done.result().turn.reply if reply.done.done() else None
+            reply.tally.end(kept, lost=reply.asked_to_end == "lost")
 
     async def _talk(self, reply: RunningReply) -> None:
         conversation = reply.begun.turn.conversation
@@ -503,6 +513,7 @@ class Replies:
         if not ended.done:
             return
         log.warning("reply %s was left behind by its worker and ends %s", ending.reply_id, ending.end)
+        ENDED.of(NOBODY, promote.end).add()
         kept = await self._store.turns.get(ending.reply_id)
         if kept is not None:
             await self._tell_end(kept.turn, ended)

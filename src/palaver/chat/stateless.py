@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from palaver.chat.context import TOKENS_AROUND, count_tokens, within_budget
 from palaver.chat.conversation import Past, Speaking, Usage
+from palaver.chat.counting import count_usage, counted
 from palaver.chat.errors import BotTimeout, BotUnavailable, Draining
 from palaver.chat.flow import Chat
 from palaver.chat.pieces import Bot, Finished, Prompt, Text
@@ -67,10 +68,12 @@ async def answer_once(
         request_id=request_id,
     )
     prompt = _with_history(prompt, messages[:-1], chat.replies.limits)
-    text, finished = await _listen_until_drained(chat, provider, prompt)
-    if not text:
-        raise BotUnavailable("empty")
+    with counted():
+        text, finished = await _listen_until_drained(chat, provider, prompt)
+        if not text:
+            raise BotUnavailable("empty")
     usage = finished.usage or _estimate(prompt, text)
+    count_usage(usage)
     model = finished.model or prompt.model or provider
     await chat.store.add_usage((await stored_user()).id, model, usage, chat.clock.now())
     return Answer(text, usage, model)

@@ -24,6 +24,7 @@ from palaver.store.sqlite import SqliteDatabase
 from palaver.store.texts import Texts
 from palaver.store.turns import SqlTurns
 
+COUNT_WAITING = "SELECT count(*) FROM messages WHERE status = 'queued'"
 ADD_USAGE = (
     "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7)"
@@ -60,6 +61,10 @@ class SqlStore:
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))
+
+    async def count_waiting(self) -> int:
+        row = await self.database.read(lambda tx: tx.one(COUNT_WAITING))
+        return 0 if row is None else int(row[0])
 
     async def add_usage(self, user_id: UserId, model: str | None, usage: Usage, now: Micros) -> None:
         row = (now, user_id, None, model, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)

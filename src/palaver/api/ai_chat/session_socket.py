@@ -24,6 +24,7 @@ from palaver.chat.flow import ask_for_another, check_answered, continue_chat, re
 from palaver.chat.ports import Begun, Since
 from palaver.chat.room import Behind, Entry, Heard, Listener, Part, Quiet, Room
 from palaver.chat.snapshot import take_snapshot
+from palaver.watching.asking import asked_by
 
 MESSAGE_ID = Text(at_least=1, at_most=100)
 
@@ -102,6 +103,7 @@ class SessionSocket(JsonSocket):
             self._listener = None
 
     async def handle(self, kind: str, payload: dict[str, Any]) -> None:
+        asked_by.set("ai_chat")
         match kind:
             case "send_message":
                 await self._send_message(payload)

@@ -136,6 +136,7 @@ def make_app(settings: Settings, chat: Chat, accounts: Accounts, stays: Stays, k
         streaming_chat_max_message=settings.streaming_chat_max_message,
         metrics=settings.metrics,
         metrics_token=settings.metrics_token,
+        behind_proxy=bool(settings.trusted_proxies or settings.public_url),
     )
     return Dispatcher(site, operations(), SOCKETS)
 

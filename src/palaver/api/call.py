@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from palaver.api.fields import Body
 from palaver.api.language import Language
+from palaver.api.waiting import Waiting
 from palaver.chat.accounts import Accounts, Caller, to_reader
 from palaver.chat.clock import to_datetime
 from palaver.chat.errors import NotFound
@@ -51,6 +52,9 @@ class Site(Struct, frozen=True):
     streaming_chat_max_message: int = 1000
     metrics: Literal["off", "local", "on"] = "local"
     metrics_token: str | None = None
+    behind_proxy: bool = False
+    """The operator has said so: whoever comes from this machine may be anybody."""
+    waiting: Waiting = msgspec.field(default_factory=Waiting)
 
 
 class Answer(Struct, frozen=True):

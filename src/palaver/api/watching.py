@@ -10,15 +10,12 @@ from palaver.api.call import Answer, Call
 from palaver.api.operation import Also, Api, Style
 from palaver.api.outside import UNWELL, Status
 from palaver.chat.accounts import WrongCredentials
-from palaver.chat.errors import NotFound, StoreUnavailable
+from palaver.chat.errors import NotFound
 from palaver.watching.boards import read_all
 from palaver.watching.process import measure
 from palaver.watching.text import CONTENT_TYPE, render
 
 api = Api("palaver", Style.FASTAPI)
-
-# A balancer asks every few seconds, and has to know within that time.
-PATIENCE_SECONDS = 1.0
 
 # Whatever a proxy puts in.
 OF_PROXIES = frozenset(
@@ -31,10 +28,7 @@ async def ready(call: Call) -> Answer:
     """Redis need not be there: without it workers hear of each other later, and nothing is refused."""
     if call.chat.replies.draining:
         return Answer(Status("draining"), status=503)
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await call.chat.store.check()
-    except (StoreUnavailable, TimeoutError):
+    if await call.site.waiting.count(call.chat.store) is None:
         return Answer(Status("unavailable"), status=503)
     return Answer(Status("ready"))
 
@@ -54,21 +48,13 @@ async def metrics(call: Call) -> Answer:
     workers = await asyncio.to_thread(read_all)
     python, version = platform.python_version(), call.site.version
     also = [("palaver_build_info", "What runs here.", f'palaver_build_info{{python="{python}",version="{version}"}} 1')]
-    waiting = await _count_waiting(call)
+    waiting = await call.site.waiting.count(call.chat.store)
+    # Without it the rest is worth most.
     if waiting is not None:
         name = "palaver_replies_queued"
         also.append((name, "Replies that wait for another one, of all servers on the database.", f"{name} {waiting}"))
     text = await asyncio.to_thread(render, workers, also, by_worker=call.query("by") == "worker")
     return Answer(text.encode(), content_type=CONTENT_TYPE)
-
-
-async def _count_waiting(call: Call) -> int | None:
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            return await call.chat.store.count_waiting()
-    except (StoreUnavailable, TimeoutError):
-        # What is counted here is worth most just then.
-        return None
 
 
 def check_may_read(call: Call) -> None:
@@ -91,11 +77,16 @@ def check_may_read(call: Call) -> None:
 def is_local(call: Call) -> bool:
     """Asked from this very machine, and for nobody else.
 
-    A proxy on this machine comes from here too, and gives itself away by what it adds. One that adds nothing passes on
-    the name that was asked for, or speaks HTTP/1.0. (A page whose own name points here has that name in `Host`.)
+    A proxy on this machine comes from here too. The operator tells of it by PALAVER_PUBLIC_URL or the trusted proxies;
+    else it gives itself away by what it adds, by HTTP/1.0, or by passing on the name that was asked for, which a page
+    whose own name points here has too.
     """
     scope = call.scope
-    if scope["http_version"] == "1.0" or any(name in OF_PROXIES for name, _ in scope["headers"]):
+    if (
+        call.site.behind_proxy
+        or scope["http_version"] == "1.0"
+        or any(name in OF_PROXIES for name, _ in scope["headers"])
+    ):
         return False
     host = _to_name(call.header(b"host"))
     return _is_loopback(call.address()) and (host == "localhost" or _is_loopback(host))

@@ -29,11 +29,13 @@ from palaver.api.openapi import describe
 from palaver.api.operation import Operation
 from palaver.bots.installed import open_bots
 from palaver.bots.options import BotOptions
+from palaver.bots.traced import traced
 from palaver.bus import BusOptions, open_bus
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.clock import SystemClock
 from palaver.chat.flow import Chat, Rules
 from palaver.chat.models import Models
+from palaver.chat.ports import Bots
 from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.rooms import Rooms
 from palaver.chat.stays import Stays
@@ -41,7 +43,9 @@ from palaver.chat.sweep import sweep
 from palaver.settings import Settings
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
+from palaver.watching import spans
 from palaver.watching.process import watch_process
+from palaver.watching.spans import Tracing
 
 log = logging.getLogger("palaver")
 
@@ -85,12 +89,14 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
     """Everything opened, in order; closed again in reverse. Raises `StoreUnavailable` or `SchemaTooNew`."""
     async with AsyncExitStack() as opened:
         store = await opened.enter_async_context(open_store(store_options(settings)))
-        bots = await opened.enter_async_context(open_bots(bot_options(settings, port)))
+        installed = await opened.enter_async_context(open_bots(bot_options(settings, port)))
         await migrate(store.database, store.engine)
         secret = await store.accounts.server_secret()
         bus = await opened.enter_async_context(open_bus(BusOptions(settings.redis_url), channel_prefix(secret)))
         clock = SystemClock()
         worker = uuid.uuid4().hex[:12]
+        tracing = await opened.enter_async_context(open_tracing(settings, worker))
+        bots: Bots = installed if tracing is None else traced(installed, tracing)
         accounts = Accounts(store, clock, account_rules(settings), secret)
         stays = Stays(store=store, accounts=accounts, bus=bus, clock=clock)
         polls = store.engine == "postgres" and settings.redis_url is None
@@ -118,6 +124,32 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
                 with suppress(asyncio.CancelledError):
                     await task
             await accounts.keep_last_used()
+
+
+class CannotTrace(Exception):
+    """Spans are wanted and cannot be made: a sentence for the operator."""
+
+
+@asynccontextmanager
+async def open_tracing(settings: Settings, worker: str) -> AsyncIterator[Tracing | None]:
+    """Spans, where they are wanted. Raises `CannotTrace`."""
+    if settings.otlp_endpoint is None:
+        yield None
+        return
+    try:
+        from palaver.watching.otel import OpenTelemetry
+    except ImportError as error:
+        raise CannotTrace(
+            "PALAVER_OTLP_ENDPOINT is set, and OpenTelemetry is not installed. "
+            "Install palaver[otel], or unset PALAVER_OTLP_ENDPOINT."
+        ) from error
+    tracing = OpenTelemetry(settings.otlp_endpoint, version=__version__, worker=worker, content=settings.otlp_content)
+    spans.tracing = tracing
+    try:
+        yield tracing
+    finally:
+        spans.tracing = None
+        await asyncio.to_thread(tracing.close)
 
 
 def make_app(settings: Settings, chat: Chat, accounts: Accounts, stays: Stays, known: Models) -> Dispatcher:

@@ -310,6 +310,17 @@ class Settings(Struct, frozen=True, kw_only=True):
             secret=True,
         ),
     ] = None
+    otlp_endpoint: Annotated[
+        str | None,
+        Setting(
+            "PALAVER_OTLP_ENDPOINT",
+            "Where spans of turns go by OTLP over HTTP; unset, there are none. It needs palaver[otel].",
+            _WEB,
+        ),
+    ] = None
+    otlp_content: Annotated[
+        bool, Setting("PALAVER_OTLP_CONTENT", "Whether what people and bots say goes into spans.", _OFF_ON)
+    ] = False
     language: Annotated[
         Literal["en", "de", "it"],
         Setting(

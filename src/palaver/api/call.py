@@ -23,6 +23,7 @@ from palaver.chat.flow import Chat
 from palaver.chat.models import Models
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
+from palaver.watching.spans import RequestSpan
 
 B = TypeVar("B", bound=Body)
 
@@ -74,7 +75,7 @@ class Stream(Struct, frozen=True):
 
 
 class Call:
-    __slots__ = ("api", "caller", "language", "parameters", "payload", "request_id", "route", "scope", "site")
+    __slots__ = ("api", "caller", "language", "parameters", "payload", "request_id", "route", "scope", "site", "span")
 
     def __init__(self, site: Site, scope: Scope, request_id: str, language: Language) -> None:
         self.site = site
@@ -87,6 +88,7 @@ class Call:
         self.parameters: dict[str, str] = {}
         self.payload: dict[str, Any] = {}
         self.caller: Caller | None = None
+        self.span: RequestSpan | None = None
 
     @property
     def chat(self) -> Chat:

@@ -25,6 +25,7 @@ from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
 from palaver.chat.errors import BotUnavailable, ChatError, Draining, RateLimited
 from palaver.chat.errors import Invalid as InvalidValue
+from palaver.watching import spans
 from palaver.watching.asking import asked_by
 from palaver.watching.lines import REQUEST
 from palaver.watching.numbers import REQUEST_SECONDS, REQUESTS, STREAMS, WEBSOCKETS
@@ -120,25 +121,25 @@ class Dispatcher:
                 origin = value.decode("latin-1")
         request_id = to_request_id(sent_id)
         call = Call(self.site, scope, request_id, accepted_language(language, self.site.language))
+        spelled: Spelled | None = None
         try:
             spelled = await self._spell(call, receive, origin)
+            # A path that nobody has may come with any method.
+            REQUESTS.of("-" if call.route == "-" else scope["method"], call.route, spelled.status).add()
+            REQUEST_SECONDS.of(call.api).observe(perf_counter() - began)
+            spelled.headers.append((b"x-request-id", request_id.encode()))
+            if origin:
+                spelled.headers.extend(self._cors(origin))
+            with_body = scope["method"] != "HEAD"
+            if spelled.pieces is not None and with_body:
+                await _send_pieces(receive, send, spelled, spelled.pieces)
+            else:
+                await _send(send, spelled, with_body=with_body)
         except ClientLeft:
             return
-        # A path that nobody has may come with any method.
-        REQUESTS.of("-" if call.route == "-" else scope["method"], call.route, spelled.status).add()
-        REQUEST_SECONDS.of(call.api).observe(perf_counter() - began)
-        spelled.headers.append((b"x-request-id", request_id.encode()))
-        if origin:
-            spelled.headers.extend(self._cors(origin))
-        with_body = scope["method"] != "HEAD"
-        if spelled.pieces is not None and with_body:
-            STREAMS.add()
-            try:
-                await _send_pieces(receive, send, spelled, spelled.pieces)
-            finally:
-                STREAMS.add(-1)
-        else:
-            await _send(send, spelled, with_body=with_body)
+        finally:
+            if call.span is not None:
+                call.span.end(None if spelled is None else spelled.status)
         log.info(REQUEST, request_id, scope["method"], call.route, spelled.status)
 
     async def _spell(self, call: Call, receive: Receive, origin: str) -> Spelled:
@@ -159,6 +160,10 @@ class Dispatcher:
         call.route, call.api = operation.path, operation.api
         if operation.starts_turn:
             asked_by.set(operation.api)
+            if spans.tracing is not None:
+                call.span = spans.tracing.request(
+                    operation.method, operation.path, call.request_id, call.scope["headers"]
+                )
         new_guest: str | None = None
         try:
             body = await _read_body(call.scope, receive, self.site.max_body_bytes)
@@ -360,6 +365,7 @@ async def _send_pieces(receive: Receive, send: Send, spelled: Spelled, pieces: A
         task.cancel()
 
     left.add_done_callback(stop)
+    STREAMS.add()
     try:
         await send({"type": "http.response.start", "status": spelled.status, "headers": spelled.headers})
         async for piece in pieces:
@@ -369,6 +375,7 @@ async def _send_pieces(receive: Receive, send: Send, spelled: Spelled, pieces: A
         if not left.done() or task.uncancel():
             raise
     finally:
+        STREAMS.add(-1)
         left.remove_done_callback(stop)
         left.cancel()
 

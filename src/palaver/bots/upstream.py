@@ -18,6 +18,7 @@ from palaver.bots.completion import Completion, encode_completion, read_refused_
 from palaver.bots.models import decode_models
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.model import OfferedModel
+from palaver.watching import spans
 from palaver.watching.numbers import UPSTREAM_FAILURES
 
 log = logging.getLogger("palaver.bots")
@@ -222,6 +223,8 @@ class Upstream:
     async def _ask(self, body: bytes, request_id: str) -> Answer | _Refusal:
         """The answer of the first place where there is one; the place that gives a reply is the first from then on."""
         headers = _JSON if not request_id else {**_JSON, "X-Request-Id": request_id}
+        if spans.tracing is not None:
+            headers = {**headers, **spans.tracing.outgoing()}
         refusals = []
         for root in self._roots:
             said = await self._post(root, body, headers)

@@ -1,7 +1,7 @@
 """Counters, gauges and histograms. Each kind of number is declared once, and is told by `watching/text.py`.
 
 What carries labels gives a child for their values by `of`, a look-up in a dict; a child is an index into the board. A
-count costs about 0.1 µs, a look-up with it 0.3, an observation 0.4.
+count costs about 0.2 µs, with a look-up 0.4; an observation 0.6 and 0.8.
 """
 
 from bisect import bisect_left

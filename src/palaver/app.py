@@ -24,6 +24,7 @@ from palaver.api import (
     money,
     outside,
     streaming_chat,
+    watching,
 )
 from palaver.api.ai_chat import (
     branches,
@@ -44,6 +45,7 @@ from palaver.api.operation import Operation
 from palaver.bots.installed import open_bots
 from palaver.bots.options import BotOptions
 from palaver.bots.tokenizer import use_tokenizer
+from palaver.bots.traced import traced
 from palaver.bus import BusOptions, open_bus, open_counts
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.books import Books
@@ -52,6 +54,7 @@ from palaver.chat.flow import Chat, Rules
 from palaver.chat.ledger import MILLION, Budget, Budgets
 from palaver.chat.limits import LimitRules, Limits
 from palaver.chat.models import Models
+from palaver.chat.ports import Bots
 from palaver.chat.reply import Replies, ReplyLimits
 from palaver.chat.rooms import Rooms
 from palaver.chat.server import NamedServer
@@ -62,6 +65,9 @@ from palaver.chat.tokens import Tokens
 from palaver.settings import Settings
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
+from palaver.watching import spans
+from palaver.watching.process import watch_process
+from palaver.watching.spans import Tracing
 
 log = logging.getLogger("palaver")
 
@@ -91,6 +97,7 @@ APIS = (
     admin_servers.api,
     admin_models.api,
     money.api,
+    watching.api,
 )
 
 SOCKETS = {
@@ -114,7 +121,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
     """Everything opened, in order; closed again in reverse. Raises `StoreUnavailable` or `SchemaTooNew`."""
     async with AsyncExitStack() as opened:
         store = await opened.enter_async_context(open_store(store_options(settings)))
-        bots = await opened.enter_async_context(open_bots(bot_options(settings, port)))
+        installed = await opened.enter_async_context(open_bots(bot_options(settings, port)))
         await migrate(store.database, store.engine)
         secret = await store.accounts.server_secret()
         bus_options, prefix = BusOptions(settings.redis_url), channel_prefix(secret)
@@ -123,6 +130,8 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         counts = await opened.enter_async_context(open_counts(bus_options, prefix, held))
         clock = SystemClock()
         worker = uuid.uuid4().hex[:12]
+        tracing = await opened.enter_async_context(open_tracing(settings, worker))
+        bots: Bots = installed if tracing is None else traced(installed, tracing)
         tokens = Tokens()
         accounts = Accounts(store, clock, account_rules(settings), secret, counts=counts)
         limits = Limits(limit_rules(settings), counts, store)
@@ -157,6 +166,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
                 rooms.watch(),
                 stays.watch(),
                 limits.watch(),
+                watch_process(),
                 sweep(chat, accounts, known),
                 *counting,
             )
@@ -170,6 +180,32 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
                 with suppress(asyncio.CancelledError):
                     await task
             await accounts.keep_last_used()
+
+
+class CannotTrace(Exception):
+    """Spans are wanted and cannot be made: a sentence for the operator."""
+
+
+@asynccontextmanager
+async def open_tracing(settings: Settings, worker: str) -> AsyncIterator[Tracing | None]:
+    """Spans, where they are wanted. Raises `CannotTrace`."""
+    if settings.otlp_endpoint is None:
+        yield None
+        return
+    try:
+        from palaver.watching.otel import OpenTelemetry
+    except ImportError as error:
+        raise CannotTrace(
+            "PALAVER_OTLP_ENDPOINT is set, and OpenTelemetry is not installed. "
+            "Install palaver[otel], or unset PALAVER_OTLP_ENDPOINT."
+        ) from error
+    tracing = OpenTelemetry(settings.otlp_endpoint, version=__version__, worker=worker, content=settings.otlp_content)
+    spans.tracing = tracing
+    try:
+        yield tracing
+    finally:
+        spans.tracing = None
+        await asyncio.to_thread(tracing.close)
 
 
 def make_app(
@@ -191,6 +227,9 @@ def make_app(
         streaming_chat_max_message=settings.streaming_chat_max_message,
         max_message=settings.max_message,
         limits=limits or Limits(),
+        metrics=settings.metrics,
+        metrics_token=settings.metrics_token,
+        behind_proxy=bool(settings.trusted_proxies or settings.public_url),
     )
     return Dispatcher(site, operations(), SOCKETS)
 

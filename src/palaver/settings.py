@@ -317,6 +317,38 @@ class Settings(Struct, frozen=True, kw_only=True):
             "PALAVER_LOG_LEVEL", "The least that is logged.", _one_of("debug", "info", "warning", "error", "critical")
         ),
     ] = "info"
+    log_format: Annotated[
+        Literal["text", "json"],
+        Setting("PALAVER_LOG_FORMAT", "Lines of text, or a JSON object a line.", _one_of("text", "json")),
+    ] = "text"
+    metrics: Annotated[
+        Literal["off", "local", "on"],
+        Setting(
+            "PALAVER_METRICS",
+            "Who may read /metrics: nobody, only this machine itself and not by way of a proxy, or everybody.",
+            _one_of("off", "local", "on"),
+        ),
+    ] = "local"
+    metrics_token: Annotated[
+        str | None,
+        Setting(
+            "PALAVER_METRICS_TOKEN",
+            "Whoever shows this as a Bearer token may read /metrics too; with `on`, nobody else may.",
+            _KEY,
+            secret=True,
+        ),
+    ] = None
+    otlp_endpoint: Annotated[
+        str | None,
+        Setting(
+            "PALAVER_OTLP_ENDPOINT",
+            "Where spans of turns go by OTLP over HTTP; unset, there are none. It needs palaver[otel].",
+            _WEB,
+        ),
+    ] = None
+    otlp_content: Annotated[
+        bool, Setting("PALAVER_OTLP_CONTENT", "Whether what people and bots say goes into spans.", _OFF_ON)
+    ] = False
     language: Annotated[
         Literal["en", "de", "it"],
         Setting(

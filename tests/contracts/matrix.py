@@ -58,6 +58,9 @@ HI = {"message": "hi"}
 ROWS = [
     Row("GET /", "open"),
     Row("GET /health", "open"),
+    Row("GET /ready", "open"),
+    # Who may read it is told elsewhere; those who ask here ask from this machine.
+    Row("GET /metrics", "open"),
     Row("GET /api/v1/health", "open"),
     Row("GET /api/health/", "open"),
     Row("GET /api/v1/", "open"),

@@ -39,7 +39,7 @@ READ = ("/api/chat/contexts", "/api/chat/sessions", "/api/v1/personalities/", "/
 SAY = (("/api/chat", {"message": "hi"}), ("/api/chat/start", {"context_id": 1, "initial_message": "hi"}))
 OPEN = (
     "/", "/health", "/api/v1/health", "/api/health/", "/api/v1/", "/openapi.json", "/api/v1/openapi.json", "/schema/",
-    "/docs", "/docs/",
+    "/docs", "/docs/", "/ready", "/metrics",
 )  # fmt: skip
 
 

@@ -13,13 +13,15 @@ _SIBLINGS = ("api", "bots", "store", "bus", "knowledge", "notify")
 # "" is palaver/__init__.py, which knows the version and nothing else.
 _KNOWS: dict[str, Names] = {
     "": frozenset(),
-    "chat": frozenset({"chat", ""}),
-    **{name: frozenset({name, "chat", ""}) for name in _SIBLINGS},
+    "chat": frozenset({"chat", "watching", ""}),
+    **{name: frozenset({name, "chat", "watching", ""}) for name in _SIBLINGS},
     "settings": frozenset(),
+    # Like logging: whoever has something to count or to trace may, and it knows nobody.
+    "watching": frozenset({"watching", ""}),
     "llm_server": frozenset({"llm_server"}),
     "__main__": frozenset({"cli"}),
     # It runs the app as a process, and says in plain words why that cannot be.
-    "serve": frozenset({"serve", "app", "bots", "bus", "settings", "store", "chat", ""}),
+    "serve": frozenset({"serve", "app", "bots", "bus", "settings", "store", "chat", "watching", ""}),
 }
 _KNOW_ALL: Names = frozenset({"app", "cli"})
 _KEPT_OUT_OF_CHAT: Names = frozenset(

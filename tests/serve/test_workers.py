@@ -1,8 +1,10 @@
 """`palaver serve --workers 2`: who serves, and what becomes of a worker that dies."""
 
+import json
 import os
 import re
 import signal
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -68,3 +70,25 @@ async def test_worker_that_dies_again_and_again_comes_back_ever_later_and_swallo
     postgres.execute(f"ALTER DATABASE {database_name} ALLOW_CONNECTIONS true")
     await crew.wait_served(3)
     assert set(await crew.who_answers(http, requests=40)) == {living, crew.pids()[1]}
+
+
+async def test_each_line_of_the_log_says_which_worker_speaks(
+    start_server: StartServer, redis_url: str, http: aiohttp.ClientSession
+) -> None:
+    server = await start_server("--workers", "2", PALAVER_REDIS_URL=redis_url, PALAVER_LOG_FORMAT="json")
+    for _ in range(20):
+        await ask(http, server)
+    served = dict(re.findall(r"worker (\d+) serves in slot (\d+)", server.log_text()))
+    folders = {folder for pid in served for folder in folders_of_numbers(pid)}
+    assert await server.stop() == 0
+    lines = [json.loads(line) for line in server.log_text().splitlines() if line.startswith("{")]
+    assert {line["worker"] for line in lines if line["logger"] == "palaver.api"} == {"1", "2"}
+    assert {line["process"] for line in lines if "worker" not in line} == {server.pid}
+    # In memory, and gone with the server.
+    assert [(len(folders), folder.exists()) for folder in folders] == [(1, False)]
+
+
+def folders_of_numbers(pid: str) -> set[Path]:
+    """Where the process keeps what it counts."""
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    return {Path(found).parent for found in re.findall(r"\S+/palaver-numbers-\S+", maps)}

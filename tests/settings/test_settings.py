@@ -192,6 +192,7 @@ def test_nothing_that_is_printed_of_settings_holds_a_secret() -> None:
         "OPENAI_API_KEY": "sekret",
         "PALAVER_LLM_SERVER_KEY": "sekret",
         "PALAVER_LLM_SERVERS": '[{"name": "a", "url": "http://user:sekret@h", "key": "sekret"}]',
+        "PALAVER_METRICS_TOKEN": "sekret",
         "LLM_SERVER_URL": "http://user:sekret@localhost:8001",
     }
     settings = read_settings(environment)

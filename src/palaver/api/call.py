@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from email.parser import BytesParser
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from palaver.api.fields import Body
 from palaver.api.language import Language
+from palaver.api.waiting import Waiting
 from palaver.chat.accounts import Accounts, Caller, to_reader
 from palaver.chat.clock import to_datetime
 from palaver.chat.errors import NotFound
@@ -24,6 +25,7 @@ from palaver.chat.models import Models
 from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
+from palaver.watching.spans import RequestSpan
 
 B = TypeVar("B", bound=Body)
 
@@ -54,6 +56,11 @@ class Site(Struct, frozen=True):
     streaming_chat_max_message: int = 1000
     max_message: int = 0
     limits: Limits = msgspec.field(default_factory=Limits)
+    metrics: Literal["off", "local", "on"] = "local"
+    metrics_token: str | None = None
+    behind_proxy: bool = False
+    """The operator has said so: whoever comes from this machine may be anybody."""
+    waiting: Waiting = msgspec.field(default_factory=Waiting)
 
 
 class Answer(Struct, frozen=True):
@@ -74,6 +81,7 @@ class Stream(Struct, frozen=True):
 
 class Call:
     __slots__ = (
+        "api",
         "caller",
         "granted",
         "language",
@@ -83,6 +91,7 @@ class Call:
         "route",
         "scope",
         "site",
+        "span",
         "unknown",
     )
 
@@ -93,6 +102,7 @@ class Call:
         self.language: Language = language
         self.route = "-"
         """The pattern of the path: unlike the path itself it holds no secret."""
+        self.api = "-"
         self.parameters: dict[str, str] = {}
         self.payload: dict[str, Any] = {}
         self.caller: Caller | None = None
@@ -100,6 +110,7 @@ class Call:
         """What the caller's limits have granted: to begin a turn, or to have one more socket open."""
         self.unknown = False
         """The caller is a guest of this moment: whoever keeps no cookie is another one each time."""
+        self.span: RequestSpan | None = None
 
     @property
     def chat(self) -> Chat:

@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from random import getrandbits
+from time import perf_counter
 from typing import Any
 
 import msgspec
@@ -20,11 +21,15 @@ from palaver.api.fields import FieldProblem, Invalid
 from palaver.api.language import accepted_language, text
 from palaver.api.limited import met_headers, standing_headers
 from palaver.api.operation import Operation
-from palaver.api.refusals import error_body, find_refusal, invalid_body, malformed_body, retry_after
+from palaver.api.refusals import count_refused, error_body, find_refusal, invalid_body, malformed_body, retry_after
 from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
 from palaver.chat.errors import BotUnavailable, ChatError, Draining, RateLimited
 from palaver.chat.errors import Invalid as InvalidValue
+from palaver.watching import spans
+from palaver.watching.asking import asked_by
+from palaver.watching.lines import REQUEST
+from palaver.watching.numbers import REQUEST_SECONDS, REQUESTS, STREAMS, WEBSOCKETS
 
 log = logging.getLogger("palaver.api")
 
@@ -84,11 +89,13 @@ class Dispatcher:
         if socket is None:
             await refuse_socket(call, send, 404, {"detail": "Not Found"})
             return
+        WEBSOCKETS.add()
         try:
             await socket(call, receive, send)
         except CrossSite:
             await refuse_socket(call, send, 403, {"detail": text("cross_site", call.language)})
         finally:
+            WEBSOCKETS.add(-1)
             if call.granted is not None:
                 call.granted.release()
 
@@ -107,6 +114,7 @@ class Dispatcher:
         return Call(self.site, scope, request_id, language)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
         headers = scope["headers"]
         sent_id = language = origin = ""
         for name, value in headers:
@@ -118,20 +126,27 @@ class Dispatcher:
                 origin = value.decode("latin-1")
         request_id = to_request_id(sent_id)
         call = Call(self.site, scope, request_id, accepted_language(language, self.site.language))
+        spelled: Spelled | None = None
         try:
             spelled = await self._spell(call, receive, origin)
+            # A path that nobody has may come with any method.
+            REQUESTS.of("-" if call.route == "-" else scope["method"], call.route, spelled.status).add()
+            REQUEST_SECONDS.of(call.api).observe(perf_counter() - began)
+            spelled.headers.append((b"x-request-id", request_id.encode()))
+            if origin:
+                limited = any(name == b"ratelimit" for name, _ in spelled.headers)
+                spelled.headers.extend(self._cors(origin, EXPOSED_OF_LIMITS if limited else EXPOSED))
+            with_body = scope["method"] != "HEAD"
+            if spelled.pieces is not None and with_body:
+                await _send_pieces(receive, send, spelled, spelled.pieces)
+            else:
+                await _send(send, spelled, with_body=with_body)
         except ClientLeft:
             return
-        spelled.headers.append((b"x-request-id", request_id.encode()))
-        if origin:
-            limited = any(name == b"ratelimit" for name, _ in spelled.headers)
-            spelled.headers.extend(self._cors(origin, EXPOSED_OF_LIMITS if limited else EXPOSED))
-        with_body = scope["method"] != "HEAD"
-        if spelled.pieces is not None and with_body:
-            await _send_pieces(receive, send, spelled, spelled.pieces)
-        else:
-            await _send(send, spelled, with_body=with_body)
-        log.info("request %s: %s %s %d", request_id, scope["method"], call.route, spelled.status)
+        finally:
+            if call.span is not None:
+                call.span.end(None if spelled is None else spelled.status)
+        log.info(REQUEST, request_id, scope["method"], call.route, spelled.status)
 
     async def _spell(self, call: Call, receive: Receive, origin: str) -> Spelled:
         method = call.scope["method"]
@@ -148,7 +163,13 @@ class Dispatcher:
 
     async def _carry_out(self, call: Call, operation: Operation, receive: Receive) -> Spelled:
         style, language = operation.style, call.language
-        call.route = operation.path
+        call.route, call.api = operation.path, operation.api
+        if operation.starts_turn:
+            asked_by.set(operation.api)
+            if spans.tracing is not None:
+                call.span = spans.tracing.request(
+                    operation.method, operation.path, call.request_id, call.scope["headers"]
+                )
         new_guest: str | None = None
         try:
             body = await _read_body(call.scope, receive, self.site.max_body_bytes)
@@ -316,6 +337,8 @@ def _spell_answer(answer: Any, operation: Operation) -> Spelled:
 
 
 def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelled:
+    if isinstance(error, RateLimited):
+        count_refused(error)
     refusal = find_refusal(error, operation.refusals)
     if refusal is None:
         log.error("request %s: no refusal for %s", call.request_id, type(error).__name__)
@@ -358,6 +381,7 @@ async def _send_pieces(receive: Receive, send: Send, spelled: Spelled, pieces: A
         task.cancel()
 
     left.add_done_callback(stop)
+    STREAMS.add()
     try:
         await send({"type": "http.response.start", "status": spelled.status, "headers": spelled.headers})
         async for piece in pieces:
@@ -367,6 +391,7 @@ async def _send_pieces(receive: Receive, send: Send, spelled: Spelled, pieces: A
         if not left.done() or task.uncancel():
             raise
     finally:
+        STREAMS.add(-1)
         left.remove_done_callback(stop)
         left.cancel()
 

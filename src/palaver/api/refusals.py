@@ -23,6 +23,7 @@ from palaver.chat.errors import (
     Taken,
 )
 from palaver.chat.presets import BuiltIn
+from palaver.watching.numbers import REFUSED
 
 # Seconds after which it is worth coming back when nobody knows better.
 COME_BACK_SECONDS = 2
@@ -64,6 +65,10 @@ def retry_after(error: ChatError) -> int | None:
             return COME_BACK_SECONDS
         case _:
             return None
+
+
+def count_refused(error: RateLimited) -> None:
+    REFUSED.of("other" if error.limit is None else error.limit.name).add()
 
 
 def error_body(operation: Operation, status: int, words: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from palaver.api.call import Call, MalformedBody, parse_json
 from palaver.api.fields import Invalid
 from palaver.api.language import text
 from palaver.api.limited import limit_words, whole_seconds
+from palaver.api.refusals import count_refused
 from palaver.api.who import guest_cookie, identify_socket
 from palaver.chat.accounts import Caller, WrongCredentials
 from palaver.chat.errors import (
@@ -177,6 +178,7 @@ class JsonSocket(ABC):
             if kind in CODES:
                 words = text(error.code, self.call.language)
                 if isinstance(error, RateLimited):
+                    count_refused(error)
                     more = {**more, "retry_after": whole_seconds(error.retry_after)}
                     words = limit_words(error, self.call.language)
                 self.error(CODES[kind], words, **more)

@@ -15,9 +15,13 @@ from palaver.bots.stream import CompletionStream
 from palaver.bots.upstream import Answer, Refused, UpstreamFailed
 from palaver.chat.errors import BotUnavailable, Cause
 from palaver.chat.pieces import Piece
+from palaver.watching.numbers import UPSTREAM_FAILOVERS, UPSTREAM_FAILURES
 
 # Once the model has finished, its usage and the stream's own end are worth no more waiting than this.
 LAST_SECONDS = 1.0
+
+# Why a try failed, as it is counted; else it is the status that was answered.
+UNREACHABLE, SILENT, BROKE_OFF = "unreachable", "silent", "broke_off"
 
 # Answers that the request has brought on itself: other servers would say the same.
 OF_THE_REQUEST = frozenset({400, 413, 422})
@@ -54,6 +58,7 @@ class _Failed(Struct, frozen=True):
     """`passes`: the same server may do better at another try, after `told` seconds where it has named them."""
 
     words: str
+    why: str
     passes: bool
     cause: Cause = "unavailable"
     told: float | None = None
@@ -64,8 +69,12 @@ class _Failed(Struct, frozen=True):
 async def begin_reply(pool: Pool, options: AskingOptions, completion: Completion, request_id: str) -> Begun:
     """A reply from the first server that gives one. Raises `BotUnavailable` once it is clear that none does."""
     asking = _Asking(pool, options, pool.offering(completion.model))
+    left: LlmServer | None = None
     while True:
         place = await asking.take_next()
+        if left is not None and place.server is not left:
+            UPSTREAM_FAILOVERS.of(left.named.name).add()
+        left = place.server
         begun: Begun | None = None
         try:
             said = await asking.ask(place, completion, request_id)
@@ -121,7 +130,7 @@ class _Asking:
             said = None
         if said is None:
             place.failed()
-            return _Failed(f"was silent for {patience:g} s", passes=True, silent=True)
+            return _Failed(f"was silent for {patience:g} s", SILENT, passes=True, silent=True)
         if isinstance(said, UpstreamFailed):
             return _to_failed(said, place, self._options.backoff)
         if said.failure is None:
@@ -131,11 +140,12 @@ class _Asking:
         if alone:
             return said
         said.answer.close()
-        return _Failed(said.failure, passes=False)
+        return _Failed(said.failure, BROKE_OFF, passes=False)
 
     def note(self, server: LlmServer, failed: _Failed, request_id: str) -> None:
         """What follows from it for the next try. Raises `BotUnavailable` where there is to be none."""
         backoff = self._options.backoff
+        UPSTREAM_FAILURES.of(server.named.name, failed.why).add()
         tries = self._tries[server] = self._tries.get(server, 0) + 1
         counted = f"(try {tries} of {backoff.tries}) " if failed.passes else ""
         server.upstream.log_failure(request_id, counted + failed.words)
@@ -187,10 +197,11 @@ async def _hear_first(place: Place, answer: Answer, patience: float | None) -> B
 def _to_failed(error: UpstreamFailed, place: Place, backoff: Backoff) -> _Failed:
     if not isinstance(error, Refused):
         place.failed()
-        return _Failed(str(error), passes=True)
+        return _Failed(str(error), UNREACHABLE, passes=True)
     if error.status not in OF_THE_MODEL:
         place.failed()
     if error.retry_after is not None:
         place.server.breaker.rest(min(error.retry_after, backoff.longest_told))
     cause: Cause = "unavailable" if error.passes else "refused"
-    return _Failed(str(error), error.passes, cause, error.retry_after, hopeless=error.status in OF_THE_REQUEST)
+    why, hopeless = str(error.status), error.status in OF_THE_REQUEST
+    return _Failed(str(error), why, error.passes, cause, error.retry_after, hopeless=hopeless)

@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncGenerator
 
-from palaver.bots.asking import LAST_SECONDS, AskingOptions, Begun, begin_reply
+from palaver.bots.asking import BROKE_OFF, LAST_SECONDS, AskingOptions, Begun, begin_reply
 from palaver.bots.catalogue import Catalogue
 from palaver.bots.completion import to_completion
 from palaver.bots.pool import Pool
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.pieces import Piece, Prompt
+from palaver.watching.numbers import UPSTREAM_FAILURES
 
 
 class OpenAIBot:
@@ -47,6 +48,8 @@ class OpenAIBot:
 
 def _give_up(begun: Begun, request_id: str) -> None:
     failure = begun.stream.failure or begun.answer.failure
-    begun.place.server.upstream.log_failure(request_id, failure or "ended its stream without a finish mark")
+    server = begun.place.server
+    UPSTREAM_FAILURES.of(server.named.name, BROKE_OFF).add()
+    server.upstream.log_failure(request_id, failure or "ended its stream without a finish mark")
     if failure is not None:
         raise BotUnavailable

@@ -17,6 +17,7 @@ from palaver.bots.backoff import read_retry_after
 from palaver.bots.completion import Completion, encode_completion, read_refused_field
 from palaver.bots.models import decode_models
 from palaver.chat.model import OfferedModel
+from palaver.watching import spans
 
 log = logging.getLogger("palaver.bots")
 
@@ -211,6 +212,8 @@ class Upstream:
     async def _ask(self, body: bytes, request_id: str) -> Answer | Refused:
         """The answer of the first place where there is one; the place that gives a reply is the first from then on."""
         headers = _JSON if not request_id else {**_JSON, "X-Request-Id": request_id}
+        if spans.tracing is not None:
+            headers = {**headers, **spans.tracing.outgoing()}
         refusals = []
         for root in self._roots:
             said = await self._post(root, body, headers)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, NoReturn
 
 from palaver.bus.server import FAILURES, Line, RedisServer
+from palaver.watching.numbers import BUS_UP
 
 log = logging.getLogger("palaver.bus")
 
@@ -39,12 +40,15 @@ class Report:
                 self._until_back,
             )
         self._away.add(link)
+        BUS_UP.set(0)
 
     def back(self, link: str) -> None:
         if link in self._away:
             self._away.remove(link)
             if not self._away:
                 log.info("Redis at %s can be used again.", self._server.shown)
+        if not self._away:
+            BUS_UP.set(1)
 
 
 class Link:

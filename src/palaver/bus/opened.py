@@ -8,6 +8,7 @@ from msgspec import Struct
 from palaver.bus.memory import Hub, MemoryBus
 from palaver.chat.counts import LocalCounts
 from palaver.chat.ports import Bus, Counts
+from palaver.watching.numbers import BUS_UP
 
 
 class BusOptions(Struct, frozen=True):
@@ -34,6 +35,7 @@ async def open_bus(options: BusOptions, prefix: str) -> AsyncIterator[Bus]:
     When the block is left, what was published just before is sent, for up to a second.
     """
     if options.url is None:
+        BUS_UP.set(1)
         yield MemoryBus(Hub())
         return
     # Only now: a server on its own need not load it.

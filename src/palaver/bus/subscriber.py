@@ -4,6 +4,7 @@ What changes in a turn of the loop is told to Redis together; it answers in orde
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -12,6 +13,7 @@ from palaver.bus.link import Link, Report, until_one_fails
 from palaver.bus.listeners import Listeners
 from palaver.bus.server import PATIENCE, PING, Line, RedisServer, pack
 from palaver.chat.ports import Hear
+from palaver.watching.numbers import BUS_GAPS, BUS_SECONDS
 
 # A Redis that says nothing for two of these, not even to our pings, has gone. Counted, not timed: when this process
 # itself stood still, the answers wait to be read.
@@ -67,6 +69,7 @@ class Subscriber:
         self._asked = 0
         self._answered = 0
         self._silent_beats = 0
+        self._pinged = 0.0
 
     def __contains__(self, channel: str) -> bool:
         return channel in self._listeners
@@ -100,6 +103,7 @@ class Subscriber:
 
     def tell_of_a_gap(self) -> None:
         """Everybody who listens here may have missed something."""
+        BUS_GAPS.add()
         self._listeners.tell_of_a_gap()
 
     def stop(self) -> None:
@@ -136,6 +140,8 @@ class Subscriber:
             elif kind in (b"subscribe", b"unsubscribe"):
                 self._answered += 1
                 self._confirm()
+            elif kind == b"pong":
+                BUS_SECONDS.observe(time.perf_counter() - self._pinged)
 
     async def _write(self, line: Line) -> NoReturn:
         while True:
@@ -154,6 +160,7 @@ class Subscriber:
             if self._silent_beats >= SILENT_BEATS:
                 raise TimeoutError
             self._silent_beats += 1
+            self._pinged = time.perf_counter()
             async with asyncio.timeout(PATIENCE):
                 await line.send([PING])
 

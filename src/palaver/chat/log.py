@@ -4,18 +4,25 @@
 class ReplyLog:
     """Neighbouring texts may be merged or cut anywhere, so every position is valid and replay starts at any of them."""
 
-    __slots__ = ("_parts", "length")
+    __slots__ = ("_merged", "_parts", "length")
 
     def __init__(self) -> None:
         self._parts: list[str] = []
+        self._merged = 0
         self.length = 0
 
     def append(self, text: str) -> None:
         self._parts.append(text)
         self.length += len(text)
 
+    @property
+    def pieces(self) -> int:
+        """How many texts were appended."""
+        return self._merged + len(self._parts)
+
     def text(self) -> str:
         if len(self._parts) > 1:
+            self._merged += len(self._parts) - 1
             self._parts = ["".join(self._parts)]
         return self._parts[0] if self._parts else ""
 

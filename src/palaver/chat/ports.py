@@ -640,6 +640,10 @@ class Store(Protocol):
         """Returns when the store answers; raises `OSError` when it does not."""
         ...
 
+    async def count_waiting(self) -> int:
+        """How many replies wait for another one to end, whatever worker makes that."""
+        ...
+
 
 # What was published, or None: something may have been missed, and the store knows what.
 Hear = Callable[[bytes | None], None]

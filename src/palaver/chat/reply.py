@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, suppress
+from contextvars import Context
 from hashlib import blake2b
 from typing import Any, Literal, TypeVar
 from weakref import WeakValueDictionary
@@ -29,6 +30,7 @@ from palaver.chat.context import (
     to_seen,
 )
 from palaver.chat.conversation import Conversation, End, MessageId, Turn, Usage, to_spoken
+from palaver.chat.counting import Tally
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.events import ReplyEnded, ReplyStarted
 from palaver.chat.limits import Grant
@@ -38,6 +40,8 @@ from palaver.chat.rooms import Rooms
 from palaver.chat.summary import Summaries
 from palaver.chat.telling import Telling
 from palaver.chat.tokens import Tokens, to_key
+from palaver.watching.asking import NOBODY
+from palaver.watching.numbers import ENDED
 
 T = TypeVar("T")
 
@@ -106,6 +110,7 @@ class RunningReply:
         self.prompt: Prompt | None = None
         self.request_id = request_id
         self.telling = Telling(begun.turn.reply, None)
+        self.tally = Tally(self.telling, asked=bool(request_id))
         self.log = self.telling.log
         self.finished: Finished | None = None
         self.started = now
@@ -207,7 +212,9 @@ class Replies:
         self._running[reply.id] = reply
         if self._out_of_time:
             reply.ask_to_end("draining")
-        reply.task = asyncio.create_task(self._run(reply), name=f"reply {reply.id}")
+        # What goes on by itself, behind a reply that has ended, is not part of the request for that one.
+        context = None if request_id else Context()
+        reply.task = asyncio.create_task(self._run(reply), name=f"reply {reply.id}", context=context)
         turn = begun.turn
         started = ReplyStarted(begun.mark, turn.reply, self.worker, begun.replaces)
         self._rooms.tell(turn.conversation.uuid, started, reply.telling)
@@ -377,6 +384,9 @@ class Replies:
             self._running.pop(reply.id, None)
             lost = replace(reply.begun.turn.reply, status="failed", reason="unavailable")
             reply.has_ended(Outcome(replace(reply.begun.turn, reply=lost), 0))
+        finally:
+            kept = reply.done.result().turn.reply if reply.done.done() else None
+            reply.tally.end(kept, lost=reply.asked_to_end == "lost")
 
     async def _talk(self, reply: RunningReply) -> None:
         conversation = reply.begun.turn.conversation
@@ -602,6 +612,7 @@ class Replies:
         if not ended.done:
             return
         log.warning("reply %s was left behind by its worker and ends %s", ending.reply_id, ending.end)
+        ENDED.of(NOBODY, promote.end).add()
         kept = await self._store.turns.get(ending.reply_id)
         if kept is not None:
             await self._tell_end(kept.turn, ended)

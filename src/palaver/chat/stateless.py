@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from palaver.chat.context import TOKENS_AROUND, count_tokens, history_budget, reply_share, within_budget
 from palaver.chat.conversation import Past, Speaking, Usage
+from palaver.chat.counting import count_usage, counted
 from palaver.chat.errors import BotUnavailable, Draining
 from palaver.chat.flow import Chat
 from palaver.chat.ledger import pays_by
@@ -71,10 +72,12 @@ async def answer_once(
     prompt = await _with_history(chat, prompt, messages[:-1])
     held = await _reserve(chat, stored_user, prompt)
     try:
-        text, finished = await _listen_until_drained(chat, provider, prompt)
-        if not text:
-            raise BotUnavailable("empty")
+        with counted():
+            text, finished = await _listen_until_drained(chat, provider, prompt)
+            if not text:
+                raise BotUnavailable("empty")
         usage = to_sound(finished.usage) or _estimate(prompt, text)
+        count_usage(usage)
         model = finished.model or prompt.model or provider
         user = await stored_user()
         billed_as = prompt.model or chat.bots.default_model() or model

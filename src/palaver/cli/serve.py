@@ -5,6 +5,7 @@ What serves is imported last: a server that cannot start says so at once, and a 
 
 import signal
 import sys
+from pathlib import Path
 
 import click
 
@@ -17,8 +18,11 @@ from palaver.settings import BadSettings, Settings, load_settings
 @click.option(
     "--workers", help="How many processes serve; more than one need PostgreSQL and Redis. [PALAVER_WORKERS: 1]"
 )
+@click.option("--board", type=click.Path(path_type=Path), hidden=True, help="Where a worker keeps its numbers.")
 @click.option("--as-worker", nargs=2, type=int, hidden=True, help="Listen and obey at these descriptors.")
-def command(host: str | None, port: str | None, workers: str | None, as_worker: tuple[int, int] | None) -> None:
+def command(
+    host: str | None, port: str | None, workers: str | None, as_worker: tuple[int, int] | None, board: Path | None
+) -> None:
     """Run the server until it is told to end."""
     if as_worker is not None:
         # Ctrl-C, and the end of a terminal, reach all processes; what they mean is the supervisor's to say.
@@ -30,7 +34,7 @@ def command(host: str | None, port: str | None, workers: str | None, as_worker: 
         from palaver.serve.supervisor import supervise
 
         sys.exit(supervise(settings))
-    sys.exit(_serve(settings, as_worker))
+    sys.exit(_serve(settings, as_worker, board))
 
 
 def _load(given: dict[str, str]) -> Settings:
@@ -43,14 +47,14 @@ def _load(given: dict[str, str]) -> Settings:
         raise CannotBeConfigured(str(error)) from error
 
 
-def _serve(settings: Settings, as_worker: tuple[int, int] | None) -> int:
+def _serve(settings: Settings, as_worker: tuple[int, int] | None, board: Path | None) -> int:
     from palaver.cli.faults import in_plain_words
 
     with in_plain_words():
         if as_worker is not None:
             from palaver.serve.worker import serve_as_worker
 
-            return serve_as_worker(settings, *as_worker)
+            return serve_as_worker(settings, *as_worker, board)
         from palaver.serve.alone import serve_alone
 
         return serve_alone(settings)

@@ -15,13 +15,14 @@ from palaver.serve.listening import listening
 from palaver.serve.output import ALONE, say_link, say_ready, set_up_logging
 from palaver.serve.serving import serve
 from palaver.settings import Settings
+from palaver.watching.boards import ALONE as THE_ONE
 
 log = logging.getLogger("palaver")
 
 
 def serve_alone(settings: Settings) -> int:
     """Serves until SIGTERM or SIGINT. Gives the process's exit code; what went wrong is said on stderr."""
-    set_up_logging(settings.log_level, ALONE)
+    set_up_logging(settings, ALONE, THE_ONE)
     return serve(settings, _opening(settings), Signals(settings))
 
 

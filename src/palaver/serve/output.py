@@ -3,6 +3,9 @@
 import logging
 import sys
 
+from palaver.settings import Settings
+from palaver.watching.lines import JsonLines
+
 ALONE = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 # Many processes write one log: each line says whose it is.
@@ -32,8 +35,12 @@ def to_address(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def set_up_logging(level: str, form: str) -> None:
-    logging.basicConfig(level=level.upper(), stream=sys.stderr, format=form)
+def set_up_logging(settings: Settings, form: str, worker: str | None) -> None:
+    """`form` is that of text. `worker` is the slot of this process, None for the supervisor."""
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format=form)
+    if settings.log_format == "json":
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(JsonLines(worker))
     # uvicorn tells every address with its query, and a query may hold a token: only its warnings are let through.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(is_news)

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Self
 
 from palaver.serve.listening import Listener
@@ -26,14 +27,17 @@ class WorkerProcess:
         self.ended = asyncio.create_task(self._wait())
 
     @classmethod
-    async def start(cls, settings: Settings, listener: Listener) -> Self:
-        """A new one, which listens on this socket once it is ready. Raises `OSError` where no process can be had."""
+    async def start(cls, settings: Settings, listener: Listener, board: Path | None) -> Self:
+        """A new one, which listens on this socket once it is ready, and counts into this file.
+
+        Raises `OSError` where no process can be had.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
             reader, writer = await asyncio.open_unix_connection(sock=ours)
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *_to_command(settings, listener.fileno(), theirs.fileno()),
+                    *_to_command(settings, listener.fileno(), theirs.fileno(), board),
                     stdin=asyncio.subprocess.DEVNULL,
                     pass_fds=(listener.fileno(), theirs.fileno()),
                 )
@@ -95,11 +99,12 @@ def to_reason(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
 
-def _to_command(settings: Settings, listener: int, control: int) -> list[str]:
+def _to_command(settings: Settings, listener: int, control: int, board: Path | None) -> list[str]:
     return [
         # Without the folder that somebody happens to stand in, which is no place to import from.
         *(sys.executable, "-P", "-m", "palaver", "serve"),
         # All that may have been given by options; the rest is in the environment.
         *("--host", settings.host, "--port", str(settings.port), "--workers", str(settings.workers)),
         *("--as-worker", str(listener), str(control)),
+        *(() if board is None else ("--board", str(board))),
     ]

@@ -19,6 +19,7 @@ from palaver.serve.orders import Order
 from palaver.serve.output import TOGETHER, complain, say_link, say_ready, set_up_logging
 from palaver.serve.process import WorkerProcess, to_reason
 from palaver.settings import Settings
+from palaver.watching.boards import Boards
 
 log = logging.getLogger("palaver")
 
@@ -28,14 +29,17 @@ CLOSING_SECONDS = 20.0
 
 def supervise(settings: Settings) -> int:
     """Serves with `settings.workers` processes until SIGTERM or SIGINT. Gives the exit code."""
-    set_up_logging(settings.log_level, TOGETHER)
+    set_up_logging(settings, TOGETHER, None)
+    boards = Boards.open()
     try:
         check_can_share(settings)
         with bound_for(settings.host, settings.port, settings.workers) as (address, listeners):
-            return asyncio.run(Supervisor(settings, address, listeners).run())
+            return asyncio.run(Supervisor(settings, address, listeners, boards).run())
     except CannotStart as error:
         complain(error)
         return 1
+    finally:
+        boards.close()
 
 
 class FirstFailed(Exception):
@@ -69,11 +73,14 @@ class Slot:
 class Supervisor:
     """One run of it, from the first worker's start to the last one's end."""
 
-    def __init__(self, settings: Settings, address: tuple[str, int], listeners: Sequence[Listener]) -> None:
+    def __init__(
+        self, settings: Settings, address: tuple[str, int], listeners: Sequence[Listener], boards: Boards
+    ) -> None:
         # The port may have been any free one.
         self._settings = replace(settings, port=address[1])
         self._address = address
         self._slots = [Slot(number, listener) for number, listener in enumerate(listeners, 1)]
+        self._boards = boards
         self._workers: set[WorkerProcess] = set()
         self._said_ready = False
         self._code: str | None = None
@@ -137,9 +144,15 @@ class Supervisor:
             raise CannotStart(f"Palaver cannot start a worker: {error}.") from error
 
     async def _start(self, slot: Slot) -> WorkerProcess:
-        worker = await WorkerProcess.start(self._settings, slot.listener)
+        board = self._boards.new_file(slot.number)
+        worker = await WorkerProcess.start(self._settings, slot.listener, board)
         self._workers.add(worker)
-        worker.ended.add_done_callback(lambda _: self._workers.discard(worker))
+
+        def has_ended(_: object) -> None:
+            self._workers.discard(worker)
+            self._boards.fold(board)
+
+        worker.ended.add_done_callback(has_ended)
         return worker
 
     async def _see_in(self, slot: Slot, worker: WorkerProcess) -> bool:

@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import assert_never
 
 from palaver.serve.draining import Draining
@@ -13,15 +14,19 @@ from palaver.serve.orders import Order, Ready, decode_order, encode_ready
 from palaver.serve.output import TOGETHER, set_up_logging
 from palaver.serve.serving import serve
 from palaver.settings import Settings
+from palaver.watching.boards import join, to_slot
 
 log = logging.getLogger("palaver")
 
 _MOST_BYTES = 4096
 
 
-def serve_as_worker(settings: Settings, listener: int, control: int) -> int:
-    """Serves until the supervisor says otherwise, or dies. Both numbers are descriptors from it."""
-    set_up_logging(settings.log_level, TOGETHER)
+def serve_as_worker(settings: Settings, listener: int, control: int, board: Path | None) -> int:
+    """Serves until the supervisor says otherwise, or dies. Both numbers are descriptors from it; its own it keeps in
+    `board`."""
+    set_up_logging(settings, TOGETHER, None if board is None else to_slot(board))
+    if board is not None:
+        join(board)
     with _inherited(control) as supervisor:
         return serve(settings, _inherited(listener), Supervised(supervisor))
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from palaver.watching.numbers import COMMIT_SIZE
+
 Row = Sequence[Any]
 T = TypeVar("T")
 Item = TypeVar("Item")
@@ -105,6 +107,7 @@ class Batcher(Generic[Item, Result]):
 
     async def _write(self, entries: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         items = [item for item, _ in entries]
+        COMMIT_SIZE.observe(len(items))
         try:
             results = await self._database.write(lambda transaction: self._work(transaction, items))
         except Exception as error:  # noqa: BLE001 (the task's outer edge: every item hears of it)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, TypeAlias, TypeVar
 
@@ -9,6 +10,7 @@ import asyncpg
 
 from palaver.chat.errors import StoreUnavailable
 from palaver.store.database import Batcher, Item, Result, Row, Transaction, Work
+from palaver.watching.numbers import COMMIT_SECONDS
 
 T = TypeVar("T")
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -113,10 +115,13 @@ class PostgresDatabase:
     async def write(self, work: Work[T]) -> T:
         for attempt in range(1, TRIES + 1):
             try:
+                began = time.perf_counter()
                 async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                     with _DroppedIfLeft(connection):
                         async with connection.transaction():
-                            return await work(PostgresTransaction(connection))
+                            result = await work(PostgresTransaction(connection))
+                COMMIT_SECONDS.observe(time.perf_counter() - began)
+                return result
             except LOST_A_RACE as error:
                 if attempt == TRIES:
                     raise

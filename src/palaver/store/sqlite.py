@@ -10,6 +10,7 @@ import logging
 import queue
 import re
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ import apsw
 
 from palaver.chat.errors import StoreUnavailable
 from palaver.store.database import Item, Result, Row, Transaction, Work
+from palaver.watching.numbers import COMMIT_SECONDS, COMMIT_SIZE
 
 T = TypeVar("T")
 
@@ -141,6 +143,7 @@ class SqliteDatabase:
     def _commit(self, jobs: "list[_Job]", transaction: SqliteTransaction) -> None:
         execute = self._connection.execute
         results: list[Any] = []
+        began = time.perf_counter()
         try:
             execute("BEGIN IMMEDIATE")
             results = [self._carry_out(job, transaction) for job in jobs]
@@ -148,6 +151,8 @@ class SqliteDatabase:
         except BaseException as error:  # noqa: BLE001 (a thread's outer edge: whoever waits gets the error)
             self._roll_back()
             results = [_to_error(error)] * len(jobs)
+        COMMIT_SIZE.observe(len(jobs))
+        COMMIT_SECONDS.observe(time.perf_counter() - began)
         by_loop = {job.loop for job in jobs}
         for loop in by_loop:
             mine = [(job, result) for job, result in zip(jobs, results, strict=True) if job.loop is loop]

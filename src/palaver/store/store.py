@@ -26,6 +26,8 @@ from palaver.store.summaries import SqlSummaries
 from palaver.store.texts import Texts
 from palaver.store.turns import SqlTurns
 
+COUNT_WAITING = "SELECT count(*) FROM messages WHERE status = 'queued'"
+
 
 class StoreOptions(Struct, frozen=True):
     """Where things are kept: a PostgreSQL address, else a file in `data_dir`. The address can hold a password."""
@@ -62,6 +64,10 @@ class SqlStore:
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))
+
+    async def count_waiting(self) -> int:
+        row = await self.database.read(lambda tx: tx.one(COUNT_WAITING))
+        return 0 if row is None else int(row[0])
 
 
 @asynccontextmanager

@@ -25,6 +25,8 @@ from palaver.chat.limits import Grant
 from palaver.chat.ports import Begun, Since
 from palaver.chat.room import Behind, Entry, Heard, Listener, Part, Quiet, Room
 from palaver.chat.snapshot import take_snapshot
+from palaver.watching import spans
+from palaver.watching.asking import asked_by
 
 MESSAGE_ID = Text(at_least=1, at_most=100)
 
@@ -67,6 +69,9 @@ class Asked(Struct, frozen=True):
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
+BEGINS_TURN = frozenset(("send_message", "edit", "regenerate"))
+
+
 class SessionSocket(JsonSocket):
     commands = frozenset(
         ("send_message", "stop", "regenerate", "edit", "read", "typing", "stop_typing", "resume", "ping")
@@ -103,6 +108,15 @@ class SessionSocket(JsonSocket):
             self._listener = None
 
     async def handle(self, kind: str, payload: dict[str, Any]) -> None:
+        asked_by.set("ai_chat")
+        if spans.tracing is None or kind not in BEGINS_TURN:
+            await self._obey(kind, payload)
+            return
+        call = self.call
+        with spans.tracing.message(call.route, kind, call.request_id, call.scope["headers"]):
+            await self._obey(kind, payload)
+
+    async def _obey(self, kind: str, payload: dict[str, Any]) -> None:
         match kind:
             case "send_message":
                 await self._send_message(payload)

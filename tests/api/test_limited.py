@@ -35,8 +35,14 @@ def test_words_name_the_limit_and_when_to_come_back(
     assert limit_words(OverBudget(seconds, limit), language) == words
 
 
-@pytest.mark.parametrize("name", ["turns_a_minute", "tokens_a_day", "tokens_a_month", "money_a_month"])
-@pytest.mark.parametrize("of", ["user", "app", "conversation"])
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        *((name, of) for name in ("tokens_a_day", "tokens_a_month", "money_a_month") for of in ("user", "app")),
+        *(("turns_a_minute", of) for of in ("user", "app", "conversation")),
+        ("conversation_tokens", "conversation"),
+    ],
+)
 @pytest.mark.parametrize("language", ["en", "de", "it"])
 def test_every_limit_has_its_words(name: LimitName, of: LimitOf, language: Language) -> None:
     assert limit_words(RateLimited(1, Limit(name, 7, 60, of)), language)

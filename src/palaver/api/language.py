@@ -120,11 +120,6 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Für diese Anwendung höchstens {count} pro Tag; sie sind aufgebraucht.",
         "Questa applicazione può usare {count} al giorno, ormai esauriti.",
     ),
-    "limit_tokens_a_day_conversation": (
-        "This conversation can use {count} a day, and they are used up.",
-        "In diesem Gespräch höchstens {count} pro Tag; sie sind aufgebraucht.",
-        "Questa conversazione può usare {count} al giorno, ormai esauriti.",
-    ),
     "limit_tokens_a_month_user": (
         "You can use {count} a month, and they are used up.",
         "Höchstens {count} pro Monat; sie sind aufgebraucht.",
@@ -135,10 +130,10 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Für diese Anwendung höchstens {count} pro Monat; sie sind aufgebraucht.",
         "Questa applicazione può usare {count} al mese, ormai esauriti.",
     ),
-    "limit_tokens_a_month_conversation": (
-        "This conversation can use {count} a month, and they are used up.",
-        "In diesem Gespräch höchstens {count} pro Monat; sie sind aufgebraucht.",
-        "Questa conversazione può usare {count} al mese, ormai esauriti.",
+    "limit_conversation_tokens_conversation": (
+        "This conversation can use {count} in all, and they are used up. Begin a new one.",
+        "Dieses Gespräch darf höchstens {count} verbrauchen; sie sind aufgebraucht. Bitte ein neues beginnen.",
+        "Questa conversazione può usare {count} in tutto, ormai esauriti. Iniziane una nuova.",
     ),
     "limit_money_a_month_user": (
         "You can spend {count} a month, and it is used up.",
@@ -149,11 +144,6 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "This application can spend {count} a month, and it is used up.",
         "Für diese Anwendung höchstens {count} pro Monat; das ist aufgebraucht.",
         "Questa applicazione può spendere {count} al mese, ormai esauriti.",
-    ),
-    "limit_money_a_month_conversation": (
-        "This conversation can cost {count} a month, and it is used up.",
-        "In diesem Gespräch höchstens {count} pro Monat; das ist aufgebraucht.",
-        "Questa conversazione può costare {count} al mese, ormai esauriti.",
     ),
     "bot_unavailable": (
         "The assistant cannot answer just now. Please try again.",

@@ -14,6 +14,7 @@ POLICIES: dict[LimitName, str] = {
     "tokens_a_day": "tokens-day",
     "tokens_a_month": "tokens-month",
     "money_a_month": "money-month",
+    "conversation_tokens": "tokens",
     "replies_at_once": "replies",
     "sockets_at_once": "sockets",
     "sign_ins": "sign-ins",
@@ -24,6 +25,7 @@ UNITS: dict[LimitName, str] = {
     "tokens_a_day": "tokens",
     "tokens_a_month": "tokens",
     "money_a_month": "millionths",
+    "conversation_tokens": "tokens",
     "replies_at_once": "concurrent-requests",
     "sockets_at_once": "concurrent-requests",
 }
@@ -36,6 +38,7 @@ COUNTED: dict[LimitName, tuple[tuple[str, str], ...]] = {
     "turns_a_minute": (("message", "messages"), ("Nachricht", "Nachrichten"), ("messaggio", "messaggi")),
     "tokens_a_day": (("token", "tokens"), ("Token", "Token"), ("token", "token")),
     "tokens_a_month": (("token", "tokens"), ("Token", "Token"), ("token", "token")),
+    "conversation_tokens": (("token", "tokens"), ("Token", "Token"), ("token", "token")),
     "replies_at_once": (("reply", "replies"), ("Antwort", "Antworten"), ("risposta", "risposte")),
     "sockets_at_once": (("connection", "connections"), ("Verbindung", "Verbindungen"), ("connessione", "connessioni")),
     "sign_ins": (
@@ -63,6 +66,9 @@ def whole_seconds(seconds: float) -> int:
 def limit_words(error: ChatError, language: Language) -> str:
     """Which limit it was, and when to come back."""
     assert isinstance(error, RateLimited), "only a limit has such words"
+    if error.limit is not None and error.limit.name == "conversation_tokens":
+        # No waiting helps.
+        return _which(error, language)
     when = _time_words(whole_seconds(error.retry_after), language)
     return f"{_which(error, language)} {text('come_back', language, when=when)}"
 

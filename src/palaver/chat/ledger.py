@@ -15,7 +15,7 @@ from msgspec import Struct
 from palaver.chat.clock import DAY, SECOND, Micros, to_datetime
 from palaver.chat.conversation import PresetId, Speaking, Usage
 from palaver.chat.errors import OverBudget
-from palaver.chat.limit import Limit, LimitName
+from palaver.chat.limit import Limit, LimitName, LimitOf
 from palaver.chat.user import User, UserId
 
 MILLION = 1_000_000
@@ -156,24 +156,24 @@ def to_reserve(prompt_tokens: int, speaking: Speaking, budgets: Budgets) -> Usag
     return Usage(prompt, reply, estimated=True)
 
 
-def check_budget(budget: Budget, spent: Spent, wanted: Reservation, now: Micros) -> None:
+def check_budget(budget: Budget, spent: Spent, wanted: Reservation, now: Micros, of: LimitOf = "user") -> None:
     """Raises `OverBudget` where it would be passed."""
     day, month = day_of(now), month_of(now)
     tokens, money = spent.held_tokens + wanted.tokens, spent.held_money + wanted.money
-    _check("tokens_a_day", budget.tokens_a_day, spent.tokens_today + tokens, day, now)
-    _check("tokens_a_month", budget.tokens_a_month, spent.tokens_this_month + tokens, month, now)
-    _check("money_a_month", budget.money_a_month, spent.money_this_month + money, month, now)
+    _check("tokens_a_day", budget.tokens_a_day, spent.tokens_today + tokens, day, now, of)
+    _check("tokens_a_month", budget.tokens_a_month, spent.tokens_this_month + tokens, month, now, of)
+    _check("money_a_month", budget.money_a_month, spent.money_this_month + money, month, now, of)
 
 
-def _check(name: LimitName, most: int | None, would_be: int, period: Period, now: Micros) -> None:
+def _check(name: LimitName, most: int | None, would_be: int, period: Period, now: Micros, of: LimitOf) -> None:
     if most is not None and would_be > most:
-        raise OverBudget(period.seconds_left(now), Limit(name, most, period.seconds))
+        raise OverBudget(period.seconds_left(now), Limit(name, most, period.seconds, of))
 
 
 def check_conversation(most: int | None, spent: int, wanted: Reservation) -> None:
     """Raises `OverBudget` where the tokens of a conversation would be passed."""
     if most is not None and spent + wanted.tokens > most:
-        raise OverBudget(COME_BACK_SECONDS, Limit("conversation_tokens", most))
+        raise OverBudget(COME_BACK_SECONDS, Limit("conversation_tokens", most, of="conversation"))
 
 
 By = Literal["day", "user", "model", "app", "preset"]

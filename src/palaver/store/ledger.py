@@ -182,7 +182,7 @@ async def reserve(
         try:
             check_conversation(budgets.conversation_tokens, in_conversation.get(wish.conversation_id, 0), wanted)
             for payer, budget in known.payers:
-                check_budget(budget, spent[payer], wanted, now)
+                check_budget(budget, spent[payer], wanted, now, "app" if payer.is_app else "user")
         except OverBudget as error:
             answers.append(error)
             continue

@@ -203,6 +203,8 @@ async def shared_server(
     run: Run, shared_database: Database, _started_llm: LLM, server_environment: Mapping[str, str]
 ) -> AsyncIterator[Server]:
     """A running server that all tests in a file use; each makes users of its own."""
+    # Another file may have left it dead.
+    await _started_llm.reset()
     async with _open_servers(run, shared_database, _started_llm, server_environment) as start:
         yield await start()
 

@@ -45,7 +45,7 @@ def test_installed_example_answers(site: Path) -> None:
     assert asked.stdout.splitlines() == [
         "Text(text='Hello  ')",
         "Text(text='there')",
-        "Finished(reason='stop', details={'words': 2}, usage=None, model=None)",
+        "Finished(reason='stop', details={'words': 2}, usage=None, model=None, cached=False)",
     ]
 
 

@@ -1480,8 +1480,14 @@ async def test_keepalive_pings_again_and_again_until_the_client_leaves() -> None
     heard: asyncio.Queue[Message] = asyncio.Queue()
     told: asyncio.Queue[Message] = asyncio.Queue()
     await told.put({"type": "websocket.connect"})
-    # It asks nothing of the site.
-    call = Call(cast(Site, None), {"type": "websocket", "path": "/ws/keepalive", "headers": []}, "mine-1", "en")
+    # It asks nothing of the site but for limits.
+    nothing = cast(Any, None)
+    call = Call(
+        Site(nothing, nothing, nothing, nothing, "1", nothing),
+        {"type": "websocket", "path": "/ws/keepalive", "headers": []},
+        "mine-1",
+        "en",
+    )
     async with asyncio.timeout(WAIT_SECONDS), asyncio.TaskGroup() as tasks:
         tasks.create_task(keepalive(call, told.get, heard.put, seconds=0.01))
         assert (await heard.get())["type"] == "websocket.accept"

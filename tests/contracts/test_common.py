@@ -177,12 +177,23 @@ async def test_other_method_is_405_and_says_what_is_allowed(
     assert (answer.content == b"") == (method == "HEAD")
 
 
-@pytest.mark.parametrize("path", [*OPEN, *READ, "/api/v1/chat/models", "/api/v1/settings/universal-rules"])
+STANDING = [path for path in OPEN if path != "/metrics"]
+"""What answers the same twice."""
+
+
+@pytest.mark.parametrize("path", [*STANDING, *READ, "/api/v1/chat/models", "/api/v1/settings/universal-rules"])
 async def test_head_works_wherever_get_does(alice: Client, path: str) -> None:
     got, head = await alice.get(path), await alice.send("HEAD", path)
     assert (head.status, head.content) == (got.status, b"") == (200, b"")
     for name in ("Content-Type", "Content-Length"):
         assert head.headers[name] == got.headers[name]
+
+
+async def test_head_works_on_numbers_that_change(nobody: Client) -> None:
+    got, head = await nobody.get("/metrics"), await nobody.send("HEAD", "/metrics")
+    assert (head.status, head.content) == (got.status, b"") == (200, b"")
+    assert head.headers["Content-Type"] == got.headers["Content-Type"]
+    assert int(head.headers["Content-Length"]) > 0
 
 
 async def test_head_works_on_a_thing_and_on_none(alice: Client, nobody: Client) -> None:

@@ -97,7 +97,7 @@ async def test_turns_are_told_by_api_and_end_with_their_pieces_characters_and_to
 async def test_failed_turn_is_told_with_the_server_that_failed_it(nobody: Client, alice: Client, llm: LLM) -> None:
     await llm.control(fault="500")
     failed = 'palaver_turns_ended_total{api="chat_domain",end="failed"}'
-    upstream = f'palaver_upstream_failures_total{{server="{llm.url}",why="500"}}'
+    upstream = 'palaver_upstream_failures_total{server="llm-server",why="500"}'
     before = await scrape(nobody)
     assert (await alice.post("/api/chat", message="hello")).status == 503
     assert growth(before, await scrape(nobody), failed, upstream) == {failed: 1, upstream: 1}

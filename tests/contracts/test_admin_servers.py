@@ -155,6 +155,14 @@ async def test_server_that_is_added_answers_and_survives_a_restart(
     assert (said.status, len(other_llm.stand_in.record.entries)) == (200, 1)
 
 
+async def test_sync_that_failed_and_one_that_did_not_are_seen_at_once(admin: Client, other_llm: Running) -> None:
+    assert (await admin.post(SERVERS, name="own", url=other_llm.url, key="right")).body["healthy"] is True
+    for script, healthy in (({"fault": "500", "on": "models"}, False), ({}, True)):
+        other_llm.stand_in.control(script)
+        assert (await admin.post("/ai-chat/api/models/sync_models/")).status == 200
+        assert (await admin.get(f"{SERVERS}/own")).body["healthy"] is healthy
+
+
 async def test_server_that_is_down_takes_no_model_away_even_after_a_restart(
     server: Server, admin: Client, other_llm: Running
 ) -> None:

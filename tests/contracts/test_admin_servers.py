@@ -114,6 +114,7 @@ async def test_what_an_admin_says_of_a_model_is_kept_over_syncs(admin: Client) -
         "context_length": None, "capabilities": [], "is_available": True, "is_default": False,
         "servers": ["llm-server"], "created_at": TIME, "updated_at": TIME,
     }  # fmt: skip
+    assert (await admin.get(f"{MODELS}/{model['id']}")).body == model
     said = {"display_name": "The Four", "description": "Old.", "context_length": 8192, "capabilities": ["tools"]}
     changed = await admin.patch(f"{MODELS}/{model['id']}", **said, is_default=True)
     assert changed.body == {**model, **said, "is_default": True, "updated_at": TIME}
@@ -134,7 +135,8 @@ async def test_default_is_a_model_that_is_offered_and_never_none(admin: Client) 
     assert (await admin.delete(f"{SERVERS}/brief")).status == 204
     answer = await admin.patch(f"{MODELS}/{brief['id']}", is_default=True)
     assert (answer.status, answer.body["detail"][0]["type"]) == (422, "model_not_offered")
-    assert (await admin.patch(f"{MODELS}/999999", description="x")).status == 404
+    unknown = f"{MODELS}/999999"
+    assert [(await admin.get(unknown)).status, (await admin.patch(unknown, description="x")).status] == [404, 404]
     assert (await admin.patch(f"{MODELS}/{brief['id']}", capabilities=["Not A Word"])).status == 422
 
 

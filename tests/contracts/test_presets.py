@@ -11,6 +11,7 @@ import pytest
 from tests.contracts.talking import SESSIONS, make, message_shown, read, read_messages, say
 from tests.journeys.client import TEXT, TIME, WHOLE, Answer, Client, new_name, open_client, register
 from tests.parts.llm import LLM
+from tests.parts.metrics import scrape, scrape_until
 from tests.parts.palaver import Server
 
 PRESETS = "/ai-chat/api/presets/"
@@ -443,6 +444,7 @@ async def test_hit_is_not_billed_and_told_like_any_reply(alice: Client, llm: LLM
     first, second, third = [await start_from(alice, preset) for _ in range(3)]
     await say(alice, first, "Name a river.")
     await llm.control(text="The Rhône.")
+    before, used = await scrape(alice), (await alice.get("/api/usage")).body
 
     events = await ask_streamed(alice, second, "Name a river.")
     assert [event["type"] for event in events] == ["user_message", "ai_chunk", "ai_complete"]
@@ -467,6 +469,9 @@ async def test_hit_is_not_billed_and_told_like_any_reply(alice: Client, llm: LLM
         assert reply == expected
     assert complete["message"] == reply
     assert len(await llm.record(n=1)) == 1
+    assert (await alice.get("/api/usage")).body == used
+    given = "palaver_answers_given_again_total"
+    await scrape_until(alice, lambda told: told[given] == before[given] + 2)
 
 
 USAGE = {"prompt_tokens": WHOLE, "completion_tokens": WHOLE, "total_tokens": WHOLE}

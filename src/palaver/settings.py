@@ -29,6 +29,10 @@ CENTURY_DAYS = 36_525
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 
 
+class WrongPart(ValueError):
+    """Which part of a value cannot work, in words that go on from a colon and tell nothing of the value."""
+
+
 class Kind(Struct, frozen=True):
     """What a setting may be: in words that go on from "has to be", and as code that raises `ValueError` otherwise."""
 
@@ -54,15 +58,17 @@ class Setting(Struct, frozen=True):
 
 
 class BadSetting(Struct, frozen=True):
-    """One that cannot work. `given` is None where it is secret."""
+    """One that cannot work. `given` is None where it is secret; `part`: which part of it, where that is known."""
 
     env: str
     given: str | None
     wants: str
+    part: str = ""
 
     def __str__(self) -> str:
         given = "cannot be used (it is secret, so it is not shown)" if self.given is None else f"is {self.given!r}"
-        return f"{self.env} {given}. It has to be {self.wants}."
+        part = f": {self.part}" if self.part else ""
+        return f"{self.env} {given}{part}. It has to be {self.wants}."
 
 
 class BadSettings(Exception):
@@ -223,10 +229,39 @@ class LlmServer(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _to_llm_servers(text: str) -> tuple[LlmServer, ...]:
-    servers = msgspec.json.decode(text, type=tuple[LlmServer, ...])
-    if len({server.name for server in servers}) < len(servers):
-        raise ValueError
-    return tuple(replace(server, url=_to_web_address(server.url)) for server in servers)
+    try:
+        servers = msgspec.json.decode(text, type=tuple[LlmServer, ...])
+    except msgspec.DecodeError as error:
+        raise WrongPart(_find_part(str(error))) from error
+    names: set[str] = set()
+    for place, server in enumerate(servers, 1):
+        if server.name in names:
+            raise WrongPart(f"entry {place} has the `name` of one before it")
+        names.add(server.name)
+    return tuple(_to_llm_server(server, place) for place, server in enumerate(servers, 1))
+
+
+def _to_llm_server(server: LlmServer, place: int) -> LlmServer:
+    try:
+        return replace(server, url=_to_web_address(server.url))
+    except ValueError as error:
+        raise WrongPart(f"`url` of entry {place} is no address") from error
+
+
+def _find_part(said: str) -> str:
+    """The entry and the field that msgspec complains of."""
+    place = re.search(r"at `\$\[([0-9]+)\](?:\.([a-z_]+))?", said)
+    if place is None:
+        return "it is no JSON list of objects"
+    entry = int(place[1]) + 1
+    if place[2]:
+        return f"`{place[2]}` of entry {entry} cannot be used"
+    # A name with other characters may be a key that has slipped.
+    unknown = re.search("unknown field `([a-z_]{1,30})`", said)
+    if unknown is not None:
+        return f"entry {entry} has `{unknown[1]}`, which is no field of a server"
+    missing = re.search("missing required field `([a-z_]+)`", said)
+    return f"entry {entry} lacks `{missing[1]}`" if missing else f"entry {entry} cannot be used"
 
 
 _PORT = _whole(1, 65535)
@@ -724,9 +759,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         try:
             # A blank at the end of a password belongs to it.
             values[name] = setting.kind.parse(given if setting.kind is _PASSWORD else given.strip())
-        except ValueError:
+        except ValueError as error:
             shown = None if setting.secret else hide_passwords(given)
-            faults.append(BadSetting(setting.env, shown, setting.kind.wants))
+            part = str(error) if isinstance(error, WrongPart) else ""
+            faults.append(BadSetting(setting.env, shown, setting.kind.wants, part))
     if faults:
         raise BadSettings(faults)
     return _complete(Settings(**values))

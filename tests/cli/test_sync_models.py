@@ -29,9 +29,10 @@ async def test_model_that_is_not_offered_cannot_be_the_default(palaver: Command,
 
 async def test_server_that_is_away_or_unknown_changes_nothing(palaver: Command, llm: LLM) -> None:
     llm.process.kill()
-    for settings in ({"LLM_SERVER_URL": llm.url}, {}):
+    for settings, failures in (({"LLM_SERVER_URL": llm.url}, 1), ({}, 0)):
         done = palaver("sync-models", **settings)
         assert (done.code, done.out) == (1, "")
+        assert done.err.count("tells no models:") == failures
         assert done.err.splitlines()[-1] == (
             "No LLM server tells its models; nothing has changed. `palaver doctor` looks at them."
         )

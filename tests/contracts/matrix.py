@@ -187,6 +187,7 @@ ROWS = [
     Row("PATCH /api/admin/servers/{name}", "admins", thing="server", body={"weight": 2}),
     Row("DELETE /api/admin/servers/{name}", "admins", ok=204, thing="server"),
     Row("GET /api/admin/models", "admins"),
+    Row("GET /api/admin/models/{id}", "admins", thing="model"),
     Row("PATCH /api/admin/models/{id}", "admins", thing="model", body={"description": "Quick."}),
     Row("GET /api/admin/prices", "admins"),
     Row("POST /api/admin/prices", "admins", ok=201, body={"model": "m", "input": 1, "output": 2}),

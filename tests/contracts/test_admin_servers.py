@@ -114,6 +114,7 @@ async def test_what_an_admin_says_of_a_model_is_kept_over_syncs(admin: Client) -
         "context_length": None, "capabilities": [], "is_available": True, "is_default": False,
         "servers": ["llm-server"], "created_at": TIME, "updated_at": TIME,
     }  # fmt: skip
+    assert (await admin.get(f"{MODELS}/{model['id']}")).body == model
     said = {"display_name": "The Four", "description": "Old.", "context_length": 8192, "capabilities": ["tools"]}
     changed = await admin.patch(f"{MODELS}/{model['id']}", **said, is_default=True)
     assert changed.body == {**model, **said, "is_default": True, "updated_at": TIME}
@@ -134,7 +135,8 @@ async def test_default_is_a_model_that_is_offered_and_never_none(admin: Client) 
     assert (await admin.delete(f"{SERVERS}/brief")).status == 204
     answer = await admin.patch(f"{MODELS}/{brief['id']}", is_default=True)
     assert (answer.status, answer.body["detail"][0]["type"]) == (422, "model_not_offered")
-    assert (await admin.patch(f"{MODELS}/999999", description="x")).status == 404
+    unknown = f"{MODELS}/999999"
+    assert [(await admin.get(unknown)).status, (await admin.patch(unknown, description="x")).status] == [404, 404]
     assert (await admin.patch(f"{MODELS}/{brief['id']}", capabilities=["Not A Word"])).status == 422
 
 
@@ -153,6 +155,14 @@ async def test_server_that_is_added_answers_and_survives_a_restart(
     made = await admin.post("/ai-chat/api/sessions/", model_name="own")
     said = await admin.post(f"/ai-chat/api/sessions/{made.body['id']}/send_message/", message="hi")
     assert (said.status, len(other_llm.stand_in.record.entries)) == (200, 1)
+
+
+async def test_sync_that_failed_and_one_that_did_not_are_seen_at_once(admin: Client, other_llm: Running) -> None:
+    assert (await admin.post(SERVERS, name="own", url=other_llm.url, key="right")).body["healthy"] is True
+    for script, healthy in (({"fault": "500", "on": "models"}, False), ({}, True)):
+        other_llm.stand_in.control(script)
+        assert (await admin.post("/ai-chat/api/models/sync_models/")).status == 200
+        assert (await admin.get(f"{SERVERS}/own")).body["healthy"] is healthy
 
 
 async def test_server_that_is_down_takes_no_model_away_even_after_a_restart(

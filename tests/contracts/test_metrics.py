@@ -242,8 +242,9 @@ async def test_bus_that_is_away_is_told_and_its_server_is_ready(nobody: Client, 
     ids=lambda header: f"{header[0]}={header[1]}",
 )
 async def test_by_default_nobody_reads_it_by_way_of_a_proxy(nobody: Client, header: tuple[str, str]) -> None:
-    answer = await nobody.sending(dict([header])).get("/metrics")
-    assert (answer.status, answer.body) == (404, {"detail": TEXT})
+    somebody = nobody.sending(dict([header])).having(Accept_Language="de")
+    answer, nothing = [await somebody.get(path) for path in ("/metrics", "/metric")]
+    assert (answer.status, answer.body) == (nothing.status, nothing.body) == (404, {"detail": TEXT})
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1", "[::1]:8000"])

@@ -11,6 +11,7 @@ import pytest
 from tests.contracts.talking import SESSIONS, make, message_shown, read, read_messages, say
 from tests.journeys.client import TEXT, TIME, WHOLE, Answer, Client, new_name, open_client, register
 from tests.parts.llm import LLM
+from tests.parts.metrics import scrape, scrape_until
 from tests.parts.palaver import Server
 
 PRESETS = "/ai-chat/api/presets/"
@@ -437,12 +438,13 @@ async def ask_streamed(person: Client, session: str, text: str) -> list[Fields]:
     return [json.loads(line) for line in lines[:-1]]
 
 
-async def test_hit_is_marked_not_billed_and_told_like_any_reply(alice: Client, llm: LLM) -> None:
+async def test_hit_is_not_billed_and_told_like_any_reply(alice: Client, llm: LLM) -> None:
     preset = await cached_preset(alice)
     await llm.control(text="The Loire.", pieces=3)
     first, second, third = [await start_from(alice, preset) for _ in range(3)]
     await say(alice, first, "Name a river.")
     await llm.control(text="The Rhône.")
+    before, used = await scrape(alice), (await alice.get("/api/usage")).body
 
     events = await ask_streamed(alice, second, "Name a river.")
     assert [event["type"] for event in events] == ["user_message", "ai_chunk", "ai_complete"]
@@ -462,11 +464,14 @@ async def test_hit_is_marked_not_billed_and_told_like_any_reply(alice: Client, l
     ]  # fmt: skip
     for session, cached in ((first, False), (second, True), (third, True)):
         reply = (await read_messages(alice, session))[-1]
-        metadata = {"model": "gpt-4", "cached": True} if cached else {"model": "gpt-4", "usage": USAGE}
+        metadata = {"model": "gpt-4"} if cached else {"model": "gpt-4", "usage": USAGE}
         expected = message_shown(role="assistant", content="The Loire.", metadata=metadata, parent_id=TEXT)
         assert reply == expected
     assert complete["message"] == reply
     assert len(await llm.record(n=1)) == 1
+    assert (await alice.get("/api/usage")).body == used
+    given = "palaver_answers_given_again_total"
+    await scrape_until(alice, lambda told: told[given] == before[given] + 2)
 
 
 USAGE = {"prompt_tokens": WHOLE, "completion_tokens": WHOLE, "total_tokens": WHOLE}
@@ -480,10 +485,8 @@ async def test_twenty_equal_questions_at_once_are_one_call_of_the_model(alice: C
     assert {answer["ai_message"]["content"] for answer in answers} == {"The Loire."}
     assert len(await llm.record(n=1)) == 1
     replies = [(await read_messages(alice, session))[-1] for session in sessions]
-    assert [reply["metadata"].get("cached") for reply in replies].count(True) == 19
-    assert [reply["metadata"] for reply in replies if "usage" in reply["metadata"]] == [
-        {"model": "gpt-4", "usage": USAGE}
-    ]
+    metadata = sorted((reply["metadata"] for reply in replies), key=len)
+    assert metadata == [{"model": "gpt-4"}] * 19 + [{"model": "gpt-4", "usage": USAGE}]
 
 
 async def test_equal_question_over_another_api_is_the_same_question(alice: Client, llm: LLM) -> None:

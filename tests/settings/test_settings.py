@@ -300,23 +300,35 @@ def test_settings_stay_as_they_were_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    ("said", "part"),
     [
-        "gpu1",
-        "{}",
-        '[{"name": "a"}]',
-        '[{"name": "a", "url": "sekret"}]',
-        '[{"name": "A b", "url": "http://h"}]',
-        '[{"name": "a", "url": "http://h"}, {"name": "a", "url": "http://i"}]',
-        '[{"name": "a", "url": "http://h", "weight": 0}]',
-        '[{"name": "a", "url": "http://h", "most": 3}]',
-        '[{"name": "a", "url": "http://h", "key": "sekret key"}]',
+        ("gpu1", "it is no JSON list of objects"),
+        ("{}", "it is no JSON list of objects"),
+        ("[5]", "entry 1 cannot be used"),
+        ('[{"name": "a"}]', "entry 1 lacks `url`"),
+        ('[{"name": "a", "url": "sekret"}]', "`url` of entry 1 is no address"),
+        ('[{"name": "b", "url": "http://h"}, {"name": "a", "url": "sekret"}]', "`url` of entry 2 is no address"),
+        ('[{"name": "A sekret", "url": "http://h"}]', "`name` of entry 1 cannot be used"),
+        (
+            '[{"name": "a", "url": "http://h"}, {"name": "a", "url": "http://i"}]',
+            "entry 2 has the `name` of one before it",
+        ),
+        ('[{"name": "a", "url": "http://h", "weight": 0}]', "`weight` of entry 1 cannot be used"),
+        (
+            '[{"name": "a", "url": "http://h"}, {"name": "b", "url": "http://i", "wieght": 3}]',
+            "entry 2 has `wieght`, which is no field of a server",
+        ),
+        ('[{"name": "a", "url": "http://h", "sk-sekret": 3}]', "entry 1 cannot be used"),
+        ('[{"name": "a", "url": "http://h", "key": "sekret key"}]', "`key` of entry 1 cannot be used"),
+        ('[{"name": "a", "url": "http://h", "models": ["m", 5]}]', "`models` of entry 1 cannot be used"),
     ],
 )
-def test_servers_that_cannot_be_used_are_named_without_their_keys(said: str) -> None:
+def test_servers_that_cannot_be_used_are_named_by_entry_and_field_without_their_values(said: str, part: str) -> None:
     with pytest.raises(BadSettings) as refused:
         read_settings({"PALAVER_LLM_SERVERS": said})
-    assert str(refused.value).startswith("PALAVER_LLM_SERVERS cannot be used (it is secret, so it is not shown). It ")
+    assert str(refused.value).startswith(
+        f"PALAVER_LLM_SERVERS cannot be used (it is secret, so it is not shown): {part}. It has to be "
+    )
     assert "sekret" not in str(refused.value)
 
 

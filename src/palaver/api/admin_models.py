@@ -1,10 +1,9 @@
 """For admins: every model that was ever offered here, and what is to be said of it whatever its servers tell."""
 
-from datetime import datetime
+from msgspec.structs import asdict
 
-from msgspec import Struct
-
-from palaver.api.call import Call, to_time
+from palaver.api.ai_chat.models import ModelShown, show_model
+from palaver.api.call import Call
 from palaver.api.fields import Body, Flag, Listed, Text, Whole, Word, changing, clearing
 from palaver.api.operation import Api, Style
 from palaver.chat.errors import NotFound
@@ -21,25 +20,21 @@ class ModelChanges(Body):
     is_default = changing(Flag())
 
 
-class AdminModel(Struct):
-    id: int
-    name: str
-    display_name: str
-    description: str
-    size: int | None
-    parameter_count: str
-    context_length: int | None
+class AdminModel(ModelShown):
+    """`servers`: those that offer it just now."""
+
     capabilities: tuple[str, ...]
-    is_available: bool
-    is_default: bool
     servers: tuple[str, ...]
-    created_at: datetime
-    updated_at: datetime
 
 
 @api.add("GET", "/api/admin/models", who="admin", answer=list[AdminModel])
 async def list_models(call: Call) -> list[AdminModel]:
     return [_model(call, model) for model in await call.site.models.all()]
+
+
+@api.add("GET", "/api/admin/models/{id}", who="admin", answer=AdminModel)
+async def get_model(call: Call) -> AdminModel:
+    return _model(call, await call.site.models.get(ModelId(call.number("id"))))
 
 
 @api.add("PATCH", "/api/admin/models/{id}", who="admin", body=ModelChanges, answer=AdminModel, raises=(NotFound,))
@@ -51,8 +46,4 @@ async def change_model(call: Call) -> AdminModel:
 
 def _model(call: Call, model: KnownModel) -> AdminModel:
     servers = tuple(server.named.name for server in call.site.servers.list() if model.name in server.offers)
-    return AdminModel(
-        model.id, model.name, model.display_name, model.description, model.size, model.parameter_count,
-        model.context_length, model.capabilities, model.is_available, model.is_default, servers,
-        to_time(model.created_at), to_time(model.updated_at),
-    )  # fmt: skip
+    return AdminModel(**asdict(show_model(model)), capabilities=model.capabilities, servers=servers)

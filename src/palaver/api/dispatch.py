@@ -20,7 +20,7 @@ from palaver.api.call import Answer, Call, MalformedBody, Site, Stream, parse_fo
 from palaver.api.fields import FieldProblem, Invalid
 from palaver.api.language import accepted_language, text
 from palaver.api.limited import met_headers, standing_headers
-from palaver.api.operation import Operation
+from palaver.api.operation import NO_SUCH_PATH, Operation
 from palaver.api.refusals import count_refused, error_body, find_refusal, invalid_body, malformed_body, retry_after
 from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
@@ -38,9 +38,8 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 JSON = b"application/json"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 UNSAFE_BODY_METHODS = ("POST", "PUT", "PATCH")
+# The contracts fix these two: what a page on another origin is to know of a limit is in Retry-After and the words.
 EXPOSED = b"X-Request-Id, Retry-After"
-# The contracts name the two alone; these are added where an answer has them.
-EXPOSED_OF_LIMITS = EXPOSED + b", RateLimit-Policy, RateLimit"
 
 encode = msgspec.json.Encoder().encode
 
@@ -87,7 +86,7 @@ class Dispatcher:
         call = self._to_call(scope)
         socket = self._find_socket(call)
         if socket is None:
-            await refuse_socket(call, send, 404, {"detail": "Not Found"})
+            await refuse_socket(call, send, 404, {"detail": NO_SUCH_PATH})
             return
         WEBSOCKETS.add()
         try:
@@ -134,8 +133,7 @@ class Dispatcher:
             REQUEST_SECONDS.of(call.api).observe(perf_counter() - began)
             spelled.headers.append((b"x-request-id", request_id.encode()))
             if origin:
-                limited = any(name == b"ratelimit" for name, _ in spelled.headers)
-                spelled.headers.extend(self._cors(origin, EXPOSED_OF_LIMITS if limited else EXPOSED))
+                spelled.headers.extend(self._cors(origin))
             with_body = scope["method"] != "HEAD"
             if spelled.pieces is not None and with_body:
                 await _send_pieces(receive, send, spelled, spelled.pieces)
@@ -154,7 +152,7 @@ class Dispatcher:
             return self._preflight(call, origin)
         operations, call.parameters = self._routes.find(call.scope["path"])
         if not operations:
-            return _plain(404, {"detail": "Not Found"})
+            return _plain(404, {"detail": NO_SUCH_PATH})
         operation = operations.get("GET" if method == "HEAD" else method)
         if operation is None:
             allowed = sorted(operations) + (["HEAD"] if "GET" in operations else [])
@@ -235,7 +233,7 @@ class Dispatcher:
         allowed = self.site.cors_origins
         return "*" in allowed or origin in allowed
 
-    def _cors(self, origin: str, exposed: bytes) -> list[tuple[bytes, bytes]]:
+    def _cors(self, origin: str) -> list[tuple[bytes, bytes]]:
         if not self._allows(origin):
             return []
         if origin in self.site.cors_origins:
@@ -247,7 +245,7 @@ class Dispatcher:
         else:
             # With the wildcard credentials would let any page act as the person who visits it.
             headers = [(b"access-control-allow-origin", b"*")]
-        return [*headers, (b"access-control-expose-headers", exposed)]
+        return [*headers, (b"access-control-expose-headers", EXPOSED)]
 
 
 def to_request_id(sent: str) -> str:

@@ -50,6 +50,9 @@ def fixed(status: int, words: str) -> Refusal:
     return Refusal(status, lambda _error, _language: words)
 
 
+# What a path says that nobody has.
+NO_SUCH_PATH = "Not Found"
+
 Refusals = Mapping[type[ChatError], Refusal]
 
 

@@ -7,7 +7,7 @@ import platform
 from urllib.parse import urlsplit
 
 from palaver.api.call import Answer, Call
-from palaver.api.operation import Also, Api, Style
+from palaver.api.operation import NO_SUCH_PATH, Also, Api, Style, fixed
 from palaver.api.outside import UNWELL, Status
 from palaver.chat.accounts import WrongCredentials
 from palaver.chat.errors import NotFound
@@ -38,7 +38,8 @@ async def ready(call: Call) -> Answer:
     "/metrics",
     who="open",
     content_types=("text/plain",),
-    raises=(NotFound,),
+    # Whoever may not know of it hears what a path says that nobody has.
+    refusals={NotFound: fixed(404, NO_SUCH_PATH)},
     also={401: Also("Another token is wanted")},
 )
 async def metrics(call: Call) -> Answer:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from palaver.bots.pool import LlmServer, Pool
+from palaver.bots.pool import Pool
 from palaver.bots.upstream import UpstreamFailed
 from palaver.chat.model import OfferedModel
 
@@ -72,8 +72,8 @@ class Catalogue:
 
         Of a server that does not tell nothing changes.
         """
-        failures = await asyncio.gather(*(_try_refresh(server) for server in self._pool.servers))
-        if failures and all(failures):
+        told = await asyncio.gather(*(server.listing.refresh() for server in self._pool.servers))
+        if told and not any(told):
             raise UpstreamFailed("tells no models, and no other one does")
         return self._models or ()
 
@@ -101,15 +101,6 @@ class Catalogue:
         for_chat = [name for name in names if not any(part in name.lower() for part in _NOT_FOR_CHAT)]
         wanted = [name for name in named if name in names]
         return next(iter([*wanted, *for_chat, *names, *named]))
-
-
-async def _try_refresh(server: LlmServer) -> UpstreamFailed | None:
-    try:
-        await server.listing.refresh()
-    except UpstreamFailed as error:
-        server.upstream.log_failure("", f"tells no models: {error}")
-        return error
-    return None
 
 
 def _merge(one: OfferedModel, other: OfferedModel) -> OfferedModel:

@@ -47,16 +47,28 @@ class Listing:
         """From now on `changed` is called when the server has told another list than before."""
         self._changed = changed
 
-    async def refresh(self) -> Sequence[OfferedModel]:
-        """Asks the server now. Raises `UpstreamFailed`, and then nothing has changed."""
-        if not self._given or self.models is None:
-            self._take(await self._upstream.fetch_models())
-        return self.models or ()
+    async def refresh(self) -> bool:
+        """Asks the server now. Whether it told; where it did not, all but `tells` is as it was."""
+        if self._given:
+            return True
+        try:
+            models = await self._upstream.fetch_models()
+        except UpstreamFailed as error:
+            # A server that is down stays so for a while; its log needs that once.
+            if not self._failing:
+                self._upstream.log_failure("", f"tells no models: {error}")
+            self._failing = True
+            return False
+        if self._failing:
+            log.info("The LLM server at %s tells its models again", self._upstream.shown_url)
+        self._failing = False
+        self._take(models)
+        return True
 
     async def keep_fresh(self) -> None:
         """Asks now and again, for ever."""
         while not self._given:
-            fresh = await self._try_refresh()
+            fresh = await self.refresh()
             self.asked.set()
             await self._sleep(FRESH_SECONDS if fresh else RETRY_SECONDS)
 
@@ -68,17 +80,3 @@ class Listing:
         self.seen |= self.names
         if self._changed is not None:
             self._changed()
-
-    async def _try_refresh(self) -> bool:
-        try:
-            await self.refresh()
-        except UpstreamFailed as error:
-            # A server that is down stays so for a while; its log needs that once.
-            if not self._failing:
-                self._upstream.log_failure("", f"tells no models: {error}")
-            self._failing = True
-            return False
-        if self._failing:
-            log.info("The LLM server at %s tells its models again", self._upstream.shown_url)
-        self._failing = False
-        return True

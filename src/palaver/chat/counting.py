@@ -39,6 +39,8 @@ class Tally:
         numbers.TURN_SECONDS.of(self._api).observe(perf_counter() - self._began)
         numbers.PIECES.add(self._telling.log.pieces)
         numbers.CHARACTERS.add(self._telling.log.length)
+        if kept.cached:
+            numbers.GIVEN_AGAIN.add()
         if not lost:
             count_usage(kept.usage)
 

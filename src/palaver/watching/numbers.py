@@ -12,6 +12,7 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 # Turns. `api` is the one that asked; `other` where the server itself went on, with what had waited.
 BEGUN = Counters("palaver_turns_begun_total", "Replies that were begun.", ("api",))
 ENDED = Counters("palaver_turns_ended_total", "Replies that have ended, by how.", ("api", "end"))
+GIVEN_AGAIN = Counters("palaver_answers_given_again_total", "Replies that are an earlier answer, kept for that.").of()
 RUNNING = Gauges("palaver_replies_running", "Replies that are being made.").of()
 TURN_SECONDS = Histograms(
     "palaver_turn_seconds", "From the committed message to the end of its reply.", SECONDS, ("api",)

@@ -36,12 +36,12 @@ class Synced(Struct):
 
 @api.add("GET", f"{PREFIX}/models/", answer=list[ModelShown])
 async def list_models(call: Call) -> list[ModelShown]:
-    return [_model(model) for model in await call.site.models.available()]
+    return [show_model(model) for model in await call.site.models.available()]
 
 
 @api.add("GET", f"{PREFIX}/models/{{id}}/", answer=ModelShown)
 async def get_model(call: Call) -> ModelShown:
-    return _model(await call.site.models.get(ModelId(call.number("id"))))
+    return show_model(await call.site.models.get(ModelId(call.number("id"))))
 
 
 @api.add(
@@ -55,10 +55,10 @@ async def get_model(call: Call) -> ModelShown:
 )
 async def sync_models(call: Call) -> Synced:
     models = await call.site.models.sync()
-    return Synced(text("models_synced", call.language, count=len(models)), [_model(model) for model in models])
+    return Synced(text("models_synced", call.language, count=len(models)), [show_model(model) for model in models])
 
 
-def _model(model: KnownModel) -> ModelShown:
+def show_model(model: KnownModel) -> ModelShown:
     return ModelShown(
         model.id, model.name, model.display_name, model.description, model.size, model.parameter_count,
         model.context_length, model.is_available, model.is_default, to_time(model.created_at),

@@ -34,7 +34,6 @@ class Metadata(Struct):
     usage: UsageShown | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     client_message_id: str | UnsetType = UNSET
-    cached: bool | UnsetType = UNSET
 
 
 class MessageShown(Struct):
@@ -135,7 +134,6 @@ def _metadata(message: Message) -> Metadata:
         usage=_usage(message.usage),
         reason=UNSET if message.status == "complete" else message.reason or UNSET,
         client_message_id=message.client_message_id or UNSET,
-        cached=message.cached or UNSET,
     )
 
 

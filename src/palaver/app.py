@@ -11,7 +11,9 @@ from msgspec import Struct
 
 from palaver import __version__
 from palaver.api import (
+    admin_limits,
     admin_models,
+    admin_money,
     admin_servers,
     chat_domain,
     chat_flow,
@@ -20,7 +22,6 @@ from palaver.api import (
     chatify_stateless,
     doors,
     keepalive,
-    limits_admin,
     money,
     outside,
     streaming_chat,
@@ -78,7 +79,6 @@ APIS = (
     outside.api,
     doors.drf,
     doors.fastapi,
-    limits_admin.api,
     chat_flow.api,
     chat_domain.api,
     chatify.api,
@@ -96,6 +96,8 @@ APIS = (
     health.api,
     admin_servers.api,
     admin_models.api,
+    admin_limits.api,
+    admin_money.api,
     money.api,
     watching.api,
 )
@@ -149,7 +151,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             tokens=tokens,
             summarises=settings.summaries,
         )
-        books = Books(store, clock, budgets(settings), currency=settings.currency)
+        books = Books(store, clock, budgets(settings))
         chat = Chat(store, bots, replies, rooms, clock, rules(settings), books)
         await rooms.start()
         await stays.start()
@@ -342,8 +344,10 @@ def budgets(settings: Settings) -> Budgets:
         conversation_tokens=settings.conversation_tokens,
         reply_tokens=settings.llm_max_tokens,
         context_tokens=settings.context_tokens,
+        currency=settings.currency,
     )
 
 
-def _to_millionths(money: float | None) -> int | None:
-    return None if money is None else round(money * MILLION)
+def _to_millionths(money: float) -> int:
+    """As little as it may be, it is a limit: 0 is none."""
+    return max(1, round(money * MILLION)) if money else 0

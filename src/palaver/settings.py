@@ -267,6 +267,8 @@ def _find_part(said: str) -> str:
 _PORT = _whole(1, 65535)
 # The time of each message is kept for a minute.
 _LIMIT = _whole(0, 100_000)
+_BUDGET = _whole(0)
+_MONEY = _number(0, 1_000_000_000)
 _TEMPERATURE = _number(0, 2)
 _OFF_ON = _switch("off", "on")
 _TEXT = _matching(".+", "text on one line")
@@ -528,53 +530,61 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = "USD"
     tokens_a_day: Annotated[
-        int | None,
+        int,
         Setting(
-            "PALAVER_TOKENS_PER_DAY",
-            "The most tokens that a person may use in a day (UTC); unset, as many as they like.",
-            _whole(1),
+            "PALAVER_TOKENS_A_DAY",
+            "The most tokens that one user may use in a day (UTC); 0: no limit.",
+            _BUDGET,
         ),
-    ] = None
+    ] = 0
     tokens_a_month: Annotated[
-        int | None,
-        Setting("PALAVER_TOKENS_PER_MONTH", "The most tokens that a person may use in a month.", _whole(1)),
-    ] = None
+        int,
+        Setting(
+            "PALAVER_TOKENS_A_MONTH",
+            "The most tokens that one user may use in a month; 0: no limit.",
+            _BUDGET,
+        ),
+    ] = 0
     money_a_month: Annotated[
-        float | None,
+        float,
         Setting(
-            "PALAVER_MONEY_PER_MONTH",
-            "The most money that a person may use in a month, by the prices that are set.",
-            _number(0, 1_000_000_000, above=True),
+            "PALAVER_MONEY_A_MONTH",
+            "The most money that one user may use in a month, by the prices that are set; 0: no limit.",
+            _MONEY,
         ),
-    ] = None
+    ] = 0
     app_tokens_a_day: Annotated[
-        int | None,
+        int,
         Setting(
-            "PALAVER_APP_TOKENS_PER_DAY",
-            "The most tokens that an application may use in a day, its users included.",
-            _whole(1),
+            "PALAVER_APP_TOKENS_A_DAY",
+            "The most tokens that an application with all its users may use in a day; 0: no limit.",
+            _BUDGET,
         ),
-    ] = None
+    ] = 0
     app_tokens_a_month: Annotated[
-        int | None,
+        int,
         Setting(
-            "PALAVER_APP_TOKENS_PER_MONTH",
-            "The most tokens that an application may use in a month, its users included.",
-            _whole(1),
+            "PALAVER_APP_TOKENS_A_MONTH",
+            "The most tokens that an application with all its users may use in a month; 0: no limit.",
+            _BUDGET,
         ),
-    ] = None
+    ] = 0
     app_money_a_month: Annotated[
-        float | None,
+        float,
         Setting(
-            "PALAVER_APP_MONEY_PER_MONTH",
-            "The most money that an application may use in a month by the prices that are set.",
-            _number(0, 1_000_000_000, above=True),
+            "PALAVER_APP_MONEY_A_MONTH",
+            "The most money that an application with all its users may use in a month; 0: no limit.",
+            _MONEY,
         ),
-    ] = None
+    ] = 0
     conversation_tokens: Annotated[
-        int | None,
-        Setting("PALAVER_CONVERSATION_TOKENS", "The most tokens that one conversation may use in all.", _whole(1)),
-    ] = None
+        int,
+        Setting(
+            "PALAVER_CONVERSATION_TOKENS",
+            "The most tokens that one conversation may use in all; 0: no limit.",
+            _BUDGET,
+        ),
+    ] = 0
 
     default_provider: Annotated[
         str,

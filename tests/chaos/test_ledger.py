@@ -66,7 +66,7 @@ def server_environment() -> Mapping[str, str]:
 
 @pytest.fixture
 async def server(start_server: StartServer, redis_url: str, budget: int) -> Server:
-    return await start_server("--workers", "2", PALAVER_REDIS_URL=redis_url, PALAVER_TOKENS_PER_DAY=str(budget))
+    return await start_server("--workers", "2", PALAVER_REDIS_URL=redis_url, PALAVER_TOKENS_A_DAY=str(budget))
 
 
 async def set_prices(client: Client) -> None:

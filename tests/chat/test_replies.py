@@ -8,9 +8,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from palaver.chat.conversation import Conversation, Usage
+from palaver.chat.conversation import Conversation, Speaking, Usage
 from palaver.chat.errors import BotTimeout, BotUnavailable, Cause, Draining, Ended, NotFound
 from palaver.chat.flow import Chat, continue_chat, delete_conversation, end_conversation, wait_for_answer
+from palaver.chat.ledger import Period
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun
 from palaver.chat.reply import Outcome
@@ -20,7 +21,7 @@ from palaver.store import SqlStore
 from palaver.store.sqlite import SqliteDatabase
 from tests.chat.conftest import StartChat
 from tests.chat.talking import HandBot, HandBots, HandClock
-from tests.ports.talking import new_conversation, rows, said
+from tests.ports.talking import NOW, new_conversation, rows, said
 
 LEASE_SECONDS = 10
 
@@ -62,6 +63,33 @@ async def test_answer_is_kept_and_told(
     assert kept is not None
     assert (kept.turn.reply, kept.exchanges) == (reply, 1)
     assert talk.left.is_set()
+
+
+@pytest.mark.parametrize(
+    ("provider", "billed_as"), [("openai", "gpt-4"), ("openai_rag", "gpt-4"), ("dummy", "dummy"), (None, "hand")]
+)
+async def test_reply_is_billed_as_its_model_where_one_made_it_and_else_as_its_bot(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, clock: HandClock, provider: str | None,
+    billed_as: str,
+) -> None:  # fmt: skip
+    here, there = await start_chat("here", watched=False), await start_chat("there")
+    new = new_conversation(alice, speaking=Speaking(model="gpt-4", provider=provider))
+    conversation = await store.conversations.create(new, NOW)
+    begun = await say(here, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("Hello.")
+    talk.finish(Finished(usage=Usage(7, 4), model="gpt-4-0613"))
+    await end_of(here, begun)
+    # One that its worker left behind, too.
+    left = await say(here, alice, "and then?", conversation)
+    talk = await bot.asked()
+    await talk.say("Then")
+    clock.move(LEASE_SECONDS + 1)
+    await there.replies.take_over(everything=False)
+    talk.finish()
+    await end_of(here, left)
+    [used] = await store.ledger.usage("model", Period(0, 100_000))
+    assert (used.key, used.turns) == (billed_as, 2)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.errors import BotUnavailable, Draining
 from palaver.chat.flow import Chat
+from palaver.chat.ledger import Period
+from palaver.chat.pieces import Finished
 from palaver.chat.stateless import Answer, Said, answer_once
 from palaver.chat.user import User
 from palaver.store import SqlStore
@@ -39,9 +41,11 @@ async def test_guest_is_stored_with_the_usage_of_its_answer_and_not_before(
     talk = await bot.asked()
     assert await count_guests(store) == 0
     await talk.say("hi")
-    talk.finish()
+    talk.finish(Finished(model="gpt-4-0613"))
     assert (await asking).text == "hi"
     assert len(await rows(store, "SELECT 1 FROM usage JOIN users u ON u.id = user_id WHERE u.kind = 'guest'")) == 1
+    # It was no model that answered.
+    assert [one.key for one in await store.ledger.usage("model", Period(0, 100_000))] == ["hand"]
 
 
 async def test_guest_whose_bot_fails_is_not_stored(ask: Ask, store: SqlStore, bot: HandBot) -> None:

@@ -8,6 +8,7 @@ import pytest
 from palaver.chat.conversation import Conversation, Speaking, Usage
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.flow import Chat, ask_for_another, continue_chat, show_branch, wait_for_answer
+from palaver.chat.ledger import Period
 from palaver.chat.pieces import Finished
 from palaver.chat.ports import Begun
 from palaver.chat.summary import INSTRUCTION, LEASE_SECONDS, MOST_CHARACTERS, MOST_TOKENS
@@ -132,6 +133,8 @@ async def test_its_usage_is_counted_for_the_owner_beside_the_messages(
     await give(store, conversation, await talking.summary(), "Alice counts.")
     sql = "SELECT user_id, model, prompt_tokens, completion_tokens, message_id FROM usage"
     assert [tuple(row) for row in await rows(store, sql)] == [(alice.id, "gpt-4-0613", 80, 9, None)]
+    # Whoever sums up is who answers: here no model.
+    assert {one.key for one in await store.ledger.usage("model", Period(0, 100_000))} == {"hand"}
 
 
 async def test_nothing_is_summarised_unless_the_operator_wants_it(

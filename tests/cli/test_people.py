@@ -1,6 +1,7 @@
 """Users, applications and tokens, on each of the stores."""
 
 import os
+from uuid import UUID
 
 import pytest
 
@@ -148,6 +149,14 @@ def test_token_has_one_owner(palaver: Command, owners: tuple[str, ...]) -> None:
 def test_token_lives_for_a_time_that_makes_sense(palaver: Command, days: str) -> None:
     palaver("user", "add", "ana")
     assert palaver("token", "create", "--user", "ana", "--days", days).code == 2
+
+
+def test_lists_tell_the_uuids_by_which_limits_are_given(palaver: Command) -> None:
+    palaver("user", "add", "ana")
+    palaver("app", "add", "shop")
+    for kind in ("user", "app"):
+        [row] = palaver(kind, "list").rows
+        assert str(UUID(row[-1])) == row[-1]
 
 
 def test_application_has_a_name_of_its_own_and_can_be_disabled(palaver: Command) -> None:

@@ -420,7 +420,11 @@ async def test_admin_gives_a_person_and_an_application_other_limits(
     assert refused.headers["RateLimit-Policy"].startswith('"app-turns";q=')
 
     assert (await admin.get("/api/admin/limits/nobody-of-that-name")).status == 404
+    listed = {one["name"]: one["turns_a_minute"] for one in (await admin.get("/api/admin/limits")).body}
+    assert listed[app_name] == 2
+    assert name not in listed
     assert (await admin.send("PUT", path, {"turns_a_minute": -1})).status == 422
+    assert (await admin.send("PUT", path, {"turns_a_minute": 100_001, "tokens_a_day": 100_001})).status == 422
     assert (await person.get(path)).status == 403
 
 

@@ -1,5 +1,6 @@
 """Prices, what was used, and budgets, over the wire."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Mapping
@@ -18,6 +19,7 @@ from tests.parts.palaver import Server
 
 PRICES = "/api/admin/prices"
 USAGE = "/api/admin/usage"
+LIMITS = "/api/admin/limits"
 A_DAY = 2000
 MODEL = "qwen3:8b"
 
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("llm")
 @pytest.fixture(scope="module")
 def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
     return {
-        **scaled, "PALAVER_REGISTRATION": "on", "PALAVER_TOKENS_PER_DAY": str(A_DAY), "LLM_MAX_TOKENS": "400",
+        **scaled, "PALAVER_REGISTRATION": "on", "PALAVER_TOKENS_A_DAY": str(A_DAY), "LLM_MAX_TOKENS": "400",
         "PALAVER_CURRENCY": "EUR",
     }  # fmt: skip
 
@@ -86,9 +88,25 @@ async def test_price_that_would_change_what_was_is_refused(admin: Client) -> Non
     assert (await admin.post(PRICES, model=model, **{**price, "input": 5})).status == 409
     passed = await admin.post(PRICES, model=model, **{**price, "since": "2020-01-01T00:00:00Z"})
     assert (passed.status, passed.body["detail"][0]["loc"]) == (422, ["body", "since"])
-    for wrong in ({"input": -1}, {"output": 10**10}, {"since": "soon"}, {"since": 5}, {"model": ""}):
+    nowhere = {"since": "9999-12-31T23:59:59-23:00"}
+    for wrong in ({"input": -1}, {"output": 10**10}, {"since": "soon"}, {"since": 5}, nowhere, {"model": " "}):
         refused = await admin.post(PRICES, **{"model": model, **price, **wrong})
         assert (refused.status, refused.body["detail"][0]["loc"][1]) == (422, *wrong)
+    assert (await admin.get(PRICES)).status == 200
+
+
+async def test_price_that_has_not_begun_is_taken_back_and_no_other(admin: Client) -> None:
+    model, price = new_name(), {"input": 1, "output": 2}
+    begun = (await admin.post(PRICES, model=f" {model} ", **price)).body
+    assert begun["model"] == model
+    to_come = (await admin.post(PRICES, model=model, **price, since="2099-01-01T01:00:00.5+01:00")).body
+    assert (await admin.delete(f"{PRICES}?model={model}&since={to_come['since']}")).status == 204
+    again = await admin.delete(f"{PRICES}?model={model}&since={to_come['since']}")
+    assert again.status == 404
+    refused = await admin.delete(f"{PRICES}?model={model}&since={begun['since']}")
+    problem = refused.body["detail"][0]
+    assert (refused.status, problem["loc"], problem["type"]) == (422, ["query", "since"], "price_begun")
+    assert [one for one in (await admin.get(PRICES)).body["prices"] if one["model"] == model] == [begun]
 
 
 # What was used
@@ -126,7 +144,60 @@ async def test_usage_is_told_for_the_days_that_are_asked_for(admin: Client, newc
     for wrong, field in (("from=2026-13-01", "from"), ("to=tomorrow", "to"), ("by=hour", "by")):
         refused = await admin.get(f"{USAGE}?{wrong}")
         assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["query", field])
-    assert (await admin.get(f"{USAGE}?from=2026-02-02&to=2026-02-01")).status == 422
+    refused = await admin.get(f"{USAGE}?from=2026-02-02&to=2026-02-01")
+    assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["query", "to"])
+    january = await usage(admin, "to=2026-01-31")
+    assert (january["from"], january["to"]) == ("2026-01-01", "2026-01-31")
+
+
+async def test_who_used_it_is_told_by_what_limits_are_given_to(
+    nobody: Client, admin: Client, shared_server: Server
+) -> None:
+    name = new_name()
+    await shared_server.cli("app", "add", name)
+    printed = await shared_server.cli("token", "create", "--app", name)
+    app = nobody.bearing(next(line for line in printed.splitlines() if line and " " not in line))
+    session = (await app.post("/api/v1/chatbot/session", user_id="customer-7")).body["session_id"]
+
+    async def ask() -> Answer:
+        return await app.post(f"/api/v1/chatbot/session/{session}/message", message="hi")
+
+    assert (await ask()).status == 200
+    [row] = (await usage(admin, f"by=user&user={name}"))["rows"]
+    assert (row["name"], row["app"], row["turns"]) == ("customer-7", name, 1)
+    [of_app] = (await usage(admin, f"by=app&user={row['key']}"))["rows"]
+    assert (of_app["name"], of_app["total_tokens"]) == (name, row["total_tokens"])
+    assert (await usage(admin, f"by=model&user={of_app['key']}"))["total"]["turns"] == 1
+    assert (await admin.get(f"{USAGE}?user=nobody-of-that-name")).status == 404
+
+    given = await admin.send("PUT", f"{LIMITS}/{row['key']}", {"tokens_a_day": 7})
+    assert (given.status, given.body["kind"], given.body["app"]) == (200, "app_user", name)
+    refused = await ask_until(ask, lambda answer: " 7 tokens " in answer.text, seconds=8)
+    assert refused.status == 429
+    assert refused.body["detail"] == "You can use 7 tokens a day, and that is less than a reply may take."
+    assert given.body in (await admin.get(LIMITS)).body
+    await admin.send("PUT", f"{LIMITS}/{row['key']}", {})
+    assert given.body["user_id"] not in [one["user_id"] for one in (await admin.get(LIMITS)).body]
+
+    # A person of that name makes it say too little.
+    person = await nobody.post("/auth/register/", username=name, password="long enough to be good")
+    assert person.status == 201
+    for path in (f"{LIMITS}/{name}", f"{USAGE}?user={name}", f"{USAGE}.csv?user={name}"):
+        refused = await admin.get(path)
+        assert (refused.status, refused.body["detail"]) == (
+            409, "A person and an application have this name. Give the UUID.",
+        )  # fmt: skip
+    assert (await admin.get(f"{LIMITS}/{of_app['key']}")).body["kind"] == "app"
+
+
+async def test_bot_that_is_no_model_costs_nothing_by_a_models_price(admin: Client, newcomer: Client) -> None:
+    assert (await admin.post(PRICES, model=MODEL, input=2_000_000, output=4_000_000)).status in (201, 409)
+    started = await newcomer.post("/api/chat/start", context_id=1, initial_message="hi", provider="dummy", model=MODEL)
+    assert (await newcomer.post(f"/api/chat/session/{started.body['id']}/chat", prompt="hi")).status == 201
+    user = (await newcomer.get("/api/auth/me")).body["userId"]
+    [row] = (await usage(admin, f"by=model&user={user}"))["rows"]
+    assert (row["key"], row["cost"]) == ("dummy", 0)
+    assert row["total_tokens"] > 0
 
 
 async def test_table_is_the_same_and_no_name_in_it_is_a_formula(nobody: Client, admin: Client) -> None:
@@ -140,11 +211,11 @@ async def test_table_is_the_same_and_no_name_in_it_is_a_formula(nobody: Client, 
     assert answer.headers["Content-Disposition"].startswith("attachment; filename=")
     header, *rows = csv.reader(io.StringIO(answer.text))
     assert header == [
-        "user", "name", "turns", "prompt_tokens", "cached_tokens", "completion_tokens", "total_tokens", "cost",
+        "user", "name", "app", "turns", "prompt_tokens", "cached_tokens", "completion_tokens", "total_tokens", "cost",
     ]  # fmt: skip
     told = await usage(admin, "by=user")
-    assert [[int(cell) for cell in row[2:]] for row in rows] == [
-        [row[column] for column in header[2:]] for row in told["rows"]
+    assert [[int(cell) for cell in row[3:]] for row in rows] == [
+        [row[column] for column in header[3:]] for row in told["rows"]
     ]
     assert f"'{name}" in [row[1] for row in rows]
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@"))]
@@ -173,10 +244,12 @@ async def test_who_has_nothing_left_is_refused_by_every_api_and_told_when_to_com
     left = (datetime.now(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0) - datetime.now(UTC)
     for name, answer in refused.items():
         words = answer.body["error" if name == "streaming_chat" else "detail"]
-        assert (answer.status, words) == (
-            402 if name == "stateless" else 429,
-            "Das Kontingent ist vorerst aufgebraucht. Bitte später erneut versuchen.",
-        ), name
+        assert answer.status == (402 if name == "stateless" else 429), name
+        assert words.startswith(
+            f"Höchstens {A_DAY} Token pro Tag; was übrig ist, ist weniger, als eine Antwort brauchen kann. Bitte in "
+        )
+        [budget] = (await newcomer.get("/api/usage")).body["budget"]
+        assert answer.headers["RateLimit"].startswith(f'"tokens-day";r={budget["left"]};t=')
         assert int(answer.headers["Retry-After"]) == pytest.approx(left.total_seconds(), abs=30)
     async with enter(newcomer, session) as socket:
         await socket.say("hi")
@@ -186,6 +259,21 @@ async def test_who_has_nothing_left_is_refused_by_every_api_and_told_when_to_com
     # Nothing of it is there.
     listed = (await newcomer.get("/api/chat/sessions")).body
     assert len(listed) == 4
+
+
+async def test_who_only_waits_for_replies_that_run_is_told_to_come_back_soon(newcomer: Client, llm: LLM) -> None:
+    # Each may take four hundred and some.
+    running = [asyncio.ensure_future(say(newcomer, "hi [[pieces=20&delay=0.08]]")) for _ in range(4)]
+    await llm.record(n=4)
+    refused = await say(newcomer)
+    assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
+    assert refused.body["detail"] == (
+        f"You can use {A_DAY} tokens a day, and replies that are being written may take what is left. "
+        "Try again in 5 seconds."
+    )
+    assert refused.headers["RateLimit"].startswith(f'"tokens-day";r={A_DAY};t=')
+    assert [answer.status for answer in await asyncio.gather(*running)] == [200] * 4
+    assert (await say(newcomer)).status == 200
 
 
 async def test_budget_of_one_is_nobody_elses(nobody: Client, newcomer: Client) -> None:

@@ -50,6 +50,14 @@ async def test_every_operation_is_described_with_its_name_and_its_security(share
         assert ("requestBody" in described) == (operation.body is not None), operation.path
 
 
+async def test_all_that_admins_do_stands_together_and_says_what_it_does(shared_server: Server) -> None:
+    paths = (await _document(shared_server))["paths"]
+    described = [one for path, methods in paths.items() if path.startswith("/api/admin/") for one in methods.values()]
+    assert len(described) >= 15
+    assert [one["tags"] for one in described] == [["admin"]] * len(described)
+    assert [one["summary"] for one in described if one["summary"].startswith("admin ")] == []
+
+
 @pytest.mark.parametrize("row", ROWS, ids=[row.operation for row in ROWS])
 async def test_every_status_of_the_matrix_is_described(shared_server: Server, row: Row) -> None:
     method, _, path = row.operation.partition(" ")

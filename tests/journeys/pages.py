@@ -12,13 +12,6 @@ from tests.parts.process import bare_environment
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-# What the pages tell of and another branch brings: to be emptied when both are merged.
-NOT_YET = {
-    "GET /api/admin/limits", "DELETE /api/admin/prices",
-    "user", "app", "404 /api/admin/usage", "409 /api/admin/usage", "404 /api/admin/usage.csv",
-    "409 /api/admin/usage.csv", "409 /api/admin/limits/{user}",
-}  # fmt: skip
-
 # What the commands of the pages take for granted: the palaver that is tested comes first.
 _PATH = f"{Path(sys.executable).parent}:{bare_environment()['PATH']}"
 

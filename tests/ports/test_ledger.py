@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from palaver.app import budgets as to_budgets
 from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.conversation import Conversation, Speaking, Usage
 from palaver.chat.errors import OverBudget
@@ -27,9 +28,10 @@ from palaver.chat.ledger import (
     to_cost,
     to_total,
 )
-from palaver.chat.limit import Limit
+from palaver.chat.limit import Limit, OwnLimits
 from palaver.chat.ports import AnotherReply, Begun, NewTurn
 from palaver.chat.user import Reader, User
+from palaver.settings import Settings
 from palaver.store import SqlStore
 from palaver.store.ledger import COST
 from tests.ports.talking import (
@@ -55,7 +57,7 @@ SPEAKING = Speaking(model="gpt-4", max_tokens=100)
 
 def budgets(
     tokens: int | None = None, *, month: int | None = None, money: int | None = None, app: Budget = NO_BUDGET,
-    conversation: int | None = None, own: bool = False,
+    conversation: int = 0, own: bool = False,
 ) -> Budgets:  # fmt: skip
     person = Budget(tokens_a_day=tokens, tokens_a_month=month, money_a_month=money)
     return Budgets(person, app, conversation, some_have_their_own=own)
@@ -132,6 +134,16 @@ async def test_price_is_never_changed(store: SqlStore) -> None:
     assert await store.ledger.prices() == [first]
 
 
+async def test_price_that_has_not_begun_is_taken_back(store: SqlStore) -> None:
+    first, second = DatedPrice("gpt-4", NOW, Price(1, 2, 3)), DatedPrice("gpt-4", LATER, Price(4, 5, 6))
+    assert await store.ledger.add_price(first)
+    assert await store.ledger.add_price(second)
+    assert await store.ledger.remove_price("gpt-4", LATER)
+    assert not await store.ledger.remove_price("gpt-4", LATER)
+    assert not await store.ledger.remove_price("gpt-5", NOW)
+    assert await store.ledger.prices() == [first]
+
+
 COUNTS = st.integers(0, 1 << 30)
 PRICES = st.integers(0, MOST_PRICE)
 
@@ -192,6 +204,35 @@ async def test_sums_agree_however_they_are_cut(store: SqlStore, alice: User, bob
     ]  # fmt: skip
 
 
+async def test_sums_name_whom_they_are_about_and_can_be_of_one_alone(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    app = await store.accounts.add_user(new_user("shop", "app"))
+    customer = await store.accounts.add_user(new_user("customer", "app_user", app_id=app.id))
+    for who, app_id, tokens in ((alice, None, 1), (customer, app.id, 20), (app, app.id, 300)):
+        await store.ledger.add_usage(who.id, app_id, "gpt-4", Usage(tokens, 0), NOW, billed_as="gpt-4")
+    by_user = await store.ledger.usage("user", ALWAYS)
+    assert {(one.uuid, one.name, one.app) for one in by_user} == {
+        (alice.uuid, "alice", None), (customer.uuid, "customer", "shop"), (app.uuid, "shop", None),
+    }  # fmt: skip
+    assert [(one.uuid, one.name) for one in await store.ledger.usage("app", ALWAYS)] == [
+        (None, None), (app.uuid, "shop"),
+    ]  # fmt: skip
+    for by in ("day", "user", "model", "app", "preset"):
+        sums = {who.name: to_total(await store.ledger.usage(by, ALWAYS, who)) for who in (alice, customer, app)}
+        assert {name: one.prompt_tokens for name, one in sums.items()} == {"alice": 1, "customer": 20, "shop": 320}
+    await store.accounts.erase_user(alice.id)
+    gone = next(one for one in await store.ledger.usage("user", ALWAYS) if one.key == alice.id)
+    assert (gone.uuid, gone.name, gone.prompt_tokens) == (None, None, 1)
+    assert conversation.preset_id is not None
+    begun = await store.turns.begin(said(customer, "hi", new_conversation(customer)))
+    await finish(store, begun, Usage(1, 1))
+    named = {one.key: one.name for one in await store.ledger.usage("preset", ALWAYS)}
+    presets = await store.presets.get(conversation.preset_id)
+    assert presets is not None
+    assert named == {0: None, presets.id: presets.name}
+
+
 async def test_what_was_billed_outlives_asking_again_purge_and_erasure(store: SqlStore, alice: User) -> None:
     await add_price(store, Price(1_000_000, 1_000_000, 1_000_000), NOW)
     talk = new_conversation(alice)
@@ -239,19 +280,58 @@ async def test_reply_holds_back_what_it_may_use_and_its_end_puts_what_it_used_in
 async def test_refused_message_writes_nothing_and_tells_the_limit_and_when_to_come_back(
     store: SqlStore, alice: User, conversation: Conversation
 ) -> None:
+    await finish(store, await say(store, alice, budgets(3000)), Usage(2900, 0), now=NOW)
     tables = ("messages", "conversations", "texts", "presets", "ledger", "reservations")
     before = {name: list(map(tuple, await rows(store, f"SELECT * FROM {name}"))) for name in tables}
     for where in (None, conversation.uuid):
         with pytest.raises(OverBudget) as refused:
-            await say(store, alice, budgets(100), where)
-        assert refused.value.limit == Limit("tokens_a_day", 100, 86_400)
+            await say(store, alice, budgets(3000), where)
+        assert refused.value.limit == Limit("tokens_a_day", 3000, 86_400)
         assert refused.value.retry_after == pytest.approx((NOW // DAY + 1) * 86_400 - NOW / SECOND)
+        assert (refused.value.shortage, refused.value.left) == ("too_little", 100)
     with pytest.raises(OverBudget) as refused:
-        await say(store, alice, budgets(month=100))
+        await say(store, alice, budgets(month=2900))
     # NOW is in November.
-    assert refused.value.limit == Limit("tokens_a_month", 100, 30 * 86_400)
+    assert refused.value.limit == Limit("tokens_a_month", 2900, 30 * 86_400)
+    assert (refused.value.shortage, refused.value.left) == ("used_up", 0)
     assert NOW / SECOND + refused.value.retry_after == pytest.approx(datetime(2023, 12, 1, tzinfo=UTC).timestamp())
     assert {name: list(map(tuple, await rows(store, f"SELECT * FROM {name}"))) for name in tables} == before
+
+
+async def test_who_only_waits_for_what_others_hold_back_may_come_back_soon(store: SqlStore, alice: User) -> None:
+    begun = await say(store, alice, budgets(230))
+    with pytest.raises(OverBudget) as refused:
+        await say(store, alice, budgets(230))
+    assert (refused.value.shortage, refused.value.left, refused.value.retry_after) == ("held", 230, 5)
+    # The day is over when it is over, all the same.
+    assert refused.value.reset == pytest.approx((NOW // DAY + 1) * 86_400 - NOW / SECOND)
+    with pytest.raises(OverBudget) as refused:
+        await say(store, alice, budgets(conversation=230), begun.turn.conversation.uuid)
+    assert (refused.value.shortage, refused.value.left, refused.value.retry_after) == ("held", 230, 5)
+    await finish(store, begun, Usage(20, 10), now=NOW)
+    await say(store, alice, budgets(230))
+
+
+async def test_of_several_limits_the_one_is_told_that_lasts_longest(store: SqlStore, alice: User) -> None:
+    yesterday = Micros(NOW - DAY)
+    await store.ledger.add_usage(alice.id, None, "gpt-4", Usage(1000, 0), yesterday, billed_as="gpt-4")
+    limits = budgets(230, month=1250)
+    await say(store, alice, limits)
+    with pytest.raises(OverBudget) as refused:
+        await say(store, alice, budgets(230, month=1100))
+    assert refused.value.limit is not None
+    assert (refused.value.limit.name, refused.value.shortage) == ("tokens_a_month", "too_little")
+    with pytest.raises(OverBudget) as refused:
+        await say(store, alice, budgets(100, month=1100))
+    assert refused.value.limit is not None
+    assert (refused.value.limit.name, refused.value.shortage) == ("tokens_a_day", "too_small")
+
+
+async def test_budget_smaller_than_one_reply_is_said_to_be_so(store: SqlStore, alice: User) -> None:
+    for limits in (budgets(100), budgets(month=100), budgets(conversation=100)):
+        with pytest.raises(OverBudget) as refused:
+            await say(store, alice, limits)
+        assert (refused.value.shortage, refused.value.left) == ("too_small", 100)
 
 
 @pytest.mark.parametrize("end", ["failed", "dropped", "deleted", "left behind", "purged"])
@@ -334,11 +414,45 @@ async def test_money_is_held_back_by_the_price_of_the_model(store: SqlStore, ali
     with pytest.raises(OverBudget) as refused:
         await say(store, alice, budgets(money=999))
     assert refused.value.limit == Limit("money_a_month", 999, 30 * 86_400)
+    assert (refused.value.shortage, refused.value.left) == ("too_small", 999)
     begun = await say(store, alice, budgets(money=1999))
     with pytest.raises(OverBudget):
         await say(store, alice, budgets(money=1999))
     await finish(store, begun, Usage(1, 50))
     await say(store, alice, budgets(money=1999))
+
+
+async def test_bot_that_is_no_model_holds_back_no_money_of_one(store: SqlStore, alice: User) -> None:
+    await add_price(store, Price(0, 0, 10_000_000), NOW)
+    poor = budgets(money=999)
+    by_dummy = new_conversation(alice, speaking=replace(SPEAKING, provider="dummy"))
+    await store.turns.begin(within(said(alice, "hi", by_dummy), poor))
+    await say(store, alice, replace(poor, default_provider="dummy"))
+    assert [row[0] for row in await rows(store, "SELECT DISTINCT reserved_money FROM messages WHERE payer_id > 0")] == [
+        0
+    ]
+    await add_price(store, Price(0, 0, 10_000_000), NOW, "dummy")
+    with pytest.raises(OverBudget):
+        await say(store, alice, replace(poor, default_provider="dummy"))
+    by_model = new_conversation(alice, speaking=replace(SPEAKING, provider="openai_rag"))
+    with pytest.raises(OverBudget):
+        await store.turns.begin(within(said(alice, "hi", by_model), replace(poor, default_provider="dummy")))
+
+
+async def test_zero_is_no_limit_whatever_is_usual(store: SqlStore, alice: User, bob: User) -> None:
+    nothing = budgets(0, month=0, money=0)
+    assert not nothing.are_set
+    await say(store, alice, nothing)
+    await store.limits.put(alice.id, OwnLimits(tokens_a_day=0))
+    await say(store, alice, budgets(100, own=True))
+    with pytest.raises(OverBudget):
+        await say(store, bob, budgets(100, own=True))
+    assert (await store.ledger.own(alice.id, Budget(tokens_a_day=100), NOW, is_app=False)).left == []
+
+
+def test_least_amount_of_money_is_a_limit_too() -> None:
+    assert to_budgets(Settings(money_a_month=1e-9)).person.money_a_month == 1
+    assert not to_budgets(Settings()).are_set
 
 
 async def test_own_budget_goes_before_the_usual_one(store: SqlStore, alice: User, bob: User) -> None:
@@ -374,7 +488,8 @@ async def test_conversation_has_a_budget_of_its_own(store: SqlStore, alice: User
     await finish(store, begun, Usage(150, 50))
     with pytest.raises(OverBudget) as refused:
         await say(store, alice, limits, uuid)
-    assert refused.value.limit == Limit("conversation_tokens", 300)
+    assert refused.value.limit == Limit("conversation_tokens", 300, of="conversation")
+    assert (refused.value.shortage, refused.value.left) == ("too_little", 100)
     await say(store, alice, limits)
 
 

@@ -27,17 +27,27 @@ class AdminModel(ModelShown):
     servers: tuple[str, ...]
 
 
-@api.add("GET", "/api/admin/models", who="admin", answer=list[AdminModel])
+@api.add(
+    "GET", "/api/admin/models", who="admin", answer=list[AdminModel], summary="List every model that was ever offered"
+)
 async def list_models(call: Call) -> list[AdminModel]:
     return [_model(call, model) for model in await call.site.models.all()]
 
 
-@api.add("GET", "/api/admin/models/{id}", who="admin", answer=AdminModel)
+@api.add("GET", "/api/admin/models/{id}", who="admin", answer=AdminModel, summary="Show one model")
 async def get_model(call: Call) -> AdminModel:
     return _model(call, await call.site.models.get(ModelId(call.number("id"))))
 
 
-@api.add("PATCH", "/api/admin/models/{id}", who="admin", body=ModelChanges, answer=AdminModel, raises=(NotFound,))
+@api.add(
+    "PATCH",
+    "/api/admin/models/{id}",
+    who="admin",
+    body=ModelChanges,
+    answer=AdminModel,
+    raises=(NotFound,),
+    summary="Change what is said of a model",
+)
 async def change_model(call: Call) -> AdminModel:
     body = call.read(ModelChanges)
     change = ModelChange(body.display_name, body.description, body.context_length, body.capabilities, body.is_default)

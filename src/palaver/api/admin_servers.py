@@ -66,19 +66,28 @@ class ServerShown(Struct):
     offers: tuple[str, ...]
 
 
-@api.add("GET", "/api/admin/servers", who="admin", answer=list[ServerShown])
+@api.add("GET", "/api/admin/servers", who="admin", answer=list[ServerShown], summary="List the LLM servers")
 async def list_servers(call: Call) -> list[ServerShown]:
     return [_server(server) for server in call.site.servers.list()]
 
 
-@api.add("POST", "/api/admin/servers", who="admin", body=NewServer, answer=ServerShown, status=201, raises=(Taken,))
+@api.add(
+    "POST",
+    "/api/admin/servers",
+    who="admin",
+    body=NewServer,
+    answer=ServerShown,
+    status=201,
+    raises=(Taken,),
+    summary="Add an LLM server",
+)
 async def add_server(call: Call) -> ServerShown:
     body = call.read(NewServer)
     new = NamedServer(body.name, body.url, body.key, body.models, body.weight, body.most_at_once)
     return _server(await call.site.servers.add(new))
 
 
-@api.add("GET", "/api/admin/servers/{name}", who="admin", answer=ServerShown)
+@api.add("GET", "/api/admin/servers/{name}", who="admin", answer=ServerShown, summary="Tell of one LLM server")
 async def get_server(call: Call) -> ServerShown:
     return _server(call.site.servers.get(call.parameters["name"]))
 
@@ -90,6 +99,7 @@ async def get_server(call: Call) -> ServerShown:
     body=ServerChanges,
     answer=ServerShown,
     raises=(NotFound, SetElsewhere),
+    summary="Change an LLM server",
 )
 async def change_server(call: Call) -> ServerShown:
     body = call.read(ServerChanges)
@@ -97,7 +107,14 @@ async def change_server(call: Call) -> ServerShown:
     return _server(await call.site.servers.change(call.parameters["name"], change))
 
 
-@api.add("DELETE", "/api/admin/servers/{name}", who="admin", status=204, raises=(NotFound, SetElsewhere))
+@api.add(
+    "DELETE",
+    "/api/admin/servers/{name}",
+    who="admin",
+    status=204,
+    raises=(NotFound, SetElsewhere),
+    summary="Remove an LLM server",
+)
 async def remove_server(call: Call) -> Answer:
     await call.site.servers.remove(call.parameters["name"])
     return Answer()

@@ -199,7 +199,8 @@ class Dispatcher:
             spelled = _plain(*invalid_body(style, list(error.problems), error.place, language))
         except InvalidValue as error:
             problem = FieldProblem(error.field, error.reason, {})
-            spelled = _plain(*invalid_body(style, [problem], "body", language))
+            place = "query" if operation.body is None and operation.query is not None else "body"
+            spelled = _plain(*invalid_body(style, [problem], place, language))
         except ChatError as error:
             spelled = _spell_refusal(error, call, operation)
         except ClientLeft:
@@ -351,8 +352,8 @@ def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelle
     seconds = retry_after(error)
     if seconds is not None:
         headers.append((b"retry-after", str(seconds).encode()))
-    if isinstance(error, RateLimited) and error.limit is not None and seconds is not None:
-        headers.extend(met_headers(error.limit, seconds))
+    if isinstance(error, RateLimited):
+        headers.extend(met_headers(error))
     words = refusal.words(error, call.language)
     return _plain(refusal.status, error_body(operation, refusal.status, words), headers)
 

@@ -5,7 +5,8 @@ import math
 from collections.abc import Sequence
 
 from palaver.api.language import LANGUAGES, Language, text
-from palaver.chat.errors import ChatError, RateLimited
+from palaver.chat.errors import ChatError, OverBudget, RateLimited
+from palaver.chat.ledger import MILLION
 from palaver.chat.limit import Limit, LimitName
 from palaver.chat.ports import Standing
 
@@ -66,25 +67,43 @@ def whole_seconds(seconds: float) -> int:
 def limit_words(error: ChatError, language: Language) -> str:
     """Which limit it was, and when to come back."""
     assert isinstance(error, RateLimited), "only a limit has such words"
-    if error.limit is not None and error.limit.name == "conversation_tokens":
+    words = _which(error, language)
+    if isinstance(error, OverBudget) and error.shortage == "too_small":
         # No waiting helps.
-        return _which(error, language)
+        return words
+    if error.limit is not None and error.limit.name == "conversation_tokens" and not _is_held(error):
+        return f"{words} {text('begin_another', language)}"
     when = _time_words(whole_seconds(error.retry_after), language)
-    return f"{_which(error, language)} {text('come_back', language, when=when)}"
+    return f"{words} {text('come_back', language, when=when)}"
 
 
 def _which(error: RateLimited, language: Language) -> str:
     limit = error.limit
     if limit is None:
         return text(error.code, language)
-    return text(f"limit_{limit.name}_{limit.of}", language, count=_count_words(limit, language))
+    values = {"count": _count_words(error, limit, language)}
+    if isinstance(error, OverBudget):
+        values["why"] = text(f"budget_{error.shortage}", language)
+    return text(f"limit_{limit.name}_{limit.of}", language, **values)
 
 
-def _count_words(limit: Limit, language: Language) -> str:
+def _is_held(error: RateLimited) -> bool:
+    return isinstance(error, OverBudget) and error.shortage == "held"
+
+
+def _count_words(error: RateLimited, limit: Limit, language: Language) -> str:
     if limit.name == "money_a_month":
-        return f"{limit.most / 1_000_000:.2f}"
+        assert isinstance(error, OverBudget), "money is of a budget"
+        return f"{_money_words(limit.most, language)} {error.currency}".rstrip()
     one, many = COUNTED[limit.name][LANGUAGES.index(language)]
     return f"{limit.most} {one if limit.most == 1 else many}"
+
+
+def _money_words(millionths: int, language: Language) -> str:
+    """To the last digit that is none of the trailing zeros: a small budget is not 0.00."""
+    whole, part = divmod(millionths, MILLION)
+    digits = f"{part:06}".rstrip("0").ljust(2, "0")
+    return f"{whole}{'.' if language == 'en' else ','}{digits}"
 
 
 def _time_words(seconds: int, language: Language) -> str:
@@ -94,9 +113,11 @@ def _time_words(seconds: int, language: Language) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def met_headers(limit: Limit, seconds: int) -> list[tuple[bytes, bytes]]:
-    """Of a refusal: the limit that was met."""
-    return _headers([(limit, 0, seconds)])
+def met_headers(error: RateLimited) -> list[tuple[bytes, bytes]]:
+    """Of a refusal: the limit that was met, and what is left of it."""
+    if error.limit is None:
+        return []
+    return _headers([(error.limit, error.left, math.ceil(error.reset))])
 
 
 def standing_headers(shown: Sequence[tuple[Limit, Standing]]) -> list[tuple[bytes, bytes]]:
@@ -107,7 +128,8 @@ def standing_headers(shown: Sequence[tuple[Limit, Standing]]) -> list[tuple[byte
 def _headers(told: Sequence[tuple[Limit, int, int]]) -> list[tuple[bytes, bytes]]:
     policies = ", ".join(_policy(limit) for limit, _, _ in told)
     standings = ", ".join(
-        f'"{_name(limit)}";r={left}' + (f";t={seconds}" if seconds else "") for limit, left, seconds in told
+        f'"{_name(limit)}";r={min(left, LARGEST)}' + (f";t={seconds}" if seconds else "")
+        for limit, left, seconds in told
     )
     return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", standings.encode())]
 

@@ -101,7 +101,7 @@ def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.name,
         "tags": [operation.api],
-        "summary": operation.name.replace("_", " "),
+        "summary": operation.summary or operation.name.replace("_", " "),
         "parameters": _parameters(operation),
         "responses": _responses(operation, schemas),
         "security": _security(operation),

@@ -94,6 +94,7 @@ class Operation(Struct, frozen=True):
     says_error: AbstractSet[int] = frozenset()
     """Statuses whose body is `{"error": text}`, whatever the style."""
     name: str = ""
+    summary: str = ""
 
 
 class Api:

@@ -16,13 +16,14 @@ from palaver.bots.pool import LlmServer, Pool
 from palaver.bots.servers import Servers
 from palaver.bots.upstream import BadBotOptions, UpstreamFailed
 from palaver.chat.errors import BotUnavailable
+from palaver.chat.ledger import BILLED_BY_MODEL
 from palaver.chat.model import OfferedModel
 from palaver.chat.pieces import Bot, Piece, Prompt
 from palaver.chat.server import NamedServer, ServerState
 
 log = logging.getLogger("palaver.bots")
 
-BUILT_IN = ("dummy", "openai", "openai_rag")
+BUILT_IN = ("dummy", *BILLED_BY_MODEL)
 
 
 class InstalledBots:

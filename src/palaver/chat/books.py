@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from datetime import date
 
-from palaver.chat.clock import SECOND, Clock, Micros
+from msgspec import Struct
+from msgspec.structs import replace
+
+from palaver.chat.clock import DAY, SECOND, Clock, Micros, to_datetime
 from palaver.chat.conversation import Speaking
-from palaver.chat.errors import Conflict, Invalid
+from palaver.chat.errors import Conflict, Invalid, NotFound
 from palaver.chat.ledger import (
     Budgets,
     By,
@@ -17,29 +20,51 @@ from palaver.chat.ledger import (
     month_of,
     pays_by,
     to_day,
+    to_total,
 )
+from palaver.chat.limits import find_named
 from palaver.chat.ports import Store
 from palaver.chat.user import User
+
+
+class UsedBy(Struct, frozen=True):
+    """What was used, by one part of a cut. `key`: the day, the UUID of the user or application, the model, or the
+    preset's number; of somebody who was erased, the number that is left; None where there is none."""
+
+    key: str | int | None
+    name: str | None
+    app: str | None
+    used: Used
+
+
+class Told(Struct, frozen=True):
+    """What was used from the first day to the last."""
+
+    first: date
+    last: date
+    rows: Sequence[UsedBy]
+    total: Used
 
 
 class Books:
     """The budgets that hold just now, and what the ledger tells."""
 
-    def __init__(self, store: Store, clock: Clock, usual: Budgets, *, currency: str = "USD") -> None:
+    def __init__(self, store: Store, clock: Clock, usual: Budgets) -> None:
         self._store = store
         self._clock = clock
         self._usual = usual
-        self.currency = currency
+        self.currency = usual.currency
         self.budgets: Budgets | None = usual if usual.are_set else None
         """None while nobody has one: then no turn looks for it."""
 
-    async def follow(self, default_model: str | None = None) -> None:
+    async def follow(self, default_model: str | None = None, default_provider: str | None = None) -> None:
         """Takes note of budgets that were given to somebody, or taken away, by whatever process."""
-        own = await self._store.ledger.some_have_their_own_budget()
-        latest = Budgets(
-            self._usual.person, self._usual.app, self._usual.conversation_tokens, self._usual.reply_tokens,
-            self._usual.context_tokens, default_model, own,
-        )  # fmt: skip
+        latest = replace(
+            self._usual,
+            default_model=default_model,
+            default_provider=default_provider,
+            some_have_their_own=await self._store.ledger.some_have_their_own_budget(),
+        )
         self.budgets = latest if latest.are_set else None
 
     async def reserve(self, user: User, speaking: Speaking, prompt_tokens: int, seconds: float) -> int | None:
@@ -66,19 +91,49 @@ class Books:
             raise Conflict
         return added
 
+    async def remove_price(self, model: str, since: Micros) -> None:
+        """Takes back a price that has not begun. Raises `Invalid` for one that has, and `NotFound`."""
+        if since <= self._clock.now():
+            raise Invalid("since", "price_begun")
+        if not await self._store.ledger.remove_price(model, since):
+            raise NotFound
+
     async def prices(self) -> Sequence[DatedPrice]:
         return await self._store.ledger.prices()
 
-    async def usage(self, by: By, first_day: date | None, last_day: date | None) -> tuple[Period, Sequence[Used]]:
-        """The sums of these days, by default of this month. Raises `Invalid` where they end before they begin."""
-        month = month_of(self._clock.now())
-        first = month.first_day if first_day is None else to_day(first_day)
-        period = Period(first, max(month.last_day, first) if last_day is None else to_day(last_day))
-        if period.last_day < period.first_day:
+    async def usage(self, by: By, first_day: date | None, last_day: date | None, user: str | None = None) -> Told:
+        """The sums of these days, by default of this month, of all or of the `user` with that UUID or name.
+
+        Raises `Invalid` where they end before they begin, and as `find_named`.
+        """
+        period = self._to_period(first_day, last_day)
+        of = None if user is None else await find_named(self._store.accounts, user)
+        sums = await self._store.ledger.usage(by, period, of)
+        rows = [UsedBy(_to_key(by, one), one.name, one.app, one) for one in sums]
+        return Told(_to_date(period.first_day), _to_date(period.last_day), rows, to_total(sums))
+
+    def _to_period(self, first_day: date | None, last_day: date | None) -> Period:
+        this_month = month_of(self._clock.now())
+        if last_day is None:
+            first = this_month.first_day if first_day is None else to_day(first_day)
+            return Period(first, max(this_month.last_day, first))
+        last = to_day(last_day)
+        first = month_of(Micros(last * DAY)).first_day if first_day is None else to_day(first_day)
+        if last < first:
             raise Invalid("to", "before_from")
-        return period, await self._store.ledger.usage(by, period)
+        return Period(first, last)
 
     async def own(self, user: User) -> Own:
         is_app = user.kind == "app"
         usual = self._usual.app if is_app else self._usual.person
         return await self._store.ledger.own(user.id, usual, self._clock.now(), is_app=is_app)
+
+
+def _to_key(by: By, one: Used) -> str | int | None:
+    if by == "day" and isinstance(one.key, int):
+        return _to_date(one.key).isoformat()
+    return one.uuid or one.key or None
+
+
+def _to_date(day: int) -> date:
+    return to_datetime(day * DAY).date()

@@ -9,7 +9,7 @@ ChatError
 ├── Busy                a reply runs and the policy refuses
 ├── Taken               a name that somebody else has
 ├── RateLimited         too often; `retry_after` says when to come back, `limit` what was met
-│   └── OverBudget      tokens or money of a day or a month are used up
+│   └── OverBudget      what is left of tokens or money is less than the reply may take
 ├── BotUnavailable      the bot failed, broke off or said nothing
 │   └── BotTimeout      it was silent for too long
 ├── StoreUnavailable    the database does not answer
@@ -18,7 +18,7 @@ ChatError
 
 from typing import Literal
 
-from palaver.chat.limit import Limit
+from palaver.chat.limit import Limit, Shortage
 
 Cause = Literal["unavailable", "timeout", "refused", "empty", "interrupted", "worker_lost", "draining"]
 
@@ -71,16 +71,38 @@ class Taken(ChatError):
 
 
 class RateLimited(ChatError):
+    """`left` is how much there still is of the limit, and `reset` the seconds until it is whole again; 0: never."""
+
     code = "rate_limited"
 
-    def __init__(self, retry_after: float, limit: Limit | None = None) -> None:
+    def __init__(
+        self, retry_after: float, limit: Limit | None = None, *, left: int = 0, reset: float | None = None
+    ) -> None:
         super().__init__()
         self.retry_after = retry_after
         self.limit = limit
+        self.left = left
+        self.reset = retry_after if reset is None else reset
 
 
 class OverBudget(RateLimited):
+    """What is held back for other replies is `left` too: nobody has used it yet."""
+
     code = "over_budget"
+
+    def __init__(
+        self,
+        retry_after: float,
+        limit: Limit | None = None,
+        *,
+        left: int = 0,
+        reset: float | None = None,
+        shortage: Shortage = "used_up",
+        currency: str = "",
+    ) -> None:
+        super().__init__(retry_after, limit, left=left, reset=reset)
+        self.shortage: Shortage = shortage
+        self.currency = currency
 
 
 class BotUnavailable(ChatError):

@@ -11,11 +11,12 @@ from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from palaver.chat.clock import DAY, SECOND, Micros, to_datetime
 from palaver.chat.conversation import PresetId, Speaking, Usage
 from palaver.chat.errors import OverBudget
-from palaver.chat.limit import Limit, LimitName, LimitOf
+from palaver.chat.limit import Limit, LimitName, LimitOf, Shortage
 from palaver.chat.user import User, UserId
 
 MILLION = 1_000_000
@@ -26,6 +27,12 @@ FRAME_TOKENS = 12
 
 # A budget that no day and no month fills again is looked at anew on the next day: somebody may have raised it.
 COME_BACK_SECONDS = 86_400
+
+# What is held back for a reply that runs is free again with its end: most are short.
+HELD_SECONDS = 5
+
+# Who answers by a model of an LLM server, which has a price. What any other bot says goes by the bot's own name.
+BILLED_BY_MODEL = ("openai", "openai_rag")
 
 # So that the price of the largest usage still is a whole number that a database holds.
 MOST_PRICE = 10**9
@@ -52,6 +59,11 @@ def to_cost(usage: Usage, price: Price) -> int:
     cached = min(usage.cached_tokens, usage.prompt_tokens)
     parts = (usage.prompt_tokens - cached) * price.input + cached * price.cached_input
     return (parts + usage.completion_tokens * price.output + MILLION // 2) // MILLION
+
+
+def to_billed_as(provider: str, model: str | None) -> str:
+    """By whose price an answer is billed: by the model's, by the name that the operator knows, or by the bot's."""
+    return model if model and provider in BILLED_BY_MODEL else provider
 
 
 class Period(Struct, frozen=True):
@@ -88,7 +100,7 @@ def to_day(day: date) -> int:
 
 
 class Budget(Struct, frozen=True):
-    """The most that somebody may use; None: as much as they like."""
+    """The most that somebody may use; 0: as much as they like, None: as it is usual."""
 
     tokens_a_day: int | None = None
     tokens_a_month: int | None = None
@@ -96,7 +108,7 @@ class Budget(Struct, frozen=True):
 
     @property
     def is_set(self) -> bool:
-        return self != NO_BUDGET
+        return any(astuple(self))
 
     def or_else(self, usual: "Budget") -> "Budget":
         """Each of the three, where it is set here; else the usual one."""
@@ -113,20 +125,23 @@ NO_BUDGET = Budget()
 class Budgets(Struct, frozen=True):
     """The budgets of all: the usual ones, and whether anybody has one of their own.
 
-    `reply_tokens` are held back for a reply that nothing bounds, and no prompt has more than `context_tokens`.
+    `reply_tokens` are held back for a reply that nothing bounds, and no prompt has more than `context_tokens`. Where a
+    conversation names none, `default_provider` answers (None: an LLM server), with `default_model`.
     """
 
     person: Budget = NO_BUDGET
     app: Budget = NO_BUDGET
-    conversation_tokens: int | None = None
+    conversation_tokens: int = 0
     reply_tokens: int = 2000
     context_tokens: int = 16_384
     default_model: str | None = None
     some_have_their_own: bool = False
+    default_provider: str | None = None
+    currency: str = ""
 
     @property
     def are_set(self) -> bool:
-        usual = self.person.is_set or self.app.is_set or self.conversation_tokens is not None
+        usual = self.person.is_set or self.app.is_set or bool(self.conversation_tokens)
         return usual or self.some_have_their_own
 
 
@@ -156,31 +171,57 @@ def to_reserve(prompt_tokens: int, speaking: Speaking, budgets: Budgets) -> Usag
     return Usage(prompt, reply, estimated=True)
 
 
-def check_budget(budget: Budget, spent: Spent, wanted: Reservation, now: Micros, of: LimitOf = "user") -> None:
-    """Raises `OverBudget` where it would be passed."""
+def over_budget(
+    budget: Budget, spent: Spent, wanted: Reservation, now: Micros, of: LimitOf = "user", currency: str = ""
+) -> Sequence[OverBudget]:
+    """A refusal for each limit of the budget that the reply may pass; none where it can be made."""
     day, month = day_of(now), month_of(now)
-    tokens, money = spent.held_tokens + wanted.tokens, spent.held_money + wanted.money
-    _check("tokens_a_day", budget.tokens_a_day, spent.tokens_today + tokens, day, now, of)
-    _check("tokens_a_month", budget.tokens_a_month, spent.tokens_this_month + tokens, month, now, of)
-    _check("money_a_month", budget.money_a_month, spent.money_this_month + money, month, now, of)
+    limits: tuple[tuple[LimitName, int | None, Period, int, int, int], ...] = (
+        ("tokens_a_day", budget.tokens_a_day, day, spent.tokens_today, spent.held_tokens, wanted.tokens),
+        ("tokens_a_month", budget.tokens_a_month, month, spent.tokens_this_month, spent.held_tokens, wanted.tokens),
+        ("money_a_month", budget.money_a_month, month, spent.money_this_month, spent.held_money, wanted.money),
+    )
+    refusals = []
+    for name, most, period, used, held, more in limits:
+        if most and used + held + more > most:
+            wait = period.seconds_left(now)
+            limit = Limit(name, most, period.seconds, of)
+            refusals.append(_refusal(limit, used, more, wait=wait, reset=wait, currency=currency))
+    return refusals
 
 
-def _check(name: LimitName, most: int | None, would_be: int, period: Period, now: Micros, of: LimitOf) -> None:
-    if most is not None and would_be > most:
-        raise OverBudget(period.seconds_left(now), Limit(name, most, period.seconds, of))
+def over_conversation(most: int, used: int, held: int, wanted: Reservation) -> Sequence[OverBudget]:
+    """As `over_budget`, of the tokens of a conversation."""
+    if not most or used + held + wanted.tokens <= most:
+        return ()
+    limit = Limit("conversation_tokens", most, of="conversation")
+    return (_refusal(limit, used, wanted.tokens, wait=COME_BACK_SECONDS, reset=0),)
 
 
-def check_conversation(most: int | None, spent: int, wanted: Reservation) -> None:
-    """Raises `OverBudget` where the tokens of a conversation would be passed."""
-    if most is not None and spent + wanted.tokens > most:
-        raise OverBudget(COME_BACK_SECONDS, Limit("conversation_tokens", most, of="conversation"))
+def _refusal(limit: Limit, used: int, more: int, *, wait: float, reset: float, currency: str = "") -> OverBudget:
+    left = max(0, limit.most - used)
+    shortage: Shortage = "too_little" if left else "used_up"
+    if more > limit.most:
+        shortage, wait = "too_small", COME_BACK_SECONDS
+    elif used + more <= limit.most:
+        shortage, wait = "held", HELD_SECONDS
+    return OverBudget(wait, limit, left=left, reset=reset, shortage=shortage, currency=currency)
+
+
+def worst_of(refusals: Sequence[OverBudget]) -> OverBudget:
+    """The one after which, once it is over, there is none of the others any more."""
+    return max(refusals, key=lambda one: (one.shortage == "too_small", one.retry_after))
 
 
 By = Literal["day", "user", "model", "app", "preset"]
 
 
 class Used(Struct, frozen=True):
-    """A sum of the ledger. `key` is the day, the id or the model; 0 or nothing where there is none."""
+    """A sum of the ledger. `key` is the day, the id or the model; 0 or nothing where there is none.
+
+    `uuid` and `name` are those of the user, application or preset, as long as it is there; `app` is the name of the
+    application whose user it is.
+    """
 
     key: int | str
     turns: int = 0
@@ -188,6 +229,9 @@ class Used(Struct, frozen=True):
     completion_tokens: int = 0
     cached_tokens: int = 0
     cost: int = 0
+    uuid: str | None = None
+    name: str | None = None
+    app: str | None = None
 
     @property
     def total_tokens(self) -> int:
@@ -231,7 +275,7 @@ def to_left(budget: Budget, spent: Spent, now: Micros) -> list[Left]:
     return [
         Left(Limit(name, most, period.seconds), max(0, most - used), Micros((period.last_day + 1) * DAY))
         for name, most, used, period in limits
-        if most is not None
+        if most
     ]
 
 

@@ -16,6 +16,10 @@ LimitName = Literal[
 ]
 LimitOf = Literal["user", "app", "conversation", "address"]
 
+# Why a budget refuses a reply: nothing is left of it, or less than the reply may take; what is left is held back for
+# others that are being made; or the whole budget is less than the reply may take, and no waiting helps.
+Shortage = Literal["used_up", "too_little", "held", "too_small"]
+
 
 class Limit(Struct, frozen=True):
     """`most` in what the name counts (money in millionths), within `seconds`; 0 where it is about one moment. `of` says

@@ -8,17 +8,19 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import count
 from typing import NoReturn, Self
+from uuid import UUID
 
 from msgspec import Struct
 
 from palaver.chat.conversation import NewConversation
 from palaver.chat.counts import LocalCounts
-from palaver.chat.errors import RateLimited
+from palaver.chat.errors import Conflict, NotFound, RateLimited
 from palaver.chat.limit import NO_OWN, Limit, LimitName, LimitOf, OwnLimits
-from palaver.chat.ports import Counts, Standing, Store, Wanted
-from palaver.chat.user import Reader, User, UserId
+from palaver.chat.ports import Accounts, Counts, Standing, Store, Wanted
+from palaver.chat.user import NOT_STORED, Reader, User, UserId
 
 log = logging.getLogger("palaver.limits")
 
@@ -45,6 +47,14 @@ class Asked(Struct, frozen=True):
 
     limit: Limit
     wanted: Wanted
+
+
+class Given(Struct, frozen=True):
+    """What an admin has given somebody; `app` is the application whose user that is."""
+
+    user: User
+    app: User | None
+    limits: OwnLimits
 
 
 class Grant:
@@ -192,9 +202,29 @@ class Limits:
     def _own_of(self, user: User | None) -> OwnLimits:
         return self._own.get(user.id, NO_OWN) if user is not None and self._own else NO_OWN
 
-    def changed(self) -> None:
-        """Somebody was given other limits, here: this worker holds to them from now on."""
+    async def all_given(self) -> Sequence[Given]:
+        """Of all who have limits of their own, by name."""
+        assert self._store is not None, "what admins give is in the store"
+        limits = await self._store.limits.all()
+        users = await self._store.accounts.get_users(limits)
+        apps = await self._store.accounts.get_users({user.app_id for user in users.values() if user.app_id})
+        named = sorted(users.values(), key=lambda user: (user.name, user.id))
+        return [Given(user, apps.get(user.app_id or NOT_STORED), limits[user.id]) for user in named]
+
+    async def given(self, named: str) -> Given:
+        """Raises as `find_named`."""
+        assert self._store is not None, "what admins give is in the store"
+        user = await find_named(self._store.accounts, named)
+        app = None if user.app_id is None else await self._store.accounts.get_user(user.app_id)
+        return Given(user, app, await self._store.limits.get(user.id))
+
+    async def give(self, named: str, limits: OwnLimits) -> Given:
+        """This worker holds to them from now on, the others soon. Raises as `find_named`."""
+        assert self._store is not None, "what admins give is in the store"
+        before = await self.given(named)
+        await self._store.limits.put(before.user.id, limits)
         self._look.set()
+        return Given(before.user, before.app, limits)
 
     async def follow(self) -> None:
         """What admins have given, as the store has it now. Raises `StoreUnavailable`."""
@@ -221,6 +251,25 @@ class Limits:
             except Exception:
                 # A fault in one round must not end all the rounds to come.
                 log.exception("the limits of single users cannot be looked up")
+
+
+async def find_named(accounts: Accounts, named: str) -> User:
+    """Whoever has this UUID; else the person of this name or e-mail, or the application of this name.
+
+    Raises `NotFound`, and `Conflict` where a person and an application have the name.
+    """
+    with suppress(ValueError):
+        known = await accounts.get_user_by_uuid(str(UUID(named)))
+        if known is not None:
+            return known
+    person, app = await accounts.find_user(named), await accounts.find_app(named)
+    if person is not None and app is not None:
+        raise Conflict
+    if person is not None:
+        return person[0]
+    if app is None:
+        raise NotFound
+    return app
 
 
 def _pick(own: int | None, default: int) -> int:

@@ -192,7 +192,9 @@ class Ending(Struct, frozen=True):
     conversation: str = ""
     """Its UUID, of a reply that was left behind."""
     billed_as: str = ""
-    """The model whose price holds, by the name it was asked for."""
+    """By whose price: the model's, by the name it was asked for, or the bot's."""
+    provider: str | None = None
+    """Who was to answer, where the conversation says so: of a reply that was left behind."""
 
     @property
     def counts(self) -> bool:
@@ -566,6 +568,10 @@ class Ledger(Protocol):
         """False where one begins at that very moment."""
         ...
 
+    async def remove_price(self, model: str, since: Micros) -> bool:
+        """False where none begins at that moment."""
+        ...
+
     async def prices(self) -> Sequence[DatedPrice]: ...
     async def some_have_their_own_budget(self) -> bool: ...
     async def reserve_answer(
@@ -601,8 +607,8 @@ class Ledger(Protocol):
         """Forgets what was held back for answers that nobody gave."""
         ...
 
-    async def usage(self, by: By, period: Period) -> Sequence[Used]:
-        """The sums of these days."""
+    async def usage(self, by: By, period: Period, of: User | None = None) -> Sequence[Used]:
+        """The sums of these days: of all, or of one user, or of an application with all its users."""
         ...
 
     async def own(self, user_id: UserId, usual: Budget, now: Micros, *, is_app: bool) -> Own:

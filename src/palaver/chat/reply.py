@@ -33,6 +33,7 @@ from palaver.chat.conversation import Conversation, End, MessageId, Turn, Usage,
 from palaver.chat.counting import Tally
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.events import ReplyEnded, ReplyStarted
+from palaver.chat.ledger import to_billed_as
 from palaver.chat.limits import Grant
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Store
@@ -108,6 +109,8 @@ class RunningReply:
         self.granted = granted
         self.seen = seen
         self.prompt: Prompt | None = None
+        self.provider = ""
+        """Who talks, once somebody does."""
         self.request_id = request_id
         self.telling = Telling(begun.turn.reply, None)
         self.tally = Tally(self.telling, asked=bool(request_id))
@@ -390,7 +393,7 @@ class Replies:
 
     async def _talk(self, reply: RunningReply) -> None:
         conversation = reply.begun.turn.conversation
-        provider = conversation.speaking.provider or await self._bots.default_provider()
+        provider = reply.provider = conversation.speaking.provider or await self._bots.default_provider()
         prompt = reply.prompt = self._prompt(reply, conversation)
         clock = asyncio.get_running_loop().time
         async with aclosing(self._ask(reply, provider, prompt)) as pieces:  # type: ignore[type-var]
@@ -528,7 +531,7 @@ class Replies:
         speaking = reply.begun.turn.conversation.speaking
         asked = self._bots.model_for_turn(speaking.model) or self._bots.default_model()
         told = reply.finished.model if reply.finished and reply.finished.model else None
-        return asked or _to_name(told or speaking.provider or "")
+        return to_billed_as(reply.provider, asked or _to_name(told or ""))
 
     def _end_silent(self, now: float) -> None:
         limits = self.limits
@@ -601,7 +604,7 @@ class Replies:
             heard = await self._rooms.heard_elsewhere(ending.conversation, ending.reply_id)
             if heard is not None and len(heard) > len(ending.text):
                 promote = replace(promote, end="interrupted", text=heard, token_count=count_tokens(heard))
-            promote = replace(promote, usage=_to_abandoned_usage(promote))
+            promote = replace(promote, usage=_to_abandoned_usage(promote), billed_as=await self._abandoned_as(promote))
             ended = await self._store.turns.finish(promote)
         except OSError:
             raise
@@ -617,6 +620,10 @@ class Replies:
         if kept is not None:
             await self._tell_end(kept.turn, ended)
         self._start_all([ended.next] if ended.next else [])
+
+    async def _abandoned_as(self, ending: Ending) -> str:
+        provider = ending.provider or await self._bots.default_provider()
+        return to_billed_as(provider, ending.billed_as or self._bots.default_model())
 
     def _start_all(self, begun: Sequence[Begun]) -> None:
         for one in begun:

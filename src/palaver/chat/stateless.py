@@ -12,7 +12,7 @@ from palaver.chat.conversation import Past, Speaking, Usage
 from palaver.chat.counting import count_usage, counted
 from palaver.chat.errors import BotUnavailable, Draining
 from palaver.chat.flow import Chat
-from palaver.chat.ledger import pays_by
+from palaver.chat.ledger import pays_by, to_billed_as
 from palaver.chat.pieces import Finished, Prompt
 from palaver.chat.reply import to_sound
 from palaver.chat.tokens import to_key
@@ -70,7 +70,7 @@ async def answer_once(
         request_id=request_id,
     )
     prompt = await _with_history(chat, prompt, messages[:-1])
-    held = await _reserve(chat, stored_user, prompt)
+    held = await _reserve(chat, stored_user, provider, prompt)
     try:
         with counted():
             text, finished = await _listen_until_drained(chat, provider, prompt)
@@ -80,7 +80,7 @@ async def answer_once(
         count_usage(usage)
         model = finished.model or prompt.model or provider
         user = await stored_user()
-        billed_as = prompt.model or chat.bots.default_model() or model
+        billed_as = to_billed_as(provider, prompt.model or chat.bots.default_model() or model)
         await chat.store.ledger.add_usage(
             user.id, pays_by(user), model, usage, chat.clock.now(), billed_as=billed_as, reservation=held
         )
@@ -92,12 +92,12 @@ async def answer_once(
     return Answer(text, usage, model)
 
 
-async def _reserve(chat: Chat, stored_user: Callable[[], Awaitable[User]], prompt: Prompt) -> int | None:
+async def _reserve(chat: Chat, stored_user: Callable[[], Awaitable[User]], provider: str, prompt: Prompt) -> int | None:
     """Raises `OverBudget`."""
     if chat.books.budgets is None:
         return None
     model = prompt.model or chat.bots.default_model()
-    speaking = replace(prompt.speaking, model=model)
+    speaking = replace(prompt.speaking, provider=provider, model=model)
     seconds = chat.replies.limits.total_seconds + REFUND_SECONDS
     return await chat.books.reserve(await stored_user(), speaking, _prompt_tokens(prompt), seconds)
 

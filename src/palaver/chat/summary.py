@@ -15,6 +15,7 @@ from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.context import TOKENS_AROUND, Allowance, history_budget, within_budget
 from palaver.chat.conversation import Conversation, Usage
 from palaver.chat.errors import BotUnavailable
+from palaver.chat.ledger import to_billed_as
 from palaver.chat.pieces import Prompt
 from palaver.chat.ports import Bots, Store, Unsummarised
 from palaver.chat.tokens import Tokens
@@ -100,7 +101,7 @@ class Summaries:
             model,
             usage,
             self._clock.now(),
-            billed_as=prompt.model or self._bots.default_model() or model,
+            billed_as=to_billed_as(provider, prompt.model or self._bots.default_model() or model),
         )
         # PostgreSQL keeps no text that holds this character.
         summary = text.replace("\0", "").strip()[:MOST_CHARACTERS]

@@ -58,13 +58,17 @@ async def sweep(chat: Chat, accounts: Accounts, models: Models) -> None:
         _every(clean_every, "cleaning", lambda: clean(chat)),
         _every(TAKE_OVER_SECONDS, "noting last use", accounts.keep_last_used),
         _every(FOLLOW_SECONDS, "following the models", models.follow),
-        _every(FOLLOW_SECONDS, "following the budgets", lambda: chat.books.follow(chat.bots.default_model())),
+        _every(FOLLOW_SECONDS, "following the budgets", lambda: _follow_budgets(chat)),
     )
 
 
 async def _take_over(chat: Chat) -> None:
     if not chat.replies.draining:
         await chat.replies.take_over(everything=False)
+
+
+async def _follow_budgets(chat: Chat) -> None:
+    await chat.books.follow(chat.bots.default_model(), await chat.bots.default_provider())
 
 
 async def _every(seconds: float, what: str, do: Callable[[], Awaitable[object]]) -> None:

@@ -48,8 +48,8 @@ async def enable(installation: Installation, name: str) -> None:
 async def list_apps(installation: Installation) -> None:
     """List all applications."""
     apps = await installation.store.accounts.list_apps()
-    click.echo(to_columns(("NAME", "IS", "SINCE (UTC)"), *(_to_row(app) for app in apps)))
+    click.echo(to_columns(("NAME", "IS", "SINCE (UTC)", "UUID"), *(_to_row(app) for app in apps)))
 
 
 def _to_row(app: User) -> tuple[str, ...]:
-    return (app.name, "disabled" if app.disabled else "enabled", to_time(app.created_at))
+    return (app.name, "disabled" if app.disabled else "enabled", to_time(app.created_at), app.uuid)

@@ -90,13 +90,13 @@ async def erase(installation: Installation, name: str, yes: bool) -> None:
 async def list_users(installation: Installation) -> None:
     """List all users."""
     users = await installation.store.accounts.list_users()
-    headings = ("NAME", "E-MAIL", "FULL NAME", "IS", "SINCE (UTC)")
+    headings = ("NAME", "E-MAIL", "FULL NAME", "IS", "SINCE (UTC)", "UUID")
     click.echo(to_columns(headings, *(_to_row(user) for user in users)))
 
 
 def _to_row(user: User) -> tuple[str, ...]:
     is_what = ("admin" if user.is_admin else "user") + (", disabled" if user.disabled else "")
-    return (user.name, user.email or "-", user.full_name or "-", is_what, to_time(user.created_at))
+    return (user.name, user.email or "-", user.full_name or "-", is_what, to_time(user.created_at), user.uuid)
 
 
 async def _print_link(installation: Installation, user: User) -> None:

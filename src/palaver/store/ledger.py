@@ -14,6 +14,7 @@ from palaver.chat.context import TOKENS_AROUND
 from palaver.chat.conversation import ConversationId, Speaking, Usage
 from palaver.chat.errors import OverBudget
 from palaver.chat.ledger import (
+    BILLED_BY_MODEL,
     NO_BUDGET,
     Budget,
     Budgets,
@@ -26,15 +27,17 @@ from palaver.chat.ledger import (
     Spending,
     Spent,
     Used,
-    check_budget,
-    check_conversation,
     day_of,
     month_of,
+    over_budget,
+    over_conversation,
     to_cost,
     to_left,
     to_reserve,
+    worst_of,
 )
-from palaver.chat.user import UserId
+from palaver.chat.limit import LimitOf
+from palaver.chat.user import User, UserId
 from palaver.store.database import Database, Row, Transaction
 
 # As `to_cost` in the core, by the price that holds at `{now}`; nothing where the model has none.
@@ -51,6 +54,7 @@ ADD_PRICE = (
     "INSERT INTO prices (model, since, input, cached_input, output) VALUES ($1, $2, $3, $4, $5) "
     "ON CONFLICT (model, since) DO NOTHING RETURNING model"
 )
+REMOVE_PRICE = "DELETE FROM prices WHERE model = $1 AND since = $2 RETURNING model"
 ADD_UP = (
     "INSERT INTO ledger (user_id, day, app_id, model, preset_id, turns, prompt_tokens, completion_tokens, "
     "cached_tokens, cost) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
@@ -76,7 +80,7 @@ SOME_HAVE_THEIR_OWN = (
     "SELECT 1 FROM limits WHERE tokens_a_day IS NOT NULL OR tokens_a_month IS NOT NULL OR money_a_month IS NOT NULL "
     "LIMIT 1"
 )
-OWN_BUDGET = "SELECT tokens_a_day, tokens_a_month, money_a_month, user_id FROM limits WHERE user_id = $1"
+OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
 SPENT = "SELECT scope, day, month, tokens_today, tokens_this_month, money_this_month FROM spending WHERE scope = $1"
 FROM_LEDGER = (
     "CAST(COALESCE(SUM(CASE WHEN day = CAST($2 AS BIGINT) THEN prompt_tokens + completion_tokens ELSE 0 END), 0) "
@@ -105,7 +109,7 @@ HELD = (
 HELD_OF_USER = HELD.format(payer="payer_id")
 HELD_OF_APP = HELD.format(payer="payer_app_id")
 IN_CONVERSATION = (
-    "SELECT c.prompt_tokens + c.completion_tokens + (SELECT CAST(COALESCE(SUM(m.reserved_tokens), 0) AS BIGINT) "
+    "SELECT c.prompt_tokens + c.completion_tokens, (SELECT CAST(COALESCE(SUM(m.reserved_tokens), 0) AS BIGINT) "
     "FROM messages m WHERE m.payer_id = $1 AND m.status IN ('queued', 'running') AND m.conversation_id = c.id) "
     "FROM conversations c WHERE c.id = $2"
 )
@@ -123,11 +127,24 @@ SUMS = (
     "CAST(SUM(turns) AS BIGINT), CAST(SUM(prompt_tokens) AS BIGINT), CAST(SUM(completion_tokens) AS BIGINT), "
     "CAST(SUM(cached_tokens) AS BIGINT), CAST(SUM(cost) AS BIGINT)"
 )
-USAGE = f"SELECT {{by}}, {SUMS} FROM ledger WHERE day >= $1 AND day <= $2 GROUP BY {{by}} ORDER BY {{by}}"
+USAGE = (
+    f"SELECT sums.*, {{named}} FROM (SELECT {{by}} AS what, {SUMS} FROM ledger "
+    "WHERE day >= $1 AND day <= $2{of} GROUP BY {by}) AS sums {names} ORDER BY sums.what"
+)
 OWN_USAGE = f"SELECT COUNT(*), {SUMS} FROM ledger WHERE {{whose}} = $1 AND day >= $2 AND day <= $3"
 COLUMNS: Mapping[By, str] = {
     "day": "day", "user": "user_id", "model": "model", "app": "app_id", "preset": "preset_id",
 }  # fmt: skip
+# UUID, name and application of what a sum is about, and where they stand.
+NAMED: Mapping[By, tuple[str, str]] = {
+    "user": (
+        "u.uuid, u.name, a.name",
+        "LEFT JOIN users u ON u.id = sums.what LEFT JOIN users a ON a.id = u.app_id",
+    ),
+    "app": ("u.uuid, u.name, NULL", "LEFT JOIN users u ON u.id = sums.what"),
+    "preset": ("NULL, p.name, NULL", "LEFT JOIN presets p ON p.id = sums.what AND p.deleted_at IS NULL"),
+}
+UNNAMED = ("NULL, NULL, NULL", "")
 
 
 class Wish(Struct, frozen=True):
@@ -177,14 +194,16 @@ async def reserve(
             answers.append(None)
             continue
         usage = to_reserve(known.prompt_tokens, wish.speaking, budgets)
-        money = max((to_cost(usage, price) for price in _priced(wish, budgets, prices)), default=0)
+        may_hold = [prices[name] for name in _may_be_billed_as(wish, budgets) if name in prices]
+        money = max((to_cost(usage, price) for price in may_hold), default=0)
         wanted = Reservation(wish.payer_id, wish.app_id, usage.total_tokens, money)
-        try:
-            check_conversation(budgets.conversation_tokens, in_conversation.get(wish.conversation_id, 0), wanted)
-            for payer, budget in known.payers:
-                check_budget(budget, spent[payer], wanted, now, "app" if payer.is_app else "user")
-        except OverBudget as error:
-            answers.append(error)
+        used, held = in_conversation.get(wish.conversation_id, (0, 0))
+        refusals = [*over_conversation(budgets.conversation_tokens, used, held, wanted)]
+        for payer, budget in known.payers:
+            of: LimitOf = "app" if payer.is_app else "user"
+            refusals += over_budget(budget, spent[payer], wanted, now, of, budgets.currency)
+        if refusals:
+            answers.append(worst_of(refusals))
             continue
         for payer, _ in known.payers:
             spent[payer].held_tokens += wanted.tokens
@@ -256,7 +275,7 @@ def _to_facts(wish: Wish, own: Mapping[int, Budget], budgets: Budgets) -> _Facts
         budget = own[payer.id].or_else(usual) if payer.id in own else usual
         if budget.is_set:
             payers.append((payer, budget))
-    if not payers and budgets.conversation_tokens is None:
+    if not payers and not budgets.conversation_tokens:
         return None
     return _Facts(payers, wish.tokens)
 
@@ -264,21 +283,20 @@ def _to_facts(wish: Wish, own: Mapping[int, Budget], budgets: Budgets) -> _Facts
 async def _prices(
     tx: Transaction, wishes: Sequence[Wish | None], facts: Sequence[_Facts | None], budgets: Budgets, now: Micros
 ) -> Mapping[str, Price]:
-    counts_money = any(
-        budget.money_a_month is not None for known in facts if known is not None for _, budget in known.payers
-    )
+    counts_money = any(budget.money_a_month for known in facts if known is not None for _, budget in known.payers)
     if not counts_money:
         return {}
-    models = {wish.speaking.model for wish in wishes if wish is not None} | {budgets.default_model}
-    rows = await tx.all_many(PRICE_AT, [(model, now) for model in sorted(filter(None, models))])
+    names = {name for wish in wishes if wish is not None for name in _may_be_billed_as(wish, budgets)}
+    rows = await tx.all_many(PRICE_AT, [(name, now) for name in sorted(names)])
     return {row[0]: Price(*row[1:]) for row in rows}
 
 
-def _priced(wish: Wish, budgets: Budgets, prices: Mapping[str, Price]) -> Iterable[Price]:
+def _may_be_billed_as(wish: Wish, budgets: Budgets) -> Sequence[str]:
     """Where the model that is wanted is not offered just now, the default one answers."""
-    for model in (wish.speaking.model, budgets.default_model):
-        if model is not None and model in prices:
-            yield prices[model]
+    provider = wish.speaking.provider or budgets.default_provider
+    if provider is not None and provider not in BILLED_BY_MODEL:
+        return [provider]
+    return [model for model in (wish.speaking.model, budgets.default_model) if model is not None]
 
 
 async def _lock_spending(tx: Transaction, payers: Iterable[_Payer], now: Micros) -> dict[_Payer, Spent]:
@@ -312,13 +330,14 @@ def _to_spent(row: Row, day: int, month: int) -> Spent:
 
 async def _spent_in_conversations(
     tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets
-) -> Mapping[ConversationId, int]:
-    if budgets.conversation_tokens is None:
+) -> Mapping[ConversationId, tuple[int, int]]:
+    """What was used in them, and what is held back for replies there."""
+    if not budgets.conversation_tokens:
         return {}
     # No two of them are of one conversation: those never share a transaction.
     there = [wish for wish in wishes if wish is not None and wish.conversation_id]
     rows = await tx.all_many(IN_CONVERSATION, [(wish.payer_id, wish.conversation_id) for wish in there])
-    return {wish.conversation_id: row[0] for wish, row in zip(there, rows, strict=True)}
+    return {wish.conversation_id: (row[0], row[1]) for wish, row in zip(there, rows, strict=True)}
 
 
 class SqlLedger:
@@ -329,6 +348,9 @@ class SqlLedger:
         told = price.price
         values = (price.model, price.since, told.input, told.cached_input, told.output)
         return await self._database.write(lambda tx: tx.one(ADD_PRICE, *values)) is not None
+
+    async def remove_price(self, model: str, since: Micros) -> bool:
+        return await self._database.write(lambda tx: tx.one(REMOVE_PRICE, model, since)) is not None
 
     async def prices(self) -> Sequence[DatedPrice]:
         rows = await self._database.read(lambda tx: tx.all(PRICES))
@@ -391,10 +413,12 @@ class SqlLedger:
         if await self._database.read(lambda tx: tx.one("SELECT 1 FROM reservations WHERE until < $1", now)):
             await self._database.write(lambda tx: tx.run("DELETE FROM reservations WHERE until < $1", now))
 
-    async def usage(self, by: By, period: Period) -> Sequence[Used]:
-        sql = USAGE.format(by=COLUMNS[by])
-        rows = await self._database.read(lambda tx: tx.all(sql, period.first_day, period.last_day))
-        return [Used(*row) for row in rows]
+    async def usage(self, by: By, period: Period, of: User | None = None) -> Sequence[Used]:
+        named, names = NAMED.get(by, UNNAMED)
+        whose, ids = ("", ()) if of is None else (f" AND {_whose(of)} = $3", (of.id,))
+        sql = USAGE.format(by=COLUMNS[by], named=named, names=names, of=whose)
+        rows = await self._database.read(lambda tx: tx.all(sql, period.first_day, period.last_day, *ids))
+        return [_to_used(row) for row in rows]
 
     async def own(self, user_id: UserId, usual: Budget, now: Micros, *, is_app: bool) -> Own:
         today, month = day_of(now), month_of(now)
@@ -413,5 +437,17 @@ class SqlLedger:
         return await self._database.read(work, one_state=True)
 
 
+def _whose(user: User) -> str:
+    return "app_id" if user.kind == "app" else "user_id"
+
+
+def _to_used(row: Row) -> Used:
+    what, turns, prompt, completion, cached, cost, uuid, name, app = row
+    return Used(what, turns, prompt, completion, cached, cost, uuid, name, app)
+
+
 def _to_own(row: Row | None) -> Used:
-    return Used("", *(value or 0 for value in row[1:])) if row else Used("")
+    if row is None:
+        return Used("")
+    turns, prompt, completion, cached, cost = (value or 0 for value in row[1:])
+    return Used("", turns, prompt, completion, cached, cost)

@@ -8,10 +8,12 @@ from palaver.chat.limit import NO_OWN, OwnLimits
 from palaver.chat.user import UserId
 from palaver.store.database import Database, Transaction
 
-COLUMNS = "turns_a_minute, replies_at_once, sockets_at_once, tokens_a_day, tokens_a_month, money_a_month"
+NAMES = OwnLimits.__struct_fields__
+COLUMNS = ", ".join(NAMES)
+VALUES = ", ".join(f"${place}" for place in range(2, len(NAMES) + 2))
 ALL = f"SELECT user_id, {COLUMNS} FROM limits"
 ONE = f"SELECT {COLUMNS} FROM limits WHERE user_id = $1"
-PUT = f"INSERT INTO limits (user_id, {COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)"
+PUT = f"INSERT INTO limits (user_id, {COLUMNS}) VALUES ($1, {VALUES})"
 REMOVE = "DELETE FROM limits WHERE user_id = $1"
 CHANGES = "SELECT value FROM server WHERE name = 'limits_changes'"
 CHANGED = "UPDATE server SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT) WHERE name = 'limits_changes'"

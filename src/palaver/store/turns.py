@@ -159,7 +159,7 @@ KEEP = (
 )
 LEFT_RUNNING = (
     "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from, c.uuid, c.model, "
-    "m.parent_number FROM messages m "
+    "m.parent_number, c.provider FROM messages m "
     "JOIN conversations c ON c.id = m.conversation_id "
     "WHERE m.status = 'running' AND m.lease_until < $1"
 )
@@ -757,7 +757,7 @@ async def _turn(tx: Transaction, reply: Message) -> Turn:
 
 
 async def _abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micros) -> Ending:
-    reply_id, conversation_id, attempt, worker, owner_id, context_from, uuid, model, parent_number = row
+    reply_id, conversation_id, attempt, worker, owner_id, context_from, uuid, model, parent_number, provider = row
     kept = await tx.all(KEPT, reply_id, attempt)
     text = "".join(part for (part,) in kept)
     prompt = await tx.one(ASKED, conversation_id, context_from, parent_number + 1)
@@ -766,7 +766,7 @@ async def _abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Mic
         conversation_id=conversation_id, owner_id=owner_id, reply_id=reply_id, attempt=attempt, worker=worker,
         now=now, end="interrupted" if text else "failed", reason="worker_lost", text=text,
         token_count=count_tokens(text), context_from=context_from, expired_before=expired_before,
-        conversation=uuid, billed_as=model or "",
+        conversation=uuid, billed_as=model or "", provider=provider,
         usage=Usage(prompt[0], count_tokens(text), estimated=True),
     )  # fmt: skip
 

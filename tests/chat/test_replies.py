@@ -7,10 +7,13 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
+from palaver.chat.books import Books
 from palaver.chat.conversation import Conversation, Usage
 from palaver.chat.errors import BotTimeout, BotUnavailable, Cause, Draining, Ended, NotFound
 from palaver.chat.flow import Chat, continue_chat, delete_conversation, end_conversation, wait_for_answer
+from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun
 from palaver.chat.reply import Outcome
@@ -90,6 +93,19 @@ async def test_reply_is_complete_only_when_the_bot_says_so_and_said_something(
     talk.end(finished)
     await end_of(chat, begun)
     assert await stored(store, begun) == end
+
+
+async def test_reply_that_nothing_bounds_takes_no_more_than_was_held_back_for_it(
+    chat: Chat, store: SqlStore, clock: HandClock, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    bounded = replace(chat, books=Books(store, clock, Budgets(person=Budget(tokens_a_day=10_000))))
+    for who, most in ((chat, None), (bounded, 2000)):
+        begun = await say(who, alice, "hello", conversation)
+        talk = await bot.asked()
+        assert talk.prompt.speaking.max_tokens == most
+        await talk.say("hi")
+        talk.finish()
+        await end_of(chat, begun)
 
 
 # Silence

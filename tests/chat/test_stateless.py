@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from msgspec.structs import replace
 
 from palaver.chat.accounts import AccountRules, Accounts
-from palaver.chat.errors import BotUnavailable, Draining
+from palaver.chat.books import Books
+from palaver.chat.errors import BotUnavailable, Draining, OverBudget
 from palaver.chat.flow import Chat
+from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.stateless import Answer, Said, answer_once
 from palaver.chat.user import User
 from palaver.store import SqlStore
@@ -26,6 +29,42 @@ def ask(chat: Chat, store: SqlStore, clock: HandClock) -> Ask:
         return accounts.stored(accounts.new_guest())
 
     return lambda: answer_once(chat, stored_guest, [Said("user", "hello")])
+
+
+async def test_answer_takes_no_more_than_was_held_back_where_somebody_has_a_budget(
+    chat: Chat, ask: Ask, store: SqlStore, clock: HandClock, alice: User, bot: HandBot
+) -> None:
+    async def stored() -> User:
+        return alice
+
+    within = replace(chat, books=Books(store, clock, Budgets(person=Budget(tokens_a_day=10_000), reply_tokens=2000)))
+    asking = [asyncio.ensure_future(one) for one in (answer_once(within, stored, [Said("user", "hello")]), ask())]
+    talks = [await bot.asked(), await bot.asked()]
+    assert {talk.prompt.speaking.max_tokens for talk in talks} == {2000, None}
+    for talk in talks:
+        await talk.say("hi")
+        talk.finish()
+    await asyncio.gather(*asking)
+
+
+async def test_long_prompt_is_held_back_as_long_as_it_is(
+    chat: Chat, store: SqlStore, clock: HandClock, alice: User, bot: HandBot
+) -> None:
+    async def stored() -> User:
+        return alice
+
+    within = replace(chat, books=Books(store, clock, Budgets(person=Budget(tokens_a_month=100_000))))
+    asks = [
+        asyncio.ensure_future(answer_once(within, stored, [Said("user", "word " * 50_000)], max_tokens=10))
+        for _ in range(2)
+    ]
+    talk = await bot.asked()
+    done, _ = await asyncio.wait(asks, return_when=asyncio.FIRST_COMPLETED)
+    assert [type(one.exception()) for one in done] == [OverBudget]
+    await talk.say("hi")
+    talk.finish()
+    await asyncio.wait(asks)
+    assert not bot.is_asked
 
 
 async def count_guests(store: SqlStore) -> int:

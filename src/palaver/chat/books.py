@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import date
 
+from msgspec.structs import replace
+
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.conversation import Speaking
 from palaver.chat.errors import Conflict, Invalid
@@ -10,16 +12,32 @@ from palaver.chat.ledger import (
     Budgets,
     By,
     DatedPrice,
+    ModelSize,
     Own,
     Period,
     Price,
     Used,
     month_of,
-    pays_by,
     to_day,
 )
-from palaver.chat.ports import Store
-from palaver.chat.user import User
+from palaver.chat.ports import Bots, Store
+from palaver.chat.tokens import Tokens, to_key
+from palaver.chat.user import User, UserId
+
+
+class ModelSizes:
+    """What the models take, as far as their servers tell, and what was learned of how they count."""
+
+    def __init__(self, bots: Bots, tokens: Tokens, usual_context: int) -> None:
+        self._bots = bots
+        self._tokens = tokens
+        self._usual = usual_context
+
+    def of(self, speaking: Speaking) -> ModelSize:
+        """The size of the model that answers just now where one is asked so."""
+        model = self._bots.model_for_turn(speaking.model)
+        context = self._bots.context_length(model, self._usual)
+        return ModelSize(context, self._tokens.factor(to_key(speaking.provider, model)))
 
 
 class Books:
@@ -36,13 +54,12 @@ class Books:
     async def follow(self, default_model: str | None = None) -> None:
         """Takes note of budgets that were given to somebody, or taken away, by whatever process."""
         own = await self._store.ledger.some_have_their_own_budget()
-        latest = Budgets(
-            self._usual.person, self._usual.app, self._usual.conversation_tokens, self._usual.reply_tokens,
-            self._usual.context_tokens, default_model, own,
-        )  # fmt: skip
+        latest = replace(self._usual, default_model=default_model, some_have_their_own=own)
         self.budgets = latest if latest.are_set else None
 
-    async def reserve(self, user: User, speaking: Speaking, prompt_tokens: int, seconds: float) -> int | None:
+    async def reserve(
+        self, user_id: UserId, app_id: UserId | None, speaking: Speaking, prompt_tokens: int, seconds: float
+    ) -> int | None:
         """Holds back what an answer may use that is stored nowhere, for so long at the most; None while nobody has a
         budget. Raises `OverBudget`."""
         if self.budgets is None:
@@ -50,7 +67,7 @@ class Books:
         now = self._clock.now()
         until = Micros(now + int(seconds * SECOND))
         return await self._store.ledger.reserve_answer(
-            user.id, pays_by(user), speaking, prompt_tokens, self.budgets, now, until
+            user_id, app_id, speaking, prompt_tokens, self.budgets, now, until
         )
 
     async def add_price(self, model: str, price: Price, *, since: Micros | None) -> DatedPrice:

@@ -153,6 +153,8 @@ class Begun(Struct, frozen=True):
     """The conversation once this was written."""
     summary: str = ""
     """Of what was said before `history`."""
+    is_reserved: bool = False
+    """Of a reply to be made: budgets concern who pays for it, and it must use no more than was held back."""
 
 
 class Unsummarised(Struct, frozen=True):

@@ -335,9 +335,10 @@ class Replies:
         for standing in (begun.system_prompt, begun.summary):
             if standing:
                 besides += self.tokens.count_standing(standing) + TOKENS_AROUND
+        unbounded = self.limits.max_tokens if begun.is_reserved else self.limits.reserved_tokens
         return Allowance(
             context=context,
-            reply=reply_share(context, speaking.max_tokens or self.limits.reserved_tokens),
+            reply=reply_share(context, speaking.max_tokens or unbounded),
             besides=besides,
             key=to_key(speaking.provider, model),
         )
@@ -419,11 +420,15 @@ class Replies:
         )
 
     def _prompt(self, reply: RunningReply, conversation: Conversation) -> Prompt:
+        speaking = to_spoken(conversation, self.limits.max_tokens)
+        if reply.begun.is_reserved and speaking.max_tokens is None:
+            # No more than was held back for it.
+            speaking = replace(speaking, max_tokens=reply.allowance.reply)
         return Prompt(
             message=reply.begun.turn.prompt.content,
             system=reply.begun.system_prompt,
             history=reply.seen.history,
-            speaking=to_spoken(conversation, self.limits.max_tokens),
+            speaking=speaking,
             model=self._bots.model_for_turn(conversation.speaking.model),
             request_id=reply.request_id,
             attempt=reply.begun.turn.reply.attempt,

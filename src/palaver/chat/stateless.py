@@ -71,6 +71,8 @@ async def answer_once(
     )
     prompt = await _with_history(chat, prompt, messages[:-1])
     held = await _reserve(chat, stored_user, prompt)
+    if held is not None and max_tokens is None:
+        prompt = await _within_reserved(chat, prompt, messages[:-1])
     try:
         with counted():
             text, finished = await _listen_until_drained(chat, provider, prompt)
@@ -99,7 +101,15 @@ async def _reserve(chat: Chat, stored_user: Callable[[], Awaitable[User]], promp
     model = prompt.model or chat.bots.default_model()
     speaking = replace(prompt.speaking, model=model)
     seconds = chat.replies.limits.total_seconds + REFUND_SECONDS
-    return await chat.books.reserve(await stored_user(), speaking, _prompt_tokens(prompt), seconds)
+    user = await stored_user()
+    return await chat.books.reserve(user.id, pays_by(user), speaking, _prompt_tokens(prompt), seconds)
+
+
+async def _within_reserved(chat: Chat, prompt: Prompt, earlier: Sequence[Said]) -> Prompt:
+    """The same, and its answer takes no more than was held back for one that nothing bounds."""
+    limits = chat.replies.limits
+    most = reply_share(chat.bots.context_length(prompt.model, limits.context_tokens), limits.max_tokens)
+    return await _with_history(chat, replace(prompt, speaking=replace(prompt.speaking, max_tokens=most)), earlier)
 
 
 async def find_models(chat: Chat) -> Models:

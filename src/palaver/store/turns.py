@@ -27,7 +27,7 @@ from palaver.chat.user import NOT_STORED, UserId
 from palaver.store.branches import UUID_OF, find_in_view, leave_view, open_conversation
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.events import KEPT, ONE_MORE_EVENT, lowest_open
-from palaver.store.ledger import COST, PAST_TOKENS, Wish, reserve, spend
+from palaver.store.ledger import COST, PAST_TOKENS, STANDING_TOKENS, Wish, reserve, spend
 from palaver.store.rows import (
     CONVERSATION,
     MESSAGE,
@@ -146,7 +146,8 @@ PROMOTE = (
     "UPDATE messages SET status = 'running', worker = $2, lease_until = $3, created_at = $4, "
     "event = (SELECT c.event + 1 FROM conversations c WHERE c.id = $1) WHERE id = "
     "(SELECT q.id FROM messages q WHERE q.conversation_id = $1 AND q.status = 'queued' ORDER BY q.number LIMIT 1) "
-    "AND NOT EXISTS (SELECT 1 FROM messages r WHERE r.conversation_id = $1 AND r.status = 'running') RETURNING id"
+    "AND NOT EXISTS (SELECT 1 FROM messages r WHERE r.conversation_id = $1 AND r.status = 'running') "
+    "RETURNING id, payer_id IS NOT NULL"
 )
 RENEW = (
     "UPDATE messages SET lease_until = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' "
@@ -167,6 +168,8 @@ LEFT_RUNNING = (
 ASKED = (
     "SELECT CAST("
     + PAST_TOKENS.format(around=TOKENS_AROUND, conversation="$1", first="$2", before="$3", limit=MOST_MESSAGES)
+    + " + "
+    + STANDING_TOKENS.format(conversation="$1")
     + " AS BIGINT)"
 )
 RUNNING_REPLY = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'running'"
@@ -327,7 +330,8 @@ class SqlTurns:
             key = turn.conversation.id
             prompt = replace(turn.prompt, id=ids[key, turn.prompt.number])
             reply = replace(turn.reply, id=ids[key, turn.reply.number])
-            begun[index] = replace(one, turn=Turn(turn.conversation, prompt, reply))
+            is_reserved = isinstance(reserved[index], Reservation)
+            begun[index] = replace(one, turn=Turn(turn.conversation, prompt, reply), is_reserved=is_reserved)
 
     async def _finish_all(self, tx: Transaction, endings: Sequence[Ending]) -> list[EndedReply | Exception]:
         in_order = sorted(endings, key=lambda ending: ending.reply_id)
@@ -573,7 +577,10 @@ async def _begin_known(
         conversation.event + (1 if leased else 0),
         await lowest_open(tx, conversation.id, reply.number),
     )
-    begun = Begun(turn=Turn(conversation, prompt, fresh), state="started" if leased else "queued", mark=mark)
+    begun = Begun(
+        turn=Turn(conversation, prompt, fresh), state="started" if leased else "queued", mark=mark,
+        is_reserved=held is not None,
+    )  # fmt: skip
     return await _interrupt(tx, begun) if busy == "interrupt" else begun
 
 
@@ -625,6 +632,7 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
         dropped=left.dropped,
         replaces=old.uuid,
         mark=Mark(conversation.revision, event, await lowest_open(tx, conversation.id, number)),
+        is_reserved=held is not None,
     )
     if waits:
         if left.running is not None or asked.when_busy == "interrupt":
@@ -723,7 +731,9 @@ async def _promote(
         turn.conversation.event,
         await lowest_open(tx, conversation_id, turn.reply.number),
     )
-    begun = Begun(turn=turn, state="started", mark=mark, replaces=None if beside is None else beside[0])
+    begun = Begun(
+        turn=turn, state="started", mark=mark, replaces=None if beside is None else beside[0], is_reserved=bool(row[1])
+    )
     with_history = (await _add_history(tx, [begun]))[0]
     assert isinstance(with_history, Begun)
     return with_history

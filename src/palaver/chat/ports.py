@@ -24,6 +24,7 @@ from palaver.chat.conversation import (
     WhenBusy,
 )
 from palaver.chat.cursor import Mark
+from palaver.chat.errors import RateLimited
 from palaver.chat.ledger import Budget, Budgets, By, DatedPrice, Own, Period, Used
 from palaver.chat.limit import OwnLimits
 from palaver.chat.model import KnownModel, ModelChange, ModelId, ModelNews, ModelSync, OfferedModel
@@ -117,6 +118,8 @@ class NewTurn(Struct, frozen=True):
     client_message_id: str | None = None
     edits: str | None = None
     budgets: Budgets | None = None
+    refusal: RateLimited | None = None
+    """Raised where its reply would start at once; one that waits takes the place of another one."""
 
 
 class AnotherReply(Struct, frozen=True):
@@ -130,6 +133,8 @@ class AnotherReply(Struct, frozen=True):
     lease_until: Micros
     when_busy: WhenBusy
     budgets: Budgets | None = None
+    refusal: RateLimited | None = None
+    """As `NewTurn.refusal`."""
 
 
 class Begun(Struct, frozen=True):
@@ -267,13 +272,13 @@ class Turns(Protocol):
     async def begin(self, turn: NewTurn) -> Begun:
         """Commits the message with its reply to come.
 
-        Raises `NotFound`, `Ended`, `Busy`, `Conflict` or `OverBudget`, with nothing changed.
+        Raises `NotFound`, `Ended`, `Busy`, `Conflict`, `OverBudget` or the turn's `refusal`, with nothing changed.
         """
         ...
 
     async def begin_another(self, asked: AnotherReply) -> Begun:
-        """Commits a reply to come beside one that is there. Raises `NotFound`, `Ended`, `Busy` or
-        `OverBudget`."""
+        """Commits a reply to come beside one that is there. Raises `NotFound`, `Ended`, `Busy`, `OverBudget` or the
+        `refusal`, with nothing changed."""
         ...
 
     async def finish(self, ending: Ending) -> EndedReply: ...

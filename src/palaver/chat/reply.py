@@ -138,9 +138,9 @@ class RunningReply:
         if self.done.done():
             return
         self.done.set_result(outcome)
-        self.telling.end(outcome.turn.reply)
         if self.granted is not None:
             self.granted.release()
+        self.telling.end(outcome.turn.reply)
 
     def ask_to_end(self, why: str) -> None:
         """Ends it now: the bot is left at once, what was said is kept. The first reason given stands."""
@@ -204,12 +204,12 @@ class Replies:
 
     def start(self, begun: Begun, request_id: str = "", granted: Grant | None = None) -> None:
         """Makes the reply that the store has just given to this worker. It claims what was granted, until it ends."""
-        if granted is not None:
-            granted.claimed = True
         allowance = self._allow(begun)
         seen = self._see(begun, allowance)
         reply = RunningReply(begun, allowance, seen, asyncio.get_running_loop().time(), request_id, granted)
         self._running[reply.id] = reply
+        if granted is not None:
+            granted.claimed = True
         if self._out_of_time:
             reply.ask_to_end("draining")
         # What goes on by itself, behind a reply that has ended, is not part of the request for that one.
@@ -455,9 +455,17 @@ class Replies:
             reply.granted = None
         reply.has_ended(outcome)
         if kept.next is not None:
-            self.start(kept.next, granted=granted)
+            self._take_over(kept.next, granted)
         if kept.done and end == "complete":
             self._learn(reply)
+
+    def _take_over(self, begun: Begun, granted: Grant | None) -> None:
+        try:
+            self.start(begun, granted=granted)
+        except BaseException:
+            if granted is not None:
+                granted.release()
+            raise
 
     def _learn(self, reply: RunningReply) -> None:
         """From a turn that went well: how far off the counts were, and what it cut."""

@@ -286,6 +286,7 @@ class SqlTurns:
         if place is None:
             if turn.new is None:
                 raise NotFound
+            _check_may_start(turn, 0)
             conversation = await add_conversation(tx, self._texts, turn.new, turn.now)
             return _new_turn(turn, conversation, "start")
         if place.prompt is not None and place.reply is not None:
@@ -295,6 +296,7 @@ class SqlTurns:
         decision = decide_new(
             ended=place.conversation.ended, open_replies=place.conversation.open_replies, when_busy=turn.when_busy
         )
+        _check_may_start(turn, place.conversation.open_replies)
         lowest = None
         if decision != "start":
             lowest = await lowest_open(tx, place.conversation.id, place.conversation.last_number + 2)
@@ -461,6 +463,12 @@ def _key(turn: NewTurn) -> object:
     return turn.new.uuid if name is None else (turn.new.owner_id, name)
 
 
+def _check_may_start(turn: NewTurn | AnotherReply, open_replies: int) -> None:
+    """Asked before anything is written: a reply starts at once where no other one is open."""
+    if turn.refusal is not None and not open_replies:
+        raise turn.refusal
+
+
 async def _begin_edit(tx: Transaction, turn: NewTurn, conversation: Conversation, edits: str) -> Begun:
     if conversation.ended:
         raise Ended
@@ -469,6 +477,7 @@ async def _begin_edit(tx: Transaction, turn: NewTurn, conversation: Conversation
         raise NotFound
     if conversation.open_replies and turn.when_busy == "reject":
         raise Busy
+    _check_may_start(turn, conversation.open_replies)
     left = await leave_view(tx, conversation, old.parent_number)
     decision: Decision = "queue" if left.conversation.open_replies else "start"
     lowest = None
@@ -503,6 +512,8 @@ async def _reserve_all(
 def _wish(turn: NewTurn, place: _Place | None) -> Wish | None:
     """None where no reply comes of it: there is one already, or it is refused for another reason."""
     new = turn.new
+    if turn.refusal is not None and (place is None or not place.conversation.open_replies):
+        return None
     if place is None:
         if new is None:
             return None
@@ -557,6 +568,7 @@ async def _begin_known(
     decision = decide_known(same_text=prompt.content == turn.text, reply=reply.status, ended=conversation.ended)
     if decision == "known":
         return _known(Turn(conversation, prompt, reply))
+    _check_may_start(turn, conversation.open_replies)
     busy = decide_new(ended=False, open_replies=conversation.open_replies, when_busy=turn.when_busy)
     status: Status = "running" if busy == "start" else "queued"
     leased = status == "running"
@@ -614,6 +626,7 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
     prompt = to_message(row)
     if conversation.open_replies and asked.when_busy == "reject":
         raise Busy
+    _check_may_start(asked, conversation.open_replies)
     held = await _reserve_another(tx, asked, conversation, prompt)
     left = await leave_view(tx, conversation, prompt.number)
     conversation = left.conversation

@@ -151,6 +151,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             rooms=rooms,
             tokens=tokens,
             summarises=settings.summaries,
+            books=books,
         )
         chat = Chat(store, bots, replies, rooms, clock, rules(settings), books)
         await rooms.start()

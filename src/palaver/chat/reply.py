@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from palaver.chat.books import Books
 from palaver.chat.cache import Cache, to_question
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.context import (
@@ -26,6 +27,7 @@ from palaver.chat.context import (
     Seen,
     count_tokens,
     history_budget,
+    reasoning_tokens,
     reply_share,
     to_seen,
 )
@@ -40,6 +42,7 @@ from palaver.chat.rooms import Rooms
 from palaver.chat.summary import Summaries
 from palaver.chat.telling import Telling
 from palaver.chat.tokens import Tokens, to_key
+from palaver.chat.told import to_name, to_sound
 from palaver.watching.asking import NOBODY
 from palaver.watching.numbers import ENDED
 
@@ -63,10 +66,6 @@ LEAVE_SECONDS = 5.0
 
 # Whoever waits for the end of a reply that cannot be kept is told so after this long; it goes on being tried.
 PATIENCE_SECONDS = 5.0
-
-# More tokens than any model reads, and longer than any model's name: what is beyond was made up.
-MOST_TOKENS = 1 << 30
-MOST_NAME = 200
 
 # How often the end of a reply is tried again while the store does not answer.
 RETRY_SECONDS = 0.5
@@ -113,6 +112,8 @@ class RunningReply:
         self.tally = Tally(self.telling, asked=bool(request_id))
         self.log = self.telling.log
         self.finished: Finished | None = None
+        self.thought = 0
+        """How many characters of reasoning there were."""
         self.started = now
         self.last_piece = now
         self.checkpointed = 0
@@ -176,6 +177,7 @@ class Replies:
         rooms: Rooms,
         tokens: Tokens | None = None,
         summarises: bool = False,
+        books: Books | None = None,
     ) -> None:
         self._store = store
         self._rooms = rooms
@@ -184,7 +186,7 @@ class Replies:
         self.limits = limits
         self._cache = Cache(store, clock, seconds=limits.cache_seconds, most=limits.cache_answers)
         self.tokens = tokens or Tokens()
-        making = Summaries(store=store, bots=bots, clock=clock, tokens=self.tokens, start=self.answering)
+        making = Summaries(store=store, bots=bots, clock=clock, tokens=self.tokens, start=self.answering, books=books)
         self._summaries = making if summarises else None
         self._running: dict[MessageId, RunningReply] = {}
         # Gone with the last of those who wait.
@@ -404,6 +406,8 @@ class Replies:
                 elif isinstance(piece, Finished):
                     reply.finished = piece
                     return
+                else:
+                    reply.thought += len(piece.text)
                 reply.last_piece = clock()
 
     def _ask(self, reply: RunningReply, provider: str, prompt: Prompt) -> AsyncIterator[Piece]:
@@ -496,6 +500,7 @@ class Replies:
                 latest = await self._store.turns.get(reply.id)
                 if latest is not None:
                     return Outcome(latest.turn, latest.exchanges), nothing
+                await self._bill_gone(turn.conversation, ending)
                 return Outcome(_ended_turn(turn, ending), ended.exchanges), nothing
             except OSError as error:
                 log.warning("the end of reply %s cannot be kept yet: %s", reply.id, error)
@@ -507,8 +512,16 @@ class Replies:
                 if ending.details is None and ending.model is None and ending.usage is None:
                     # Nobody renews its lease from here on: the sweep ends it with what was kept.
                     return unkept, nothing
-                # The text is what matters: once more without what came beside it.
-                ending = replace(ending, details=None, model=None, usage=None)
+                # The text is what matters: once more without what came beside it, the bill last.
+                beside = ending.details is not None or ending.model is not None
+                ending = replace(ending, details=None, model=None, usage=ending.usage if beside else None)
+
+    async def _bill_gone(self, conversation: Conversation, ending: Ending) -> None:
+        """Whoever it was made for was erased meanwhile: what it has used is counted all the same."""
+        if ending.usage is not None:
+            await self._store.ledger.add_usage(
+                ending.owner_id, conversation.app_id, ending.model, ending.usage, ending.now, billed_as=ending.billed_as
+            )
 
     def _ending(self, reply: RunningReply, end: End, why: str, text: str, token_count: int) -> Ending:
         turn = reply.begun.turn
@@ -526,7 +539,7 @@ class Replies:
             text=text,
             token_count=token_count,
             context_from=reply.seen.context_from,
-            model=_to_name(finished.model) if finished and finished.model else None,
+            model=to_name(finished.model) if finished and finished.model else None,
             usage=_to_usage(reply, token_count),
             cached=finished is not None and finished.cached,
             billed_as=self._billed_as(reply),
@@ -541,7 +554,7 @@ class Replies:
         speaking = reply.begun.turn.conversation.speaking
         asked = self._bots.model_for_turn(speaking.model) or self._bots.default_model()
         told = reply.finished.model if reply.finished and reply.finished.model else None
-        return asked or _to_name(told or speaking.provider or "")
+        return asked or to_name(told or speaking.provider or "")
 
     def _end_silent(self, now: float) -> None:
         limits = self.limits
@@ -608,6 +621,9 @@ class Replies:
         self._start_all(await self._store.turns.promote_waiting(self.worker, now, self.lease_until()))
 
     async def _end_abandoned(self, ending: Ending) -> None:
+        # As for one that ends here: by the model that answers where this one was asked for.
+        model = self._bots.model_for_turn(ending.billed_as or None) or self._bots.default_model()
+        ending = replace(ending, billed_as=model or "")
         promote = replace(ending, promote_to=None if self.draining else self.worker, lease_until=self.lease_until())
         try:
             # What its worker had said since the last checkpoint may have been heard elsewhere.
@@ -655,33 +671,21 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _to_name(name: str) -> str:
-    """A name that somebody else made up, as it can be kept."""
-    return name.replace("\0", "")[:MOST_NAME]
-
-
 def to_cache_key(conversation: str) -> str:
     """What a provider is told to find a conversation's front again by; it learns no id of ours."""
     return blake2b(conversation.encode(), digest_size=16, person=b"prompt cache").hexdigest()
 
 
-def to_sound(reported: Usage | None) -> Usage | None:
-    """What a bot says it has used, unless it makes no sense."""
-    if reported is None or not all(0 <= count <= MOST_TOKENS for count in msgspec.structs.astuple(reported)):
-        return None
-    return reported
-
-
 def _to_usage(reply: RunningReply, token_count: int) -> Usage | None:
-    """What the bot says it has used, as far as that can be; else, where it has talked, what we count."""
+    """What the bot says it has used, as far as that can be; else, where it has talked or thought, what we count."""
     if reply.finished is not None and reply.finished.cached:
         return None
     reported = to_sound(reply.finished.usage if reply.finished else None)
     if reported is not None:
         return reported
-    if not reply.log.length:
+    if not reply.log.length and not reply.thought:
         return None
-    return Usage(reply.counted(), token_count, estimated=True)
+    return Usage(reply.counted(), token_count + reasoning_tokens(reply.thought), estimated=True)
 
 
 def _to_abandoned_usage(ending: Ending) -> Usage | None:

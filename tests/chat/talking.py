@@ -1,7 +1,7 @@
 """A bot, the core's list of bots, and a clock, all of them moved by hand."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from palaver.chat.clock import SECOND, Micros
 from palaver.chat.errors import BotUnavailable
@@ -115,6 +115,9 @@ class HandBots:
 
     def prefer_model(self, name: str | None) -> None:
         assert name is None
+
+    def use_lengths(self, lengths: Mapping[str, int]) -> None:
+        self.lengths = dict(lengths)
 
     def offered(self) -> Sequence[str]:
         return ()

@@ -33,7 +33,8 @@ from palaver.chat.limit import Limit
 from palaver.chat.ports import AnotherReply, Begun, NewTurn
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
-from palaver.store.ledger import COST
+from palaver.store.ledger import COST, Wish, reserve
+from tests.ports.counting import CountingDatabase
 from tests.ports.talking import (
     EXPIRED,
     HERE,
@@ -421,6 +422,26 @@ async def test_application_has_one_budget_for_all_its_users(store: SqlStore) -> 
     for one in begun:
         await finish(store, one, Usage(10, 1), now=NOW)
     await say(store, third, limits)
+
+
+async def test_what_many_hold_back_is_looked_up_at_once(store: SqlStore, alice: User, bob: User) -> None:
+    app = await store.accounts.add_user(new_user("shop", "app"))
+    of_shop = [await store.accounts.add_user(new_user(f"c{n}", "app_user", app_id=app.id)) for n in range(3)]
+    limits = budgets(10_000, app=Budget(tokens_a_day=10_000))
+    for who in (alice, alice, bob, *of_shop):
+        await say(store, who, limits)
+    counting = CountingDatabase(store.database)
+    wishes = [Wish(who.id, who.app_id, SPEAKING, 10) for who in (alice, bob, *of_shop)]
+    await counting.write(lambda tx: reserve(tx, wishes, limits, NOW))
+    assert [rows for sql, rows in counting.asked if "reserved_tokens" in sql] == [5, 1]
+    each = await held(store) // 6
+    # Alice has two of them, and the application three.
+    for budget, refused in (
+        (budgets(3 * each - 20), [True, False, False, False, False]),
+        (budgets(app=Budget(tokens_a_day=4 * each - 20)), [False, False, True, True, True]),
+    ):
+        answers = await store.database.write(lambda tx, budget=budget: reserve(tx, wishes, budget, NOW))  # type: ignore[misc]
+        assert [isinstance(one, OverBudget) for one in answers] == refused
 
 
 async def test_conversation_has_a_budget_of_its_own(store: SqlStore, alice: User) -> None:

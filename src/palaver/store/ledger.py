@@ -310,10 +310,13 @@ async def _lock_spending(tx: Transaction, payers: Iterable[_Payer], now: Micros)
             await tx.run(OPEN_SPENDING.format(whose=whose), payer.scope, day, month, payer.id)
         again = await tx.all_many(SPENT + tx.lock, [(payer.scope,) for payer in new])
         rows |= {row[0]: row for row in again}
+    # The rows are locked: as few round trips as can be.
     spent = {}
-    for payer in in_order:
-        [(tokens, money)] = await tx.all(HELD_OF_APP if payer.is_app else HELD_OF_USER, payer.id, now)
-        spent[payer] = replace(_to_spent(rows[payer.scope], day, month), held_tokens=tokens, held_money=money)
+    for sql, is_app in ((HELD_OF_USER, False), (HELD_OF_APP, True)):
+        some = [payer for payer in in_order if payer.is_app is is_app]
+        held = await tx.all_many(sql, [(payer.id, now) for payer in some]) if some else ()
+        for payer, (tokens, money) in zip(some, held, strict=True):
+            spent[payer] = replace(_to_spent(rows[payer.scope], day, month), held_tokens=tokens, held_money=money)
     return spent
 
 

@@ -1,5 +1,6 @@
 """Prices, what was used, and budgets, over the wire."""
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Mapping
@@ -7,14 +8,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from palaver.llm_server import Options, running
 from palaver.store import StoreOptions, open_store
 from tests.contracts.talking import make
-from tests.journeys.client import TIME, WHOLE, Answer, Client, ask_until, new_name, open_client, register
+from tests.journeys.client import TIME, WHOLE, Answer, Client, ask_until, new_name, open_beside, open_client, register
 from tests.journeys.socket import enter
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server
+from tests.parts.run import Run
 
 PRICES = "/api/admin/prices"
 USAGE = "/api/admin/usage"
@@ -186,6 +190,26 @@ async def test_who_has_nothing_left_is_refused_by_every_api_and_told_when_to_com
     # Nothing of it is there.
     listed = (await newcomer.get("/api/chat/sessions")).body
     assert len(listed) == 4
+
+
+async def test_budget_holds_for_a_model_that_takes_more_than_is_usual(run: Run, shared_server: Server) -> None:
+    past = [{"role": role, "content": "word " * 790} for role in ("user", "assistant") * 35]
+    slow = "hi [[text=ok&first=0.5]]"
+    async with (
+        running(Options(port=0, context_length=131_072)) as llm,
+        open_beside(run, shared_server, LLM_SERVER_URL=llm.url, PALAVER_TOKENS_PER_DAY="100000") as server,
+        open_client(server) as nobody,
+    ):
+        person = await register(nobody)
+        answers = await asyncio.gather(
+            *(person.post("/api/v1/chat/", message=slow, conversation_history=past) for _ in range(3))
+        )
+        assert sorted(answer.status for answer in answers) == [200, 402, 402]
+        [asked] = llm.stand_in.record.entries
+        body = msgspec.json.decode(asked.raw_body)
+        # All of the past was sent, and the answer was held to what was held back for it.
+        assert len(body["messages"]) == len(past) + 2
+        assert body["max_tokens"] == 400
 
 
 async def test_budget_of_one_is_nobody_elses(nobody: Client, newcomer: Client) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from palaver import __version__
 from palaver.api import (
@@ -49,7 +50,7 @@ from palaver.bots.tokenizer import use_tokenizer
 from palaver.bots.traced import traced
 from palaver.bus import BusOptions, open_bus, open_counts
 from palaver.chat.accounts import AccountRules, Accounts
-from palaver.chat.books import Books
+from palaver.chat.books import Books, ModelSizes
 from palaver.chat.clock import SystemClock
 from palaver.chat.flow import Chat, Rules
 from palaver.chat.ledger import MILLION, Budget, Budgets
@@ -141,6 +142,8 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         stays = Stays(store=store, accounts=accounts, bus=bus, clock=clock)
         polls = store.engine == "postgres" and settings.redis_url is None
         rooms = Rooms(store=store, bus=bus, worker=worker, polls=polls)
+        sizes = ModelSizes(bots, tokens, settings.context_tokens)
+        books = Books(store, clock, replace(budgets(settings), size_of=sizes.of))
         replies = Replies(
             store=store,
             bots=bots,
@@ -150,8 +153,8 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             rooms=rooms,
             tokens=tokens,
             summarises=settings.summaries,
+            books=books,
         )
-        books = Books(store, clock, budgets(settings))
         chat = Chat(store, bots, replies, rooms, clock, rules(settings), books)
         await rooms.start()
         await stays.start()
@@ -343,7 +346,6 @@ def budgets(settings: Settings) -> Budgets:
         app=Budget(settings.app_tokens_a_day, settings.app_tokens_a_month, _to_millionths(settings.app_money_a_month)),
         conversation_tokens=settings.conversation_tokens,
         reply_tokens=settings.llm_max_tokens,
-        context_tokens=settings.context_tokens,
         currency=settings.currency,
     )
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from palaver.bots.asking import AskingOptions
+from palaver.bots.backoff import Backoff
 from palaver.bots.catalogue import Catalogue
 from palaver.bots.openai import OpenAIBot
 from palaver.bots.pool import LlmServer, Pool
@@ -72,6 +73,26 @@ async def test_next_server_is_asked_before_the_first_piece_and_nobody_notices(
     assert (heard.text, heard.error) == ("second", None)
     assert several.times_asked() == [1, 1]
     assert several.naps.seconds == []
+
+
+@pytest.mark.parametrize(
+    ("left", "text"), [("the other", "second"), ("none", ""), ("closed", "")], ids=lambda value: value
+)
+async def test_reply_that_rests_while_its_server_is_removed_goes_on_elsewhere_or_fails_as_any_other(
+    several: Several, left: str, text: str
+) -> None:
+    gone, there = several.servers
+    several.llms[0].stand_in.control({"fault": "503"})
+    pool = Pool([gone])
+
+    async def remove(_seconds: float) -> None:
+        pool.set({"the other": [there], "none": [], "closed": [gone]}[left])
+        await gone.upstream.close()
+
+    bot = OpenAIBot(pool, Catalogue(pool, ["gpt-4"]), AskingOptions(Backoff(sleep=remove), PATIENCE))
+    heard = await hear(bot, "Hello")
+    assert (heard.text, heard.error is None) == (text, bool(text))
+    assert [server.running for server in several.servers] == [0, 0]
 
 
 async def test_server_that_is_gone_or_has_another_key_is_passed_over(several: Several) -> None:

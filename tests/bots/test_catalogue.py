@@ -212,6 +212,9 @@ async def test_context_is_what_the_server_takes_and_the_usual_where_it_does_not_
         assert [catalogue.context_length(name, 16_384) for name in names] == [100_000, 16_384, 16_384, 16_384, 16_384]
         # A server is often started with less than its model was trained for; never with more.
         assert catalogue.context_length("b", 200_000) == 100_000
+        # An admin knows better.
+        catalogue.use_lengths({"a": 8192, "d": 4096})
+        assert [catalogue.context_length(name, 16_384) for name in names] == [8192, 16_384, 16_384, 4096, 16_384]
 
 
 def test_name_that_no_database_keeps_is_no_model() -> None:

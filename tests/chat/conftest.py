@@ -74,10 +74,12 @@ async def start_chat(
         bus: Bus | None = None,
         over: SqlStore | None = None,
         summarises: bool = False,
+        budgets: Budgets | None = None,
         **limits: float,
     ) -> Chat:
         rooms = Rooms(store=over or store, bus=bus or MemoryBus(hub), worker=worker)
         await rooms.start()
+        books = Books(store, clock, budgets or Budgets())
         replies = Replies(
             store=store,
             bots=HandBots(bot),
@@ -86,10 +88,11 @@ async def start_chat(
             worker=worker,
             rooms=rooms,
             summarises=summarises,
+            books=books,
         )
         if watched:
             working.append((replies, asyncio.create_task(replies.watch())))
-        return Chat(store, HandBots(bot), replies, rooms, clock, Rules(), Books(store, clock, Budgets()))
+        return Chat(store, HandBots(bot), replies, rooms, clock, Rules(), books)
 
     yield start
     for replies, watching in working:

@@ -1,12 +1,12 @@
 """A bot, the core's list of bots, and a clock, all of them moved by hand."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from palaver.chat.clock import SECOND, Micros
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.model import OfferedModel
-from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Text
+from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Reasoning, Text
 from palaver.chat.server import NamedServer, ServerState
 from tests.ports.talking import NOW
 
@@ -35,6 +35,11 @@ class Talk:
         """Returns when they have been heard."""
         for text in texts:
             self._pieces.put_nowait(Text(text))
+        await self._pieces.join()
+
+    async def think(self, *texts: str) -> None:
+        for text in texts:
+            self._pieces.put_nowait(Reasoning(text))
         await self._pieces.join()
 
     def finish(self, finished: Finished | None = None) -> None:
@@ -110,6 +115,9 @@ class HandBots:
 
     def prefer_model(self, name: str | None) -> None:
         assert name is None
+
+    def use_lengths(self, lengths: Mapping[str, int]) -> None:
+        self.lengths = dict(lengths)
 
     def offered(self) -> Sequence[str]:
         return ()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from palaver.chat.errors import BotUnavailable, NotFound, Taken
-from palaver.chat.model import KnownModel, ModelId, ModelSync, OfferedModel, choose_default
+from palaver.chat.model import KnownModel, ModelChange, ModelId, ModelSync, OfferedModel, choose_default
 from palaver.chat.models import Models
 from palaver.chat.server import NamedServer, ServerChange, ServerState
 from palaver.chat.servers import Servers
@@ -130,6 +130,18 @@ async def test_bots_hear_of_the_default_that_another_process_chose(store: SqlSto
     await beside.sync(chosen="b")
     await models.follow()
     assert (bots.preferred, others.preferred) == ("b", "b")
+
+
+async def test_bots_hear_of_the_context_that_an_admin_says_a_model_takes(store: SqlStore, clock: HandClock) -> None:
+    bots = OfferingBots("a", "b")
+    models, beside = Models(store, bots, clock, "a"), Models(store, OfferingBots("a", "b"), clock, "a")
+    first, _ = await models.sync()
+    await beside.change(first.id, ModelChange(context_length=32_768))
+    await models.follow()
+    assert (bots.context_length("a", 4096), bots.context_length("b", 4096)) == (32_768, 4096)
+    await beside.change(first.id, ModelChange(context_length=None))
+    await models.follow()
+    assert bots.context_length("a", 4096) == 4096
 
 
 async def test_bots_hear_of_the_servers_that_another_process_has_changed(store: SqlStore, clock: HandClock) -> None:

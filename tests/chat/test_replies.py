@@ -7,11 +7,13 @@ from pathlib import Path
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
+from palaver.chat.books import Books
 from palaver.chat.conversation import Conversation, Speaking, Usage
 from palaver.chat.errors import BotTimeout, BotUnavailable, Cause, Draining, Ended, NotFound
 from palaver.chat.flow import Chat, continue_chat, delete_conversation, end_conversation, wait_for_answer
-from palaver.chat.ledger import Period
+from palaver.chat.ledger import Budget, Budgets, Period
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun
 from palaver.chat.reply import Outcome
@@ -118,6 +120,19 @@ async def test_reply_is_complete_only_when_the_bot_says_so_and_said_something(
     talk.end(finished)
     await end_of(chat, begun)
     assert await stored(store, begun) == end
+
+
+async def test_reply_that_nothing_bounds_takes_no_more_than_was_held_back_for_it(
+    chat: Chat, store: SqlStore, clock: HandClock, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    bounded = replace(chat, books=Books(store, clock, Budgets(person=Budget(tokens_a_day=10_000))))
+    for who, most in ((chat, None), (bounded, 2000)):
+        begun = await say(who, alice, "hello", conversation)
+        talk = await bot.asked()
+        assert talk.prompt.speaking.max_tokens == most
+        await talk.say("hi")
+        talk.finish()
+        await end_of(chat, begun)
 
 
 # Silence
@@ -722,6 +737,71 @@ async def test_what_a_stopped_reply_has_used_is_counted(
     assert (reply.usage.estimated, reply.usage.completion_tokens > 0) == (True, True)
     counted = await rows(store, "SELECT completion_tokens FROM conversations WHERE id = $1", conversation.id)
     assert counted[0][0] == reply.usage.completion_tokens
+
+
+async def test_what_was_thought_is_counted_however_little_is_said_of_it(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    for said_too in ("", "Yes."):
+        begun = await say(chat, alice, "hello", conversation)
+        talk = await bot.asked()
+        await talk.think("Let me ", "think " * 20)
+        await talk.say(said_too)
+        await chat.replies.stop(begun.turn.reply.id)
+        reply = (await end_of(chat, begun)).turn.reply
+        assert (reply.status, reply.content) == ("stopped", said_too)
+        assert reply.usage is not None
+        assert reply.usage.estimated
+        assert reply.usage.prompt_tokens > 0
+        # 127 characters.
+        assert reply.usage.completion_tokens == 32 + (reply.token_count or 0)
+    [used] = await store.ledger.usage("model", Period(0, 100_000))
+    assert used.turns == 2
+
+
+async def test_usage_is_kept_where_only_the_model_s_name_cannot_be(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("All of it.")
+    talk.finish(Finished(usage=Usage(70, 40), model="gpt-\ud83d"))
+    reply = (await end_of(chat, begun)).turn.reply
+    assert (reply.status, reply.content, reply.model, reply.usage) == ("complete", "All of it.", None, Usage(70, 40))
+    [used] = await store.ledger.usage("model", Period(0, 100_000))
+    assert (used.key, used.total_tokens) == ("gpt-4", 110)
+
+
+async def test_what_a_reply_has_used_is_counted_although_its_user_was_erased_meanwhile(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    chat = await start_chat(watched=False)
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("Yes.")
+    await store.accounts.erase_user(alice.id)
+    talk.finish(Finished(usage=Usage(70, 40), model="gpt-4"))
+    await end_of(chat, begun)
+    [used] = await store.ledger.usage("user", Period(0, 100_000))
+    assert (used.key, used.turns, used.total_tokens) == (alice.id, 1, 110)
+
+
+async def test_reply_that_was_left_behind_is_billed_as_the_model_that_answered_for_the_one_asked_for(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, clock: HandClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    here, there = await start_chat("here", watched=False), await start_chat("there")
+    begun = await say(here, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("late")
+    clock.move(LEASE_SECONDS + 1)
+    monkeypatch.setattr(HandBots, "model_for_turn", lambda _self, wanted: {"gpt-4": "qwen3:8b"}.get(wanted))
+    await there.replies.take_over(everything=False)
+    [used] = await store.ledger.usage("model", Period(0, 100_000))
+    assert used.key == "qwen3:8b"
+    talk.finish()
+    await end_of(here, begun)
+    assert await store.ledger.usage("model", Period(0, 100_000)) == [used]
 
 
 class StubbornBot:

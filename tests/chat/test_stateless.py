@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from msgspec.structs import replace
 
 from palaver.chat.accounts import AccountRules, Accounts
-from palaver.chat.errors import BotUnavailable, Draining
+from palaver.chat.books import Books
+from palaver.chat.errors import BotUnavailable, Draining, OverBudget
 from palaver.chat.flow import Chat
-from palaver.chat.ledger import Period
+from palaver.chat.ledger import Budget, Budgets, Period
 from palaver.chat.pieces import Finished
 from palaver.chat.stateless import Answer, Said, answer_once
 from palaver.chat.user import User
@@ -28,6 +30,72 @@ def ask(chat: Chat, store: SqlStore, clock: HandClock) -> Ask:
         return accounts.stored(accounts.new_guest())
 
     return lambda: answer_once(chat, stored_guest, [Said("user", "hello")])
+
+
+async def test_answer_takes_no_more_than_was_held_back_where_somebody_has_a_budget(
+    chat: Chat, ask: Ask, store: SqlStore, clock: HandClock, alice: User, bot: HandBot
+) -> None:
+    async def stored() -> User:
+        return alice
+
+    within = replace(chat, books=Books(store, clock, Budgets(person=Budget(tokens_a_day=10_000), reply_tokens=2000)))
+    asking = [asyncio.ensure_future(one) for one in (answer_once(within, stored, [Said("user", "hello")]), ask())]
+    talks = [await bot.asked(), await bot.asked()]
+    assert {talk.prompt.speaking.max_tokens for talk in talks} == {2000, None}
+    for talk in talks:
+        await talk.say("hi")
+        talk.finish()
+    await asyncio.gather(*asking)
+
+
+async def test_long_prompt_is_held_back_as_long_as_it_is(
+    chat: Chat, store: SqlStore, clock: HandClock, alice: User, bot: HandBot
+) -> None:
+    async def stored() -> User:
+        return alice
+
+    within = replace(chat, books=Books(store, clock, Budgets(person=Budget(tokens_a_month=100_000))))
+    asks = [
+        asyncio.ensure_future(answer_once(within, stored, [Said("user", "word " * 50_000)], max_tokens=10))
+        for _ in range(2)
+    ]
+    talk = await bot.asked()
+    done, _ = await asyncio.wait(asks, return_when=asyncio.FIRST_COMPLETED)
+    assert [type(one.exception()) for one in done] == [OverBudget]
+    await talk.say("hi")
+    talk.finish()
+    await asyncio.wait(asks)
+    assert not bot.is_asked
+
+
+@pytest.mark.parametrize("end", ["fails", "is left"])
+@pytest.mark.parametrize("said", ["half of it", ""])
+async def test_answer_that_breaks_off_costs_what_was_heard_and_nothing_where_nothing_was(
+    chat: Chat, store: SqlStore, clock: HandClock, alice: User, bot: HandBot, end: str, said: str
+) -> None:
+    async def stored() -> User:
+        return alice
+
+    within = replace(chat, books=Books(store, clock, Budgets(person=Budget(tokens_a_day=10_000))))
+    asking = asyncio.ensure_future(answer_once(within, stored, [Said("user", "hello")]))
+    talk = await bot.asked()
+    await talk.say(said)
+    ways: dict[str, Callable[[], object]] = {"fails": lambda: talk.fail(BotUnavailable()), "is left": asking.cancel}
+    ways[end]()
+    await asyncio.wait([asking])
+    async with asyncio.timeout(10):
+        while await rows(store, "SELECT id FROM reservations"):
+            pass
+    used = await store.ledger.usage("day", Period(0, 100_000))
+    assert [(one.turns, one.completion_tokens) for one in used] == ([(1, 3)] if said else [])
+
+
+async def test_name_that_a_bot_makes_up_for_its_model_is_kept_as_far_as_it_can_be(ask: Ask, bot: HandBot) -> None:
+    asking = asyncio.ensure_future(ask())
+    talk = await bot.asked()
+    await talk.say("hi")
+    talk.finish(Finished(model="gpt\0-4" + "x" * 300))
+    assert (await asking).model == ("gpt-4" + "x" * 300)[:200]
 
 
 async def count_guests(store: SqlStore) -> int:

@@ -8,7 +8,7 @@ import pytest
 from palaver.chat.conversation import Conversation, Speaking, Usage
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.flow import Chat, ask_for_another, continue_chat, show_branch, wait_for_answer
-from palaver.chat.ledger import Period
+from palaver.chat.ledger import Budget, Budgets, Period
 from palaver.chat.pieces import Finished
 from palaver.chat.ports import Begun
 from palaver.chat.summary import INSTRUCTION, LEASE_SECONDS, MOST_CHARACTERS, MOST_TOKENS
@@ -135,6 +135,55 @@ async def test_its_usage_is_counted_for_the_owner_beside_the_messages(
     assert [tuple(row) for row in await rows(store, sql)] == [(alice.id, "gpt-4-0613", 80, 9, None)]
     # Whoever sums up is who answers: here no model.
     assert {one.key for one in await store.ledger.usage("model", Period(0, 100_000))} == {"hand"}
+
+
+async def test_summary_that_breaks_off_costs_what_was_heard(
+    chat: Chat, store: SqlStore, alice: User, talking: Talking
+) -> None:
+    await talking.up_to_the_cut(chat)
+    talk = await talking.summary()
+    await talk.say("Alice counts")
+    talk.fail(BotUnavailable())
+    await until(lambda: _has_usage(store))
+    [row] = await rows(store, "SELECT user_id, prompt_tokens > 0, completion_tokens FROM usage")
+    assert tuple(row) == (alice.id, 1, 4)
+
+
+async def test_usage_that_a_bot_makes_up_for_a_summary_is_not_counted(
+    chat: Chat, store: SqlStore, talking: Talking
+) -> None:
+    await talking.up_to_the_cut(chat)
+    talk = await talking.summary()
+    await talk.say("Alice counts")
+    talk.finish(Finished(usage=Usage(2**63 + 5, -1), model="gpt\0-4" + "x" * 300))
+    await until(lambda: _has_usage(store))
+    [row] = await rows(store, "SELECT prompt_tokens < 1000, completion_tokens, LENGTH(model) FROM usage")
+    assert tuple(row) == (1, 4, 200)
+
+
+async def test_what_a_summary_may_take_is_held_back_until_it_is_there(
+    start_chat: StartChat, store: SqlStore, alice: User, conversation: Conversation, talking: Talking
+) -> None:
+    chat = await start_chat(summarises=True, budgets=Budgets(person=Budget(tokens_a_day=100_000)))
+    await talking.up_to_the_cut(chat)
+    talk = await talking.summary()
+    [(payer, tokens)] = await rows(store, "SELECT payer_id, tokens FROM reservations")
+    assert (payer, tokens > MOST_TOKENS) == (alice.id, True)
+    await give(store, conversation, talk, "Alice counts.")
+    assert await rows(store, "SELECT tokens FROM reservations") == []
+
+
+async def test_summary_that_too_little_is_left_for_is_not_made(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, conversation: Conversation, talking: Talking
+) -> None:
+    # The four turns use 408, and another one has room where a summary has not.
+    budgets = Budgets(person=Budget(tokens_a_day=800), reply_tokens=100)
+    chat = await start_chat(summarises=True, budgets=budgets)
+    await talking.up_to_the_cut(chat)
+    await talking.turn(chat)
+    await asyncio.gather(*chat.replies._answers)
+    assert not bot.is_asked
+    assert await kept(store, conversation) == (None, 0)
 
 
 async def test_nothing_is_summarised_unless_the_operator_wants_it(

@@ -8,14 +8,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from palaver.llm_server import Options, running
 from palaver.store import StoreOptions, open_store
 from tests.contracts.talking import make
-from tests.journeys.client import TIME, WHOLE, Answer, Client, ask_until, new_name, open_client, register
+from tests.journeys.client import TIME, WHOLE, Answer, Client, ask_until, new_name, open_beside, open_client, register
 from tests.journeys.socket import enter
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server
+from tests.parts.run import Run
 
 PRICES = "/api/admin/prices"
 USAGE = "/api/admin/usage"
@@ -274,6 +277,26 @@ async def test_who_only_waits_for_replies_that_run_is_told_to_come_back_soon(new
     assert refused.headers["RateLimit"].startswith(f'"tokens-day";r={A_DAY};t=')
     assert [answer.status for answer in await asyncio.gather(*running)] == [200] * 4
     assert (await say(newcomer)).status == 200
+
+
+async def test_budget_holds_for_a_model_that_takes_more_than_is_usual(run: Run, shared_server: Server) -> None:
+    past = [{"role": role, "content": "word " * 790} for role in ("user", "assistant") * 35]
+    slow = "hi [[text=ok&first=0.5]]"
+    async with (
+        running(Options(port=0, context_length=131_072)) as llm,
+        open_beside(run, shared_server, LLM_SERVER_URL=llm.url, PALAVER_TOKENS_A_DAY="100000") as server,
+        open_client(server) as nobody,
+    ):
+        person = await register(nobody)
+        answers = await asyncio.gather(
+            *(person.post("/api/v1/chat/", message=slow, conversation_history=past) for _ in range(3))
+        )
+        assert sorted(answer.status for answer in answers) == [200, 402, 402]
+        [asked] = llm.stand_in.record.entries
+        body = msgspec.json.decode(asked.raw_body)
+        # All of the past was sent, and the answer was held to what was held back for it.
+        assert len(body["messages"]) == len(past) + 2
+        assert body["max_tokens"] == 400
 
 
 async def test_budget_of_one_is_nobody_elses(nobody: Client, newcomer: Client) -> None:

@@ -20,12 +20,14 @@ from palaver.chat.ledger import (
     Budget,
     Budgets,
     DatedPrice,
+    ModelSize,
     Period,
     Price,
     Used,
     day_of,
     month_of,
     to_cost,
+    to_reserve,
     to_total,
 )
 from palaver.chat.limit import Limit, OwnLimits
@@ -33,7 +35,8 @@ from palaver.chat.ports import AnotherReply, Begun, NewTurn
 from palaver.chat.user import Reader, User
 from palaver.settings import Settings
 from palaver.store import SqlStore
-from palaver.store.ledger import COST
+from palaver.store.ledger import COST, Wish, reserve
+from tests.ports.counting import CountingDatabase
 from tests.ports.talking import (
     EXPIRED,
     HERE,
@@ -455,6 +458,60 @@ def test_least_amount_of_money_is_a_limit_too() -> None:
     assert not to_budgets(Settings()).are_set
 
 
+async def test_all_that_the_bot_is_sent_is_held_back_in_whatever_script_it_is(store: SqlStore, alice: User) -> None:
+    # A token each, and three bytes.
+    talk = new_conversation(alice, system_prompt="\u4f60" * 1000, speaking=SPEAKING)
+    await finish(store, await store.turns.begin(within(said(alice, "hi", talk), budgets(10_000))))
+    assert await held(store) == 0
+    await say(store, alice, budgets(10_000), talk.uuid)
+    assert await held(store) >= 1250 + 100
+    await store.database.write(
+        lambda tx: tx.run("UPDATE conversations SET summary = $1, summary_to = 2", "\u597d" * 400)
+    )
+    [row] = await rows(store, "SELECT reserved_tokens FROM messages WHERE status = 'running'")
+    await store.turns.begin(within(said(alice, "hi", talk.uuid), budgets(10_000)))
+    [queued] = await rows(store, "SELECT reserved_tokens FROM messages WHERE status = 'queued'")
+    assert queued[0] - row[0] >= 500
+
+
+def test_past_is_held_back_up_to_what_the_model_takes_and_no_further() -> None:
+    def reserve(past: int, besides: int, size: ModelSize) -> int:
+        limits = Budgets(reply_tokens=50, size_of=lambda _: size)
+        return to_reserve(past, besides, Speaking(), limits).prompt_tokens
+
+    assert reserve(50_000, 0, ModelSize(131_072)) >= 62_500
+    assert reserve(500_000, 0, ModelSize(131_072)) == 131_072
+    # A model that makes more of each: as it was learned.
+    assert reserve(10_000, 0, ModelSize(131_072, 2.0)) >= 20_000
+    assert reserve(10_000, 0, ModelSize(131_072, 0.5)) >= 12_500
+    # What is not cut is sent, however long it is.
+    assert reserve(500_000, 200_000, ModelSize(131_072)) >= 250_000
+
+
+async def test_reply_says_whether_it_has_to_stay_within_what_was_held_back(store: SqlStore, alice: User) -> None:
+    talk = new_conversation(alice, speaking=SPEAKING)
+    free = await store.turns.begin(said(alice, "hi", new_conversation(alice)))
+    first = await store.turns.begin(within(said(alice, "hi", talk), budgets(10_000)))
+    queued = await store.turns.begin(within(said(alice, "and?", talk.uuid), budgets(10_000)))
+    ended = await store.turns.finish(ending(first, "A.", usage=USAGE, promote=True))
+    assert ended.next is not None
+    assert ended.next.turn.reply.id == queued.turn.reply.id
+    assert (free.is_reserved, first.is_reserved, ended.next.is_reserved) == (False, True, True)
+    await finish(store, ended.next)
+    asked = AnotherReply(Reader(alice.id), talk.uuid, None, NOW, HERE, LEASE, "queue", budgets(10_000))
+    assert (await store.turns.begin_another(asked)).is_reserved
+
+
+async def test_own_budget_of_nothing_is_no_limit(store: SqlStore, alice: User, bob: User) -> None:
+    add = "INSERT INTO limits (user_id, tokens_a_day) VALUES ($1, $2)"
+    await store.database.write(lambda tx: tx.run(add, alice.id, 0))
+    begun = await say(store, alice, budgets(50, own=True))
+    assert not begun.is_reserved
+    with pytest.raises(OverBudget):
+        await say(store, bob, budgets(50, own=True))
+    assert (await store.ledger.own(alice.id, Budget(tokens_a_day=50), NOW, is_app=False)).left == []
+
+
 async def test_own_budget_goes_before_the_usual_one(store: SqlStore, alice: User, bob: User) -> None:
     add = "INSERT INTO limits (user_id, tokens_a_day) VALUES ($1, $2)"
     await store.database.write(lambda tx: tx.run(add, alice.id, 100))
@@ -479,6 +536,26 @@ async def test_application_has_one_budget_for_all_its_users(store: SqlStore) -> 
     for one in begun:
         await finish(store, one, Usage(10, 1), now=NOW)
     await say(store, third, limits)
+
+
+async def test_what_many_hold_back_is_looked_up_at_once(store: SqlStore, alice: User, bob: User) -> None:
+    app = await store.accounts.add_user(new_user("shop", "app"))
+    of_shop = [await store.accounts.add_user(new_user(f"c{n}", "app_user", app_id=app.id)) for n in range(3)]
+    limits = budgets(10_000, app=Budget(tokens_a_day=10_000))
+    for who in (alice, alice, bob, *of_shop):
+        await say(store, who, limits)
+    counting = CountingDatabase(store.database)
+    wishes = [Wish(who.id, who.app_id, SPEAKING, 10) for who in (alice, bob, *of_shop)]
+    await counting.write(lambda tx: reserve(tx, wishes, limits, NOW))
+    assert [rows for sql, rows in counting.asked if "reserved_tokens" in sql] == [5, 1]
+    each = await held(store) // 6
+    # Alice has two of them, and the application three.
+    for budget, refused in (
+        (budgets(3 * each - 20), [True, False, False, False, False]),
+        (budgets(app=Budget(tokens_a_day=4 * each - 20)), [False, False, True, True, True]),
+    ):
+        answers = await store.database.write(lambda tx, budget=budget: reserve(tx, wishes, budget, NOW))  # type: ignore[misc]
+        assert [isinstance(one, OverBudget) for one in answers] == refused
 
 
 async def test_conversation_has_a_budget_of_its_own(store: SqlStore, alice: User) -> None:
@@ -621,8 +698,8 @@ async def test_reply_that_was_left_behind_is_billed_for_what_was_kept(
     [left] = await other_store.turns.abandoned(EXPIRED, EXPIRED)
     assert left.usage is not None
     assert left.usage.estimated
-    # Two messages of three tokens, an answer of one, and what is around each.
-    assert left.usage.prompt_tokens == 3 + 3 + 1 + 3 * 4
+    # Two messages of three tokens, an answer of one, a system prompt of three, and what is around each.
+    assert left.usage.prompt_tokens == 3 + 3 + 1 + 3 + 4 * 4
     assert left.billed_as == "gpt-4"
 
 

@@ -60,6 +60,7 @@ async def test_what_an_admin_says_of_a_model_goes_before_what_servers_tell(store
     assert changed == replace(
         model, display_name="The A", context_length=2048, capabilities=("tools",), updated_at=LATER
     )  # fmt: skip
+    assert (await store.models.news()).lengths == {"a": 2048}
     await store.models.sync(ModelSync([OfferedModel("a", context_length=8192)], LATER))
     assert await store.models.list() == [changed]
     assert (await store.models.change(model.id, ModelChange(context_length=None), LATER)).context_length == 8192

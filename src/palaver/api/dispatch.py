@@ -183,7 +183,9 @@ class Dispatcher:
                 await self.site.accounts.check_address(call.address())
             if operation.starts_turn:
                 call.unknown = new_guest is not None
-                call.granted = await self.site.limits.allow_turn(call.user, call.counted_as)
+                call.granted = await self.site.limits.allow_turn(
+                    call.user, call.counted_as, may_wait=not operation.stateless
+                )
             if operation.body is not None:
                 call.payload = _parse(call, operation, body)
             answer = await operation.handler(call)

@@ -68,7 +68,7 @@ class _Failed(Struct, frozen=True):
 
 async def begin_reply(pool: Pool, options: AskingOptions, completion: Completion, request_id: str) -> Begun:
     """A reply from the first server that gives one. Raises `BotUnavailable` once it is clear that none does."""
-    asking = _Asking(pool, options, pool.offering(completion.model))
+    asking = _Asking(pool, options, completion.model)
     left: LlmServer | None = None
     while True:
         place = await asking.take_next()
@@ -90,25 +90,40 @@ async def begin_reply(pool: Pool, options: AskingOptions, completion: Completion
 class _Asking:
     """One reply's way through the servers."""
 
-    def __init__(self, pool: Pool, options: AskingOptions, servers: Sequence[LlmServer]) -> None:
+    def __init__(self, pool: Pool, options: AskingOptions, model: str) -> None:
         self._pool = pool
         self._options = options
-        self._left = list(servers)
+        self._model = model
+        self._seen = pool.servers
+        self._left = list(pool.offering(model))
         self._tries: dict[LlmServer, int] = {}
         self._rests: dict[LlmServer, float] = {}
         self._silences: dict[LlmServer, int] = {}
 
     async def take_next(self) -> Place:
-        """A place at the server to ask next, once it may be asked."""
-        best = self._best()
-        ready = [server for server in best if server not in self._rests]
-        if not ready:
+        """A place at the server to ask next, once it may be asked. Raises `BotUnavailable` where none is there."""
+        while True:
+            self._follow_pool()
+            best = self._best()
+            ready = [server for server in best if server not in self._rests]
+            if ready:
+                return await self._pool.take(ready)
             # All have failed: it is the earliest one's turn again, and the others have rested as long meanwhile.
             nap = min(self._rests[server] for server in best)
             await self._options.backoff.sleep(nap)
             self._rests = {server: rest - nap for server, rest in self._rests.items() if rest > nap}
-            ready = [server for server in best if server not in self._rests]
-        return await self._pool.take(ready)
+
+    def _follow_pool(self) -> None:
+        """A server that was changed or removed while this reply rested is not there to be asked any more."""
+        if self._pool.servers is not self._seen:
+            self._seen = self._pool.servers
+            self._left = [server for server in self._left if server in self._seen]
+            if not self._left:
+                # None of those that have failed here for good.
+                offering = self._pool.offering(self._model)
+                self._left = [server for server in offering if server not in self._tries]
+        if not self._left:
+            raise BotUnavailable
 
     async def ask(self, place: Place, completion: Completion, request_id: str) -> Begun | _Failed:
         """One try. What it brings counts for the server's breaker."""

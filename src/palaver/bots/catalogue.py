@@ -1,7 +1,7 @@
 """Which models there are: what all LLM servers offer together, and which of them is the default."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from palaver.bots.pool import Pool
 from palaver.bots.upstream import UpstreamFailed
@@ -30,6 +30,7 @@ class Catalogue:
         self._names: frozenset[str] = frozenset()
         self._by_name: dict[str, OfferedModel] = {}
         self._seen: frozenset[str] = frozenset()
+        self._own_lengths: Mapping[str, int] = {}
         self._default = self._choose_default(())
         pool.on_change(self._read)
 
@@ -55,7 +56,10 @@ class Catalogue:
         return wanted
 
     def context_length(self, name: str | None, usual: int) -> int:
-        """How many tokens the server takes for that model; `usual` where it does not tell."""
+        """How many tokens the server takes for that model, or what an admin says of it; `usual` where nobody tells."""
+        own = None if name is None else self._own_lengths.get(name)
+        if own is not None:
+            return own
         model = None if name is None else self._by_name.get(name)
         if model is None or model.context_length is None:
             return usual
@@ -66,6 +70,10 @@ class Catalogue:
         if name != self._peoples:
             self._peoples = name
             self._default = self._choose_default(self._models or ())
+
+    def use_lengths(self, lengths: Mapping[str, int]) -> None:
+        """The contexts, by the names of their models, that admins have set."""
+        self._own_lengths = lengths
 
     async def refresh(self) -> Sequence[OfferedModel]:
         """Asks all servers now, all at once. Raises `UpstreamFailed` where none of them tells.

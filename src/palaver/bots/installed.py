@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from palaver.bots.asking import AskingOptions
@@ -89,6 +89,10 @@ class InstalledBots:
     def prefer_model(self, name: str | None) -> None:
         """From now on it is the default where the operator's own choice is not offered."""
         self._catalogue.prefer(name)
+
+    def use_lengths(self, lengths: Mapping[str, int]) -> None:
+        """From now on these are what the models of these names take, whatever their servers tell."""
+        self._catalogue.use_lengths(lengths)
 
     async def refresh_models(self) -> Sequence[OfferedModel]:
         """Asks all servers now. Raises `BotUnavailable` where none of them tells, and then nothing has changed."""

@@ -271,6 +271,9 @@ class Upstream:
     def _http(self) -> ClientSession:
         if self._session is None:
             raise RuntimeError("An Upstream is used once it is open.")
+        if self._session.closed:
+            # aiohttp's own error for that is none of its others.
+            raise UpstreamFailed("is not used any more: it was changed or removed")
         return self._session
 
     def _prefer(self, root: _Root) -> None:

@@ -13,18 +13,34 @@ from palaver.chat.ledger import (
     Budgets,
     By,
     DatedPrice,
+    ModelSize,
     Own,
     Period,
     Price,
     Used,
     month_of,
-    pays_by,
     to_day,
     to_total,
 )
 from palaver.chat.limits import find_named
-from palaver.chat.ports import Store
-from palaver.chat.user import User
+from palaver.chat.ports import Bots, Store
+from palaver.chat.tokens import Tokens, to_key
+from palaver.chat.user import User, UserId
+
+
+class ModelSizes:
+    """What the models take, as far as their servers tell, and what was learned of how they count."""
+
+    def __init__(self, bots: Bots, tokens: Tokens, usual_context: int) -> None:
+        self._bots = bots
+        self._tokens = tokens
+        self._usual = usual_context
+
+    def of(self, speaking: Speaking) -> ModelSize:
+        """The size of the model that answers just now where one is asked so."""
+        model = self._bots.model_for_turn(speaking.model)
+        context = self._bots.context_length(model, self._usual)
+        return ModelSize(context, self._tokens.factor(to_key(speaking.provider, model)))
 
 
 class UsedBy(Struct, frozen=True):
@@ -67,7 +83,9 @@ class Books:
         )
         self.budgets = latest if latest.are_set else None
 
-    async def reserve(self, user: User, speaking: Speaking, prompt_tokens: int, seconds: float) -> int | None:
+    async def reserve(
+        self, user_id: UserId, app_id: UserId | None, speaking: Speaking, prompt_tokens: int, seconds: float
+    ) -> int | None:
         """Holds back what an answer may use that is stored nowhere, for so long at the most; None while nobody has a
         budget. Raises `OverBudget`."""
         if self.budgets is None:
@@ -75,7 +93,7 @@ class Books:
         now = self._clock.now()
         until = Micros(now + int(seconds * SECOND))
         return await self._store.ledger.reserve_answer(
-            user.id, pays_by(user), speaking, prompt_tokens, self.budgets, now, until
+            user_id, app_id, speaking, prompt_tokens, self.budgets, now, until
         )
 
     async def add_price(self, model: str, price: Price, *, since: Micros | None) -> DatedPrice:

@@ -38,6 +38,11 @@ def count_tokens(text: str) -> int:
     return (len(text.encode("utf-8", "replace")) - 3 * wide) // 4 + wide + 1
 
 
+def reasoning_tokens(characters: int) -> int:
+    """An estimate for what a model has thought: that is not kept, only how long it was."""
+    return (characters + 3) // 4
+
+
 def reply_share(context: int, wanted: int) -> int:
     """What of a model's context is set aside for its reply: however long that may be, half is left for the past."""
     return min(wanted, context // 2)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from palaver.chat.books import Books
 from palaver.chat.clock import Clock
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, WhenBusy
 from palaver.chat.cursor import Mark
-from palaver.chat.errors import BotTimeout, BotUnavailable, Draining, Ended, NotFound, StoreUnavailable
+from palaver.chat.errors import BotTimeout, BotUnavailable, Draining, Ended, NotFound, RateLimited, StoreUnavailable
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, Turned
 from palaver.chat.limits import Grant
 from palaver.chat.ports import AnotherReply, Begun, Bots, Hidden, NewTurn, Store
@@ -85,13 +85,14 @@ async def continue_chat(
         client_message_id=client_message_id,
         edits=edits,
         budgets=chat.books.budgets,
+        refusal=None if granted is None else granted.refusal,
     )
     # A caller that goes away while its message is being committed would leave a reply that nobody makes.
     return await asyncio.shield(chat.replies.beginning(_begin(chat, turn, request_id, granted)))
 
 
 async def _begin(chat: Chat, turn: NewTurn, request_id: str, granted: Grant | None) -> Begun:
-    begun = await chat.store.turns.begin(turn)
+    begun = await _counting(chat.store.turns.begin(turn), granted)
     conversation, prompt = begun.turn.conversation, begun.turn.prompt
     if begun.state != "known" and prompt.event > conversation.event:
         mark = Mark(begun.mark.revision, prompt.event, begun.mark.lowest)
@@ -100,6 +101,16 @@ async def _begin(chat: Chat, turn: NewTurn, request_id: str, granted: Grant | No
         begun = replace(begun, replaces=None)
     await _go_on(chat, begun, request_id, granted)
     return begun
+
+
+async def _counting(begin: Awaitable[Begun], granted: Grant | None) -> Begun:
+    """A turn that is refused because there are too many replies at once counts for no other limit."""
+    try:
+        return await begin
+    except RateLimited as error:
+        if granted is not None and error is granted.refusal:
+            granted.undo()
+        raise
 
 
 async def _go_on(chat: Chat, begun: Begun, request_id: str, granted: Grant | None) -> None:
@@ -160,12 +171,13 @@ async def ask_for_another(
         lease_until=chat.replies.lease_until(),
         when_busy=when_busy or chat.rules.when_busy,
         budgets=chat.books.budgets,
+        refusal=None if granted is None else granted.refusal,
     )
     return await asyncio.shield(chat.replies.beginning(_begin_another(chat, asked, request_id, granted)))
 
 
 async def _begin_another(chat: Chat, asked: AnotherReply, request_id: str, granted: Grant | None) -> Begun:
-    begun = await chat.store.turns.begin_another(asked)
+    begun = await _counting(chat.store.turns.begin_another(asked), granted)
     await _go_on(chat, begun, request_id, granted)
     return begun
 

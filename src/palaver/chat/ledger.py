@@ -5,7 +5,7 @@ made, as much as it may take at the most is held back from whoever pays for it: 
 """
 
 from calendar import monthrange
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Literal
@@ -111,29 +111,44 @@ class Budget(Struct, frozen=True):
         return any(astuple(self))
 
     def or_else(self, usual: "Budget") -> "Budget":
-        """Each of the three, where it is set here; else the usual one."""
+        """Each of the three, where it is set here; else the usual one. Set to 0, as every limit of one's own: none."""
         return Budget(
-            usual.tokens_a_day if self.tokens_a_day is None else self.tokens_a_day,
-            usual.tokens_a_month if self.tokens_a_month is None else self.tokens_a_month,
-            usual.money_a_month if self.money_a_month is None else self.money_a_month,
+            _pick(self.tokens_a_day, usual.tokens_a_day),
+            _pick(self.tokens_a_month, usual.tokens_a_month),
+            _pick(self.money_a_month, usual.money_a_month),
         )
+
+
+def _pick(own: int | None, usual: int | None) -> int | None:
+    return usual if own is None else own or None
 
 
 NO_BUDGET = Budget()
 
 
+class ModelSize(Struct, frozen=True):
+    """How many tokens a model takes, question and answer together, and how many it makes of one counted here."""
+
+    context: int
+    factor: float = MARGIN
+
+
+def _usual_size(_speaking: Speaking) -> ModelSize:
+    return ModelSize(16_384)
+
+
 class Budgets(Struct, frozen=True):
     """The budgets of all: the usual ones, and whether anybody has one of their own.
 
-    `reply_tokens` are held back for a reply that nothing bounds, and no prompt has more than `context_tokens`. Where a
-    conversation names none, `default_provider` answers (None: an LLM server), with `default_model`.
+    `reply_tokens` are held back for a reply that nothing bounds; `size_of` tells of the model that is going to answer.
+    Where a conversation names none, `default_provider` answers (None: an LLM server), with `default_model`.
     """
 
     person: Budget = NO_BUDGET
     app: Budget = NO_BUDGET
     conversation_tokens: int = 0
     reply_tokens: int = 2000
-    context_tokens: int = 16_384
+    size_of: Callable[[Speaking], ModelSize] = _usual_size
     default_model: str | None = None
     some_have_their_own: bool = False
     default_provider: str | None = None
@@ -164,10 +179,13 @@ class Reservation(Struct, frozen=True):
     money: int = 0
 
 
-def to_reserve(prompt_tokens: int, speaking: Speaking, budgets: Budgets) -> Usage:
-    """The most that a reply is expected to use."""
+def to_reserve(past_tokens: int, besides: int, speaking: Speaking, budgets: Budgets) -> Usage:
+    """The most that a reply is expected to use. The past is cut to what the model takes; what else is sent is not."""
     reply = speaking.max_tokens or budgets.reply_tokens
-    prompt = min(int(prompt_tokens * MARGIN) + FRAME_TOKENS, budgets.context_tokens)
+    size = budgets.size_of(speaking)
+    margin = max(MARGIN, size.factor)
+    uncut = int(besides * margin) + FRAME_TOKENS
+    prompt = min(uncut + int(past_tokens * margin), max(size.context, uncut))
     return Usage(prompt, reply, estimated=True)
 
 

@@ -59,14 +59,20 @@ class Given(Struct, frozen=True):
 
 class Grant:
     """What somebody was granted. What is held of it for one moment is given back when the block ends, or, where a reply
-    has claimed it, with that reply."""
+    has claimed it, with that reply.
 
-    __slots__ = ("_counts", "_held", "claimed", "of_conversation", "shown")
+    `refusal`: there are too many replies at once. That forbids no turn whose reply has to wait for another one: it
+    takes that one's place. The turn that would start one is refused with it.
+    """
+
+    __slots__ = ("_counted", "_counts", "_held", "claimed", "of_conversation", "refusal", "shown")
 
     def __init__(self, counts: Counts | None = None, asked: Sequence[Asked] = ()) -> None:
         self._counts = counts
         self._held = [one.wanted for one in asked if not one.wanted.seconds]
+        self._counted = [one.wanted for one in asked if one.wanted.seconds]
         self.claimed = False
+        self.refusal: RateLimited | None = None
         self.shown: list[tuple[Limit, Standing]] = []
         """The limits at work, and how each of them stands now."""
         self.of_conversation: Limits | None = None
@@ -82,12 +88,20 @@ class Grant:
     async def ask_conversation(self, reader: Reader, conversation: str | None, new: NewConversation | None) -> None:
         """As `Limits.allow_conversation`."""
         if self.of_conversation is not None:
-            self.shown += await self.of_conversation.allow_conversation(reader, conversation, new)
+            more = await self.of_conversation.allow_conversation(reader, conversation, new)
+            self.shown += more.shown
+            self._counted += more._counted
 
     def release(self) -> None:
         if self._held and self._counts is not None:
             held, self._held = self._held, []
             self._counts.give_back(held)
+
+    def undo(self) -> None:
+        """There was no turn: what was counted is as if it had not been."""
+        if self._counted and self._counts is not None:
+            counted, self._counted = self._counted, []
+            self._counts.give_back(counted)
 
 
 class Limits:
@@ -107,20 +121,20 @@ class Limits:
 
     # What is asked
 
-    async def allow_turn(self, user: User, address: str | None = None) -> Grant:
-        """Whether this caller may begin a turn now. `address` stands for one that nobody would know again.
+    async def allow_turn(self, user: User, address: str | None = None, *, may_wait: bool = True) -> Grant:
+        """Whether this caller may begin a turn now. `address` stands for one that nobody would know again; `may_wait`:
+        its reply may turn out to have to wait, and then it is none at once.
 
         Raises `RateLimited`; then nothing was counted.
         """
-        grant = await self._have(self._turn_of_caller(user, address))
+        asked = self._turn_of_caller(user, address)
+        grant = await (self._have_or_wait(asked) if may_wait else self._have(asked))
         of_its_users = user.kind == "app" and (self.rules.turns_a_minute or self._own)
         if of_its_users or self.rules.conversation_turns_a_minute:
             grant.of_conversation = self
         return grant
 
-    async def allow_conversation(
-        self, reader: Reader, conversation: str | None, new: NewConversation | None
-    ) -> Sequence[tuple[Limit, Standing]]:
+    async def allow_conversation(self, reader: Reader, conversation: str | None, new: NewConversation | None) -> Grant:
         """What only the conversation tells: how much is said in it, and for whom of its users an application speaks.
 
         Raises `RateLimited`, and `NotFound` for one that is not the reader's: nobody else can use up its limit.
@@ -132,7 +146,7 @@ class Limits:
         else:
             assert new is not None, "a turn is in a conversation"
             uuid, owner = new.uuid, new.owner_id
-        return (await self._have(self._turn_in_conversation(reader, uuid, owner))).shown
+        return await self._have(self._turn_in_conversation(reader, uuid, owner))
 
     async def allow_socket(self, user: User | None, address: str, *, known: bool = True) -> Grant:
         """Whether there may be one more socket of that caller, and from that address. Raises `RateLimited`."""
@@ -187,15 +201,36 @@ class Limits:
             asked.append(Asked(Limit(name, most, 0, of), Wanted(key, most, 0, holder)))
 
     async def _have(self, asked: Sequence[Asked]) -> Grant:
-        if not asked:
-            return Grant()
-        standings = await self._counts.take([one.wanted for one in asked])
-        worst = max(range(len(asked)), key=lambda number: standings[number].wait)
-        if standings[worst].wait:
-            raise RateLimited(standings[worst].wait, asked[worst].limit)
-        grant = Grant(self._counts, asked)
-        grant.shown += [(one.limit, standing) for one, standing in zip(asked, standings, strict=True)]
+        grant, met = await self._take(asked)
+        if met:
+            raise _to_refusal(met)
         return grant
+
+    async def _have_or_wait(self, asked: Sequence[Asked]) -> Grant:
+        """Where nothing but too many replies at once stands against it, all the rest is had, with the refusal."""
+        grant, met = await self._take(asked)
+        if not met:
+            return grant
+        refusal = _to_refusal(met)
+        if any(limit.name != "replies_at_once" for limit, _ in met):
+            raise refusal
+        grant = await self._have([one for one in asked if one.limit.name != "replies_at_once"])
+        grant.refusal = refusal
+        grant.shown += met
+        return grant
+
+    async def _take(self, asked: Sequence[Asked]) -> tuple[Grant, Sequence[tuple[Limit, Standing]]]:
+        """What was asked for; or nothing, and the limits that were met."""
+        if not asked:
+            return Grant(), ()
+        standings = await self._counts.take([one.wanted for one in asked])
+        shown = [(one.limit, standing) for one, standing in zip(asked, standings, strict=True)]
+        met = [(limit, standing) for limit, standing in shown if standing.wait]
+        if met:
+            return Grant(), met
+        grant = Grant(self._counts, asked)
+        grant.shown += shown
+        return grant, ()
 
     # What admins give
 
@@ -274,6 +309,11 @@ async def find_named(accounts: Accounts, named: str) -> User:
 
 def _pick(own: int | None, default: int) -> int:
     return default if own is None else own
+
+
+def _to_refusal(met: Sequence[tuple[Limit, Standing]]) -> RateLimited:
+    limit, standing = max(met, key=lambda one: one[1].wait)
+    return RateLimited(standing.wait, limit)
 
 
 def _name(user: User) -> str:

@@ -1,6 +1,6 @@
 """A model: what a server tells of one that it offers, and what is kept of one that was ever offered here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NewType
 
 from msgspec import UNSET, Struct, UnsetType
@@ -50,10 +50,12 @@ class ModelChange(Struct, frozen=True):
 
 
 class ModelNews(Struct, frozen=True):
-    """What another process may have changed. `servers`: another word whenever an admin has changed a server."""
+    """What another process may have changed. `servers`: another word whenever an admin has changed a server. `lengths`:
+    the contexts of models, by name, that an admin has set whatever the servers tell."""
 
     default: str | None
     servers: str
+    lengths: Mapping[str, int] = {}
 
 
 class ModelSync(Struct, frozen=True):

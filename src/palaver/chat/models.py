@@ -68,11 +68,13 @@ class Models:
 
     async def follow(self) -> None:
         """Uses the servers that admins have added, keeps what all have told since, and tells the bots which model is
-        the default. To be done now and again: another process may have changed any of it."""
+        the default and which contexts admins have set. To be done now and again: another process may have changed any
+        of it."""
         news = await self._store.news()
         await self._follow_servers(news.servers)
         await self._keep_up()
         self._bots.prefer_model(news.default)
+        self._bots.use_lengths(news.lengths)
 
     async def _follow_servers(self, seen: str) -> None:
         async with self._following:

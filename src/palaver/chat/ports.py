@@ -24,6 +24,7 @@ from palaver.chat.conversation import (
     WhenBusy,
 )
 from palaver.chat.cursor import Mark
+from palaver.chat.errors import RateLimited
 from palaver.chat.ledger import Budget, Budgets, By, DatedPrice, Own, Period, Used
 from palaver.chat.limit import OwnLimits
 from palaver.chat.model import KnownModel, ModelChange, ModelId, ModelNews, ModelSync, OfferedModel
@@ -117,6 +118,8 @@ class NewTurn(Struct, frozen=True):
     client_message_id: str | None = None
     edits: str | None = None
     budgets: Budgets | None = None
+    refusal: RateLimited | None = None
+    """Raised where its reply would start at once; one that waits takes the place of another one."""
 
 
 class AnotherReply(Struct, frozen=True):
@@ -130,6 +133,8 @@ class AnotherReply(Struct, frozen=True):
     lease_until: Micros
     when_busy: WhenBusy
     budgets: Budgets | None = None
+    refusal: RateLimited | None = None
+    """As `NewTurn.refusal`."""
 
 
 class Begun(Struct, frozen=True):
@@ -153,6 +158,8 @@ class Begun(Struct, frozen=True):
     """The conversation once this was written."""
     summary: str = ""
     """Of what was said before `history`."""
+    is_reserved: bool = False
+    """Of a reply to be made: budgets concern who pays for it, and it must use no more than was held back."""
 
 
 class Unsummarised(Struct, frozen=True):
@@ -267,13 +274,13 @@ class Turns(Protocol):
     async def begin(self, turn: NewTurn) -> Begun:
         """Commits the message with its reply to come.
 
-        Raises `NotFound`, `Ended`, `Busy`, `Conflict` or `OverBudget`, with nothing changed.
+        Raises `NotFound`, `Ended`, `Busy`, `Conflict`, `OverBudget` or the turn's `refusal`, with nothing changed.
         """
         ...
 
     async def begin_another(self, asked: AnotherReply) -> Begun:
-        """Commits a reply to come beside one that is there. Raises `NotFound`, `Ended`, `Busy` or
-        `OverBudget`."""
+        """Commits a reply to come beside one that is there. Raises `NotFound`, `Ended`, `Busy`, `OverBudget` or the
+        `refusal`, with nothing changed."""
         ...
 
     async def finish(self, ending: Ending) -> EndedReply: ...
@@ -478,7 +485,8 @@ class KnownModels(Protocol):
     async def list(self) -> Sequence[KnownModel]: ...
     async def get(self, model_id: ModelId) -> KnownModel | None: ...
     async def news(self) -> ModelNews:
-        """The name of the default, while it is available, and whether servers were changed: in one cheap look."""
+        """The name of the default, while it is available, the lengths that were set, and whether servers were changed:
+        in one cheap look."""
         ...
 
     async def change(self, model_id: ModelId, change: ModelChange, now: Micros) -> KnownModel:
@@ -741,12 +749,17 @@ class Bots(Protocol):
         ...
 
     def context_length(self, model: str | None, usual: int) -> int:
-        """How many tokens the model takes, question and answer together; `usual` where nobody tells."""
+        """How many tokens the model takes, question and answer together; `usual` where neither an admin nor its server
+        tells."""
         ...
 
     def default_model(self) -> str | None: ...
     def prefer_model(self, name: str | None) -> None:
         """From now on it is the default where the operator's own choice is not offered."""
+        ...
+
+    def use_lengths(self, lengths: Mapping[str, int]) -> None:
+        """From now on these are what the models of these names take, whatever their servers tell."""
         ...
 
     def offered(self) -> Sequence[str]: ...

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from palaver.chat.books import Books
 from palaver.chat.cache import Cache, to_question
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.context import (
@@ -26,6 +27,7 @@ from palaver.chat.context import (
     Seen,
     count_tokens,
     history_budget,
+    reasoning_tokens,
     reply_share,
     to_seen,
 )
@@ -41,6 +43,7 @@ from palaver.chat.rooms import Rooms
 from palaver.chat.summary import Summaries
 from palaver.chat.telling import Telling
 from palaver.chat.tokens import Tokens, to_key
+from palaver.chat.told import to_name, to_sound
 from palaver.watching.asking import NOBODY
 from palaver.watching.numbers import ENDED
 
@@ -64,10 +67,6 @@ LEAVE_SECONDS = 5.0
 
 # Whoever waits for the end of a reply that cannot be kept is told so after this long; it goes on being tried.
 PATIENCE_SECONDS = 5.0
-
-# More tokens than any model reads, and longer than any model's name: what is beyond was made up.
-MOST_TOKENS = 1 << 30
-MOST_NAME = 200
 
 # How often the end of a reply is tried again while the store does not answer.
 RETRY_SECONDS = 0.5
@@ -116,6 +115,8 @@ class RunningReply:
         self.tally = Tally(self.telling, asked=bool(request_id))
         self.log = self.telling.log
         self.finished: Finished | None = None
+        self.thought = 0
+        """How many characters of reasoning there were."""
         self.started = now
         self.last_piece = now
         self.checkpointed = 0
@@ -141,9 +142,9 @@ class RunningReply:
         if self.done.done():
             return
         self.done.set_result(outcome)
-        self.telling.end(outcome.turn.reply)
         if self.granted is not None:
             self.granted.release()
+        self.telling.end(outcome.turn.reply)
 
     def ask_to_end(self, why: str) -> None:
         """Ends it now: the bot is left at once, what was said is kept. The first reason given stands."""
@@ -179,6 +180,7 @@ class Replies:
         rooms: Rooms,
         tokens: Tokens | None = None,
         summarises: bool = False,
+        books: Books | None = None,
     ) -> None:
         self._store = store
         self._rooms = rooms
@@ -187,7 +189,7 @@ class Replies:
         self.limits = limits
         self._cache = Cache(store, clock, seconds=limits.cache_seconds, most=limits.cache_answers)
         self.tokens = tokens or Tokens()
-        making = Summaries(store=store, bots=bots, clock=clock, tokens=self.tokens, start=self.answering)
+        making = Summaries(store=store, bots=bots, clock=clock, tokens=self.tokens, start=self.answering, books=books)
         self._summaries = making if summarises else None
         self._running: dict[MessageId, RunningReply] = {}
         # Gone with the last of those who wait.
@@ -207,12 +209,12 @@ class Replies:
 
     def start(self, begun: Begun, request_id: str = "", granted: Grant | None = None) -> None:
         """Makes the reply that the store has just given to this worker. It claims what was granted, until it ends."""
-        if granted is not None:
-            granted.claimed = True
         allowance = self._allow(begun)
         seen = self._see(begun, allowance)
         reply = RunningReply(begun, allowance, seen, asyncio.get_running_loop().time(), request_id, granted)
         self._running[reply.id] = reply
+        if granted is not None:
+            granted.claimed = True
         if self._out_of_time:
             reply.ask_to_end("draining")
         # What goes on by itself, behind a reply that has ended, is not part of the request for that one.
@@ -338,9 +340,10 @@ class Replies:
         for standing in (begun.system_prompt, begun.summary):
             if standing:
                 besides += self.tokens.count_standing(standing) + TOKENS_AROUND
+        unbounded = self.limits.max_tokens if begun.is_reserved else self.limits.reserved_tokens
         return Allowance(
             context=context,
-            reply=reply_share(context, speaking.max_tokens or self.limits.reserved_tokens),
+            reply=reply_share(context, speaking.max_tokens or unbounded),
             besides=besides,
             key=to_key(speaking.provider, model),
         )
@@ -406,6 +409,8 @@ class Replies:
                 elif isinstance(piece, Finished):
                     reply.finished = piece
                     return
+                else:
+                    reply.thought += len(piece.text)
                 reply.last_piece = clock()
 
     def _ask(self, reply: RunningReply, provider: str, prompt: Prompt) -> AsyncIterator[Piece]:
@@ -422,11 +427,15 @@ class Replies:
         )
 
     def _prompt(self, reply: RunningReply, conversation: Conversation) -> Prompt:
+        speaking = to_spoken(conversation, self.limits.max_tokens)
+        if reply.begun.is_reserved and speaking.max_tokens is None:
+            # No more than was held back for it.
+            speaking = replace(speaking, max_tokens=reply.allowance.reply)
         return Prompt(
             message=reply.begun.turn.prompt.content,
             system=reply.begun.system_prompt,
             history=reply.seen.history,
-            speaking=to_spoken(conversation, self.limits.max_tokens),
+            speaking=speaking,
             model=self._bots.model_for_turn(conversation.speaking.model),
             request_id=reply.request_id,
             attempt=reply.begun.turn.reply.attempt,
@@ -453,9 +462,17 @@ class Replies:
             reply.granted = None
         reply.has_ended(outcome)
         if kept.next is not None:
-            self.start(kept.next, granted=granted)
+            self._take_over(kept.next, granted)
         if kept.done and end == "complete":
             self._learn(reply)
+
+    def _take_over(self, begun: Begun, granted: Grant | None) -> None:
+        try:
+            self.start(begun, granted=granted)
+        except BaseException:
+            if granted is not None:
+                granted.release()
+            raise
 
     def _learn(self, reply: RunningReply) -> None:
         """From a turn that went well: how far off the counts were, and what it cut."""
@@ -486,6 +503,7 @@ class Replies:
                 latest = await self._store.turns.get(reply.id)
                 if latest is not None:
                     return Outcome(latest.turn, latest.exchanges), nothing
+                await self._bill_gone(turn.conversation, ending)
                 return Outcome(_ended_turn(turn, ending), ended.exchanges), nothing
             except OSError as error:
                 log.warning("the end of reply %s cannot be kept yet: %s", reply.id, error)
@@ -497,8 +515,16 @@ class Replies:
                 if ending.details is None and ending.model is None and ending.usage is None:
                     # Nobody renews its lease from here on: the sweep ends it with what was kept.
                     return unkept, nothing
-                # The text is what matters: once more without what came beside it.
-                ending = replace(ending, details=None, model=None, usage=None)
+                # The text is what matters: once more without what came beside it, the bill last.
+                beside = ending.details is not None or ending.model is not None
+                ending = replace(ending, details=None, model=None, usage=ending.usage if beside else None)
+
+    async def _bill_gone(self, conversation: Conversation, ending: Ending) -> None:
+        """Whoever it was made for was erased meanwhile: what it has used is counted all the same."""
+        if ending.usage is not None:
+            await self._store.ledger.add_usage(
+                ending.owner_id, conversation.app_id, ending.model, ending.usage, ending.now, billed_as=ending.billed_as
+            )
 
     def _ending(self, reply: RunningReply, end: End, why: str, text: str, token_count: int) -> Ending:
         turn = reply.begun.turn
@@ -516,7 +542,7 @@ class Replies:
             text=text,
             token_count=token_count,
             context_from=reply.seen.context_from,
-            model=_to_name(finished.model) if finished and finished.model else None,
+            model=to_name(finished.model) if finished and finished.model else None,
             usage=_to_usage(reply, token_count),
             cached=finished is not None and finished.cached,
             billed_as=self._billed_as(reply),
@@ -531,7 +557,7 @@ class Replies:
         speaking = reply.begun.turn.conversation.speaking
         asked = self._bots.model_for_turn(speaking.model) or self._bots.default_model()
         told = reply.finished.model if reply.finished and reply.finished.model else None
-        return to_billed_as(reply.provider, asked or _to_name(told or ""))
+        return to_billed_as(reply.provider, asked or to_name(told or ""))
 
     def _end_silent(self, now: float) -> None:
         limits = self.limits
@@ -598,6 +624,9 @@ class Replies:
         self._start_all(await self._store.turns.promote_waiting(self.worker, now, self.lease_until()))
 
     async def _end_abandoned(self, ending: Ending) -> None:
+        # As for one that ends here: by the model that answers where this one was asked for.
+        model = self._bots.model_for_turn(ending.billed_as or None) or self._bots.default_model()
+        ending = replace(ending, billed_as=model or "")
         promote = replace(ending, promote_to=None if self.draining else self.worker, lease_until=self.lease_until())
         try:
             # What its worker had said since the last checkpoint may have been heard elsewhere.
@@ -649,33 +678,21 @@ def _is_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _to_name(name: str) -> str:
-    """A name that somebody else made up, as it can be kept."""
-    return name.replace("\0", "")[:MOST_NAME]
-
-
 def to_cache_key(conversation: str) -> str:
     """What a provider is told to find a conversation's front again by; it learns no id of ours."""
     return blake2b(conversation.encode(), digest_size=16, person=b"prompt cache").hexdigest()
 
 
-def to_sound(reported: Usage | None) -> Usage | None:
-    """What a bot says it has used, unless it makes no sense."""
-    if reported is None or not all(0 <= count <= MOST_TOKENS for count in msgspec.structs.astuple(reported)):
-        return None
-    return reported
-
-
 def _to_usage(reply: RunningReply, token_count: int) -> Usage | None:
-    """What the bot says it has used, as far as that can be; else, where it has talked, what we count."""
+    """What the bot says it has used, as far as that can be; else, where it has talked or thought, what we count."""
     if reply.finished is not None and reply.finished.cached:
         return None
     reported = to_sound(reply.finished.usage if reply.finished else None)
     if reported is not None:
         return reported
-    if not reply.log.length:
+    if not reply.log.length and not reply.thought:
         return None
-    return Usage(reply.counted(), token_count, estimated=True)
+    return Usage(reply.counted(), token_count + reasoning_tokens(reply.thought), estimated=True)
 
 
 def _to_abandoned_usage(ending: Ending) -> Usage | None:

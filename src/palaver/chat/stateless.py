@@ -14,10 +14,10 @@ from palaver.chat.errors import BotUnavailable, Draining
 from palaver.chat.flow import Chat
 from palaver.chat.ledger import pays_by, to_billed_as
 from palaver.chat.pieces import Finished, Prompt
-from palaver.chat.reply import to_sound
 from palaver.chat.tokens import to_key
+from palaver.chat.told import to_name, to_sound
 from palaver.chat.user import User
-from palaver.chat.whole import Patience, hear_out
+from palaver.chat.whole import Heard, Patience, hear_out
 
 # What was held back for an answer whose worker died counts no longer than the answer could have taken, and this.
 REFUND_SECONDS = 60
@@ -58,7 +58,8 @@ async def answer_once(
 
     Without `system` it gets a short prompt of ours, with an empty one none. Only the usage is kept, for
     `stored_user`, who is asked for once there is some. Raises `BotUnavailable` where the bot fails, breaks off or says
-    nothing, `OverBudget`, and `Draining` where this server goes away; then nothing is.
+    nothing, `OverBudget`, and `Draining` where this server goes away; then nothing is kept but what was heard until it
+    broke off.
     """
     provider = await chat.bots.default_provider()
     prompt = Prompt(
@@ -71,25 +72,38 @@ async def answer_once(
     )
     prompt = await _with_history(chat, prompt, messages[:-1])
     held = await _reserve(chat, stored_user, provider, prompt)
-    try:
-        with counted():
-            text, finished = await _listen_until_drained(chat, provider, prompt)
-            if not text:
-                raise BotUnavailable("empty")
-        usage = to_sound(finished.usage) or _estimate(prompt, text)
+    if held is not None and max_tokens is None:
+        prompt = await _within_reserved(chat, prompt, messages[:-1])
+    heard = Heard()
+
+    async def bill(usage: Usage, told: str) -> None:
         count_usage(usage)
-        model = finished.model or prompt.model or provider
+        model = told or prompt.model or provider
         user = await stored_user()
         billed_as = to_billed_as(provider, prompt.model or chat.bots.default_model() or model)
         await chat.store.ledger.add_usage(
             user.id, pays_by(user), model, usage, chat.clock.now(), billed_as=billed_as, reservation=held
         )
+
+    async def settle() -> None:
+        if heard.is_anything:
+            await bill(_estimate(prompt, heard), "")
+        elif held is not None:
+            await chat.store.ledger.refund_answer(held)
+
+    try:
+        with counted():
+            finished = await _listen_until_drained(chat, provider, prompt, heard)
+            if not heard.text:
+                raise BotUnavailable("empty")
     except BaseException:
-        # A caller that goes away gives back what was held for it, too.
-        if held is not None:
-            await asyncio.shield(chat.store.ledger.refund_answer(held))
+        # A caller that goes away pays for what was said, too, or gets back what was held.
+        await asyncio.shield(settle())
         raise
-    return Answer(text, usage, model)
+    told = to_name(finished.model or "")
+    usage = to_sound(finished.usage) or _estimate(prompt, heard)
+    await asyncio.shield(bill(usage, told))
+    return Answer(heard.text, usage, told or prompt.model or provider)
 
 
 async def _reserve(chat: Chat, stored_user: Callable[[], Awaitable[User]], provider: str, prompt: Prompt) -> int | None:
@@ -99,7 +113,15 @@ async def _reserve(chat: Chat, stored_user: Callable[[], Awaitable[User]], provi
     model = prompt.model or chat.bots.default_model()
     speaking = replace(prompt.speaking, provider=provider, model=model)
     seconds = chat.replies.limits.total_seconds + REFUND_SECONDS
-    return await chat.books.reserve(await stored_user(), speaking, _prompt_tokens(prompt), seconds)
+    user = await stored_user()
+    return await chat.books.reserve(user.id, pays_by(user), speaking, _prompt_tokens(prompt), seconds)
+
+
+async def _within_reserved(chat: Chat, prompt: Prompt, earlier: Sequence[Said]) -> Prompt:
+    """The same, and its answer takes no more than was held back for one that nothing bounds."""
+    limits = chat.replies.limits
+    most = reply_share(chat.bots.context_length(prompt.model, limits.context_tokens), limits.max_tokens)
+    return await _with_history(chat, replace(prompt, speaking=replace(prompt.speaking, max_tokens=most)), earlier)
 
 
 async def find_models(chat: Chat) -> Models:
@@ -124,12 +146,12 @@ async def _with_history(chat: Chat, prompt: Prompt, earlier: Sequence[Said]) -> 
     return replace(prompt, history=tuple(reversed(within_budget(newest_first, budget))))
 
 
-async def _listen_until_drained(chat: Chat, provider: str, prompt: Prompt) -> tuple[str, Finished]:
+async def _listen_until_drained(chat: Chat, provider: str, prompt: Prompt, heard: Heard) -> Finished:
     if chat.replies.draining:
         raise Draining
     limits = chat.replies.limits
     patience = Patience(limits.first_seconds, limits.between_seconds, limits.total_seconds)
-    answer = chat.replies.answering(hear_out(chat.bots.bot(provider), prompt, patience))
+    answer = chat.replies.answering(hear_out(chat.bots.bot(provider), prompt, patience, heard))
     try:
         return await answer
     except asyncio.CancelledError:
@@ -139,8 +161,8 @@ async def _listen_until_drained(chat: Chat, provider: str, prompt: Prompt) -> tu
         raise BotUnavailable("draining" if chat.replies.draining else "unavailable") from None
 
 
-def _estimate(prompt: Prompt, text: str) -> Usage:
-    return Usage(_prompt_tokens(prompt), count_tokens(text), estimated=True)
+def _estimate(prompt: Prompt, heard: Heard) -> Usage:
+    return Usage(_prompt_tokens(prompt), heard.tokens, estimated=True)
 
 
 def _prompt_tokens(prompt: Prompt) -> int:

@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 from msgspec import Struct
 
+from palaver.chat.context import count_tokens, reasoning_tokens
 from palaver.chat.errors import BotTimeout, BotUnavailable
 from palaver.chat.pieces import Bot, Finished, Prompt, Text
 
@@ -20,9 +21,36 @@ class Patience(Struct, frozen=True):
     total: float
 
 
-async def hear_out(bot: Bot, prompt: Prompt, patience: Patience) -> tuple[str, Finished]:
-    """Raises `BotUnavailable` or `BotTimeout` where the bot fails, breaks off or is silent for too long."""
-    said: list[str] = []
+class Heard:
+    """What a bot has said so far: of an answer that breaks off, all that there is to be paid."""
+
+    __slots__ = ("said", "thought")
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.thought = 0
+        """How many characters of reasoning there were."""
+
+    @property
+    def text(self) -> str:
+        return "".join(self.said)
+
+    @property
+    def is_anything(self) -> bool:
+        return bool(self.thought) or any(self.said)
+
+    @property
+    def tokens(self) -> int:
+        """Estimated."""
+        return count_tokens(self.text) + reasoning_tokens(self.thought)
+
+
+async def hear_out(bot: Bot, prompt: Prompt, patience: Patience, heard: Heard) -> Finished:
+    """What is said goes to `heard`, whatever becomes of it.
+
+    Raises `BotUnavailable` or `BotTimeout` where the bot fails, breaks off or is silent for too long.
+    """
+    said = heard.said
     clock = asyncio.get_running_loop().time
     ends = clock() + patience.total
     try:
@@ -32,9 +60,11 @@ async def hear_out(bot: Bot, prompt: Prompt, patience: Patience) -> tuple[str, F
         ):
             async for piece in pieces:
                 if isinstance(piece, Finished):
-                    return "".join(said), piece
+                    return piece
                 if isinstance(piece, Text):
                     said.append(piece.text)
+                else:
+                    heard.thought += len(piece.text)
                 allowed = patience.between if said else patience.first
                 silence.reschedule(min(clock() + allowed, ends))
     except BotUnavailable as error:

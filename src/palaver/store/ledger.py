@@ -63,18 +63,32 @@ ADD_UP = (
     "completion_tokens = ledger.completion_tokens + excluded.completion_tokens, "
     "cached_tokens = ledger.cached_tokens + excluded.cached_tokens, cost = ledger.cost + excluded.cost"
 )
-# What the bot is to see of the past, about; and the system prompt's length.
+# What the bot is to see of the past, about.
 PAST_TOKENS = (
     "(SELECT COALESCE(SUM(past.token_count + {around}), 0) FROM (SELECT token_count FROM messages "
     "WHERE conversation_id = {conversation} AND number >= {first} AND number < {before} AND in_view "
     "AND role IN ('user', 'assistant') AND status IN ('complete', 'stopped', 'interrupted') "
     "ORDER BY number DESC LIMIT {limit}) AS past)"
 )
+# About, as `count_tokens` does, and rather more: a character that is not of ASCII may be a token.
+TEXT_TOKENS = (
+    "COALESCE(CASE WHEN OCTET_LENGTH({text}) = LENGTH({text}) THEN LENGTH({text}) / 4 "
+    "ELSE OCTET_LENGTH({text}) / 3 END + 1 + {around}, 0)"
+)
+# System prompt and summary.
+STANDING_TOKENS = (
+    "(SELECT "
+    + TEXT_TOKENS.format(text="t.text", around=TOKENS_AROUND)
+    + " + CASE WHEN c.summary_to > 0 THEN "
+    + TEXT_TOKENS.format(text="c.summary", around=TOKENS_AROUND)
+    + " ELSE 0 END FROM conversations c LEFT JOIN texts t ON t.id = c.prompt_id WHERE c.id = {conversation})"
+)
 PROMPT = (
     "SELECT CAST("
     + PAST_TOKENS.format(around=TOKENS_AROUND, conversation="$1", first="$2", before="$3", limit="$4")
-    + " + COALESCE((SELECT LENGTH(t.text) FROM conversations c JOIN texts t ON t.id = c.prompt_id WHERE c.id = $1), 0) "
-    "/ 4 AS BIGINT)"
+    + " AS BIGINT), CAST("
+    + STANDING_TOKENS.format(conversation="$1")
+    + " AS BIGINT)"
 )
 SOME_HAVE_THEIR_OWN = (
     "SELECT 1 FROM limits WHERE tokens_a_day IS NOT NULL OR tokens_a_month IS NOT NULL OR money_a_month IS NOT NULL "
@@ -169,10 +183,12 @@ class _Payer(Struct, frozen=True, order=True):
 
 
 class _Facts(Struct, frozen=True):
-    """What is known of a wish: who has to be able to afford it, and how long the prompt is going to be."""
+    """What is known of a wish: who has to be able to afford it, and how long the prompt is going to be: the past, and
+    what is sent besides."""
 
     payers: Sequence[tuple[_Payer, Budget]]
-    prompt_tokens: int
+    besides: int
+    past: int = 0
 
 
 async def reserve(
@@ -193,7 +209,7 @@ async def reserve(
         if wish is None or known is None:
             answers.append(None)
             continue
-        usage = to_reserve(known.prompt_tokens, wish.speaking, budgets)
+        usage = to_reserve(known.past, known.besides, wish.speaking, budgets)
         may_hold = [prices[name] for name in _may_be_billed_as(wish, budgets) if name in prices]
         money = max((to_cost(usage, price) for price in may_hold), default=0)
         wanted = Reservation(wish.payer_id, wish.app_id, usage.total_tokens, money)
@@ -253,7 +269,7 @@ async def _facts(tx: Transaction, wishes: Sequence[Wish | None], budgets: Budget
         for place, row in zip(places, rows, strict=True):
             known = facts[place]
             assert known is not None
-            facts[place] = replace(known, prompt_tokens=known.prompt_tokens + row[0])
+            facts[place] = replace(known, past=row[0], besides=known.besides + row[1])
     return facts
 
 
@@ -312,10 +328,13 @@ async def _lock_spending(tx: Transaction, payers: Iterable[_Payer], now: Micros)
             await tx.run(OPEN_SPENDING.format(whose=whose), payer.scope, day, month, payer.id)
         again = await tx.all_many(SPENT + tx.lock, [(payer.scope,) for payer in new])
         rows |= {row[0]: row for row in again}
+    # The rows are locked: as few round trips as can be.
     spent = {}
-    for payer in in_order:
-        [(tokens, money)] = await tx.all(HELD_OF_APP if payer.is_app else HELD_OF_USER, payer.id, now)
-        spent[payer] = replace(_to_spent(rows[payer.scope], day, month), held_tokens=tokens, held_money=money)
+    for sql, is_app in ((HELD_OF_USER, False), (HELD_OF_APP, True)):
+        some = [payer for payer in in_order if payer.is_app is is_app]
+        held = await tx.all_many(sql, [(payer.id, now) for payer in some]) if some else ()
+        for payer, (tokens, money) in zip(some, held, strict=True):
+            spent[payer] = replace(_to_spent(rows[payer.scope], day, month), held_tokens=tokens, held_money=money)
     return spent
 
 

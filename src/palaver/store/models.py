@@ -27,9 +27,11 @@ AS_SAID = MODEL.format(context_length="COALESCE(own_context_length, context_leng
 LIST = f"SELECT {AS_SAID} FROM models ORDER BY id"
 BY_ID = f"SELECT {AS_SAID} FROM models WHERE id = $1"
 AS_TOLD = f"SELECT {MODEL.format(context_length='context_length')} FROM models ORDER BY id"
+# One row is about the servers, all others are models.
 NEWS = (
-    "SELECT (SELECT name FROM models WHERE is_default AND is_available), "
-    "(SELECT value FROM server WHERE name = 'llm_server_changes')"
+    "SELECT CAST(NULL AS TEXT), CAST(NULL AS BIGINT), FALSE, (SELECT value FROM server WHERE name = "
+    "'llm_server_changes') UNION ALL SELECT name, own_context_length, is_default AND is_available, NULL FROM models "
+    "WHERE (is_default AND is_available) OR own_context_length IS NOT NULL"
 )
 ADD = (
     "INSERT INTO models (name, display_name, size, parameter_count, context_length, created_at, updated_at) "
@@ -56,9 +58,10 @@ class SqlModels:
         return None if row is None else _to_model(row)
 
     async def news(self) -> ModelNews:
-        row = await self._database.read(lambda tx: tx.one(NEWS))
-        assert row is not None
-        return ModelNews(*row)
+        rows = await self._database.read(lambda tx: tx.all(NEWS))
+        [servers] = [row[3] for row in rows if row[0] is None]
+        default = next((row[0] for row in rows if row[2]), None)
+        return ModelNews(default, servers, {row[0]: row[1] for row in rows if row[1] is not None})
 
     async def change(self, model_id: ModelId, change: ModelChange, now: Micros) -> KnownModel:
         async def work(tx: Transaction) -> KnownModel:

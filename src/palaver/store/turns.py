@@ -27,7 +27,7 @@ from palaver.chat.user import NOT_STORED, UserId
 from palaver.store.branches import UUID_OF, find_in_view, leave_view, open_conversation
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.events import KEPT, ONE_MORE_EVENT, lowest_open
-from palaver.store.ledger import COST, PAST_TOKENS, Wish, reserve, spend
+from palaver.store.ledger import COST, PAST_TOKENS, STANDING_TOKENS, Wish, reserve, spend
 from palaver.store.rows import (
     CONVERSATION,
     MESSAGE,
@@ -146,7 +146,8 @@ PROMOTE = (
     "UPDATE messages SET status = 'running', worker = $2, lease_until = $3, created_at = $4, "
     "event = (SELECT c.event + 1 FROM conversations c WHERE c.id = $1) WHERE id = "
     "(SELECT q.id FROM messages q WHERE q.conversation_id = $1 AND q.status = 'queued' ORDER BY q.number LIMIT 1) "
-    "AND NOT EXISTS (SELECT 1 FROM messages r WHERE r.conversation_id = $1 AND r.status = 'running') RETURNING id"
+    "AND NOT EXISTS (SELECT 1 FROM messages r WHERE r.conversation_id = $1 AND r.status = 'running') "
+    "RETURNING id, payer_id IS NOT NULL"
 )
 RENEW = (
     "UPDATE messages SET lease_until = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' "
@@ -167,6 +168,8 @@ LEFT_RUNNING = (
 ASKED = (
     "SELECT CAST("
     + PAST_TOKENS.format(around=TOKENS_AROUND, conversation="$1", first="$2", before="$3", limit=MOST_MESSAGES)
+    + " + "
+    + STANDING_TOKENS.format(conversation="$1")
     + " AS BIGINT)"
 )
 RUNNING_REPLY = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'running'"
@@ -283,6 +286,7 @@ class SqlTurns:
         if place is None:
             if turn.new is None:
                 raise NotFound
+            _check_may_start(turn, 0)
             conversation = await add_conversation(tx, self._texts, turn.new, turn.now)
             return _new_turn(turn, conversation, "start")
         if place.prompt is not None and place.reply is not None:
@@ -292,6 +296,7 @@ class SqlTurns:
         decision = decide_new(
             ended=place.conversation.ended, open_replies=place.conversation.open_replies, when_busy=turn.when_busy
         )
+        _check_may_start(turn, place.conversation.open_replies)
         lowest = None
         if decision != "start":
             lowest = await lowest_open(tx, place.conversation.id, place.conversation.last_number + 2)
@@ -327,7 +332,8 @@ class SqlTurns:
             key = turn.conversation.id
             prompt = replace(turn.prompt, id=ids[key, turn.prompt.number])
             reply = replace(turn.reply, id=ids[key, turn.reply.number])
-            begun[index] = replace(one, turn=Turn(turn.conversation, prompt, reply))
+            is_reserved = isinstance(reserved[index], Reservation)
+            begun[index] = replace(one, turn=Turn(turn.conversation, prompt, reply), is_reserved=is_reserved)
 
     async def _finish_all(self, tx: Transaction, endings: Sequence[Ending]) -> list[EndedReply | Exception]:
         in_order = sorted(endings, key=lambda ending: ending.reply_id)
@@ -457,6 +463,12 @@ def _key(turn: NewTurn) -> object:
     return turn.new.uuid if name is None else (turn.new.owner_id, name)
 
 
+def _check_may_start(turn: NewTurn | AnotherReply, open_replies: int) -> None:
+    """Asked before anything is written: a reply starts at once where no other one is open."""
+    if turn.refusal is not None and not open_replies:
+        raise turn.refusal
+
+
 async def _begin_edit(tx: Transaction, turn: NewTurn, conversation: Conversation, edits: str) -> Begun:
     if conversation.ended:
         raise Ended
@@ -465,6 +477,7 @@ async def _begin_edit(tx: Transaction, turn: NewTurn, conversation: Conversation
         raise NotFound
     if conversation.open_replies and turn.when_busy == "reject":
         raise Busy
+    _check_may_start(turn, conversation.open_replies)
     left = await leave_view(tx, conversation, old.parent_number)
     decision: Decision = "queue" if left.conversation.open_replies else "start"
     lowest = None
@@ -499,6 +512,8 @@ async def _reserve_all(
 def _wish(turn: NewTurn, place: _Place | None) -> Wish | None:
     """None where no reply comes of it: there is one already, or it is refused for another reason."""
     new = turn.new
+    if turn.refusal is not None and (place is None or not place.conversation.open_replies):
+        return None
     if place is None:
         if new is None:
             return None
@@ -553,6 +568,7 @@ async def _begin_known(
     decision = decide_known(same_text=prompt.content == turn.text, reply=reply.status, ended=conversation.ended)
     if decision == "known":
         return _known(Turn(conversation, prompt, reply))
+    _check_may_start(turn, conversation.open_replies)
     busy = decide_new(ended=False, open_replies=conversation.open_replies, when_busy=turn.when_busy)
     status: Status = "running" if busy == "start" else "queued"
     leased = status == "running"
@@ -573,7 +589,10 @@ async def _begin_known(
         conversation.event + (1 if leased else 0),
         await lowest_open(tx, conversation.id, reply.number),
     )
-    begun = Begun(turn=Turn(conversation, prompt, fresh), state="started" if leased else "queued", mark=mark)
+    begun = Begun(
+        turn=Turn(conversation, prompt, fresh), state="started" if leased else "queued", mark=mark,
+        is_reserved=held is not None,
+    )  # fmt: skip
     return await _interrupt(tx, begun) if busy == "interrupt" else begun
 
 
@@ -607,6 +626,7 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
     prompt = to_message(row)
     if conversation.open_replies and asked.when_busy == "reject":
         raise Busy
+    _check_may_start(asked, conversation.open_replies)
     held = await _reserve_another(tx, asked, conversation, prompt)
     left = await leave_view(tx, conversation, prompt.number)
     conversation = left.conversation
@@ -625,6 +645,7 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
         dropped=left.dropped,
         replaces=old.uuid,
         mark=Mark(conversation.revision, event, await lowest_open(tx, conversation.id, number)),
+        is_reserved=held is not None,
     )
     if waits:
         if left.running is not None or asked.when_busy == "interrupt":
@@ -723,7 +744,9 @@ async def _promote(
         turn.conversation.event,
         await lowest_open(tx, conversation_id, turn.reply.number),
     )
-    begun = Begun(turn=turn, state="started", mark=mark, replaces=None if beside is None else beside[0])
+    begun = Begun(
+        turn=turn, state="started", mark=mark, replaces=None if beside is None else beside[0], is_reserved=bool(row[1])
+    )
     with_history = (await _add_history(tx, [begun]))[0]
     assert isinstance(with_history, Begun)
     return with_history

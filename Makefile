@@ -24,6 +24,7 @@ help:  ## Say what can be made.
 	@echo '  ARGS="…" goes to pytest, to the benchmark or to pip-compile; PYTHON=… chooses the Python that makes .venv.'
 
 install: $(VENV)/.project-done  ## Make .venv with everything that Palaver needs to run; leaves .venv/bin/palaver.
+	@$(BIN)/python hatch_build.py
 
 run: install  ## Run Palaver at PALAVER_HOST and PALAVER_PORT (127.0.0.1:8000).
 	@exec $(BIN)/palaver serve
@@ -41,6 +42,7 @@ check: install $(VENV)/.test-done  ## Check format, lint, types and import arrow
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python hatch_build.py check
 	@$(BIN)/python -m pytest tests/meta
 
 format: $(VENV)/.test-done  ## Format the code and repair what the linter can repair.
@@ -76,7 +78,7 @@ $(VENV)/.run-done: $(VENV)/.made-done requirements/build.txt requirements/run.tx
 	@touch $@
 
 $(VENV)/.project-done: $(VENV)/.run-done pyproject.toml
-	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@PALAVER_WEB_APP=skip $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.test-done: $(VENV)/.run-done requirements/test.txt

@@ -117,18 +117,17 @@ function timeOf(uuid: string): number | null {
 function grow(story: Story, id: string, content: string, position: number): Story {
   const reply = story.replies.find((one) => one.id === id);
   const start = position - lengthOf(content);
-  if (reply === undefined)
-    return start === 0 ? withReply(story, { id, text: content, position }) : gap(story, id);
+  if (reply === undefined) return isKnown(story, id) ? story : { ...story, lost: true };
   if (start === reply.position) return withReply(story, { id, text: reply.text + content, position });
-  if (start > reply.position) return gap(story, id);
+  if (start > reply.position) return { ...story, lost: true };
   if (position <= reply.position) return story;
   const text = [...reply.text].slice(0, start).join("") + content;
   return withReply(story, { id, text, position });
 }
 
-/** A piece of a message that has ended is told again; of any other, something was missed. */
-function gap(story: Story, id: string): Story {
-  return story.messages.some((message) => message.id === id) ? story : { ...story, lost: true };
+/** A piece of a message that has ended is told again. */
+function isKnown(story: Story, id: string): boolean {
+  return story.messages.some((message) => message.id === id);
 }
 
 function withReply(story: Story, reply: Reply): Story {
@@ -139,21 +138,16 @@ function withReply(story: Story, reply: Reply): Story {
 /** Without that message, and without what followed it: another stands in its place. */
 function withoutFrom(story: Story, id: string, said: "message" | "reply"): Story {
   const replaced = story.messages.find((message) => message.id === id);
-  if (replaced !== undefined) {
-    return {
-      ...story,
-      replies: [],
-      messages: story.messages.filter((message) => message.number < replaced.number),
-    };
-  }
+  if (replaced !== undefined) return upTo(story, replaced.number - 1);
   // A reply without text is not listed: what stays is all up to the message that it was to answer.
   const prompt = said === "reply" ? promptOf(story, id) : undefined;
-  if (prompt === undefined) return { ...story, lost: true };
-  return {
-    ...story,
-    replies: [],
-    messages: story.messages.filter((message) => message.number <= prompt.number),
-  };
+  return prompt === undefined ? { ...story, lost: true } : upTo(story, prompt.number);
+}
+
+/** A reply to what stays is still written. */
+function upTo(story: Story, number: number): Story {
+  const replies = story.replies.filter((reply) => (promptOf(story, reply.id)?.number ?? Infinity) <= number);
+  return { ...story, replies, messages: story.messages.filter((message) => message.number <= number) };
 }
 
 function put(messages: readonly MessageShown[], message: MessageShown): readonly MessageShown[] {

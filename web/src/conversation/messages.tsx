@@ -240,7 +240,7 @@ function EditForm({ text, onSend, onCancel }: EditFormProps) {
     >
       <textarea
         value={edited}
-        aria-label={t("edit")}
+        aria-label={t("edit.field")}
         // biome-ignore lint/a11y/noAutofocus: who chose to edit goes on by writing.
         autoFocus
         onChange={(event) => setEdited(event.target.value)}

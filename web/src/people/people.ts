@@ -56,6 +56,6 @@ export async function signOut(everywhere: boolean): Promise<void> {
 /** The server knows nobody any more. */
 export function nobody(): void {
   forgetAll();
-  queries.clear();
+  queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== WHO[0] });
   queries.setQueryData(WHO, null);
 }

@@ -1,8 +1,8 @@
 """Builds the web app (`web/`) into the package (`src/palaver/ui/`): as a build hook of the wheel, and for make.
 
-It builds when the sources are others than those of the last build, and brings its own Node where none on the PATH will do.
-Where it cannot build, as without a package registry, the server is installed all the same, and says at `/` that it has no
-web app. `PALAVER_WEB_APP=skip` leaves it out; `PALAVER_WEB_APP=require` lets the installation fail without it.
+It builds when the sources are others than those of the last build, and brings its own Node where none on the PATH
+will do. Where it cannot build, as without a package registry, the server is installed all the same, and says at `/`
+that it has no web app. `PALAVER_WEB_APP=skip` leaves it out; with `PALAVER_WEB_APP=require` nothing is installed then.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ class WebApp(BuildHookInterface):  # type: ignore[type-arg]  # hatchling's own e
 
 
 def build(root: Path) -> None:
-    """Leaves the app in the package, built from what the sources are now. `SystemExit` where it has to be and cannot."""
+    """Leaves the app in the package, as the sources are now. `SystemExit` where it has to be there and cannot."""
     if _wanted() == "skip" or is_current(root):
         return
     _say("Building the web app.")

@@ -1,4 +1,7 @@
-"""Writes `web/src/api/schema.ts`: the types of what the web app gets, from our own OpenAPI document. `--check`: is it current?"""
+"""Writes `web/src/api/schema.ts`: the types of what the web app gets, from our own OpenAPI document.
+
+`--check` only says whether it is current.
+"""
 
 import json
 import sys
@@ -10,7 +13,17 @@ from palaver.app import operations
 
 TARGET = Path(__file__).parent.parent / "web" / "src" / "api" / "schema.ts"
 # What the app asks for; what these are made of comes with them.
-WANTED = ("SessionShown", "WholeSession", "MessagePage", "Siblings", "ModelShown", "PresetListed", "PresetShown", "LlmHealth", "Me")
+WANTED = (
+    "SessionShown",
+    "WholeSession",
+    "MessagePage",
+    "Siblings",
+    "ModelShown",
+    "PresetListed",
+    "PresetShown",
+    "LlmHealth",
+    "Me",
+)
 REF = "#/components/schemas/"
 PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 

@@ -92,10 +92,17 @@ class Windows:
         self._opened: list[Window] = []
 
     async def open(
-        self, server: Server, name: str | None = None, *, device: Device = DESKTOP, language: str = "en-GB", at: str = ""
+        self,
+        server: Server,
+        name: str | None = None,
+        *,
+        device: Device = DESKTOP,
+        language: str = "en-GB",
+        at: str = "",
+        **context_options: Any,
     ) -> Window:
-        """A browser of its own. Without a name it is somebody new. `at`: the address, where that is not the server's."""
-        context = await self._browser.new_context(locale=language, **device.context)
+        """A browser of its own. Without a name it is somebody new. `at`: an address that is not the server's own."""
+        context = await self._browser.new_context(locale=language, **device.context, **context_options)
         url = at or server.url
         if name is None:
             name = new_name()
@@ -103,7 +110,9 @@ class Windows:
                 f"{server.url}/auth/register/", data={"username": name, "password": PASSWORD}
             )
             assert made.ok, await made.text()
-        signed_in = await context.request.post(f"{url}/sign-in", data={"username": name, "password": PASSWORD})
+        signed_in = await context.request.post(
+            f"{url.rstrip('/')}/sign-in", data={"username": name, "password": PASSWORD}
+        )
         assert signed_in.ok, await signed_in.text()
         window = Window(await context.new_page(), server, device, name)
         self._opened.append(window)

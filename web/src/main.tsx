@@ -6,8 +6,17 @@ import { useHashLocation } from "wouter/use-hash-location";
 import { App } from "./app.tsx";
 import "./look/index.css";
 import { showTheme } from "./look/theme.ts";
+import { Safely } from "./parts/safely.tsx";
 import { queries } from "./people/people.ts";
 import { startLanguage } from "./words/index.ts";
+
+// After an upgrade the server has files of other names: the page that is open comes anew, once.
+addEventListener("vite:preloadError", (event) => {
+  if (sessionStorage.getItem("palaver.anew") === "1") return;
+  sessionStorage.setItem("palaver.anew", "1");
+  event.preventDefault();
+  location.reload();
+});
 
 showTheme();
 await startLanguage();
@@ -19,7 +28,9 @@ createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={queries}>
       <Router hook={useHashLocation}>
-        <App />
+        <Safely>
+          <App />
+        </Safely>
       </Router>
     </QueryClientProvider>
   </StrictMode>,

@@ -1,7 +1,6 @@
 """The web app as its build left it in the package: one page, and files whose names change with what is in them."""
 
 import re
-from functools import cache
 from pathlib import Path
 
 from palaver.api.call import Answer, Call
@@ -28,6 +27,8 @@ POLICY = (
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 GUARDS = ((b"content-security-policy", POLICY), (b"referrer-policy", b"same-origin"), NO_SNIFFING)
 
+# A plain name of a file, that leads nowhere else.
+NAME = re.compile(r"\w[\w.-]*")
 # As Vite names what it has made: another content has another name.
 HASHED = re.compile(r".+-[\w-]{8}\.\w+")
 FOREVER = (b"cache-control", b"public, max-age=31536000, immutable")
@@ -48,7 +49,7 @@ def app_page(call: Call) -> Answer | None:
 def app_file(call: Call, name: str) -> Answer | None:
     """None where there is no such file."""
     content_type = TYPES.get(name.rpartition(".")[2])
-    if content_type is None or name not in _assets():
+    if content_type is None or not NAME.fullmatch(name) or not (UI / "assets" / name).is_file():
         return None
     caching = FOREVER if HASHED.fullmatch(name) else A_WHILE
     return _answer(call, UI / "assets" / name, content_type, (caching, NO_SNIFFING))
@@ -62,10 +63,3 @@ def _answer(call: Call, file: Path, content_type: bytes, headers: tuple[tuple[by
             headers = (*headers, VARY, (b"content-encoding", coding.encode()))
             return Answer(packed.read_bytes(), headers=headers, content_type=content_type)
     return Answer(file.read_bytes(), headers=(*headers, VARY), content_type=content_type)
-
-
-@cache
-def _assets() -> frozenset[str]:
-    """What there is, so that no name leads anywhere else."""
-    folder = UI / "assets"
-    return frozenset(path.name for path in folder.iterdir()) if folder.is_dir() else frozenset()

@@ -18,10 +18,12 @@ export function useHealth() {
   });
 }
 
+/** Others make some, too: what is known is shown, and looked at again. */
 export function usePresets() {
   return useQuery({
     queryKey: ["presets"],
     queryFn: () => ask<PresetListed[]>("GET", "ai-chat/api/presets/"),
+    staleTime: 0,
   });
 }
 

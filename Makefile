@@ -16,7 +16,7 @@ PIP_TOOLS := pip-tools==7.6.2
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ready test prove check format bench bench-stream requirements clean
+.PHONY: help install run ready test prove check format bench bench-stream requirements screenshots clean
 
 help:  ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -64,6 +64,9 @@ requirements:  ## Pin requirements/*.in again. ARGS="--upgrade" takes newer vers
 		echo "Pinning requirements/$$name.in"; \
 		"$$tools/bin/"$(PIP_COMPILE) --allow-unsafe --output-file requirements/$$name.txt $(ARGS) requirements/$$name.in; \
 	done
+
+screenshots: ready  ## Make pictures of the web app's main states in build/screenshots, and the README's own.
+	@PYTHONPATH=. $(BIN)/python scripts/screenshots.py
 
 clean:  ## Remove .venv and what tools have left.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -42,9 +42,10 @@ class Window:
     def context(self) -> BrowserContext:
         return self.page.context
 
-    async def go_home(self) -> None:
-        await self.page.goto(self.server.url)
-        await expect(self.composer).to_be_visible()
+    async def begin(self) -> None:
+        """A conversation that has nothing in it yet."""
+        await (await self.open_list()).get_by_role("link", name="New conversation").click()
+        await expect(self.page.locator(".welcome")).to_be_visible()
 
     async def write(self, words: str) -> None:
         await self.composer.fill(words)

@@ -18,13 +18,13 @@ export function usePinned(scroller: RefObject<HTMLElement | null>, content: RefO
     const shown = scroller.current;
     const inside = content.current;
     if (shown === null || inside === null) return;
-    let before = shown.scrollTop;
+    let [before, height] = [shown.scrollTop, shown.scrollHeight];
     const scrolled = () => {
       const isNear = shown.scrollHeight - shown.scrollTop - shown.clientHeight < NEAR;
-      // Only going up lets go: what grows also moves the end away.
+      // Only a reader who goes up lets go: what grows moves the end away, and what shrinks moves the reader up.
       if (isNear) pinned.current = true;
-      else if (shown.scrollTop < before) pinned.current = false;
-      before = shown.scrollTop;
+      else if (shown.scrollTop < before && shown.scrollHeight >= height) pinned.current = false;
+      [before, height] = [shown.scrollTop, shown.scrollHeight];
       setAtEnd(isNear || pinned.current);
     };
     const observer = new ResizeObserver(() => {

@@ -21,7 +21,7 @@ export function Sidebar({ current, onChoose }: { current: string | null; onChoos
         </Link>
       </header>
       <nav className="sidebar-doors">
-        <Link href="/" onClick={onChoose} className={current === null ? "door active" : "door"}>
+        <Link href="/" onClick={onChoose} className={(active) => (active ? "door active" : "door")}>
           <Icon name="new" />
           {t("new")}
         </Link>

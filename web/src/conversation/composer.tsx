@@ -2,6 +2,7 @@ import {
   type KeyboardEvent,
   type ReactNode,
   type Ref,
+  useEffect,
   useImperativeHandle,
   useLayoutEffect,
   useRef,
@@ -50,6 +51,10 @@ export function Composer({
     setText(words);
     keepDraft(place, words);
   };
+  useEffect(() => {
+    // On a phone this would open the keyboard over what is to be read.
+    if (!matchMedia("(pointer: coarse)").matches) area.current?.focus();
+  }, []);
   useImperativeHandle(ref, () => ({ focus: () => area.current?.focus(), write }));
 
   // It is as tall as its text.

@@ -40,7 +40,7 @@ const OneBlock = memo(function OneBlock({ block, definitions, grows }: OneBlockP
     Fragment,
     jsx,
     jsxs,
-    components: { a: Link, img: RemoteImage, pre: InnerCode, table: Table },
+    components: { a: Link, img: RemoteImage, input: Task, pre: InnerCode, table: Table },
   });
 });
 
@@ -63,6 +63,19 @@ function Link({ href, children }: ComponentProps<"a">) {
       {children}
       <span className="visually-hidden"> ({t("link.leaves", { place: place.shown })})</span>
     </a>
+  );
+}
+
+/** The box before what is to be done. */
+function Task({ checked }: ComponentProps<"input">) {
+  const t = useWords();
+  return (
+    <input
+      type="checkbox"
+      disabled
+      checked={checked ?? false}
+      aria-label={t(checked ? "task.done" : "task.open")}
+    />
   );
 }
 

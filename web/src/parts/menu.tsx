@@ -14,13 +14,15 @@ export interface Item {
 interface MenuProps {
   label: string;
   className?: string;
+  /** What is inside says itself what the button is. */
+  spoken?: boolean;
   items: readonly (Item | "line")[];
   children: ReactNode;
 }
 
 const EDGE = 8;
 
-export function Menu({ label, className = "icon-button", items, children }: MenuProps) {
+export function Menu({ label, className = "icon-button", spoken = false, items, children }: MenuProps) {
   const [open, setOpen] = useState(false);
   const id = useId();
   const button = useRef<HTMLButtonElement>(null);
@@ -49,8 +51,8 @@ export function Menu({ label, className = "icon-button", items, children }: Menu
         ref={button}
         type="button"
         className={className}
-        aria-label={label}
-        title={label}
+        aria-label={spoken ? undefined : label}
+        title={spoken ? undefined : label}
         aria-haspopup="menu"
         aria-expanded={open}
         aria-controls={open ? id : undefined}

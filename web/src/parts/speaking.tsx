@@ -43,10 +43,11 @@ export function SpeakingFields({ value, problems, onChange }: SpeakingFieldsProp
       </label>
       <label className="field">
         <span>
-          {t("temperature")} <output>{value.temperature ?? "–"}</output>
+          {t("temperature")} <span className="value">{value.temperature ?? "–"}</span>
         </span>
         <input
           type="range"
+          aria-label={t("temperature")}
           min="0"
           max="2"
           step="0.1"

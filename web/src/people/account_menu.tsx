@@ -19,8 +19,9 @@ export function AccountMenu() {
   return (
     <>
       <Menu
-        label={t("account", { name })}
+        label={t("account")}
         className="account"
+        spoken
         items={[
           { label: t("preferences"), icon: "settings", run: () => setOpen(true) },
           { label: t("help"), icon: "help", run: () => showHelp.set(true) },
@@ -42,7 +43,10 @@ export function AccountMenu() {
         <span className="avatar" aria-hidden="true">
           {name.charAt(0).toLocaleUpperCase()}
         </span>
-        <span className="account-name">{name}</span>
+        <span className="account-name">
+          {name}
+          <span className="visually-hidden">: {t("account")}</span>
+        </span>
         <Icon name="more" />
       </Menu>
       {open && <Preferences onClose={() => setOpen(false)} />}

@@ -50,7 +50,7 @@ async def test_axe_finds_nothing_serious_on_any_page(
     await window.write("And fail. [[fault=500]]")
     await expect(page.get_by_text("No answer came.")).to_be_visible()
     for scheme in ("light", "dark"):
-        await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        await page.emulate_media(color_scheme=scheme)
         assert await find_faults(window) == []
     await page.get_by_role("button", name="Settings of this conversation").click()
     await expect(page.get_by_role("dialog")).to_be_visible()

@@ -55,6 +55,7 @@ HI = {"message": "hi"}
 
 ROWS = [
     Row("GET /", "open"),
+    Row("GET /assets/{name}", "open", 404),
     Row("GET /health", "open"),
     Row("GET /api/v1/health", "open"),
     Row("GET /api/health/", "open"),

@@ -57,7 +57,7 @@ async def test_what_is_built_from_the_same_sources_is_not_built_again(clone: Pat
     built.write_text(hash_of(clone))
     unchanged = await build(clone, **NO_REGISTRY)
     assert (unchanged.returncode, unchanged.stderr) == (0, "")
-    (clone / "web" / "src" / "app.tsx").open("a").write("// changed")
+    (clone / "web" / "src" / "app.tsx").write_text("// changed")
     changed = await build(clone, **NO_REGISTRY)
     assert "The web app is not built" in changed.stderr
 

@@ -8,7 +8,7 @@ from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 from tests.web.window import Device, OpenWindow, Window
 
-SLOW = "[[text=one two three four five six seven eight nine ten&delay=0.3&first=0.3]]"
+SLOW = "[[text=one two three four five six seven eight nine ten&delay=0.15&first=0.3]]"
 
 
 async def test_somebody_talks_and_finds_it_again(

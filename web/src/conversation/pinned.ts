@@ -6,25 +6,28 @@ const NEAR = 80;
 
 export function usePinned(scroller: RefObject<HTMLElement | null>, content: RefObject<HTMLElement | null>) {
   const pinned = useRef(true);
+  const before = useRef(0);
   const [atEnd, setAtEnd] = useState(true);
 
   const toEnd = useCallback(() => {
     pinned.current = true;
     const shown = scroller.current;
-    if (shown !== null) shown.scrollTop = shown.scrollHeight;
+    if (shown === null) return;
+    shown.scrollTop = shown.scrollHeight;
+    // What has shrunk moved the reader up, too: that was no wish of theirs.
+    before.current = shown.scrollTop;
   }, [scroller]);
 
   useEffect(() => {
     const shown = scroller.current;
     const inside = content.current;
     if (shown === null || inside === null) return;
-    let [before, height] = [shown.scrollTop, shown.scrollHeight];
     const scrolled = () => {
       const isNear = shown.scrollHeight - shown.scrollTop - shown.clientHeight < NEAR;
-      // Only a reader who goes up lets go: what grows moves the end away, and what shrinks moves the reader up.
+      // Only going up lets go: what grows also moves the end away.
       if (isNear) pinned.current = true;
-      else if (shown.scrollTop < before && shown.scrollHeight >= height) pinned.current = false;
-      [before, height] = [shown.scrollTop, shown.scrollHeight];
+      else if (shown.scrollTop < before.current) pinned.current = false;
+      before.current = shown.scrollTop;
       setAtEnd(isNear || pinned.current);
     };
     const observer = new ResizeObserver(() => {

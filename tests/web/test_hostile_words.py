@@ -17,7 +17,7 @@ from tests.web.window import OpenWindow, Window
 FOREIGN = (
     "script:not([src^='./assets/']), iframe, object, embed, base, meta[http-equiv], form[action], [formaction], "
     "style, link[rel=stylesheet]:not([href^='./assets/']), [srcset], [background], [poster], [style*='url'], "
-    ":is(.prose, .bubble, .card, .sidebar nav) :is(img, video, audio, svg:not(.icon), math, template, marquee)"
+    ":is(.prose, .bubble, .card, .sidebar nav) :is(img, video, audio, svg:not(.icon), template, marquee)"
 )
 HANDLERS = """() => [...document.querySelectorAll("*")].flatMap((element) =>
   [...element.attributes].filter(({ name }) => name.startsWith("on")).map(({ name }) => name))"""
@@ -77,6 +77,13 @@ async def test_link_says_where_it_leads_and_leads_there_in_a_window_of_its_own(w
     await expect(link).to_have_accessible_name("the bank (leads to elsewhere.invalid)")
     await expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
     await expect(link).to_have_attribute("target", "_blank")
+
+
+async def test_formula_is_drawn_as_one_and_is_as_harmless_as_all_else(window: Window) -> None:
+    watch = Watch(window)
+    await window.say(r"How long? [[text=It is \(\sqrt{x}\), or \(\href{javascript:alert(1)}{x}\) long.]]")
+    await expect(window.answers.locator("math msqrt")).to_be_visible()
+    await watch.expect_nothing(window.page)
 
 
 class Watch:

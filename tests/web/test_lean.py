@@ -53,8 +53,8 @@ async def test_piece_at_the_end_of_a_long_reply_costs_what_one_at_its_beginning_
         now = await busy_seconds(devtools)
         costs.append(now - before)
         before = now
-    # The first has to fetch and warm up what the others use.
-    assert costs[9] <= MOST_GROWTH * costs[1] + NOISE_SECONDS, costs
+    # One tenth may come together with the one before: the first half is looked at as a whole.
+    assert costs[9] <= MOST_GROWTH * sum(costs[:5]) / 5 + NOISE_SECONDS, costs
 
 
 async def busy_seconds(devtools: CDPSession) -> float:

@@ -22,6 +22,12 @@ const PARTS = [
   "<div>\n\nnot html\n\n</div>\n\n",
   "[name]: https://example.org/name\n\n",
   "See [name].\n\n",
+  "Say \\(x^2\\) and `\\(code\\)`.\n\n",
+  "\\[\n\\frac{1}{2}\n\\]\n\n",
+  "\\[ a \\] and \\( never closed\n\n",
+  "$$\nE = mc^2\n$$\n\n",
+  "It costs $5 or $10.\n\n",
+  "```tex\n\\(kept\\)\n```\n",
   "🜁 é\u0301 ñ\n",
   "a\\\nb  \nc\n",
   "```\nnever closed\n  and indented\n",
@@ -47,6 +53,22 @@ for (let seed = 1; seed <= 120; seed += 1) {
     assert.deepEqual(strip(blocks.blocks.map((block) => [block.source, block.node])), shapes(text));
   });
 }
+
+test("formulas are formulas, and money and code are not", () => {
+  const found = (text: string) => JSON.stringify(strip(split(text).blocks.map(({ node }) => node)));
+  assert.match(found("See \\(x^2\\)."), /"inlineMath","value":"x\^2"/);
+  assert.match(found("\\[\n\\frac{1}{2}\n\\]"), /"math".*frac\{1\}\{2\}/);
+  assert.match(found("$$\nE = mc^2\n$$"), /"math"/);
+  for (const text of [
+    "It costs $5 or $10.",
+    "`\\(x\\)`",
+    "```\n\\(x\\)\n```",
+    "~~~\n\\(x\\)",
+    "\\(a\n\nb\\)",
+  ]) {
+    assert.doesNotMatch(found(text), /math|\$\$/i, text);
+  }
+});
 
 test("blocks that stand are kept as they are, so that nothing draws them again", () => {
   const before = split("one\n\ntwo\n\nthree\n\nfo");

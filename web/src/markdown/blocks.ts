@@ -9,10 +9,12 @@ import { gfmAutolinkLiteralFromMarkdown } from "mdast-util-gfm-autolink-literal"
 import { gfmStrikethroughFromMarkdown } from "mdast-util-gfm-strikethrough";
 import { gfmTableFromMarkdown } from "mdast-util-gfm-table";
 import { gfmTaskListItemFromMarkdown } from "mdast-util-gfm-task-list-item";
+import { mathFromMarkdown } from "mdast-util-math";
 import { gfmAutolinkLiteral } from "micromark-extension-gfm-autolink-literal";
 import { gfmStrikethrough } from "micromark-extension-gfm-strikethrough";
 import { gfmTable } from "micromark-extension-gfm-table";
 import { gfmTaskListItem } from "micromark-extension-gfm-task-list-item";
+import { math } from "micromark-extension-math";
 
 export interface Block {
   /** Where it begins in the text. */
@@ -30,12 +32,20 @@ export interface Blocks {
 
 export const NO_BLOCKS: Blocks = { text: "", blocks: [], definitions: [] };
 
-const SYNTAX = [gfmAutolinkLiteral(), gfmStrikethrough(), gfmTable(), gfmTaskListItem()];
+// A single dollar is money.
+const SYNTAX = [
+  gfmAutolinkLiteral(),
+  gfmStrikethrough(),
+  gfmTable(),
+  gfmTaskListItem(),
+  math({ singleDollarTextMath: false }),
+];
 const TREE = [
   gfmAutolinkLiteralFromMarkdown(),
   gfmStrikethroughFromMarkdown(),
   gfmTableFromMarkdown(),
   gfmTaskListItemFromMarkdown(),
+  mathFromMarkdown(),
 ];
 
 /** The blocks of `text`; those of `before` that stay the same are the same objects. */
@@ -90,11 +100,32 @@ function startOfLine(text: string, at: number): number {
 }
 
 function parse(text: string, from: number): Block[] {
-  const root = fromMarkdown(text, { extensions: SYNTAX, mdastExtensions: TREE });
+  const root = fromMarkdown(withDollars(text), { extensions: SYNTAX, mdastExtensions: TREE });
   return root.children.map((node) => {
     const start = node.position?.start.offset ?? 0;
     return { start: from + start, source: text.slice(start, node.position?.end.offset ?? text.length), node };
   });
+}
+
+/** Code, closed or not, is left alone; then come formulas in the brackets that models like: \( … \) and \[ … \]. */
+const CODE_OR_FORMULA = new RegExp(
+  [
+    /^ {0,3}(?<fence>`{3,}|~{3,})[\s\S]*?(?:^ {0,3}\k<fence>[`~]*[ \t]*$|$(?![\s\S]))/,
+    /(?<ticks>`+)(?!`)[\s\S]*?(?<!`)\k<ticks>(?!`)/,
+    /(?<!\\)\\\((?:(?!\\\)|\n\n)[\s\S])+\\\)/,
+    /(?<!\\)\\\[(?:(?!\\\]|\n\n)[\s\S])+\\\]/,
+  ]
+    .map(({ source }) => source)
+    .join("|"),
+  "gm",
+);
+
+/** With formulas in dollars, which Markdown knows. It is as long as before, so that every place stays where it is. */
+function withDollars(text: string): string {
+  if (!text.includes("\\(") && !text.includes("\\[")) return text;
+  return text.replace(CODE_OR_FORMULA, (found) =>
+    found.startsWith("\\") ? `$$${found.slice(2, -2)}$$` : found,
+  );
 }
 
 function reuse(read: readonly Block[], before: readonly Block[]): Block[] {

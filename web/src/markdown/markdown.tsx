@@ -4,12 +4,13 @@ import type { Element } from "hast";
 import { toJsxRuntime } from "hast-util-to-jsx-runtime";
 import type { Definition, Html } from "mdast";
 import { toHast } from "mdast-util-to-hast";
-import { type ComponentProps, memo, useRef } from "react";
+import { type ComponentProps, memo, type ReactNode, useRef } from "react";
 import { Fragment, jsx, jsxs } from "react/jsx-runtime";
 import { useWords } from "../words/index.ts";
 import { linkTo } from "./addresses.ts";
 import { type Block, type Blocks, NO_BLOCKS, split } from "./blocks.ts";
 import { CodeBlock } from "./code.tsx";
+import { Formula } from "./formula.tsx";
 import { RemoteImage } from "./image.tsx";
 
 export default function Markdown({ text, grows }: { text: string; grows: boolean }) {
@@ -35,12 +36,16 @@ interface OneBlockProps {
 const OneBlock = memo(function OneBlock({ block, definitions, grows }: OneBlockProps) {
   const { node } = block;
   if (node.type === "code") return <CodeBlock code={node.value} language={node.lang ?? ""} grows={grows} />;
+  if (node.type === "math") return <Formula tex={node.value} display />;
+  const alone = node.type === "paragraph" && node.children.length === 1 ? node.children[0] : undefined;
+  if (alone?.type === "inlineMath") return <Formula tex={alone.value} display />;
   const tree = toHast({ type: "root", children: [...definitions, node] }, { handlers: { html } });
   return toJsxRuntime(tree, {
+    passNode: true,
     Fragment,
     jsx,
     jsxs,
-    components: { a: Link, img: RemoteImage, input: Task, pre: InnerCode, table: Table },
+    components: { a: Link, img: RemoteImage, code: Code, input: Task, pre: InnerCode, table: Table },
   });
 });
 
@@ -79,13 +84,28 @@ function Task({ checked }: ComponentProps<"input">) {
   );
 }
 
+function Code({ node, children }: { node?: Element; children?: ReactNode }) {
+  const isFormula = node !== undefined && classesOf(node).includes("math-inline");
+  return isFormula ? <Formula tex={textOf(node)} display={false} /> : <code>{children}</code>;
+}
+
+function classesOf(element: Element): readonly string[] {
+  const names = element.properties.className;
+  return Array.isArray(names) ? names.map(String) : [];
+}
+
+function textOf(element: Element): string {
+  return element.children.map((child) => (child.type === "text" ? child.value : "")).join("");
+}
+
 /** A block of code inside something else, as in a list. */
 function InnerCode({ node }: { node?: Element; children?: unknown }) {
   const code = node?.children[0];
   if (code?.type !== "element") return null;
-  const classes = Array.isArray(code.properties.className) ? code.properties.className.map(String) : [];
+  const classes = classesOf(code);
   const language = classes.find((name) => name.startsWith("language-"))?.slice("language-".length) ?? "";
-  const text = code.children.map((child) => (child.type === "text" ? child.value : "")).join("");
+  const text = textOf(code);
+  if (classes.includes("math-display")) return <Formula tex={text} display />;
   return <CodeBlock code={text.replace(/\n$/, "")} language={language} grows={false} />;
 }
 

@@ -15,7 +15,7 @@ from aiohttp import ClientSession, ClientTimeout, WSMsgType, web
 from playwright.async_api import expect
 
 from tests.journeys.client import open_client
-from tests.parts.palaver import Server
+from tests.parts.palaver import Server, StartServer
 from tests.web.window import OpenWindow
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +78,13 @@ async def test_app_works_behind_a_path_prefix(shared_server: Server, open_window
         window = await open_window(shared_server, at=url)
         await expect(await window.say("Hello. [[text=Behind a prefix.]]")).to_have_text("Behind a prefix.")
         assert window.page.url.startswith(f"{url}#/c/")
+
+
+async def test_sign_in_link_leads_to_the_app_where_the_public_url_has_it(start_server: StartServer) -> None:
+    server = await start_server(PALAVER_PUBLIC_URL="https://example.org/chat")
+    code = (await server.cli("user", "link", "admin")).split("/sign-in/")[1].strip()
+    async with open_client(server) as nobody:
+        assert (await nobody.get(f"/sign-in/{code}")).headers["Location"] == "/chat/"
 
 
 async def test_server_without_the_app_says_so_and_works(tmp_path: Path) -> None:

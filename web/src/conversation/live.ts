@@ -113,6 +113,7 @@ export class Live {
         this.askedAnew = false;
         this.forget(frame.session.messages.map((message) => message.metadata.client_message_id));
         this.sendWaiting();
+        this.markRead();
         break;
       case "resumed":
         if (frame.recovered) this.sendWaiting();
@@ -123,6 +124,7 @@ export class Live {
       case "ai_message_complete":
       case "ai_message_stopped":
         this.finished.set(frame.message);
+        this.markRead();
         break;
       case "error":
         this.hearError(frame);
@@ -136,10 +138,25 @@ export class Live {
   private hearError(frame: Extract<Frame, { type: "error" }>): void {
     const said = this.waiting.value.find((one) => one.id === frame.client_message_id);
     if (said !== undefined) {
+      // Where it is only a matter of time, nobody need do anything.
+      if (frame.retry_after !== undefined) setTimeout(() => this.tryAgain(said.id), frame.retry_after * 1000);
       this.wait(this.waiting.value.map((one) => (one === said ? { ...said, problem: frame.message } : one)));
     } else if (!["bot_unavailable", "unauthenticated", "not_found", "not_running"].includes(frame.code)) {
       // The others show by themselves: in the story, or by the line that is closed.
       toast(frame.message);
+    }
+  }
+
+  private tryAgain(id: string): void {
+    const waiting = this.waiting.value.find((one) => one.id === id);
+    if (waiting?.problem !== undefined) this.sendAgain(waiting);
+  }
+
+  /** Told only where somebody looks. */
+  private markRead(): void {
+    const last = this.current.messages.at(-1);
+    if (last?.role === "assistant" && document.visibilityState === "visible") {
+      this.command({ type: "read", message_id: last.id });
     }
   }
 

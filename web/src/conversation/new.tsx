@@ -1,14 +1,14 @@
 import { useEffect, useState } from "react";
 import { useLocation } from "wouter";
 import { Refused } from "../api/http.ts";
-import { useHealth, useModels, usePresets } from "../api/queries.ts";
-import { Icon } from "../parts/icon.tsx";
+import { useModels, usePresets } from "../api/queries.ts";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useWho } from "../people/people.ts";
 import { useWords } from "../words/index.ts";
 import { Composer } from "./composer.tsx";
 import { keepDraft } from "./drafts.ts";
+import { ModelNotice } from "./model_notice.tsx";
 import { start, startFrom, unstarted } from "./start.ts";
 
 const SUGGESTED = 4;
@@ -114,32 +114,5 @@ function NotStarted({ text }: { text: string }) {
         </p>
       )}
     </div>
-  );
-}
-
-/** Who answers, where that is no model. */
-function ModelNotice() {
-  const t = useWords();
-  const who = useWho().data;
-  const health = useHealth().data;
-  if (health === undefined || health.llm_server_healthy || who?.isGuest) return null;
-  if (health.llm_server_url !== null) {
-    return (
-      <p className="notice warn">
-        <Icon name="warn" />
-        <span>{t("model.down", { url: health.llm_server_url })}</span>
-      </p>
-    );
-  }
-  return (
-    <details className="notice dummy">
-      <summary>
-        <Icon name="bot" />
-        <span>{t("dummy")}</span>
-      </summary>
-      <p>{t("dummy.how")}</p>
-      <pre className="command">LLM_SERVER_URL=http://localhost:11434 make run</pre>
-      <p>{t("dummy.found")}</p>
-    </details>
   );
 }

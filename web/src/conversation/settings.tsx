@@ -2,12 +2,15 @@
 
 import { type FormEvent, useState } from "react";
 import { ask, Refused } from "../api/http.ts";
+import { useModels } from "../api/queries.ts";
+import type { MessageShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Problem, type Speaking, SpeakingFields, wholeOrNull } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
-import { useWords } from "../words/index.ts";
+import { language, useWords } from "../words/index.ts";
 import type { Live } from "./live.ts";
+import { ModelNotice } from "./model_notice.tsx";
 import type { Settings } from "./story.ts";
 
 interface SettingsSheetProps {
@@ -57,6 +60,7 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
           <input value={title} maxLength={255} onChange={(event) => setTitle(event.target.value)} />
           <Problem words={problems.title} />
         </label>
+        <ModelNotice />
         <SpeakingFields value={speaking} problems={problems} onChange={setSpeaking} />
         <label className="field">
           <span>{t("window")}</span>
@@ -85,6 +89,7 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
             <Problem words={problems.system_prompt} />
           </label>
         )}
+        <Usage messages={story.messages} />
         <div className="actions">
           <button type="button" className="button ghost" onClick={onClose}>
             {t("cancel")}
@@ -95,5 +100,26 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
         </div>
       </form>
     </Dialog>
+  );
+}
+
+/** What the newest answer has cost, where the model tells. */
+function Usage({ messages }: { messages: readonly MessageShown[] }) {
+  const t = useWords();
+  const models = useModels().data ?? [];
+  const last = messages.findLast((message) => message.metadata.usage !== undefined);
+  if (last?.metadata.usage === undefined) return null;
+  const { prompt_tokens: read, completion_tokens: written, total_tokens: whole } = last.metadata.usage;
+  const room = models.find((model) => model.name === last.metadata.model)?.context_length ?? null;
+  const number = new Intl.NumberFormat(language()).format;
+  return (
+    <div className="field usage">
+      <span>{t("usage")}</span>
+      {room !== null && <meter min={0} max={room} value={whole} aria-label={t("usage.room")} />}
+      <small>
+        {t("usage.what", { read: number(read), written: number(written) })}
+        {room !== null && ` ${t("usage.of", { room: number(room) })}`}
+      </small>
+    </div>
   );
 }

@@ -243,7 +243,6 @@ function Announcer({ live }: { live: Live }) {
   useEffect(() => {
     if (finished === null) return;
     void queries.invalidateQueries({ queryKey: ["siblings", live.id] });
-    if (document.visibilityState === "visible") live.command({ type: "read", message_id: finished.id });
   }, [finished, live]);
   return (
     <div className="visually-hidden" aria-live="polite" data-announcer>

@@ -213,3 +213,18 @@ async def test_guest_talks_where_guests_may(start_server: StartServer, open_wind
     await window.context.clear_cookies()
     await window.page.reload()
     await expect(await window.say("Hello. [[text=Hello, guest.]]")).to_have_text("Hello, guest.")
+
+
+async def test_end_of_a_growing_reply_stays_in_view_until_the_reader_goes_up(window: Window, llm: LLM) -> None:
+    await llm.control(text="\n\n".join(f"Line {n}." for n in range(1, 121)), delay=0.02)
+    await window.write("Go on at length.")
+    await expect(window.page.get_by_text("Line 40.", exact=True)).to_be_in_viewport()
+    await expect(window.page.get_by_text("Line 60.", exact=True)).to_be_in_viewport()
+    await window.answers.hover()
+    await window.page.mouse.wheel(0, -600)
+    newest = window.page.get_by_role("button", name="To the newest message")
+    await expect(newest).to_be_visible()
+    await expect(window.page.locator(".reply .foot")).to_have_count(1)
+    await expect(window.page.get_by_text("Line 120.", exact=True)).not_to_be_in_viewport()
+    await newest.click()
+    await expect(window.page.get_by_text("Line 120.", exact=True)).to_be_in_viewport()

@@ -28,6 +28,8 @@ export function usePinned(scroller: RefObject<HTMLElement | null>, content: RefO
       if (isNear) pinned.current = true;
       else if (shown.scrollTop < before.current) pinned.current = false;
       before.current = shown.scrollTop;
+      // What is held at its end needs no anchor further up, which would pull against it.
+      shown.style.overflowAnchor = pinned.current ? "none" : "auto";
       setAtEnd(isNear || pinned.current);
     };
     const observer = new ResizeObserver(() => {

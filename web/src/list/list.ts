@@ -51,6 +51,8 @@ export function openList(): () => void {
     removeEventListener("pagehide", deleteAll);
     line?.close();
     line = null;
+    // Whoever signs in next begins anew.
+    listLine.set("connecting");
     [newest, older] = [[], []];
     list.set({ sessions: null, total: 0 });
     unread.set({});

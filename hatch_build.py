@@ -73,6 +73,11 @@ def hash_of(root: Path) -> str:
 
 def run(root: Path, script: str) -> None:
     """Runs a script of `web/package.json`, with everything that it needs. Raises `Failed`."""
+    _call(root / "web", fetch(root), "run", "--silent", script)
+
+
+def fetch(root: Path) -> list[str]:
+    """Leaves in `web/node_modules` what the lock names, and gives npm's command. Raises `Failed`."""
     web = root / "web"
     npm = find_node() or _node_of_the_wheel()
     lock = hashlib.sha256((web / "package-lock.json").read_bytes()).hexdigest()
@@ -80,7 +85,7 @@ def run(root: Path, script: str) -> None:
     if not fetched.is_file() or fetched.read_text() != lock:
         _call(web, npm, "ci", "--no-progress", "--loglevel=error")
         fetched.write_text(lock)
-    _call(web, npm, "run", "--silent", script)
+    return npm
 
 
 def find_node() -> list[str] | None:

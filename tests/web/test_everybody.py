@@ -1,14 +1,16 @@
 """The web app for those who see, point or hear otherwise: axe, the keyboard alone, and what is read out."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hatch_build import fetch
 from playwright.async_api import expect
 
 from tests.parts.palaver import Server
 from tests.web.window import Device, OpenWindow, Window
 
-AXE = Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js"
+ROOT = Path(__file__).parents[2]
 RUN_AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
   .filter(({ impact }) => impact === "serious" || impact === "critical")
   .map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])"""
@@ -28,11 +30,17 @@ let a = 1;
 ```"""
 
 
+@cache
+def axe() -> str:
+    fetch(ROOT)
+    return (ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
 async def find_faults(window: Window) -> Any:
     """What axe finds serious, with the page's animations at their end."""
     await window.page.evaluate("() => document.getAnimations().forEach((one) => { try { one.finish() } catch {} })")
     # The page's own policy keeps it from being put in as a script.
-    await window.page.evaluate(AXE.read_text())
+    await window.page.evaluate(axe())
     return await window.page.evaluate(RUN_AXE)
 
 

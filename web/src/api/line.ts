@@ -14,6 +14,7 @@ const LONGEST_WAIT = 30_000;
 /** The page cannot see the server's pings: it asks itself whether somebody is there. */
 const SILENCE = 25_000;
 const PATIENCE = 10_000;
+const IMPATIENCE = 3_000;
 
 export class Line {
   state: LineState = "connecting";
@@ -48,12 +49,16 @@ export class Line {
     this.drop();
   }
 
-  /** At once, rather than when the wait is over. */
+  /** At once, rather than when the wait is over. A line that seems open may have died while the machine slept. */
   readonly comeBack = (): void => {
-    if (this.closed || this.state === "open") return;
-    this.tries = 0;
-    this.drop();
-    this.open();
+    if (this.closed) return;
+    if (this.state === "open") {
+      this.probe(IMPATIENCE);
+    } else {
+      this.tries = 0;
+      this.drop();
+      this.open();
+    }
   };
 
   private readonly goAway = (): void => {
@@ -84,13 +89,17 @@ export class Line {
 
   private watch(): void {
     clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.probe(PATIENCE), SILENCE);
+  }
+
+  /** Is somebody there? Whatever is heard is an answer. */
+  private probe(patience: number): void {
+    this.say({ type: "ping" });
+    clearTimeout(this.timer);
     this.timer = setTimeout(() => {
-      this.say({ type: "ping" });
-      this.timer = setTimeout(() => {
-        this.drop();
-        this.retry();
-      }, PATIENCE);
-    }, SILENCE);
+      this.drop();
+      this.retry();
+    }, patience);
   }
 
   private retry(): void {

@@ -18,9 +18,12 @@ const SettingsSheet = lazy(() => import("./settings.tsx"));
 export function ConversationView({ id }: { id: string }) {
   const live = useMemo(() => liveOf(id), [id]);
   useEffect(() => {
+    const seen = () => document.visibilityState === "visible" && live.comeBack();
     live.enter();
     lookAt(id);
+    document.addEventListener("visibilitychange", seen);
     return () => {
+      document.removeEventListener("visibilitychange", seen);
       live.leave();
       lookAt(null);
     };

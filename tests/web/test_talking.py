@@ -1,5 +1,6 @@
 """Talking in the web app: a real browser, the real server, the stand-in for a model."""
 
+import asyncio
 import re
 
 from playwright.async_api import expect
@@ -123,7 +124,6 @@ async def test_what_is_written_offline_is_sent_once_when_there_is_a_network_agai
     await expect(window.page.get_by_text("You are offline.")).to_be_visible()
     await window.write("Are you there? [[text=I am.]]")
     await expect(window.page.get_by_text("Is sent once there is a connection")).to_be_visible()
-    # It is kept over a reload, too, once the page itself is there again.
     await window.context.set_offline(False)
     await expect(window.answers).to_have_text(["Hello yourself.", "I am."])
     await expect(window.page.get_by_text("You are offline.")).to_have_count(0)
@@ -137,6 +137,18 @@ async def test_conversation_begun_offline_begins_when_there_is_a_network_again(w
     await window.context.set_offline(False)
     await expect(window.answers).to_have_text(["I am."])
     assert len(await llm.record("ended", n=1)) == 1
+
+
+async def test_what_was_not_sent_is_kept_over_a_reload_and_sent_then(window: Window, llm: LLM) -> None:
+    await window.say("Hello. [[text=Hello yourself.]]")
+    await window.page.route_web_socket(re.compile("/session/"), lambda socket: asyncio.ensure_future(socket.close()))
+    await window.page.reload()
+    await window.write("Are you there? [[text=I am.]]")
+    await expect(window.page.get_by_text("Is sent once there is a connection")).to_be_visible()
+    again = await window.context.new_page()
+    await again.goto(window.page.url)
+    await expect(again.locator(".reply .prose")).to_have_text(["Hello yourself.", "I am."])
+    assert len(await llm.record("ended", n=2)) == 2
 
 
 async def test_slow_network_makes_it_slow_and_nothing_else(window: Window) -> None:

@@ -16,7 +16,7 @@ PIP_TOOLS := pip-tools==7.6.2
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ready test prove check format bench bench-stream requirements clean
+.PHONY: help install run ready test prove check format bench bench-stream requirements screenshots clean
 
 help:  ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -24,6 +24,7 @@ help:  ## Say what can be made.
 	@echo '  ARGS="…" goes to pytest, to the benchmark or to pip-compile; PYTHON=… chooses the Python that makes .venv.'
 
 install: $(VENV)/.project-done  ## Make .venv with everything that Palaver needs to run; leaves .venv/bin/palaver.
+	@$(BIN)/python hatch_build.py
 
 run: install  ## Run Palaver at PALAVER_HOST and PALAVER_PORT (127.0.0.1:8000).
 	@exec $(BIN)/palaver serve
@@ -41,6 +42,7 @@ check: install $(VENV)/.test-done  ## Check format, lint, types and import arrow
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/python hatch_build.py check
 	@$(BIN)/python -m pytest tests/meta
 
 format: $(VENV)/.test-done  ## Format the code and repair what the linter can repair.
@@ -63,6 +65,9 @@ requirements:  ## Pin requirements/*.in again. ARGS="--upgrade" takes newer vers
 		"$$tools/bin/"$(PIP_COMPILE) --allow-unsafe --output-file requirements/$$name.txt $(ARGS) requirements/$$name.in; \
 	done
 
+screenshots: ready  ## Make pictures of the web app's main states in build/screenshots, and the README's own.
+	@PYTHONPATH=. $(BIN)/python scripts/screenshots.py
+
 clean:  ## Remove .venv and what tools have left.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
@@ -76,7 +81,7 @@ $(VENV)/.run-done: $(VENV)/.made-done requirements/build.txt requirements/run.tx
 	@touch $@
 
 $(VENV)/.project-done: $(VENV)/.run-done pyproject.toml
-	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@PALAVER_WEB_APP=skip $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.test-done: $(VENV)/.run-done requirements/test.txt

@@ -12,8 +12,8 @@ SOURCE = ROOT / "src" / "palaver"
 # Click can read it too.
 READS = re.compile(r"\b(?:environb?|getenvb?|envvar|auto_envvar_prefix)\b")
 
-# Not ours: what tests and `make prove` are told.
-OTHERS = {"PALAVER_TEST_FSYNC", "PALAVER_PROVE"}
+# Not the server's: what tests, `make prove` and the build of the web app are told.
+OTHERS = {"PALAVER_TEST_FSYNC", "PALAVER_PROVE", "PALAVER_WEB_APP"}
 
 
 def test_page_holds_the_table_that_the_code_gives() -> None:

@@ -1,6 +1,7 @@
 """Doors to an account: sign in, register, sign out; each contract's own spelling over one set of accounts."""
 
 import secrets
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -197,7 +198,8 @@ async def sign_in(call: Call) -> Answer:
 )
 async def sign_in_by_link(call: Call) -> Answer:
     accounts, code = call.site.accounts, call.parameters["code"]
-    to_the_app = (b"location", b"/")
+    # Behind a path prefix only the public URL knows where the app is.
+    to_the_app = (b"location", f"{urlsplit(call.site.public_url or '').path}/".encode())
     if call.scope["method"] == "HEAD":
         # Whoever only looks at a link must not use it up.
         return Answer(headers=(to_the_app,)) if await accounts.is_link(code) else _link_gone(call)

@@ -10,11 +10,10 @@ from msgspec import Struct
 
 from palaver.api.call import Answer, Call
 from palaver.api.operation import HTML_ONLY, JSON_OR_HTML, Also, Api, Style
-from palaver.chat.errors import StoreUnavailable
+from palaver.api.web_app import HTML, app_file, app_page
+from palaver.chat.errors import NotFound, StoreUnavailable
 
 api = Api("palaver", Style.FASTAPI)
-
-HTML = b"text/html; charset=utf-8"
 
 
 class Welcome(Struct):
@@ -48,9 +47,17 @@ class Said(Struct):
 async def home(call: Call) -> Answer:
     vary = (b"vary", b"Accept")
     if "text/html" in call.header(b"accept"):
-        body, policy = page("welcome.html")
-        return Answer(body, headers=(vary, policy), content_type=HTML)
+        return app_page(call) or _page("without_web_app.html", vary)
     return Answer(Welcome("Palaver is running", call.site.version, "/docs"), headers=(vary,))
+
+
+@api.add("GET", "/assets/{name}", who="open", content_types=("*/*",), raises=(NotFound,))
+async def asset(call: Call) -> Answer:
+    """A file of the web app."""
+    found = app_file(call, call.parameters["name"])
+    if found is None:
+        raise NotFound
+    return found
 
 
 @api.add("GET", "/health", who="open", answer=Health, also={503: UNWELL})
@@ -82,8 +89,7 @@ async def welcome_v1(_call: Call) -> Said:
 
 @api.add("GET", "/docs", who="open", content_types=HTML_ONLY)
 async def docs(_call: Call) -> Answer:
-    body, policy = page("docs.html")
-    return Answer(body, headers=(policy,), content_type=HTML)
+    return _page("docs.html")
 
 
 @api.add("GET", "/docs/", who="open", content_types=HTML_ONLY)
@@ -101,6 +107,11 @@ async def _state(call: Call) -> str | None:
     except StoreUnavailable:
         return "unhealthy"
     return None
+
+
+def _page(name: str, *headers: tuple[bytes, bytes]) -> Answer:
+    body, policy = page(name)
+    return Answer(body, headers=(*headers, policy), content_type=HTML)
 
 
 @cache

@@ -1,0 +1,46 @@
+"""Windows of people who use the web app. Which store is behind it is nothing that a browser sees: SQLite will do."""
+
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+from playwright.async_api import Browser
+
+from tests.parts.palaver import Server, StoreKind
+from tests.web.window import DESKTOP, PHONE, Device, OpenWindow, Window, Windows
+
+
+@pytest.fixture(scope="module", params=["sqlite"])
+def store_kind(request: pytest.FixtureRequest) -> StoreKind:
+    kind: StoreKind = request.param
+    return kind
+
+
+@pytest.fixture(scope="module")
+def server_environment() -> Mapping[str, str]:
+    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1"}
+
+
+@pytest.fixture
+async def windows(browser: Browser) -> AsyncIterator[Windows]:
+    """Opens windows, and closes them at the end of the test; none of them may have complained in its console."""
+    windows = Windows(browser)
+    yield windows
+    await windows.close()
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def device(request: pytest.FixtureRequest) -> Device:
+    found: Device = request.param
+    return found
+
+
+@pytest.fixture
+def open_window(windows: Windows) -> OpenWindow:
+    """`await open_window(server, "alice")`: somebody who is signed in there."""
+    return windows.open
+
+
+@pytest.fixture
+async def window(windows: Windows, shared_server: Server) -> Window:
+    """A window on a desktop, of somebody who is new here and signed in."""
+    return await windows.open(shared_server)

@@ -1,0 +1,120 @@
+"""Whatever somebody writes, it is text: no script runs, no dialog opens, nothing is fetched from elsewhere.
+
+The policy that the page comes with would stop most of it by itself, so it is switched off here: what is tested is that
+nothing gets as far as that.
+"""
+
+from collections.abc import Sequence
+
+from playwright.async_api import Page, expect
+
+from tests.parts.llm import LLM
+from tests.parts.palaver import Server
+from tests.web.payloads import ELSEWHERE, PAYLOADS
+from tests.web.window import OpenWindow, Window
+
+# What there may be in the page is what the app itself is made of.
+FOREIGN = (
+    "script:not([src^='./assets/']), iframe, object, embed, base, meta[http-equiv], form[action], [formaction], "
+    "style, link[rel=stylesheet]:not([href^='./assets/']), [srcset], [background], [poster], [style*='url'], "
+    ":is(.prose, .bubble, .card, .sidebar nav) :is(img, video, audio, svg:not(.icon), template, marquee)"
+)
+HANDLERS = """() => [...document.querySelectorAll("*")].flatMap((element) =>
+  [...element.attributes].filter(({ name }) => name.startsWith("on")).map(({ name }) => name))"""
+SCHEMES = """() => [...new Set([...document.querySelectorAll("a[href]")].map((link) => link.protocol))]"""
+MESSAGE = 9_000
+
+
+async def test_corpus_is_as_large_as_it_is_said_to_be() -> None:
+    assert len(set(PAYLOADS)) >= 400
+
+
+async def test_nothing_that_is_said_runs_or_fetches(shared_server: Server, open_window: OpenWindow, llm: LLM) -> None:
+    window = await open_window(shared_server, bypass_csp=True)
+    watch = Watch(window)
+    await llm.control(text="\n\n".join(PAYLOADS), pieces=20)
+    for part in in_parts(PAYLOADS, MESSAGE):
+        await window.say(part)
+    await watch.expect_nothing(window.page)
+
+
+async def test_nothing_that_has_a_name_runs_or_fetches(shared_server: Server, open_window: OpenWindow) -> None:
+    other, window = await open_window(shared_server), await open_window(shared_server, bypass_csp=True)
+    watch = Watch(window)
+    names = [payload for payload in PAYLOADS if len(payload) <= 100 and payload.strip().isprintable()]
+    for name in names[::4]:
+        public = {"name": name, "description": name, "system_prompt": name, "is_public": True}
+        await other.ask("POST", "ai-chat/api/presets/", public)
+        await window.ask("POST", "ai-chat/api/sessions/", {"title": name, "system_prompt": name})
+    await expect(window.page.locator(".conversation")).to_have_count(min(100, len(names[::4])))
+    await watch.expect_nothing(window.page)
+    await window.page.locator(".conversation a").first.click()
+    await window.page.get_by_text("Instructions").click()
+    await watch.expect_nothing(window.page)
+    await window.page.get_by_role("button", name="Settings of this conversation").click()
+    await watch.expect_nothing(window.page)
+    await window.page.keyboard.press("Escape")
+    await window.page.get_by_role("link", name="Presets").click()
+    await expect(window.page.locator(".card")).to_have_count(1 + len(names[::4]))
+    await watch.expect_nothing(window.page)
+
+
+async def test_image_from_elsewhere_is_fetched_when_it_is_asked_for_and_not_before(window: Window) -> None:
+    asked: list[str] = []
+    window.page.on("request", lambda request: asked.append(request.url))
+    await window.say(f"Show me. [[text=![A river]({ELSEWHERE}/river.png)]]")
+    shown = window.page.get_by_role("button", name="A river")
+    await expect(shown).to_contain_text("Load from elsewhere.invalid")
+    assert [url for url in asked if ELSEWHERE in url] == []
+    async with window.page.expect_request(f"{ELSEWHERE}/river.png") as request:
+        await shown.click()
+    assert (await (await request.value).all_headers()).get("referer", "") == ""
+
+
+async def test_link_says_where_it_leads_and_leads_there_in_a_window_of_its_own(window: Window) -> None:
+    await window.say(f"Where? [[text=See [the bank]({ELSEWHERE}/login).]]")
+    link = window.answers.get_by_role("link")
+    await expect(link).to_have_accessible_name("the bank (leads to elsewhere.invalid)")
+    await expect(link).to_have_attribute("rel", "noopener noreferrer nofollow")
+    await expect(link).to_have_attribute("target", "_blank")
+
+
+async def test_formula_is_drawn_as_one_and_is_as_harmless_as_all_else(window: Window) -> None:
+    watch = Watch(window)
+    await window.say(r"How long? [[text=It is \(\sqrt{x}\), or \(\href{javascript:alert(1)}{x}\) long.]]")
+    await expect(window.answers.locator("math msqrt")).to_be_visible()
+    await watch.expect_nothing(window.page)
+
+
+class Watch:
+    """Over a page: what ran in it, and what it fetched."""
+
+    def __init__(self, window: Window) -> None:
+        self._url = window.server.url
+        self._happened: list[str] = []
+        page = window.page
+        page.on("dialog", lambda dialog: self._happened.append(f"dialog {dialog.message}"))
+        page.on("popup", lambda popup: self._happened.append(f"popup {popup.url}"))
+        page.on("framenavigated", lambda frame: self._check(frame.url))
+        page.on("request", lambda request: self._check(request.url))
+
+    def _check(self, url: str) -> None:
+        if not url.startswith((self._url, "data:", "about:")):
+            self._happened.append(url)
+
+    async def expect_nothing(self, page: Page) -> None:
+        # Events of what is only now on the page have their turn first.
+        await page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
+        assert self._happened == []
+        assert await page.locator(FOREIGN).evaluate_all("(found) => found.map((one) => one.outerHTML)") == []
+        assert await page.evaluate(HANDLERS) == []
+        assert set(await page.evaluate(SCHEMES)) <= {"http:", "https:", "mailto:"}
+
+
+def in_parts(payloads: Sequence[str], most: int) -> list[str]:
+    parts = [""]
+    for payload in payloads:
+        if len(parts[-1]) + len(payload) + 2 > most:
+            parts.append("")
+        parts[-1] += f"{payload}\n\n"
+    return parts

@@ -1,0 +1,104 @@
+"""What a conversation is talked with, presets, and how each person likes the page."""
+
+import re
+
+from playwright.async_api import expect
+
+from tests.parts.llm import LLM
+from tests.parts.palaver import Server
+from tests.web.window import Device, OpenWindow, Window
+
+
+async def test_settings_of_a_conversation_hold_from_the_next_message_on(
+    shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
+) -> None:
+    window = await open_window(shared_server, device=device)
+    await window.say("First. [[text=One.]]")
+    await window.page.get_by_role("button", name="Settings of this conversation").click()
+    sheet = window.page.get_by_role("dialog")
+    await sheet.get_by_label("Title").fill("Rivers")
+    await sheet.get_by_label("Model").select_option("gpt-4")
+    await sheet.get_by_label("Temperature").fill("1.2")
+    await sheet.get_by_label("Longest answer").fill("77")
+    await sheet.get_by_role("textbox", name="Instructions").fill("Answer in one word.")
+    await sheet.get_by_role("button", name="Save").click()
+    await expect(sheet).to_have_count(0)
+    await expect(window.page.get_by_role("heading", name="Rivers")).to_be_visible()
+    await expect(window.page.get_by_text("Instructions")).to_be_visible()
+    await window.write("Second. [[text=Two.]]")
+    await expect(window.answers.nth(1)).to_have_text("Two.")
+    asked = (await llm.record("ended", n=2))[1].body
+    assert (asked["model"], asked["temperature"], asked["max_tokens"]) == ("gpt-4", 1.2, 77)
+    assert asked["messages"][0] == {"role": "system", "content": "Answer in one word."}
+    await window.page.get_by_role("button", name="Settings of this conversation").click()
+    await expect(sheet.get_by_role("textbox", name="Instructions")).to_have_value("Answer in one word.")
+    await expect(sheet.get_by_label("Model")).to_have_value("gpt-4")
+
+
+async def test_setting_that_cannot_be_is_said_beside_its_field(window: Window) -> None:
+    await window.say("First.")
+    await window.page.get_by_role("button", name="Settings of this conversation").click()
+    sheet = window.page.get_by_role("dialog")
+    await sheet.get_by_label("Longest answer").evaluate("(field) => field.removeAttribute('min')")
+    await sheet.get_by_label("Longest answer").fill("0")
+    await sheet.get_by_role("button", name="Save").click()
+    await expect(sheet.get_by_role("alert")).not_to_be_empty()
+
+
+async def test_preset_is_made_used_changed_and_deleted(
+    shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
+) -> None:
+    window = await open_window(shared_server, device=device)
+    page = window.page
+    await (await window.open_list()).get_by_role("link", name="Presets").click()
+    await page.get_by_role("button", name="New preset").click()
+    sheet = page.get_by_role("dialog")
+    await sheet.get_by_label("Name").fill("Pirate")
+    await sheet.get_by_label("Description").fill("Talks of the sea.")
+    await sheet.get_by_role("textbox", name="Instructions").fill("You are a pirate.")
+    await sheet.get_by_role("button", name="Save").click()
+    await expect(page.locator(".card", has_text="Pirate")).to_contain_text("only you")
+    await page.locator(".card", has_text="Pirate").get_by_role("button", name="Start talking").click()
+    await expect(page.get_by_role("heading", name="Chat from Pirate")).to_be_visible()
+    await window.write("Ahoy. [[text=Ahoy!]]")
+    await expect(window.answers).to_have_text("Ahoy!")
+    [asked] = await llm.record("ended", n=1)
+    assert asked.body["messages"][0] == {"role": "system", "content": "You are a pirate."}
+    await (await window.open_list()).get_by_role("link", name="Presets").click()
+    await window.choose("More about Pirate", "Edit")
+    await expect(sheet.get_by_role("textbox", name="Instructions")).to_have_value("You are a pirate.")
+    await sheet.get_by_label("Name").fill("Captain")
+    await sheet.get_by_role("button", name="Save").click()
+    await window.choose("More about Captain", "Delete")
+    await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    await expect(page.locator(".card", has_text="Captain")).to_have_count(0)
+    assert [preset["name"] for preset in await window.ask("GET", "ai-chat/api/presets/")] == ["general"]
+
+
+async def test_page_speaks_the_language_of_the_browser_or_the_one_that_is_chosen(
+    shared_server: Server, open_window: OpenWindow
+) -> None:
+    window = await open_window(shared_server, language="de-AT")
+    await expect(window.page.get_by_role("heading", level=1)).to_contain_text("Was beschäftigt dich?")
+    await window.page.get_by_role("button", name=re.compile("Konto und Einstellungen")).click()
+    await window.page.get_by_role("menuitem", name="Einstellungen").click()
+    await window.page.get_by_label("Sprache").select_option("it")
+    await expect(window.page.get_by_role("dialog", name="Preferenze")).to_be_visible()
+    await window.page.reload()
+    await expect(window.page.get_by_role("heading", level=1)).to_contain_text("A che cosa stai pensando?")
+    assert await window.page.locator("html").get_attribute("lang") == "it"
+
+
+async def test_page_is_light_or_dark_as_the_system_or_as_chosen(window: Window) -> None:
+    background = "() => getComputedStyle(document.body).backgroundColor"
+    await window.page.emulate_media(color_scheme="light")
+    light = await window.page.evaluate(background)
+    await window.page.emulate_media(color_scheme="dark")
+    dark = await window.page.evaluate(background)
+    assert light != dark
+    await window.page.get_by_role("button", name=re.compile("account and preferences")).click()
+    await window.page.get_by_role("menuitemradio", name="Light").click()
+    assert await window.page.evaluate(background) == light
+    await window.page.reload()
+    await expect(window.composer).to_be_visible()
+    assert await window.page.evaluate(background) == light

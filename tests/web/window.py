@@ -1,0 +1,133 @@
+"""A window of the web app, and what somebody in front of it does."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+
+from tests.journeys.client import PASSWORD, new_name
+from tests.parts.palaver import Server
+
+# Cores are shared: what takes a blink elsewhere may take a while here.
+SECONDS = 20
+expect.set_options(timeout=SECONDS * 1000)
+
+
+@dataclass(frozen=True)
+class Device:
+    name: str
+    context: dict[str, Any] = field(hash=False)
+
+
+DESKTOP = Device("desktop", {"viewport": {"width": 1280, "height": 820}})
+PHONE = Device("phone", {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True})
+
+
+class Window:
+    def __init__(self, page: Page, server: Server, device: Device, name: str) -> None:
+        self.page = page
+        self.server = server
+        self.device = device
+        self.name = name
+        self.composer = page.get_by_label("Message", exact=True)
+        self.prompts = page.locator(".prompt .bubble")
+        self.replies = page.locator(".reply")
+        self.answers = page.locator(".reply .prose")
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda said: self.complaints.append(said.text) if is_complaint(said.text) else None)
+
+    @property
+    def context(self) -> BrowserContext:
+        return self.page.context
+
+    async def begin(self) -> None:
+        """A conversation that has nothing in it yet."""
+        await (await self.open_list()).get_by_role("link", name="New conversation").click()
+        await expect(self.page.locator(".welcome")).to_be_visible()
+
+    async def write(self, words: str) -> None:
+        await self.composer.fill(words)
+        await self.page.get_by_role("button", name="Send").click()
+
+    async def say(self, words: str) -> Locator:
+        """Gives the answer once it is whole."""
+        asked = await self.prompts.count() if "/c/" in self.page.url else 0
+        await self.write(words)
+        await expect(self.prompts).to_have_count(asked + 1)
+        await expect(self.page.locator(".reply .foot")).to_have_count(asked + 1)
+        return self.answers.last
+
+    async def open_list(self) -> Locator:
+        """On a phone it is behind a button."""
+        sidebar = self.page.locator(".sidebar")
+        if self.device is PHONE and "open" not in (await sidebar.get_attribute("class") or ""):
+            await self.page.locator(".menu-button").tap()
+        return sidebar
+
+    async def choose(self, menu: str, item: str) -> None:
+        await self.page.get_by_role("button", name=menu).click()
+        await self.page.get_by_role("menuitem", name=item, exact=True).click()
+
+    async def texts(self) -> list[str]:
+        """All that is said in the conversation, in order."""
+        return [text.strip() for text in await self.page.locator(".bubble, .reply .prose").all_inner_texts()]
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """As the app asks, with the cookies of this window."""
+        csrf = next(one["value"] for one in await self.context.cookies() if one["name"] == "csrftoken")
+        answer = await self.context.request.fetch(
+            f"{self.server.url}/{path}", method=method, data=body, headers={"X-CSRFToken": csrf}
+        )
+        assert answer.ok, await answer.text()
+        return await answer.json()
+
+
+OpenWindow = Callable[..., Awaitable[Window]]
+
+
+class Windows:
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._opened: list[Window] = []
+
+    async def open(
+        self,
+        server: Server,
+        name: str | None = None,
+        *,
+        device: Device = DESKTOP,
+        language: str = "en-GB",
+        at: str = "",
+        **context_options: Any,
+    ) -> Window:
+        """A browser of its own. Without a name it is somebody new. `at`: an address that is not the server's own."""
+        context = await self._browser.new_context(locale=language, **device.context, **context_options)
+        url = at or server.url
+        if name is None:
+            name = new_name()
+            made = await context.request.post(
+                f"{server.url}/auth/register/", data={"username": name, "password": PASSWORD}
+            )
+            assert made.ok, await made.text()
+        signed_in = await context.request.post(
+            f"{url.rstrip('/')}/sign-in", data={"username": name, "password": PASSWORD}
+        )
+        assert signed_in.ok, await signed_in.text()
+        window = Window(await context.new_page(), server, device, name)
+        self._opened.append(window)
+        await window.page.goto(url)
+        await expect(window.page.locator("#composer")).to_be_visible()
+        return window
+
+    async def close(self) -> None:
+        complaints = [complaint for window in self._opened for complaint in window.complaints]
+        for window in self._opened:
+            await window.context.close()
+        assert complaints == []
+
+
+def is_complaint(said: str) -> bool:
+    """That the server is away, or says no, is told in the console by the browser itself."""
+    return any(word in said for word in ("Content Security Policy", "Trusted", "Warning:", "Uncaught"))

@@ -1,0 +1,78 @@
+/** Requests to the server that the page came from, behind whatever path it is. */
+
+const BASE = new URL(".", document.baseURI);
+
+/** The server said no. `message` is its own word for people, in their language. */
+export class Refused extends Error {
+  readonly status: number;
+  readonly fields: Readonly<Record<string, string>>;
+  readonly retryAfter: number | null;
+
+  constructor(status: number, message: string, fields: Record<string, string>, retryAfter: number | null) {
+    super(message);
+    this.status = status;
+    this.fields = fields;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** There is no way to the server just now. */
+export class Unreachable extends Error {}
+
+export function addressOf(path: string): URL {
+  return new URL(path, BASE);
+}
+
+export function socketAddress(path: string): URL {
+  const url = addressOf(path);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url;
+}
+
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
+/** The answer's body. Throws `Refused` or `Unreachable`. */
+export async function ask<T>(method: Method, path: string, body?: unknown, leaving = false): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (document.documentElement.lang !== "") headers["Accept-Language"] = document.documentElement.lang;
+  let answer: Response;
+  try {
+    const init: RequestInit = { method, headers, keepalive: leaving };
+    answer = await fetch(
+      addressOf(path),
+      body === undefined ? init : { ...init, body: JSON.stringify(body) },
+    );
+  } catch {
+    throw new Unreachable(path);
+  }
+  const text = await answer.text();
+  if (!answer.ok) throw refusal(answer, text);
+  return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+function csrfToken(): string {
+  return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
+}
+
+function refusal(answer: Response, text: string): Refused {
+  const retryAfter = Number(answer.headers.get("Retry-After")) || null;
+  let body: unknown;
+  try {
+    body = JSON.parse(text);
+  } catch {
+    return new Refused(answer.status, "", {}, retryAfter);
+  }
+  const said = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
+  const words = [said.detail, said.error].find((word) => typeof word === "string") ?? "";
+  const fields = Object.entries(said).flatMap(([name, problems]): [string, string][] =>
+    Array.isArray(problems) && typeof problems[0] === "string" ? [[name, problems[0]]] : [],
+  );
+  return new Refused(
+    answer.status,
+    String(words) || (fields[0]?.[1] ?? ""),
+    Object.fromEntries(fields),
+    retryAfter,
+  );
+}

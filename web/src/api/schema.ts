@@ -1,0 +1,140 @@
+// Made by scripts/api_types.py from the OpenAPI document. Do not edit it.
+
+export interface LlmHealth {
+  llm_server_healthy: boolean;
+  llm_server_url: string | null;
+  timestamp: string | null;
+}
+
+export interface Me {
+  userId: string;
+  email: string;
+  fullName: string;
+  user: UserAnswer;
+}
+
+export interface MessagePage {
+  session_id: string;
+  messages: Array<MessageShown>;
+  total_count: number;
+}
+
+export interface MessageShown {
+  id: string;
+  role: "assistant" | "system" | "tool" | "user";
+  content: string;
+  tool_calls: Array<Record<string, unknown>> | null;
+  tool_call_id: string | null;
+  metadata: Metadata;
+  created_at: string;
+  token_count: number | null;
+  number: number;
+  status: "complete" | "failed" | "interrupted" | "running" | "stopped";
+  parent_id: string | null;
+}
+
+export interface Metadata {
+  model?: string;
+  usage?: palaver.api.ai_chat.shapes.UsageShown;
+  reason?: string;
+  client_message_id?: string;
+}
+
+export interface ModelShown {
+  id: number;
+  name: string;
+  display_name: string;
+  description: string;
+  size: number | null;
+  parameter_count: string;
+  context_length: number | null;
+  is_available: boolean;
+  is_default: boolean;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface PresetListed {
+  id: number;
+  name: string;
+  description: string;
+  model_name: string;
+  is_public: boolean;
+  created_by: UserShown | null;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface PresetShown {
+  id: number;
+  name: string;
+  description: string;
+  model_name: string;
+  is_public: boolean;
+  created_by: UserShown | null;
+  created_at: string;
+  updated_at: string;
+  system_prompt: string;
+  temperature: number | null;
+  max_tokens: number | null;
+  enable_tools: boolean;
+}
+
+export interface SessionShown {
+  id: string;
+  user: UserShown;
+  title: string;
+  model_name: string;
+  temperature: number | null;
+  max_tokens: number | null;
+  enable_tools: boolean;
+  is_active: boolean;
+  status: "active" | "ended";
+  created_at: string;
+  updated_at: string;
+  message_count: number;
+  last_message_time: string;
+}
+
+export interface Siblings {
+  siblings: Array<MessageShown>;
+  in_view: string | null;
+}
+
+export interface UserAnswer {
+  userId: string;
+  email: string;
+  fullName: string;
+}
+
+export interface UserShown {
+  id: number;
+  username: string;
+  first_name: string;
+  last_name: string;
+}
+
+export interface WholeSession {
+  id: string;
+  user: UserShown;
+  title: string;
+  model_name: string;
+  temperature: number | null;
+  max_tokens: number | null;
+  enable_tools: boolean;
+  is_active: boolean;
+  status: "active" | "ended";
+  created_at: string;
+  updated_at: string;
+  message_count: number;
+  last_message_time: string;
+  window: number | null;
+  token_budget: number | null;
+  messages: Array<MessageShown>;
+}
+
+export interface palaver.api.ai_chat.shapes.UsageShown {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}

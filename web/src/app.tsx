@@ -1,0 +1,120 @@
+import { lazy, Suspense, useEffect, useState } from "react";
+import { Route, Switch, useLocation } from "wouter";
+import { NewConversation } from "./conversation/new.tsx";
+import { ConversationView } from "./conversation/view.tsx";
+import { showHelp } from "./help/help.ts";
+import { comeBack, listLine, openList } from "./list/list.ts";
+import { Sidebar } from "./list/sidebar.tsx";
+import { Icon } from "./parts/icon.tsx";
+import { ToastList } from "./parts/toast_list.tsx";
+import { useWatched } from "./parts/watched.ts";
+import { nobody, useWho } from "./people/people.ts";
+import { SignIn } from "./people/sign_in.tsx";
+import { useWords } from "./words/index.ts";
+
+const HelpSheet = lazy(() => import("./help/help_sheet.tsx"));
+const Presets = lazy(() => import("./presets/gallery.tsx"));
+
+export function App() {
+  const t = useWords();
+  const who = useWho();
+  if (who.isPending) return <div className="starting" aria-busy="true" />;
+  if (who.isError) {
+    return (
+      <main className="empty">
+        <h1>{t("away")}</h1>
+        <button type="button" className="button primary" onClick={() => who.refetch()}>
+          {t("away.now")}
+        </button>
+      </main>
+    );
+  }
+  return (
+    <>
+      {who.data === null ? <SignIn /> : <Inside />}
+      <ToastList />
+    </>
+  );
+}
+
+function Inside() {
+  const t = useWords();
+  const [place, go] = useLocation();
+  const [menu, setMenu] = useState(false);
+  const [wide, setWide] = useState(true);
+  const help = useWatched(showHelp);
+  const line = useWatched(listLine);
+  const current = /^\/c\/([^/]+)$/.exec(place)?.[1] ?? null;
+
+  useEffect(openList, []);
+  useEffect(() => {
+    if (line === "signed_out") nobody();
+  }, [line]);
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      const mod = event.metaKey || event.ctrlKey;
+      const key = event.key.toLowerCase();
+      if (mod && event.shiftKey && key === "o") go("/");
+      else if (mod && key === "/") showHelp.set(!showHelp.value);
+      else if (mod && key === "b") setWide((before) => !before);
+      else if (!mod && key === "/" && !isWriting(event.target)) toComposer();
+      else if (!mod && key === "?" && !isWriting(event.target)) showHelp.set(true);
+      else return;
+      event.preventDefault();
+    };
+    const seen = () => document.visibilityState === "visible" && comeBack();
+    addEventListener("keydown", press);
+    document.addEventListener("visibilitychange", seen);
+    return () => {
+      removeEventListener("keydown", press);
+      document.removeEventListener("visibilitychange", seen);
+    };
+  }, [go]);
+
+  return (
+    <div className={wide ? "shell" : "shell narrow"}>
+      <button type="button" className="skip" onClick={toComposer}>
+        {t("skip")}
+      </button>
+      <aside className={menu ? "sidebar open" : "sidebar"}>
+        <Sidebar current={current} onChoose={() => setMenu(false)} />
+      </aside>
+      {menu && (
+        <button type="button" className="shade" aria-label={t("close")} onClick={() => setMenu(false)} />
+      )}
+      <button
+        type="button"
+        className="icon-button menu-button"
+        aria-label={t("conversations")}
+        aria-expanded={menu}
+        onClick={() => (matchMedia("(max-width: 48rem)").matches ? setMenu(!menu) : setWide(!wide))}
+      >
+        <Icon name="menu" />
+      </button>
+      <Suspense fallback={<main />}>
+        <Switch>
+          <Route path="/c/:id">{({ id }) => <ConversationView key={id} id={id} />}</Route>
+          <Route path="/presets">
+            <Presets />
+          </Route>
+          <Route>
+            <NewConversation />
+          </Route>
+        </Switch>
+      </Suspense>
+      {help && (
+        <Suspense>
+          <HelpSheet />
+        </Suspense>
+      )}
+    </div>
+  );
+}
+
+function toComposer(): void {
+  document.getElementById("composer")?.focus();
+}
+
+function isWriting(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && target.matches("input, textarea, select, [contenteditable]");
+}

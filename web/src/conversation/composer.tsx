@@ -1,0 +1,136 @@
+import {
+  type KeyboardEvent,
+  type ReactNode,
+  type Ref,
+  useEffect,
+  useImperativeHandle,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from "react";
+import { Icon } from "../parts/icon.tsx";
+import { useWords } from "../words/index.ts";
+import { draftOf, keepDraft } from "./drafts.ts";
+
+export const LONGEST = 10_000;
+const NEARLY = 9_000;
+
+export interface ComposerHandle {
+  focus: () => void;
+  write: (text: string) => void;
+}
+
+interface ComposerProps {
+  /** Where drafts are kept by. */
+  place: string;
+  onSend: (text: string) => void;
+  /** A reply runs: it can be stopped, and what is sent waits for it. */
+  onStop?: (() => void) | undefined;
+  onEditLast?: () => void;
+  disabled?: boolean;
+  children?: ReactNode;
+  ref?: Ref<ComposerHandle>;
+}
+
+export function Composer({
+  place,
+  onSend,
+  onStop,
+  onEditLast,
+  disabled = false,
+  children,
+  ref,
+}: ComposerProps) {
+  const t = useWords();
+  const [text, setText] = useState(() => draftOf(place));
+  const area = useRef<HTMLTextAreaElement>(null);
+  const length = [...text.trim()].length;
+  const canSend = length > 0 && length <= LONGEST && !disabled;
+
+  const write = (words: string) => {
+    setText(words);
+    keepDraft(place, words);
+  };
+  useEffect(() => {
+    // On a phone this would open the keyboard over what is to be read.
+    if (!matchMedia("(pointer: coarse)").matches) area.current?.focus();
+  }, []);
+  useImperativeHandle(ref, () => ({ focus: () => area.current?.focus(), write }));
+
+  // It is as tall as its text.
+  useLayoutEffect(() => {
+    const shown = area.current;
+    if (shown === null || CSS.supports("field-sizing", "content")) return;
+    shown.style.height = "auto";
+    shown.style.height = `${shown.scrollHeight}px`;
+  }, [text]);
+
+  const send = () => {
+    if (!canSend) return;
+    onSend(text.trim());
+    write("");
+    area.current?.focus();
+  };
+  const press = (event: KeyboardEvent) => {
+    // Enter ends what an input method composes, and on a phone it begins a line.
+    if (event.nativeEvent.isComposing) return;
+    if (event.key === "Enter" && !event.shiftKey && !matchMedia("(pointer: coarse)").matches) {
+      event.preventDefault();
+      send();
+    } else if (event.key === "Escape" && onStop !== undefined) {
+      onStop();
+    } else if (event.key === "ArrowUp" && text === "" && onEditLast !== undefined) {
+      event.preventDefault();
+      onEditLast();
+    }
+  };
+  return (
+    <form
+      className="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <textarea
+        ref={area}
+        id="composer"
+        rows={1}
+        value={text}
+        aria-label={t("message")}
+        placeholder={t(onStop ? "message.queue" : "message.write")}
+        disabled={disabled}
+        onChange={(event) => write(event.target.value)}
+        onKeyDown={press}
+      />
+      <div className="composer-foot">
+        <div className="composer-left">{children}</div>
+        {length > NEARLY && (
+          <small className={length > LONGEST ? "count over" : "count"} role="status">
+            {t("message.length", { length, longest: LONGEST })}
+          </small>
+        )}
+        {onStop && (
+          <button
+            type="button"
+            className="round stop"
+            aria-label={t("stop")}
+            title={t("stop")}
+            onClick={onStop}
+          >
+            <Icon name="stop" />
+          </button>
+        )}
+        <button
+          type="submit"
+          className="round send"
+          aria-label={t("send")}
+          title={t("send")}
+          disabled={!canSend}
+        >
+          <Icon name="send" />
+        </button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,118 @@
+import { useEffect, useState } from "react";
+import { useLocation } from "wouter";
+import { Refused } from "../api/http.ts";
+import { useModels, usePresets } from "../api/queries.ts";
+import { say } from "../parts/toasts.ts";
+import { useWatched } from "../parts/watched.ts";
+import { useWho } from "../people/people.ts";
+import { useWords } from "../words/index.ts";
+import { Composer } from "./composer.tsx";
+import { keepDraft } from "./drafts.ts";
+import { ModelNotice } from "./model_notice.tsx";
+import { start, startFrom, unstarted } from "./start.ts";
+
+const SUGGESTED = 4;
+const PLACE = "new";
+
+export function NewConversation() {
+  const t = useWords();
+  const [, go] = useLocation();
+  const who = useWho().data;
+  const models = useModels().data ?? [];
+  const presets = usePresets().data ?? [];
+  const [model, setModel] = useState<string | null>(null);
+  const waiting = useWatched(unstarted);
+  useEffect(() => {
+    document.title = "Palaver";
+  }, []);
+
+  const begin = async (text: string) => {
+    try {
+      const id = await start(text, model);
+      if (id !== null) go(`/c/${id}`);
+    } catch (error) {
+      keepDraft(PLACE, text);
+      say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+    }
+  };
+  const beginFrom = async (preset: number) => {
+    try {
+      go(`/c/${(await startFrom(preset)).id}`);
+    } catch (error) {
+      say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+    }
+  };
+  return (
+    <main className="welcome">
+      <div className="welcome-inside">
+        <h1>{who?.name ? t("hello.name", { name: who.name }) : t("hello")}</h1>
+        <ModelNotice />
+        {waiting === null ? (
+          <Composer place={PLACE} onSend={begin}>
+            {models.length > 0 && (
+              <label className="model-picker">
+                <span className="visually-hidden">{t("model")}</span>
+                <select value={model ?? ""} onChange={(event) => setModel(event.target.value || null)}>
+                  <option value="">{t("model.default")}</option>
+                  {models.map((one) => (
+                    <option key={one.id} value={one.name}>
+                      {one.display_name}
+                    </option>
+                  ))}
+                </select>
+              </label>
+            )}
+          </Composer>
+        ) : (
+          <NotStarted text={waiting} />
+        )}
+        {presets.length > 0 && (
+          <section className="suggestions" aria-label={t("presets")}>
+            {presets.slice(0, SUGGESTED).map((preset) => (
+              <button
+                key={preset.id}
+                type="button"
+                className="suggestion"
+                onClick={() => beginFrom(preset.id)}
+              >
+                <strong>{preset.name}</strong>
+                <small>{preset.description || preset.model_name}</small>
+              </button>
+            ))}
+          </section>
+        )}
+      </div>
+    </main>
+  );
+}
+
+/** Beginning takes a moment; only what takes longer is worth a word. */
+function NotStarted({ text }: { text: string }) {
+  const t = useWords();
+  const [long, setLong] = useState(!navigator.onLine);
+  useEffect(() => {
+    const timer = setTimeout(() => setLong(true), 1500);
+    return () => clearTimeout(timer);
+  }, []);
+  return (
+    <div className="not-started" role="status">
+      <div className="bubble plain">{text}</div>
+      {long && (
+        <p className="waits">
+          <span className="dot" />
+          {t("sent.later")}
+          <button
+            type="button"
+            className="link"
+            onClick={() => {
+              keepDraft(PLACE, text);
+              unstarted.set(null);
+            }}
+          >
+            {t("take_back")}
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,177 @@
+/**
+ * What is known of a conversation, and how each event changes it. Pure: an old story and the events since then give
+ * what a fresh look would give. Where events alone cannot say how it stands, the story says that it is `lost`, and
+ * whoever keeps it asks for a snapshot.
+ */
+
+import type { MessageShown, WholeSession } from "../api/schema.ts";
+import type { Frame } from "./frames.ts";
+
+export type Settings = Omit<WholeSession, "messages">;
+
+/** A reply while it is written. */
+export interface Reply {
+  id: string;
+  text: string;
+  /** How long the text is, in code points as the server counts. */
+  position: number;
+}
+
+export interface Story {
+  /** As of the last snapshot; null before the first. */
+  settings: Settings | null;
+  /** Those of the branch in view that have ended, by number. */
+  messages: readonly MessageShown[];
+  /** There are older ones than these. */
+  hasMore: boolean;
+  /** Mostly none or one; more while a turn is told again. */
+  replies: readonly Reply[];
+  cursor: string | null;
+  lost: boolean;
+}
+
+export const NOTHING: Story = {
+  settings: null,
+  messages: [],
+  hasMore: false,
+  replies: [],
+  cursor: null,
+  lost: false,
+};
+
+export function tell(story: Story, frame: Frame): Story {
+  const told = change(story, frame);
+  return frame.cursor === undefined || frame.cursor === told.cursor
+    ? told
+    : { ...told, cursor: frame.cursor };
+}
+
+function change(story: Story, frame: Frame): Story {
+  switch (frame.type) {
+    case "snapshot": {
+      const { messages, ...settings } = frame.session;
+      const reply = frame.reply && {
+        id: frame.reply.message_id,
+        text: frame.reply.content,
+        position: frame.reply.position,
+      };
+      return {
+        ...story,
+        settings,
+        messages: messages.filter(isListed),
+        hasMore: frame.has_more,
+        replies: reply ? [reply] : [],
+        lost: false,
+      };
+    }
+    case "user_message": {
+      const cut = frame.replaces === undefined ? story : withoutFrom(story, frame.replaces, "message");
+      return { ...cut, messages: put(cut.messages, frame.message) };
+    }
+    case "ai_typing": {
+      const cut = frame.replaces === undefined ? story : withoutFrom(story, frame.replaces, "reply");
+      const begun = { id: frame.message_id, text: "", position: 0 };
+      return {
+        ...cut,
+        messages: without(cut.messages, frame.message_id),
+        replies: [...cut.replies.filter((reply) => reply.id !== frame.message_id), begun],
+      };
+    }
+    case "ai_message_chunk":
+      return grow(story, frame.message_id, frame.content, frame.position);
+    case "ai_message_complete":
+    case "ai_message_stopped": {
+      const messages = isListed(frame.message) ? put(story.messages, frame.message) : story.messages;
+      return { ...story, messages, replies: story.replies.filter((reply) => reply.id !== frame.message_id) };
+    }
+    case "ai_typing_stop": {
+      const replies = story.replies.filter((reply) => reply.id !== frame.message_id);
+      // What was kept of a reply that broke off is not told: it may be less than what was heard.
+      return { ...story, replies, lost: story.lost || frame.reason === "interrupted" };
+    }
+    default:
+      return story;
+  }
+}
+
+/** Older messages, as a page of the list gives them. */
+export function addOlder(story: Story, older: readonly MessageShown[], hasMore: boolean): Story {
+  const known = new Set(story.messages.map((message) => message.id));
+  const fresh = older.filter((message) => isListed(message) && !known.has(message.id));
+  return { ...story, messages: [...fresh, ...story.messages].sort(byNumber), hasMore };
+}
+
+/** The message that a reply under way answers; undefined where that cannot be told. */
+export function promptOf(story: Story, replyId: string): MessageShown | undefined {
+  const made = timeOf(replyId);
+  const prompts = story.messages.filter((message) => message.role === "user");
+  if (made === null) return prompts.at(-1);
+  return prompts.findLast((message) => Date.parse(message.created_at) <= made);
+}
+
+/** When a UUID was made, in milliseconds: those of version 7 say so. */
+function timeOf(uuid: string): number | null {
+  return uuid[14] === "7" ? Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16) : null;
+}
+
+function grow(story: Story, id: string, content: string, position: number): Story {
+  const reply = story.replies.find((one) => one.id === id);
+  const start = position - lengthOf(content);
+  if (reply === undefined) return isKnown(story, id) ? story : { ...story, lost: true };
+  if (start === reply.position) return withReply(story, { id, text: reply.text + content, position });
+  if (start > reply.position) return { ...story, lost: true };
+  if (position <= reply.position) return story;
+  const text = [...reply.text].slice(0, start).join("") + content;
+  return withReply(story, { id, text, position });
+}
+
+/** A piece of a message that has ended is told again. */
+function isKnown(story: Story, id: string): boolean {
+  return story.messages.some((message) => message.id === id);
+}
+
+function withReply(story: Story, reply: Reply): Story {
+  const others = story.replies.filter((one) => one.id !== reply.id);
+  return { ...story, replies: [...others, reply] };
+}
+
+/** Without that message, and without what followed it: another stands in its place. */
+function withoutFrom(story: Story, id: string, said: "message" | "reply"): Story {
+  const replaced = story.messages.find((message) => message.id === id);
+  if (replaced !== undefined) return upTo(story, replaced.number - 1);
+  // A reply without text is not listed: what stays is all up to the message that it was to answer.
+  const prompt = said === "reply" ? promptOf(story, id) : undefined;
+  return prompt === undefined ? { ...story, lost: true } : upTo(story, prompt.number);
+}
+
+/** A reply to what stays is still written. */
+function upTo(story: Story, number: number): Story {
+  const replies = story.replies.filter((reply) => (promptOf(story, reply.id)?.number ?? Infinity) <= number);
+  return { ...story, replies, messages: story.messages.filter((message) => message.number <= number) };
+}
+
+function put(messages: readonly MessageShown[], message: MessageShown): readonly MessageShown[] {
+  const last = messages.at(-1);
+  if (last === undefined || last.number < message.number) return [...messages, message];
+  return [...without(messages, message.id), message].sort(byNumber);
+}
+
+function without(messages: readonly MessageShown[], id: string): readonly MessageShown[] {
+  return messages.some((message) => message.id === id)
+    ? messages.filter((message) => message.id !== id)
+    : messages;
+}
+
+function isListed(message: MessageShown): boolean {
+  return message.role !== "assistant" || message.content !== "";
+}
+
+function byNumber(one: MessageShown, other: MessageShown): number {
+  return one.number - other.number;
+}
+
+function lengthOf(text: string): number {
+  let length = 0;
+  for (const _ of text) length += 1;
+  return length;
+}

@@ -1,0 +1,3 @@
+import { Watched } from "../parts/watched.ts";
+
+export const showHelp = new Watched(false);

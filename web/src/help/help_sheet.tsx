@@ -1,0 +1,38 @@
+import { Dialog } from "../parts/dialog.tsx";
+import { useWords, type Word } from "../words/index.ts";
+import { showHelp } from "./help.ts";
+
+const MOD = /Mac|iPhone|iPad/.test(navigator.userAgent) ? "⌘" : "Ctrl";
+
+const KEYS: readonly [readonly string[], Word][] = [
+  [["Enter"], "key.send"],
+  [["Shift", "Enter"], "key.line"],
+  [["↑"], "key.edit"],
+  [["Esc"], "key.stop"],
+  [["/"], "key.compose"],
+  [[MOD, "Shift", "O"], "key.new"],
+  [[MOD, "B"], "key.sidebar"],
+  [[MOD, "/"], "key.help"],
+  [["Tab"], "key.move"],
+];
+
+export default function HelpSheet() {
+  const t = useWords();
+  return (
+    <Dialog title={t("help")} onClose={() => showHelp.set(false)}>
+      <dl className="keys">
+        {KEYS.map(([keys, word]) => (
+          <div key={word}>
+            <dt>
+              {keys.map((key) => (
+                <kbd key={key}>{key}</kbd>
+              ))}
+            </dt>
+            <dd>{t(word)}</dd>
+          </div>
+        ))}
+      </dl>
+      <p className="quiet">{t("help.more")}</p>
+    </Dialog>
+  );
+}

@@ -1,0 +1,135 @@
+/** The person's conversations as the server tells them, whatever device or API has changed them. */
+
+import { ask, Refused } from "../api/http.ts";
+import { Line, type LineState } from "../api/line.ts";
+import type { SessionShown } from "../api/schema.ts";
+import { say } from "../parts/toasts.ts";
+import { Watched } from "../parts/watched.ts";
+import { t } from "../words/index.ts";
+
+interface Notification {
+  type: "notification";
+  session_id: string;
+  unread_count: number;
+}
+
+type ListFrame =
+  | { type: "chat_list_update"; sessions: SessionShown[]; total: number }
+  | Notification
+  | { type: string };
+
+export interface List {
+  /** null before the first word. */
+  sessions: readonly SessionShown[] | null;
+  total: number;
+}
+
+const PAGE = 100;
+
+export const list = new Watched<List>({ sessions: null, total: 0 });
+/** How many replies came while nobody looked. */
+export const unread = new Watched<Readonly<Record<string, number>>>({});
+export const listLine = new Watched<LineState>("connecting");
+/** Deleted here, and not shown any more. */
+export const leaving = new Watched<ReadonlySet<string>>(new Set());
+/** Of these, what is not deleted there yet: that can still be undone. */
+const undoable = new Set<string>();
+
+let line: Line | null = null;
+let newest: readonly SessionShown[] = [];
+let older: readonly SessionShown[] = [];
+let opened: string | null = null;
+
+export function openList(): () => void {
+  line = new Line(
+    () => "ws/ai-chat/sessions/",
+    hear,
+    (state) => listLine.set(state),
+  );
+  addEventListener("pagehide", deleteAll);
+  return () => {
+    removeEventListener("pagehide", deleteAll);
+    line?.close();
+    line = null;
+    // Whoever signs in next begins anew.
+    listLine.set("connecting");
+    [newest, older] = [[], []];
+    list.set({ sessions: null, total: 0 });
+    unread.set({});
+  };
+}
+
+export function comeBack(): void {
+  line?.comeBack();
+}
+
+export function sessionOf(id: string): SessionShown | undefined {
+  return list.value.sessions?.find((session) => session.id === id);
+}
+
+/** Which one is looked at: what comes in it is read. */
+export function lookAt(id: string | null): void {
+  opened = id;
+  if (id !== null && unread.value[id] !== undefined) {
+    const { [id]: _, ...others } = unread.value;
+    unread.set(others);
+  }
+}
+
+export async function loadMore(): Promise<void> {
+  const have = newest.length + older.length;
+  const page = await ask<SessionShown[]>("GET", `ai-chat/api/sessions/?limit=${PAGE}&offset=${have}`);
+  older = [...older, ...page];
+  show(list.value.total);
+}
+
+export async function rename(id: string, title: string): Promise<void> {
+  await ask("PATCH", `ai-chat/api/sessions/${id}/`, { title });
+}
+
+// Deleting: at once for the eye, and for good once it cannot be undone any more
+
+export function deleteSession(session: SessionShown): void {
+  undoable.add(session.id);
+  leaving.set(new Set([...leaving.value, session.id]));
+  const undo = () => {
+    undoable.delete(session.id);
+    leaving.set(new Set([...leaving.value].filter((id) => id !== session.id)));
+  };
+  say(t("deleted", { title: session.title }), { label: t("undo"), run: undo }, () => {
+    deleteForGood(session.id).catch((error: unknown) => {
+      if (error instanceof Refused && error.status === 404) return;
+      undo();
+      say(t("delete.failed", { title: session.title }));
+    });
+  });
+}
+
+async function deleteForGood(id: string): Promise<void> {
+  undoable.delete(id);
+  await ask("DELETE", `ai-chat/api/sessions/${id}/`, undefined, true);
+}
+
+/** Whoever leaves the page undoes nothing. */
+function deleteAll(): void {
+  for (const id of undoable) deleteForGood(id).catch(() => undefined);
+}
+
+// What is heard
+
+function hear(frame: unknown): void {
+  const told = frame as ListFrame;
+  if (told.type === "chat_list_update" && "sessions" in told) {
+    newest = told.sessions;
+    show(told.total);
+  } else if (told.type === "notification" && "session_id" in told && told.session_id !== opened) {
+    unread.set({ ...unread.value, [told.session_id]: told.unread_count });
+  }
+}
+
+function show(total: number): void {
+  const known = new Set(newest.map((session) => session.id));
+  // What has left the newest page and is not on a later one was deleted, or will be asked for again.
+  older = newest.length < PAGE ? [] : older.filter((session) => !known.has(session.id));
+  list.set({ sessions: [...newest, ...older], total });
+}

@@ -1,0 +1,55 @@
+import { useState } from "react";
+import { showHelp } from "../help/help.ts";
+import { chooseTheme, THEMES, theme } from "../look/theme.ts";
+import { Icon } from "../parts/icon.tsx";
+import { Menu } from "../parts/menu.tsx";
+import { say } from "../parts/toasts.ts";
+import { useWatched } from "../parts/watched.ts";
+import { useWords } from "../words/index.ts";
+import { signOut, useWho } from "./people.ts";
+import { Preferences } from "./preferences.tsx";
+
+export function AccountMenu() {
+  const t = useWords();
+  const who = useWho().data;
+  const [open, setOpen] = useState(false);
+  const chosen = useWatched(theme);
+  const name = who?.name || t("guest");
+  const leave = (everywhere: boolean) => signOut(everywhere).catch(() => say(t("offline.try")));
+  return (
+    <>
+      <Menu
+        label={t("account")}
+        className="account"
+        spoken
+        items={[
+          { label: t("preferences"), icon: "settings", run: () => setOpen(true) },
+          { label: t("help"), icon: "help", run: () => showHelp.set(true) },
+          "line",
+          ...THEMES.map((one) => ({
+            label: t(`theme.${one}`),
+            chosen: one === chosen,
+            run: () => chooseTheme(one),
+          })),
+          ...(who?.isGuest
+            ? []
+            : ([
+                "line",
+                { label: t("sign_out"), icon: "out", run: () => leave(false) },
+                { label: t("sign_out.everywhere"), icon: "globe", run: () => leave(true) },
+              ] as const)),
+        ]}
+      >
+        <span className="avatar" aria-hidden="true">
+          {name.charAt(0).toLocaleUpperCase()}
+        </span>
+        <span className="account-name">
+          {name}
+          <span className="visually-hidden">: {t("account")}</span>
+        </span>
+        <Icon name="more" />
+      </Menu>
+      {open && <Preferences onClose={() => setOpen(false)} />}
+    </>
+  );
+}

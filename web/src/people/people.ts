@@ -1,0 +1,61 @@
+/** Who is there. */
+
+import { QueryClient, useQuery } from "@tanstack/react-query";
+import { ask, Refused } from "../api/http.ts";
+import type { Me } from "../api/schema.ts";
+import { forgetAll } from "../conversation/live.ts";
+import { forgetPerson } from "../parts/kept.ts";
+
+export interface Person {
+  /** Empty for a guest, who has no name. */
+  name: string;
+  isGuest: boolean;
+}
+
+export const queries = new QueryClient({
+  defaultOptions: {
+    queries: { retry: (tries, error) => !(error instanceof Refused) && tries < 3, staleTime: 30_000 },
+  },
+});
+
+const WHO = ["who"];
+
+export function useWho() {
+  return useQuery({ queryKey: WHO, queryFn: whoIsThere, staleTime: Number.POSITIVE_INFINITY });
+}
+
+/** null: nobody that the server knows. */
+async function whoIsThere(): Promise<Person | null> {
+  const me = await unlessRefused(ask<Me>("GET", "api/auth/me"));
+  if (me !== null) return { name: me.user.fullName || me.user.email, isGuest: false };
+  // Where guests may talk, whoever has no account is one.
+  const listed = await unlessRefused(ask<unknown>("GET", "ai-chat/api/sessions/?limit=1"));
+  return listed === null ? null : { name: "", isGuest: true };
+}
+
+async function unlessRefused<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof Refused && error.status === 401) return null;
+    throw error;
+  }
+}
+
+export async function signIn(username: string, password: string): Promise<void> {
+  await ask("POST", "sign-in", { username, password });
+  await queries.resetQueries();
+}
+
+export async function signOut(everywhere: boolean): Promise<void> {
+  await ask("POST", "sign-out", { everywhere });
+  forgetPerson();
+  nobody();
+}
+
+/** The server knows nobody any more. */
+export function nobody(): void {
+  forgetAll();
+  queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== WHO[0] });
+  queries.setQueryData(WHO, null);
+}

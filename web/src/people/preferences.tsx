@@ -1,0 +1,62 @@
+import { useState } from "react";
+import { chooseTheme, THEMES, theme } from "../look/theme.ts";
+import { Dialog } from "../parts/dialog.tsx";
+import { useWatched } from "../parts/watched.ts";
+import { chooseLanguage, chosenLanguage, LANGUAGES, nameOf, useWords } from "../words/index.ts";
+import { chooseStreaming, streaming } from "./tastes.ts";
+
+export function Preferences({ onClose }: { onClose: () => void }) {
+  const t = useWords();
+  const [language, setLanguage] = useState(chosenLanguage());
+  const shownTheme = useWatched(theme);
+  const streams = useWatched(streaming);
+  return (
+    <Dialog title={t("preferences")} onClose={onClose}>
+      <label className="field">
+        <span>{t("language")}</span>
+        <select
+          value={language ?? ""}
+          onChange={(event) => {
+            const chosen = event.target.value || null;
+            setLanguage(chosen);
+            void chooseLanguage(chosen);
+          }}
+        >
+          <option value="">{t("language.browser")}</option>
+          {LANGUAGES.map((one) => (
+            <option key={one} value={one}>
+              {nameOf(one)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <fieldset className="field">
+        <legend>{t("theme")}</legend>
+        <div className="segments">
+          {THEMES.map((one) => (
+            <label key={one}>
+              <input
+                type="radio"
+                name="theme"
+                checked={shownTheme === one}
+                onChange={() => chooseTheme(one)}
+              />
+              <span>{t(`theme.${one}`)}</span>
+            </label>
+          ))}
+        </div>
+      </fieldset>
+      <label className="switch">
+        <input
+          type="checkbox"
+          checked={streams}
+          onChange={(event) => chooseStreaming(event.target.checked)}
+        />
+        <span>
+          {t("streaming")}
+          <small>{t("streaming.what")}</small>
+        </span>
+      </label>
+    </Dialog>
+  );
+}

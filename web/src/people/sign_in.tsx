@@ -1,0 +1,54 @@
+import { type FormEvent, useState } from "react";
+import { Refused } from "../api/http.ts";
+import { Mark } from "../parts/mark.tsx";
+import { useWords } from "../words/index.ts";
+import { signIn } from "./people.ts";
+
+export function SignIn() {
+  const t = useWords();
+  const [problem, setProblem] = useState("");
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    setBusy(true);
+    try {
+      await signIn(String(form.get("username")), String(form.get("password")));
+    } catch (error) {
+      setProblem(error instanceof Refused && error.message ? error.message : t("offline.try"));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <main className="sign-in">
+      <Mark />
+      <h1>{t("sign_in.title")}</h1>
+      <form onSubmit={submit}>
+        <label className="field">
+          <span>{t("sign_in.name")}</span>
+          <input
+            name="username"
+            autoComplete="username"
+            required
+            maxLength={255}
+            autoCapitalize="none"
+            spellCheck={false}
+          />
+        </label>
+        <label className="field">
+          <span>{t("sign_in.password")}</span>
+          <input name="password" type="password" autoComplete="current-password" required maxLength={1024} />
+        </label>
+        <p className="problem" role="alert">
+          {problem}
+        </p>
+        <button type="submit" className="button primary" disabled={busy}>
+          {t("sign_in.go")}
+        </button>
+      </form>
+      <p className="quiet">{t("sign_in.link")}</p>
+      <pre className="command">palaver user link NAME</pre>
+    </main>
+  );
+}

@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Frame } from "../src/conversation/frames.ts";
+import { rowsOf } from "../src/conversation/rows.ts";
+import { addOlder, NOTHING, type Story, tell } from "../src/conversation/story.ts";
+import { chance } from "./chance.ts";
+import { Server } from "./server.ts";
+
+const WORDS = ["Loire ", "Rhône ", "🜁", "e\u0301", "\n\n", "**", "a"];
+
+function seen(story: Story): unknown {
+  return {
+    messages: story.messages,
+    replies: story.replies.map(({ id, text, position }) => ({ id, text, position })),
+    rows: rowsOf(story),
+  };
+}
+
+function fresh(server: Server): Story {
+  return tell(NOTHING, server.snapshot());
+}
+
+/** A client: it hears what the server tells, is cut off at times, and comes back with its cursor. */
+class Client {
+  story = NOTHING;
+  private readonly server: Server;
+  private heard = 0;
+  private connected = false;
+
+  constructor(server: Server) {
+    this.server = server;
+  }
+
+  connect(): void {
+    this.connected = true;
+    const cursor = this.story.cursor;
+    const known = cursor !== null && Number(cursor.split(".")[0]) === this.server.revision;
+    if (known) this.hear({ type: "resumed", recovered: true });
+    else this.lookAnew();
+  }
+
+  leave(): void {
+    this.connected = false;
+  }
+
+  /** All that it has not heard; of what it has heard, up to `most` are told once more. */
+  catchUp(most = 0, merged = false): void {
+    if (!this.connected) return;
+    const again = Math.min(most, this.heard);
+    const told = this.server.events.slice(this.heard - again).map((event) => event.frame);
+    // What is told again is of one reply: a server tells no older things a second time.
+    const safe = told.filter((frame, index) => index >= again || frame.type === "ai_message_chunk");
+    for (const frame of merged ? merge(safe) : safe) this.hear(frame);
+    this.heard = this.server.events.length;
+    if (this.story.lost) this.lookAnew();
+  }
+
+  private lookAnew(): void {
+    this.hear({ type: "resumed", recovered: false });
+    this.hear(this.server.snapshot());
+    this.heard = this.server.events.length;
+  }
+
+  private hear(frame: Frame): void {
+    this.story = tell(this.story, frame);
+  }
+}
+
+/** As for a slow reader: neighbouring pieces of a reply come as one. */
+function merge(frames: readonly Frame[]): Frame[] {
+  const merged: Frame[] = [];
+  for (const frame of frames) {
+    const last = merged.at(-1);
+    if (
+      frame.type === "ai_message_chunk" &&
+      last?.type === "ai_message_chunk" &&
+      last.message_id === frame.message_id
+    ) {
+      merged[merged.length - 1] = { ...frame, content: last.content + frame.content };
+    } else merged.push(frame);
+  }
+  return merged;
+}
+
+for (let seed = 1; seed <= 250; seed += 1) {
+  test(`an old story with the events since then is what a fresh look gives (${seed})`, () => {
+    const { below, pick, next } = chance(seed);
+    const server = new Server();
+    const clients = [new Client(server), new Client(server)];
+    const steps: readonly (() => void)[] = [
+      () => server.say(`Question ${seed}`),
+      () => server.say("Another"),
+      () => server.piece(pick(WORDS)),
+      () => server.piece(pick(WORDS) + pick(WORDS)),
+      () => server.piece(pick(WORDS)),
+      () => server.end("complete"),
+      () => server.end("stopped"),
+      () => server.end("interrupted", below(3)),
+      () => server.end("failed"),
+      () => server.regenerate(),
+      () => server.askAgain(),
+      () => server.prompts().length > 0 && server.edit(pick(server.prompts()), "Edited"),
+      () => pick(clients).leave(),
+      () => pick(clients).connect(),
+      () => pick(clients).catchUp(below(3), next() < 0.5),
+    ];
+    for (const client of clients) client.connect();
+    for (let step = 0; step < 40; step += 1) {
+      pick(steps)();
+      for (const client of clients) if (next() < 0.6) client.catchUp(0, next() < 0.5);
+    }
+    for (const client of clients) {
+      client.connect();
+      client.catchUp();
+      assert.deepEqual(seen(client.story), seen(fresh(server)));
+    }
+  });
+}
+
+test("a piece that is heard twice is there once", () => {
+  const server = new Server();
+  server.say("Name a river.");
+  server.piece("The ");
+  server.piece("Loire 🜁 is long.");
+  const twice = server.events.flatMap(({ frame }) => [frame, frame]);
+  assert.deepEqual(seen(twice.reduce(tell, NOTHING)), seen(fresh(server)));
+});
+
+test("a piece after a gap is not guessed at: the story says that it is lost", () => {
+  const server = new Server();
+  server.say("Name a river.");
+  for (const word of ["The ", "Loire ", "is ", "long."]) server.piece(word);
+  const frames = server.events.map((event) => event.frame);
+  assert.equal(frames.filter((_, index) => index !== 3).reduce(tell, NOTHING).lost, true);
+});
+
+test("prompts that wait are shown as waiting, and each reply under its own", () => {
+  const server = new Server();
+  for (const text of ["first", "second", "third"]) server.say(text);
+  server.piece("An answer");
+  const rows = rowsOf(fresh(server));
+  assert.deepEqual(
+    rows.map((row) => [row.kind, row.kind === "prompt" && row.queued]),
+    [
+      ["prompt", false],
+      ["reply", false],
+      ["prompt", true],
+      ["prompt", true],
+    ],
+  );
+});
+
+test("a message whose answer never came says so, and not while it is still to come", () => {
+  const server = new Server();
+  server.say("first");
+  assert.equal(
+    rowsOf(fresh(server)).some((row) => row.kind === "missing"),
+    false,
+  );
+  server.end("failed");
+  assert.deepEqual(
+    rowsOf(fresh(server)).map((row) => row.kind),
+    ["prompt", "missing"],
+  );
+});
+
+test("older pages come before what is there, once", () => {
+  const server = new Server();
+  for (let n = 0; n < 10; n += 1) {
+    server.say(`question ${n}`);
+    server.piece("answer");
+    server.end("complete");
+  }
+  const newest = tell(NOTHING, server.snapshot(8));
+  const whole = fresh(server);
+  assert.equal(newest.hasMore, true);
+  const paged = addOlder(newest, whole.messages.slice(0, 14), false);
+  assert.deepEqual(paged.messages, whole.messages);
+});

@@ -1,6 +1,7 @@
 """The OpenAPI document says what the server does: generated requests find no 5xx and no answer it does not describe."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from palaver.api.openapi import describe
 from palaver.app import operations
 from tests.contracts.matrix import ROWS, Row
 from tests.parts.palaver import Server
@@ -48,6 +50,12 @@ async def test_every_operation_is_described_with_its_name_and_its_security(share
         described = paths[operation.path][operation.method.lower()]
         assert bool(described["security"]) == (operation.who != "open"), operation.path
         assert ("requestBody" in described) == (operation.body is not None), operation.path
+
+
+def test_every_shape_has_a_name_of_its_own() -> None:
+    """Two of one name would both be named by their modules."""
+    shapes = json.loads(describe(operations(), "0"))["components"]["schemas"]
+    assert [name for name in shapes if "." in name] == []
 
 
 async def test_all_that_admins_do_stands_together_and_says_what_it_does(shared_server: Server) -> None:

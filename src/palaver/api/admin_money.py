@@ -109,7 +109,7 @@ class UsedByShown(UsedShown):
     app: str | None
 
 
-class UsageShown(Struct, rename={"first": "from", "last": "to"}):
+class UsageReport(Struct, rename={"first": "from", "last": "to"}):
     first: date
     last: date
     by: By
@@ -161,12 +161,12 @@ async def remove_price(call: Call) -> Answer:
     "/api/admin/usage",
     who="admin",
     query=UsageWanted,
-    answer=UsageShown,
+    answer=UsageReport,
     raises=(NotFound,),
     refusals=AMBIGUOUS,
     summary="Tell what was used, by day, user, model, application or preset",
 )
-async def usage(call: Call) -> UsageShown:
+async def usage(call: Call) -> UsageReport:
     return await _usage(call)
 
 
@@ -204,12 +204,12 @@ def _to_cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
-async def _usage(call: Call) -> UsageShown:
+async def _usage(call: Call) -> UsageReport:
     wanted = call.read_query(UsageWanted)
     books = call.chat.books
     told = await books.usage(wanted.by, wanted.first, wanted.last, wanted.user)
     rows = [_row(one) for one in told.rows]
-    return UsageShown(told.first, told.last, wanted.by, books.currency, rows, to_used_shown(told.total))
+    return UsageReport(told.first, told.last, wanted.by, books.currency, rows, to_used_shown(told.total))
 
 
 def _row(row: UsedBy) -> UsedByShown:

@@ -39,7 +39,7 @@ class StatusWithMessage(Struct):
     message: str
 
 
-class Said(Struct):
+class Greeting(Struct):
     message: str
 
 
@@ -82,9 +82,9 @@ async def health_api(call: Call) -> Answer:
     return Answer(StatusWithMessage("ok", "API is running"))
 
 
-@api.add("GET", "/api/v1/", who="open", answer=Said)
-async def welcome_v1(_call: Call) -> Said:
-    return Said("Palaver is running")
+@api.add("GET", "/api/v1/", who="open", answer=Greeting)
+async def welcome_v1(_call: Call) -> Greeting:
+    return Greeting("Palaver is running")
 
 
 @api.add("GET", "/docs", who="open", content_types=HTML_ONLY)

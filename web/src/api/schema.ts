@@ -35,7 +35,7 @@ export interface MessageShown {
 
 export interface Metadata {
   model?: string;
-  usage?: palaver.api.ai_chat.shapes.UsageShown;
+  usage?: UsageShown;
   reason?: string;
   client_message_id?: string;
 }
@@ -101,6 +101,12 @@ export interface Siblings {
   in_view: string | null;
 }
 
+export interface UsageShown {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
 export interface UserAnswer {
   userId: string;
   email: string;
@@ -131,10 +137,4 @@ export interface WholeSession {
   window: number | null;
   token_budget: number | null;
   messages: Array<MessageShown>;
-}
-
-export interface palaver.api.ai_chat.shapes.UsageShown {
-  prompt_tokens: number;
-  completion_tokens: number;
-  total_tokens: number;
 }

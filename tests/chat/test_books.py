@@ -30,7 +30,7 @@ async def test_server_holds_back_by_the_context_that_its_llm_server_tells(tmp_pa
         environment = {
             "PALAVER_DATA_DIR": str(tmp_path),
             "LLM_SERVER_URL": llm.url,
-            "PALAVER_TOKENS_PER_DAY": "1000",
+            "PALAVER_TOKENS_A_DAY": "1000",
             "PALAVER_EXACT_TOKENS": "off",
         }
         async with running(read_settings(environment), port=0) as palaver:

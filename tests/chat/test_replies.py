@@ -769,7 +769,7 @@ async def test_usage_is_kept_where_only_the_model_s_name_cannot_be(
     reply = (await end_of(chat, begun)).turn.reply
     assert (reply.status, reply.content, reply.model, reply.usage) == ("complete", "All of it.", None, Usage(70, 40))
     [used] = await store.ledger.usage("model", Period(0, 100_000))
-    assert (used.key, used.total_tokens) == ("gpt-4", 110)
+    assert (used.key, used.total_tokens) == ("hand", 110)
 
 
 async def test_what_a_reply_has_used_is_counted_although_its_user_was_erased_meanwhile(
@@ -787,10 +787,12 @@ async def test_what_a_reply_has_used_is_counted_although_its_user_was_erased_mea
 
 
 async def test_reply_that_was_left_behind_is_billed_as_the_model_that_answered_for_the_one_asked_for(
-    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, clock: HandClock,
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, clock: HandClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     here, there = await start_chat("here", watched=False), await start_chat("there")
+    new = new_conversation(alice, speaking=Speaking(model="gpt-4", provider="openai"))
+    conversation = await store.conversations.create(new, NOW)
     begun = await say(here, alice, "hello", conversation)
     talk = await bot.asked()
     await talk.say("late")

@@ -624,9 +624,6 @@ class Replies:
         self._start_all(await self._store.turns.promote_waiting(self.worker, now, self.lease_until()))
 
     async def _end_abandoned(self, ending: Ending) -> None:
-        # As for one that ends here: by the model that answers where this one was asked for.
-        model = self._bots.model_for_turn(ending.billed_as or None) or self._bots.default_model()
-        ending = replace(ending, billed_as=model or "")
         promote = replace(ending, promote_to=None if self.draining else self.worker, lease_until=self.lease_until())
         try:
             # What its worker had said since the last checkpoint may have been heard elsewhere.
@@ -651,8 +648,10 @@ class Replies:
         self._start_all([ended.next] if ended.next else [])
 
     async def _abandoned_as(self, ending: Ending) -> str:
+        """As one that ends here is billed: by the model that answers where this one was asked for."""
         provider = ending.provider or await self._bots.default_provider()
-        return to_billed_as(provider, ending.billed_as or self._bots.default_model())
+        model = self._bots.model_for_turn(ending.billed_as or None) or self._bots.default_model()
+        return to_billed_as(provider, model)
 
     def _start_all(self, begun: Sequence[Begun]) -> None:
         for one in begun:

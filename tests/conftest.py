@@ -108,6 +108,13 @@ async def _started_redis(run: Run) -> AsyncIterator[Redis]:
     redis.process.kill()
 
 
+@pytest.fixture(scope="module")
+async def steady_redis(_started_redis: Redis) -> Redis:
+    """For servers that a whole file uses: another file may have left it frozen, read-only or dead."""
+    await _started_redis.reset()
+    return _started_redis
+
+
 @pytest.fixture
 async def redis(_started_redis: Redis) -> Redis:
     """A running, empty server, whatever the test before did to it."""
@@ -167,7 +174,7 @@ def scaled(request: pytest.FixtureRequest, store_kind: StoreKind) -> Mapping[str
     workers."""
     if store_kind == "sqlite":
         return {}
-    redis: Redis = request.getfixturevalue("_started_redis")
+    redis: Redis = request.getfixturevalue("steady_redis")
     return {"PALAVER_REDIS_URL": redis.url, "PALAVER_WORKERS": "2"}
 
 

@@ -27,7 +27,7 @@ def server_environment(request: pytest.FixtureRequest, store_kind: StoreKind) ->
     """One process over SQLite, two over PostgreSQL and Redis."""
     if store_kind == "sqlite":
         return {}
-    redis: Redis = request.getfixturevalue("_started_redis")
+    redis: Redis = request.getfixturevalue("steady_redis")
     return {"PALAVER_WORKERS": "2", "PALAVER_REDIS_URL": redis.url}
 
 

@@ -1,14 +1,15 @@
 """What every WebSocket of ours shares: the handshake, JSON frames in both directions, and how it is closed.
 
-One task reads, and lives as long as the socket. What goes out is sent by a second one that lives only while there is
-something to send: an idle socket costs one task. The reader waits for it before it reads on, so that a client which
-does not read its answers is not read either.
+One task reads, and lives as long as the socket. What can be sent without waiting is sent at once; where the client does
+not read, or the store has to be asked what is new, a second task goes on that ends when all is sent. The reader waits
+for it before it reads on, so that a client which does not read its answers is not read either.
 """
 
 import asyncio
 import json
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 import msgspec
@@ -48,6 +49,11 @@ TOO_LARGE = 1009
 RESTARTS = 1012
 INTERNAL = 4500
 
+# What a server may offer in ASGI's `extensions`: sends a text now, or says that this has to be waited for.
+AT_ONCE = "palaver.at_once"
+
+Frames = list[str]
+
 CODES: dict[type[ChatError], str] = {
     NotFound: "not_found",
     Conflict: "conflict",
@@ -71,10 +77,13 @@ class JsonSocket(ABC):
         self.over = False
         self._receive = receive
         self._send = send
-        self._out: list[str] = []
+        self._send_now: Callable[[str], bool] = _find_send_now(call)
+        self._out: Frames = []
         # Lists, here as in a room: an empty deque is fourteen times as large, and most sockets are idle.
-        self._under_way: list[str] = []
+        self._under_way: Frames = []
+        self._coming: Awaitable[Frames] | None = None
         self._woken = False
+        self._will_tell = False
         self._shut = False
         self._pump: asyncio.Task[None] | None = None
         self._closing: int | None = None
@@ -88,8 +97,8 @@ class JsonSocket(ABC):
         """Does what a message of a known type asks for. Raises `ChatError` or `Invalid`."""
 
     @abstractmethod
-    async def take(self) -> list[str]:
-        """The frames that are to be sent now; none where nothing is new."""
+    def take(self) -> Frames | Awaitable[Frames]:
+        """The frames that are to be sent now, none where nothing is new; or what gives them, where that takes time."""
 
     @abstractmethod
     def leave(self) -> None:
@@ -231,18 +240,38 @@ class JsonSocket(ABC):
 
     def wake(self) -> None:
         self._woken = True
-        if self._pump is None and not self.over:
-            self._pump = asyncio.create_task(self._send_all())
+        if self._pump is None and not self._will_tell:
+            self._will_tell = True
+            # Not here: whoever wakes is at work on something else.
+            asyncio.get_running_loop().call_soon(self._tell)
 
     async def _sent(self) -> None:
         """Returns when what there is has been sent."""
+        if self._will_tell:
+            self._tell()
         while self._pump is not None:
             await asyncio.wait([self._pump])
 
-    async def _send_all(self) -> None:
+    def _tell(self) -> None:
+        self._will_tell = False
+        if self._pump is None and not self.over and not self._told_at_once():
+            self._pump = asyncio.create_task(self._tell_all())
+
+    def _told_at_once(self) -> bool:
+        """False where something is left that has to be waited for."""
+        while self._gather():
+            if not self._send_now(self._under_way[0]):
+                return False
+            del self._under_way[0]
+        return self._coming is None and self._closing is None
+
+    async def _tell_all(self) -> None:
         try:
-            while await self._has_more():
-                await self._send({"type": "websocket.send", "text": self._under_way.pop(0)})
+            while self._gather() or self._coming is not None:
+                if self._under_way:
+                    await self._send({"type": "websocket.send", "text": self._under_way.pop(0)})
+                else:
+                    await self._await_coming()
             if self._closing is not None and not self.over:
                 self.over = True
                 await self._send({"type": "websocket.close", "code": self._closing})
@@ -252,28 +281,54 @@ class JsonSocket(ABC):
         finally:
             self._pump = None
 
-    async def _has_more(self) -> bool:
-        if self._woken and not self._under_way and not self._out and self._closing is None and not self.over:
-            # What comes while it is taken wakes anew.
-            self._woken = False
-            told = await self._taken()
-            if not self._shut:
-                self._under_way.extend(told)
-        # What was said while it was taken comes after it.
-        if not self._under_way:
-            self._under_way.extend(self._out)
-            self._out.clear()
-        return bool(self._under_way)
+    def _gather(self) -> bool:
+        """Whether there are frames under way, by now. Where they take time, `_coming` is what gives them."""
+        while not self._under_way:
+            if self._out:
+                self._under_way, self._out = self._out, []
+            elif self._woken and self._coming is None and self._closing is None and not self.over:
+                # What comes while it is taken wakes anew, and what is said meanwhile comes after it.
+                self._woken = False
+                self._take()
+            else:
+                return False
+        return True
 
-    async def _taken(self) -> list[str]:
+    def _take(self) -> None:
         try:
-            return await self.take()
-        except StoreUnavailable as error:
-            log_outage(self.call, error)
+            told = self.take()
         except Exception:
             log.exception("request %s: %s cannot be told", self.call.request_id, self.call.route)
-        self._give_up()
-        return []
+            self._give_up()
+            return
+        if isinstance(told, list):
+            self._under_way += told
+        else:
+            self._coming = told
+
+    async def _await_coming(self) -> None:
+        coming, self._coming = self._coming, None
+        assert coming is not None, "asked for only where there is something to wait for"
+        try:
+            told = await coming
+        except StoreUnavailable as error:
+            log_outage(self.call, error)
+            self._give_up()
+        except Exception:
+            log.exception("request %s: %s cannot be told", self.call.request_id, self.call.route)
+            self._give_up()
+        else:
+            if not self._shut:
+                self._under_way += told
+
+
+def _find_send_now(call: Call) -> Callable[[str], bool]:
+    extension = call.scope.get("extensions", {}).get(AT_ONCE)
+    return _not_now if extension is None else extension["send_text"]
+
+
+def _not_now(_text: str) -> bool:
+    return False
 
 
 def log_outage(call: Call, error: StoreUnavailable) -> None:

@@ -12,7 +12,7 @@ from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
-from websockets.http11 import Response
+from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
@@ -21,6 +21,10 @@ from palaver.serve.streams import Cycle
 
 # A request's first line and its headers, beyond what comes in one read. Browsers send a few KiB.
 MOST_HEAD_BYTES = 65_536
+
+# An extension of ASGI: sends a text at once where nothing has to be waited for. A task for each piece would cost more
+# than all else that is done for it here.
+AT_ONCE = "palaver.at_once"
 
 # The last frame of its message, with text in it.
 TEXT_FRAME = 0x81
@@ -111,11 +115,20 @@ class SocketConnection(WebSocketsSansIOProtocol):
         if not self.read_paused:
             self.transport.resume_reading()
 
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if self.handshake_initiated and not self.handshake_complete:
+            self.scope["extensions"][AT_ONCE] = {"send_text": self.send_text}
+
     async def send(self, message: ASGISendEvent) -> None:
         text = message.get("text") if message["type"] == "websocket.send" else None
-        if text is None or not self._is_open_and_read():
+        if text is None or not self.send_text(text):
             await super().send(message)
-            return
+
+    def send_text(self, text: str) -> bool:
+        """Sends it now. False where it has to be waited for, or the client is gone: then `send` does, or tells."""
+        if not self._is_open_and_read():
+            return False
         # One text frame, whole and unmasked. By way of websockets each piece of each reply costs a third more.
         data = text.encode()
         size = len(data)
@@ -126,6 +139,7 @@ class SocketConnection(WebSocketsSansIOProtocol):
         else:
             head = bytes((TEXT_FRAME, 127)) + size.to_bytes(8, "big")
         self.transport.write(head + data)
+        return True
 
     def _is_open_and_read(self) -> bool:
         gone = self.close_sent or self.disconnected or self.conn.state is not OPEN or self.transport.is_closing()

@@ -1,6 +1,7 @@
 """The caller's list of conversations over a WebSocket: as it is, whenever it is another, and what ended meanwhile."""
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from starlette.types import Receive, Send
 from palaver.api.ai_chat import frames
 from palaver.api.ai_chat.sessions import show_sessions
 from palaver.api.call import Call, to_time
-from palaver.api.socket import JsonSocket
+from palaver.api.socket import Frames, JsonSocket
 from palaver.chat.conversation import Message
 from palaver.chat.errors import NotFound
 from palaver.chat.user import NOT_STORED
@@ -80,12 +81,18 @@ class ListSocket(JsonSocket):
             self._ended.append((conversation, reply))
             self.wake()
 
-    async def take(self) -> list[str]:
+    def take(self) -> Frames | Awaitable[Frames]:
+        return self._tell_news() if self._ended or self._is_list_due() else []
+
+    def _is_list_due(self) -> bool:
+        return self._dirty and self._due is None and self._loop.time() >= self._told_at + PACE_SECONDS
+
+    async def _tell_news(self) -> Frames:
         told = []
         while self._ended:
             conversation, reply = self._ended.pop(0)
             told += await self._notification(conversation, reply)
-        if self._dirty and self._due is None and self._loop.time() >= self._told_at + PACE_SECONDS:
+        if self._is_list_due():
             # Before it is read: what changes while it is read is told again.
             self._dirty, self._told_at = False, self._loop.time()
             async with self.call.chat.rooms.lists.reading:

@@ -1,6 +1,6 @@
 """One conversation over a WebSocket: turns, events as they happen, and all that was missed since a cursor."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from typing import Any, assert_never
 
@@ -14,7 +14,7 @@ from palaver.api.ai_chat.sessions import show_snapshot
 from palaver.api.call import Call
 from palaver.api.fields import Body, Text, optional, required
 from palaver.api.language import text
-from palaver.api.socket import JsonSocket, echo
+from palaver.api.socket import Frames, JsonSocket, echo
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
 from palaver.chat.conversation import Message, MessageId
 from palaver.chat.cursor import Cursor, decode_cursor
@@ -278,18 +278,18 @@ class SessionSocket(JsonSocket):
         assert self._listener is not None, "only who is in has a place"
         return self._listener.cursor
 
-    async def take(self) -> list[str]:
+    def take(self) -> Frames | Awaitable[Frames]:
         listener = self._listener
         if listener is None or not self._listens:
             return []
-        told: list[str] = []
+        told: Frames = []
         for heard, cursor in listener.take():
             if isinstance(heard, Behind) or (isinstance(heard, Entry) and isinstance(heard.event, Turned)):
-                return [*told, *await self._catch_up(listener, heard)]
+                return self._catch_up(told, listener, heard)
             told += self._frames(heard, cursor)
         return told
 
-    async def _catch_up(self, listener: Listener, heard: Heard) -> list[str]:
+    async def _catch_up(self, told: Frames, listener: Listener, heard: Heard) -> Frames:
         """From the store: what the room's tape does not hold any more, or, where it is no story, all of it."""
         try:
             behind = isinstance(heard, Behind)
@@ -298,7 +298,10 @@ class SessionSocket(JsonSocket):
         except NotFound:
             self.say_gone()
         waiting, self._out = self._out, []
-        return waiting or await self.take()
+        if not waiting:
+            more = self.take()
+            waiting = more if isinstance(more, list) else await more
+        return told + waiting
 
     def _frames(self, heard: Heard, cursor: str) -> list[str]:
         match heard:

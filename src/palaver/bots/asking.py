@@ -4,7 +4,8 @@ All of it happens before the first piece. Once something was said nobody else is
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -17,6 +18,8 @@ from palaver.chat.errors import BotUnavailable, Cause
 from palaver.chat.pieces import Piece
 from palaver.watching.numbers import UPSTREAM_FAILOVERS, UPSTREAM_FAILURES
 
+T = TypeVar("T")
+
 # Once the model has finished, its usage and the stream's own end are worth no more waiting than this.
 LAST_SECONDS = 1.0
 
@@ -28,6 +31,10 @@ OF_THE_REQUEST = frozenset({400, 413, 422})
 
 # Answers that say nothing of how the server does, but for the model that was asked for.
 OF_THE_MODEL = OF_THE_REQUEST | {404}
+
+
+class _Silent(Exception):
+    """A server has said nothing for longer than it is waited for while others can be asked."""
 
 
 class AskingOptions(Struct, frozen=True):
@@ -134,20 +141,13 @@ class _Asking:
         silences = self._silences.get(server, 0)
         patience = None if alone else self._options.patience * 2**silences
         try:
-            async with asyncio.timeout(patience) as limit:
-                answer = await server.upstream.complete(completion, request_id)
-            said: Begun | UpstreamFailed | None = await _hear_first(place, answer, patience)
-        except UpstreamFailed as error:
-            said = error
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            said = None
-        if said is None:
+            answer = await _within(patience, server.upstream.complete(completion, request_id))
+            said = await _hear_first(place, answer, patience)
+        except _Silent:
             place.failed()
             return _Failed(f"was silent for {patience:g} s", SILENT, passes=True, silent=True)
-        if isinstance(said, UpstreamFailed):
-            return _to_failed(said, place, self._options.backoff)
+        except UpstreamFailed as error:
+            return _to_failed(error, place, self._options.backoff)
         if said.failure is None:
             place.succeeded()
             return said
@@ -178,25 +178,34 @@ class _Asking:
     def _best(self) -> list[LlmServer]:
         """Of those that are left the ones to try first: a server behind an open breaker comes after all others, and one
         that was silent in this very reply last of all."""
+        if len(self._left) == 1:
+            return self._left
         fewest = min(self._silences.get(server, 0) for server in self._left)
         talking = [server for server in self._left if self._silences.get(server, 0) == fewest]
         return [server for server in talking if server.breaker.lets_in] or talking
 
 
-async def _hear_first(place: Place, answer: Answer, patience: float | None) -> Begun | None:
-    """The first pieces; None where they do not come in time."""
+async def _within(patience: float | None, asked: Awaitable[T]) -> T:
+    """Raises `_Silent` where it takes longer than that."""
+    if patience is None:
+        return await asked
+    try:
+        async with asyncio.timeout(patience) as limit:
+            return await asked
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise _Silent from None
+
+
+async def _hear_first(place: Place, answer: Answer, patience: float | None) -> Begun:
+    """The first pieces. Raises `_Silent` where they do not come in time."""
     stream = CompletionStream()
     heard: Begun | None = None
     try:
         pieces: Sequence[Piece] = ()
         while not (pieces or stream.ended):
-            try:
-                async with asyncio.timeout(patience) as limit:
-                    data = await answer.read(LAST_SECONDS if stream.finish_reason else None)
-            except TimeoutError:
-                if not limit.expired():
-                    raise
-                return None
+            data = await _within(patience, answer.read(LAST_SECONDS if stream.finish_reason else None))
             if not data:
                 heard = Begun(place, answer, stream, stream.finish(), over=True)
                 return heard

@@ -135,7 +135,8 @@ class RunningReply:
 
     def counted(self) -> int:
         """The tokens of all that the bot was sent, as they are counted here."""
-        return self.allowance.besides + sum(past.token_count + TOKENS_AROUND for past in self.seen.history)
+        history = self.seen.history
+        return self.allowance.besides + sum([past.token_count for past in history]) + TOKENS_AROUND * len(history)
 
     def has_ended(self, outcome: Outcome) -> None:
         """The first word stands: whoever waited may have been told already that the end cannot be kept just now."""

@@ -4,7 +4,7 @@ import logging
 import sys
 
 from palaver.settings import Settings
-from palaver.watching.lines import JsonLines
+from palaver.watching.lines import JsonLines, TextLines
 
 ALONE = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
@@ -37,10 +37,12 @@ def to_address(host: str, port: int) -> str:
 
 def set_up_logging(settings: Settings, form: str, worker: str | None) -> None:
     """`form` is that of text. `worker` is the slot of this process, None for the supervisor."""
-    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr, format=form)
-    if settings.log_format == "json":
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonLines(worker))
+    # Of each request there is a line, and none tells these: its place in the code, its thread.
+    logging._srcfile = None
+    logging.logThreads = logging.logMultiprocessing = False
+    logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(JsonLines(worker) if settings.log_format == "json" else TextLines(form))
     # uvicorn tells every address with its query, and a query may hold a token: only its warnings are let through.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(is_news)

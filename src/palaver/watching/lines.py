@@ -1,11 +1,12 @@
-"""The log as JSON, a line for each record, for those who collect logs by machine.
+"""The log's lines: as text, or as JSON for those who collect logs by machine.
 
-What is in a line is what the text would say: no more of a request than its operation and its id.
+What is in a line of JSON is what the text would say: no more of a request than its operation and its id.
 """
 
 import json
 import logging
 import re
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,20 @@ REQUEST = "request %s: %s %s %d"
 
 # Every line about a request begins so.
 _OF_REQUEST = re.compile(r"[Rr]equest ([A-Za-z0-9._-]{1,64}): ")
+
+
+class TextLines(logging.Formatter):
+    """A busy server writes many lines in a second, whose time is spelled once."""
+
+    _second = -1
+    _spelled = ""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802 (logging's name)
+        second = int(record.created)
+        if second != self._second:
+            self._second = second
+            self._spelled = time.strftime(datefmt or self.default_time_format, time.localtime(second))
+        return f"{self._spelled},{int(record.msecs):03}"
 
 
 class JsonLines(logging.Formatter):

@@ -109,14 +109,14 @@ async def _measure_turns(table: Table[Kind], house: House, size: Size) -> None:
             direct.setdefault(at_once, []).append(await _measure_direct(house, size, at_once))
             # One after the other within a repeat: a noisy minute hits them all.
             for system in systems:
-                figures = await _measure_system(system, size, at_once)
+                figures = await measure_system(system, size, at_once)
                 found.setdefault((system.kind, at_once), []).append(figures)
     best = {key: _to_median(figures) for key, figures in found.items()}
     alone = {at_once: _to_median(figures) for at_once, figures in direct.items()}
     _add_turns(table, house.kinds, best, alone)
 
 
-async def _measure_system(system: System, size: Size, at_once: int) -> Figures:
+async def measure_system(system: System, size: Size, at_once: int) -> Figures:
     if len(system.sessions) < at_once:
         fresh = await system.add_sessions(at_once - len(system.sessions))
         system.sessions += fresh

@@ -169,7 +169,11 @@ class House:
     async def start(self, kind: Kind, window: int = WINDOW) -> System:
         if kind in ("floor", "baseline"):
             return await self._start_plain(kind, self._run.make_folder(kind), window)
-        server, database = self._make_server(kind)
+        return await self.start_ours(kind)
+
+    async def start_ours(self, kind: Kind, settings: Mapping[str, str] = {}, command: Sequence[str] = ()) -> System:
+        """`command` stands for `palaver`."""
+        server, database = self._make_server(kind, settings, command)
         await server.start()
         return Ours(kind, server, await server.token("bench"), self._postgres_of(kind), database)
 
@@ -214,19 +218,22 @@ class House:
         line = await process.wait_for_line(r"^ready on (http://\S+)$", seconds=_SECONDS_TO_START)
         return Plain(kind, process, line[1], folder / f"{kind}.sqlite3")
 
-    def _make_server(self, kind: Kind) -> tuple[Server, str]:
+    def _make_server(
+        self, kind: Kind, settings: Mapping[str, str] = {}, command: Sequence[str] = ()
+    ) -> tuple[Server, str]:
         environment = {
             "PALAVER_DISCOVER_PORTS": "",
             "PALAVER_EXACT_TOKENS": "off",
             "LLM_SERVER_URL": self.llm_url,
             "PALAVER_DRAIN_SECONDS": "1",
+            **settings,
         }
         database = ""
         postgres = self._postgres_of(kind)
         if postgres is not None:
             database = postgres.create_database()
             environment["PALAVER_DATABASE_URL"] = postgres.url(database)
-        return Server(self._run, self._run.make_folder("palaver"), environment), database
+        return Server(self._run, self._run.make_folder("palaver"), environment, command=command), database
 
     def _postgres_of(self, kind: Kind) -> Postgres | None:
         if kind != "postgres":

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -32,8 +32,10 @@ class Database:
 class Server:
     """`palaver serve` with an environment of its own. What it keeps, and its address, stay when it starts again."""
 
-    def __init__(self, run: Run, folder: Path, environment: Mapping[str, str], *arguments: str) -> None:
-        """`arguments` are further ones for `palaver serve`, `"--workers", "2"`."""
+    def __init__(
+        self, run: Run, folder: Path, environment: Mapping[str, str], *arguments: str, command: Sequence[str] = ()
+    ) -> None:
+        """`arguments` are further ones for `palaver serve`, `"--workers", "2"`; `command` stands for `palaver`."""
         folder.mkdir(parents=True, exist_ok=True)
         self.environment = {
             **bare_environment(),
@@ -47,6 +49,7 @@ class Server:
         self._run = run
         self._log = folder / "log"
         self._arguments = arguments
+        self._command = command or [_find_palaver()]
         self._users = {"admin"}
 
     @property
@@ -60,7 +63,7 @@ class Server:
     async def start(self) -> None:
         """Returns when it is ready. `PartFailed`, with what it wrote, when it does not get there."""
         port = self.url.rpartition(":")[2] or "0"
-        command = [_find_palaver(), "serve", "--port", port, *self._arguments]
+        command = [*self._command, "serve", "--port", port, *self._arguments]
         self.process = Process(self._run, command, name="palaver serve", log=self._log, environment=self.environment)
         line = await self.process.wait_for_line(r"^Palaver is ready on (http://\S+)$", seconds=_SECONDS_TO_START)
         self.url = line[1]

@@ -1,0 +1,89 @@
+"""What limits, ledger and metrics cost a turn together: `.venv/bin/python bench/extras.py [--quick]`.
+
+Three servers take the same turns, one after the other within each round, so that a noisy minute hits them all: ours as
+it is; ours with every limit and budget set; and ours with all of it taken out (bench/bare.py).
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+# Run by its path, Python looks for modules in this folder only.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.parts.run import open_run
+
+from bench.measure import FULL, QUICK, Size, measure_system, say
+from bench.systems import ROOT, House, System
+from bench.systems import Kind as Store
+from bench.table import Row, Table
+
+Kind = Literal["without", "usual", "all"]
+
+TITLES: Mapping[Kind, str] = {"without": "without", "usual": "as it is", "all": "with every limit and budget"}
+STORES: Sequence[Store] = ("sqlite", "postgres")
+AT_ONCE = (1, 16, 64)
+ROUNDS = 7
+
+MANY = "100000"
+PLENTY = "1000000000000"
+EVERY: Mapping[str, str] = {
+    **{f"PALAVER_{name}TURNS_A_MINUTE": MANY for name in ("", "APP_", "CONVERSATION_")},
+    **{f"PALAVER_{name}REPLIES_AT_ONCE": MANY for name in ("", "APP_")},
+    **{f"PALAVER_{name}TOKENS_A_{period}": PLENTY for name in ("", "APP_") for period in ("DAY", "MONTH")},
+    **{f"PALAVER_{name}MONEY_A_MONTH": "1000000" for name in ("", "APP_")},
+    "PALAVER_CONVERSATION_TOKENS": PLENTY,
+}
+
+NOTES = """\
+CPU ms of a stored turn, the server's process alone; PostgreSQL's own comes on top and is not compared here. Medians of
+rounds in which each of the three takes the same turns after the other. "Without" is bench/bare.py: the same server
+with limits, ledger and metrics taken out."""
+
+
+async def measure(size: Size, rounds: int, stores: Sequence[Store]) -> Table[Kind]:
+    table: Table[Kind] = Table(TITLES, ["usual"], apart="", notes=NOTES)
+    with open_run() as run:
+        house = House(run, None)
+        await house.start_llm()
+        for store in stores:
+            systems: Mapping[Kind, System] = {
+                "without": await house.start_ours(
+                    store, {"PYTHONPATH": str(ROOT)}, [sys.executable, "-m", "bench.bare"]
+                ),
+                "usual": await house.start_ours(store),
+                "all": await house.start_ours(store, EVERY),
+            }
+            for at_once in AT_ONCE:
+                say(f"Turns, {at_once} at once, {store}.")
+                costs: dict[Kind, list[float]] = {kind: [] for kind in systems}
+                for _ in range(rounds):
+                    for kind, system in systems.items():
+                        costs[kind].append((await measure_system(system, size, at_once)).cpu)
+                found = {kind: median(some) for kind, some in costs.items()}
+                table.add(Row(f"stored turn, {store}, {at_once} at once, CPU ms", found, digits=3))
+                times = {kind: cost / found["without"] for kind, cost in found.items()}
+                table.add(Row("- times that without", times, most=1.1))
+            for system in systems.values():
+                await system.stop()
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What limits, ledger and metrics cost a turn. Prints a table.")
+    parser.add_argument("--quick", action="store_true", help="the smallest size: whether it works, not what it costs")
+    quick = parser.parse_args().quick
+    if not quick:
+        # What is acknowledged is synced, by PostgreSQL too; tests do without.
+        os.environ["PALAVER_TEST_FSYNC"] = "1"
+    size, rounds, stores = (QUICK, 1, STORES[:1]) if quick else (FULL, ROUNDS, STORES)
+    print(asyncio.run(measure(size, rounds, stores)).to_markdown())
+
+
+if __name__ == "__main__":
+    main()

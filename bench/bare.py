@@ -6,7 +6,7 @@ It answers, and counts nothing. Only bench/extras.py runs it, as `python -m benc
 from collections.abc import Sequence
 from typing import Any
 
-from palaver.chat import reply
+from palaver.chat import running
 from palaver.chat.limits import Grant, Limits
 from palaver.cli import main
 from palaver.store import turns
@@ -50,7 +50,7 @@ def take_out() -> None:
     watching.Count.add = watching.Count.set = watching.Spread.observe = _count_nothing
     uncounted = _Uncounted()
     watching.Family.of = lambda *_labels: uncounted
-    reply.Tally = _NoTally  # type: ignore[assignment, attr-defined]
+    running.Tally = _NoTally  # type: ignore[assignment, attr-defined]
     Limits.allow_turn = _grant  # type: ignore[method-assign]
     Grant.ask_conversation = _nothing  # type: ignore[method-assign]
     turns._reserve_all = _reserve_nothing  # type: ignore[assignment]

@@ -57,8 +57,9 @@ from palaver.chat.ledger import MILLION, Budget, Budgets
 from palaver.chat.limits import LimitRules, Limits
 from palaver.chat.models import Models
 from palaver.chat.ports import Bots
-from palaver.chat.reply import Replies, ReplyLimits
+from palaver.chat.reply import Replies
 from palaver.chat.rooms import Rooms
+from palaver.chat.running import ReplyLimits
 from palaver.chat.server import NamedServer
 from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays

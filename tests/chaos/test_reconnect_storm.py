@@ -18,9 +18,10 @@ from palaver.chat.books import Books
 from palaver.chat.flow import Chat, Rules, continue_chat, wait_for_answer
 from palaver.chat.ledger import Budgets
 from palaver.chat.models import Models
-from palaver.chat.reply import Replies, ReplyLimits
+from palaver.chat.reply import Replies
 from palaver.chat.room import TAPE_EVENTS
 from palaver.chat.rooms import Rooms
+from palaver.chat.running import ReplyLimits
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
 from palaver.settings import Settings

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from palaver.bus import Hub, MemoryBus
+from palaver.chat import ending
 from palaver.chat import reply as replying
 from palaver.chat.books import Books
 from palaver.chat.conversation import Conversation
 from palaver.chat.flow import Chat, Rules
 from palaver.chat.ledger import Budgets
 from palaver.chat.ports import Bus
-from palaver.chat.reply import Replies, ReplyLimits
+from palaver.chat.reply import Replies
 from palaver.chat.rooms import Rooms
+from palaver.chat.running import ReplyLimits
 from palaver.chat.user import User
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
@@ -63,8 +65,13 @@ async def start_chat(
     store: SqlStore, clock: HandClock, bot: HandBot, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[StartChat]:
     """`await start_chat("worker", first_seconds=0.05)`: a worker with its watch; ended with the test."""
-    for name in ("CHECKPOINT_SECONDS", "WATCH_SECONDS", "POLL_SECONDS", "RETRY_SECONDS"):
-        monkeypatch.setattr(replying, name, 0.01)
+    for module, name in (
+        (replying, "CHECKPOINT_SECONDS"),
+        (replying, "WATCH_SECONDS"),
+        (replying, "POLL_SECONDS"),
+        (ending, "RETRY_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, 0.01)
     working: list[tuple[Replies, asyncio.Task[None]]] = []
 
     async def start(

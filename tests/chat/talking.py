@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from palaver.chat.clock import SECOND, Micros
 from palaver.chat.errors import BotUnavailable
+from palaver.chat.flow import Chat
 from palaver.chat.model import OfferedModel
 from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Reasoning, Text
 from palaver.chat.server import NamedServer, ServerState
@@ -143,3 +144,8 @@ class HandBots:
     @property
     def server_url(self) -> str | None:
         return None
+
+
+def let_talk(chat: Chat, bots: HandBots) -> None:
+    """From now on these bots make the replies."""
+    chat.replies._bots = chat.replies._prompting._bots = bots

@@ -164,7 +164,7 @@ async def test_place_is_free_again_where_the_reply_cannot_even_be_started(
     def broken(*_all: object) -> None:
         raise LookupError
 
-    monkeypatch.setattr(chat.replies, "_allow", broken)
+    monkeypatch.setattr(chat.replies._prompting, "allow", broken)
     with pytest.raises(LookupError):
         await person.say("one", conversation)
     assert not list(counts.held())

@@ -11,7 +11,7 @@ from palaver.chat.conversation import Conversation, ConversationChange, Past, Sp
 from palaver.chat.flow import Chat, ask_for_another, continue_chat, delete_conversation, stop_reply, wait_for_answer
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun
-from palaver.chat.reply import Outcome
+from palaver.chat.running import Outcome
 from palaver.chat.sweep import clean
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore

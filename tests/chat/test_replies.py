@@ -16,13 +16,13 @@ from palaver.chat.flow import Chat, continue_chat, delete_conversation, end_conv
 from palaver.chat.ledger import Budget, Budgets, Period
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun
-from palaver.chat.reply import Outcome
+from palaver.chat.running import Outcome
 from palaver.chat.telling import Waker
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
 from palaver.store.sqlite import SqliteDatabase
 from tests.chat.conftest import StartChat
-from tests.chat.talking import HandBot, HandBots, HandClock
+from tests.chat.talking import HandBot, HandBots, HandClock, let_talk
 from tests.ports.talking import NOW, new_conversation, rows, said
 
 LEASE_SECONDS = 10
@@ -173,7 +173,7 @@ async def test_bot_that_never_comes_to_an_end_is_left(
                 await asyncio.sleep(0)
 
     chat = await start_chat(total_seconds=0.05)
-    chat.replies._bots = HandBots(Chatterbox())
+    let_talk(chat, HandBots(Chatterbox()))
     outcome = await end_of(chat, await say(chat, alice, "hello", conversation))
     assert (outcome.turn.reply.status, outcome.turn.reply.reason) == ("interrupted", "timeout")
     assert outcome.turn.reply.content.startswith("bla bla ")
@@ -236,7 +236,7 @@ async def test_bot_that_takes_no_notice_of_being_stopped_is_left_at_its_next_pie
                     yield Text(" and talk")
 
     stubborn = Stubborn()
-    chat.replies._bots = HandBots(stubborn)
+    let_talk(chat, HandBots(stubborn))
     begun = await say(chat, alice, "hello", conversation)
     await stubborn.began.wait()
     await chat.replies.stop(begun.turn.reply.id)
@@ -310,7 +310,7 @@ class GivesNothing:
 async def test_bot_that_cannot_even_begin_ends_its_own_reply(
     chat: Chat, store: SqlStore, alice: User, conversation: Conversation, bot_class: type[RaisesAtOnce | GivesNothing]
 ) -> None:
-    chat.replies._bots = HandBots(bot_class())
+    let_talk(chat, HandBots(bot_class()))
     begun = await say(chat, alice, "hello", conversation)
     await end_of(chat, begun)
     assert await stored(store, begun) == ("failed", "", "unavailable")
@@ -327,7 +327,7 @@ async def test_bot_that_fails_once_it_has_finished_has_answered(
             finally:
                 raise ValueError
 
-    chat.replies._bots = HandBots(FailsAtLast())
+    let_talk(chat, HandBots(FailsAtLast()))
     outcome = await wait_for_answer(chat, await say(chat, alice, "hello", conversation))
     assert (outcome.turn.reply.status, outcome.turn.reply.content) == ("complete", "All said.")
 

@@ -10,12 +10,12 @@ from palaver.chat.context import count_tokens
 from palaver.chat.conversation import Conversation, Speaking, Usage
 from palaver.chat.flow import Chat, continue_chat, wait_for_answer
 from palaver.chat.pieces import Finished, Prompt
-from palaver.chat.reply import to_cache_key
+from palaver.chat.prompting import to_cache_key
 from palaver.chat.tokens import UNLEARNED, to_key
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
 from tests.chat.conftest import StartChat
-from tests.chat.talking import HandBot, HandBots
+from tests.chat.talking import HandBot, HandBots, let_talk
 from tests.ports.talking import NOW, new_conversation, rows
 
 GPT = to_key(None, "gpt-4")
@@ -51,7 +51,7 @@ async def test_model_whose_server_tells_its_context_gets_more_of_the_past(
     usual = await longest(chat, bot, alice, conversation)
     bots = HandBots(bot)
     bots.lengths["gpt-4"] = 4000
-    chat.replies._bots = bots
+    let_talk(chat, bots)
     told = await longest(chat, bot, alice, conversation)
     assert 200 < usual < 600
     assert 1500 < told < 4000

@@ -15,8 +15,9 @@ from palaver.chat.errors import BotTimeout, BotUnavailable, Draining, Ended, Not
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, Turned
 from palaver.chat.limits import Grant
 from palaver.chat.ports import AnotherReply, Begun, Bots, Hidden, NewTurn, Store
-from palaver.chat.reply import Outcome, Replies
+from palaver.chat.reply import Replies
 from palaver.chat.rooms import Rooms
+from palaver.chat.running import Outcome
 from palaver.chat.user import Reader, User
 
 log = logging.getLogger("palaver.flow")

@@ -31,6 +31,9 @@ class ReplyLog:
         if position >= self.length:
             return ""
         missing = self.length - position
+        if missing <= len(self._parts[-1]):
+            # Nearly always: whoever keeps up lacks what was said last.
+            return self._parts[-1][-missing:]
         newest_first = []
         for part in reversed(self._parts):
             newest_first.append(part)

@@ -7,7 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
-from palaver.chat.user import UserId
+from palaver.chat.user import Reader, UserId
 
 ConversationId = NewType("ConversationId", int)
 MessageId = NewType("MessageId", int)
@@ -75,6 +75,14 @@ class Conversation(Struct, frozen=True):
     open_by_id: bool = False
     summary_to: int = 0
     """What was said before this number is summarised; 0: there is no summary."""
+
+    def admits(self, reader: Reader) -> bool:
+        """Whether the reader may open it; the same rule as the store's."""
+        return (
+            self.owner_id == reader.user_id
+            or (reader.app_id is not None and self.app_id == reader.app_id)
+            or (reader.guests_allowed and self.open_by_id)
+        )
 
 
 class NewConversation(Struct, frozen=True):

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from palaver.chat.conversation import NewConversation
+from palaver.chat.conversation import Conversation, NewConversation
 from palaver.chat.counts import LocalCounts
 from palaver.chat.errors import Conflict, NotFound, RateLimited
 from palaver.chat.limit import NO_OWN, Limit, LimitName, LimitOf, OwnLimits
@@ -25,6 +25,9 @@ from palaver.chat.user import NOT_STORED, Reader, User, UserId
 log = logging.getLogger("palaver.limits")
 
 MINUTE_SECONDS = 60
+
+# The one that was looked up first is forgotten first.
+REMEMBERED_CONVERSATIONS = 10_000
 
 # How soon every worker holds to what an admin has given somebody.
 LOOK_SECONDS = 2.0
@@ -114,6 +117,7 @@ class Limits:
         self._counts = counts or LocalCounts()
         self._store = store
         self._own: Mapping[UserId, OwnLimits] = {}
+        self._conversations: dict[str, Conversation] = {}
         self._seen: str | None = None
         self._look = asyncio.Event()
         self._name = secrets.token_hex(6)
@@ -140,13 +144,24 @@ class Limits:
         Raises `RateLimited`, and `NotFound` for one that is not the reader's: nobody else can use up its limit.
         """
         if conversation is not None:
-            assert self._store is not None, "limits of conversations want a store"
-            found = await self._store.conversations.access(reader, conversation)
+            found = await self._access(reader, conversation)
             uuid, owner = found.uuid, found.owner_id
         else:
             assert new is not None, "a turn is in a conversation"
             uuid, owner = new.uuid, new.owner_id
         return await self._have(self._turn_in_conversation(reader, uuid, owner))
+
+    async def _access(self, reader: Reader, uuid: str) -> Conversation:
+        """Whose it is never changes: a conversation that goes on is looked up once."""
+        known = self._conversations.get(uuid)
+        if known is not None and known.admits(reader):
+            return known
+        assert self._store is not None, "limits of conversations want a store"
+        found = await self._store.conversations.access(reader, uuid)
+        if len(self._conversations) >= REMEMBERED_CONVERSATIONS:
+            del self._conversations[next(iter(self._conversations))]
+        self._conversations[found.uuid] = found
+        return found
 
     async def allow_socket(self, user: User | None, address: str, *, known: bool = True) -> Grant:
         """Whether there may be one more socket of that caller, and from that address. Raises `RateLimited`."""

@@ -147,15 +147,8 @@ class Room:
         return len(self._listeners)
 
     def admits(self, reader: Reader) -> bool:
-        """Whether the reader may hear what is said here; the same rule as the store's."""
-        conversation = self.conversation
-        if conversation is None or self.gone:
-            return False
-        return (
-            conversation.owner_id == reader.user_id
-            or (reader.app_id is not None and conversation.app_id == reader.app_id)
-            or (reader.guests_allowed and conversation.open_by_id)
-        )
+        """Whether the reader may hear what is said here."""
+        return self.conversation is not None and not self.gone and self.conversation.admits(reader)
 
     def add(self, listener: "Listener") -> None:
         if not self._listeners and self.telling is not None:

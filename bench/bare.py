@@ -9,7 +9,7 @@ from typing import Any
 from palaver.chat import running
 from palaver.chat.limits import Grant, Limits
 from palaver.cli import main
-from palaver.store import turns
+from palaver.store import ending, turns
 from palaver.store.ledger import COST
 from palaver.watching import series
 
@@ -53,15 +53,15 @@ def take_out() -> None:
     running.Tally = _NoTally  # type: ignore[assignment, attr-defined]
     Limits.allow_turn = _grant  # type: ignore[method-assign]
     Grant.ask_conversation = _nothing  # type: ignore[method-assign]
-    turns._reserve_all = _reserve_nothing  # type: ignore[assignment]
-    turns.spend = _nothing  # type: ignore[attr-defined]
+    turns.reserve_all = _reserve_nothing  # type: ignore[assignment, attr-defined]
+    ending.spend = _nothing  # type: ignore[attr-defined]
     _change(COST.format(prompt="$9", cached="$17", completion="$10", model="$18", now="$19"), ALL_THE_SAME)
     _change("payer_id IS NOT NULL OR EXISTS (SELECT 1 FROM spending WHERE scope > '')", "FALSE")
 
 
 def _change(part: str, to: str) -> None:
-    assert part in turns.END_REPLY, "the statement is another by now"
-    turns.END_REPLY = turns.END_REPLY.replace(part, to)
+    assert part in ending.END_REPLY, "the statement is another by now"
+    ending.END_REPLY = ending.END_REPLY.replace(part, to)
 
 
 if __name__ == "__main__":

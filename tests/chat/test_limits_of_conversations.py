@@ -9,7 +9,7 @@ from palaver.chat.errors import NotFound, RateLimited
 from palaver.chat.limits import LimitRules, Limits
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
-from tests.ports.talking import NOW, new_conversation
+from tests.ports.talking import NOW, new_conversation, new_user
 
 A_MINUTE = 3
 
@@ -46,7 +46,7 @@ async def test_conversation_that_goes_on_is_looked_up_once_and_counted_each_time
 async def test_stranger_does_not_find_a_conversation_that_is_known_here_and_uses_up_nothing_of_it(
     limits: Limits, store: SqlStore, alice: User, conversation: Conversation
 ) -> None:
-    mallory = await store.accounts.add_person("mallory", None, "", NOW)
+    mallory = await store.accounts.add_user(new_user("mallory"))
     await limits.allow_conversation(Reader(alice.id), conversation.uuid, None)
     for _ in range(A_MINUTE):
         with pytest.raises(NotFound):

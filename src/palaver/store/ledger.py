@@ -197,7 +197,7 @@ async def reserve(
     """What is held back for each of them, or why it cannot be; None where nobody counts.
 
     It changes nothing, and holds the rows of who pays until the transaction ends: the rows of the replies have to be
-    written in it. Those are to be locked before that this transaction changes and that run (see LOCK_CONVERSATIONS).
+    written in it. Those are to be locked before that this transaction changes and that run (see store/locks.py).
     """
     facts = await _facts(tx, wishes, budgets)
     payers = {payer for one in facts if one is not None for payer, _ in one.payers}

@@ -2,32 +2,31 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
-from palaver.chat.context import MOST_MESSAGES, TOKENS_AROUND, count_tokens, history_limit
 from palaver.chat.conversation import (
     Conversation,
     ConversationId,
     Message,
     MessageId,
     NewConversation,
-    Past,
     Status,
     Turn,
-    Usage,
 )
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import Busy, ChatError, Ended, NotFound, OverBudget
-from palaver.chat.ledger import Reservation, Spending
+from palaver.chat.ledger import Reservation
 from palaver.chat.ports import AnotherReply, Begun, Checkpoint, EndedReply, Ending, NewTurn, Renewed
 from palaver.chat.turn import Decision, decide_known, decide_new, make_message_uuid
 from palaver.chat.user import NOT_STORED, UserId
 from palaver.store.branches import UUID_OF, find_in_view, leave_view, open_conversation
-from palaver.store.database import Database, Row, Transaction
-from palaver.store.events import KEPT, ONE_MORE_EVENT, lowest_open
-from palaver.store.ledger import COST, PAST_TOKENS, STANDING_TOKENS, Wish, reserve, spend
+from palaver.store.database import Database, Transaction
+from palaver.store.ending import LEFT_RUNNING, abandoned, finish_all
+from palaver.store.events import lowest_open
+from palaver.store.going_on import MESSAGE_BY_ID, MESSAGE_BY_NUMBER, add_history, promote, read_turn
+from palaver.store.locks import LOCK_CONVERSATION
+from palaver.store.reserving import Place, reserve_all, reserve_another
 from palaver.store.rows import (
     CONVERSATION,
     MESSAGE,
@@ -37,7 +36,6 @@ from palaver.store.rows import (
     to_conversation,
     to_message,
 )
-from palaver.store.summaries import PAST, read_summaries
 from palaver.store.texts import Texts
 
 OPEN_BY_CREATION = (
@@ -104,51 +102,6 @@ ADVANCE_AGAIN = (
 RUNNING = "SELECT id FROM messages WHERE conversation_id = $1 AND status = 'running'"
 ASK_TO_STOP = "UPDATE messages SET stop_asked = TRUE WHERE id = $1 AND status = 'running' RETURNING worker"
 COUNT_USE = "UPDATE presets SET usage_count = usage_count + 1 WHERE id = $1"
-LOCK_CONVERSATION = "SELECT id FROM conversations WHERE id = $1 FOR UPDATE"
-# Locks are taken in one order everywhere, so that two workers never wait for each other: conversations by their UUIDs,
-# as `begin` knows them, then messages that run by their ids, then spending by who pays, the ledger by its key, and
-# presets by their ids. Only PostgreSQL needs it.
-LOCK_CONVERSATIONS = 'SELECT id FROM conversations WHERE id = ANY ($1::bigint[]) ORDER BY uuid COLLATE "C" FOR UPDATE'
-LOCK_RUNNING = (
-    "SELECT id FROM messages WHERE conversation_id = ANY ($1::bigint[]) AND status = 'running' ORDER BY id FOR UPDATE"
-)
-# An ended conversation counts no more exchanges: what was told when it ended stays true.
-# The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
-END_REPLY = (
-    "UPDATE messages SET status = $4, reason = $5, content = $6, token_count = $7, model = $8, prompt_tokens = $9, "
-    "completion_tokens = $10, cached_tokens = $11, usage_estimated = $14, cached = $16, details = $12, worker = NULL, "
-    "lease_until = NULL, exchange = CASE WHEN $15 THEN (SELECT c.exchange_count + 1 FROM conversations c "
-    "WHERE c.id = conversation_id AND c.status = 'active') END, "
-    "end_event = (SELECT c.event + 2 FROM conversations c WHERE c.id = conversation_id), "
-    "cost = CASE WHEN CAST($9 AS BIGINT) IS NOT NULL THEN "
-    + COST.format(prompt="$9", cached="$17", completion="$10", model="$18", now="$19")
-    + " END WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' AND lease_until < $13 "
-    "RETURNING id, exchange, in_view, cost, "
-    "payer_id IS NOT NULL OR EXISTS (SELECT 1 FROM spending WHERE scope > '')"
-)
-NEVER_EXPIRES = 1 << 62
-# A reply that has left the view saw another branch: where that was cut says nothing of the one in view.
-COUNT_REPLY = (
-    "UPDATE conversations SET message_count = message_count + $2, "
-    "exchange_count = exchange_count + CASE WHEN status = 'active' THEN $3 ELSE 0 END, "
-    "open_replies = open_replies - 1, context_from = CASE WHEN $8 THEN $4 ELSE context_from END, "
-    "prompt_tokens = prompt_tokens + $5, "
-    "completion_tokens = completion_tokens + $6, updated_at = $7, event = event + 2, "
-    "cached_tokens = cached_tokens + $9, cost = cost + $10, "
-    "last_message_at = CASE WHEN $2 > 0 THEN $7 ELSE last_message_at END WHERE id = $1 "
-    "RETURNING id, exchange_count, open_replies, revision, event, last_number, app_id, preset_id"
-)
-FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
-CONVERSATION_BY_ID = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1"
-MESSAGE_BY_ID = f"SELECT {MESSAGE} FROM messages m WHERE m.id = $1"
-MESSAGE_BY_NUMBER = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.number = $2"
-PROMOTE = (
-    "UPDATE messages SET status = 'running', worker = $2, lease_until = $3, created_at = $4, "
-    "event = (SELECT c.event + 1 FROM conversations c WHERE c.id = $1) WHERE id = "
-    "(SELECT q.id FROM messages q WHERE q.conversation_id = $1 AND q.status = 'queued' ORDER BY q.number LIMIT 1) "
-    "AND NOT EXISTS (SELECT 1 FROM messages r WHERE r.conversation_id = $1 AND r.status = 'running') "
-    "RETURNING id, payer_id IS NOT NULL"
-)
 RENEW = (
     "UPDATE messages SET lease_until = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' "
     "RETURNING id, stop_asked"
@@ -158,28 +111,9 @@ KEEP = (
     "INSERT INTO reply_log (message_id, attempt, position, text) VALUES ($1, $2, $3, $4) "
     "ON CONFLICT (message_id, attempt, position) DO UPDATE SET text = excluded.text"
 )
-LEFT_RUNNING = (
-    "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from, c.uuid, c.model, "
-    "m.parent_number, c.provider FROM messages m "
-    "JOIN conversations c ON c.id = m.conversation_id "
-    "WHERE m.status = 'running' AND m.lease_until < $1"
-)
-# About what the bot was asked to read.
-ASKED = (
-    "SELECT CAST("
-    + PAST_TOKENS.format(around=TOKENS_AROUND, conversation="$1", first="$2", before="$3", limit=MOST_MESSAGES)
-    + " + "
-    + STANDING_TOKENS.format(conversation="$1")
-    + " AS BIGINT)"
-)
 RUNNING_REPLY = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'running'"
 QUEUED_REPLY = (
     f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'queued' ORDER BY m.number LIMIT 1"
-)
-# The reply beside which another one was asked for.
-ONE_BESIDE = (
-    "SELECT uuid FROM messages WHERE conversation_id = $1 AND parent_number = $2 AND number < $3 "
-    "AND role = 'assistant' ORDER BY number DESC LIMIT 1"
 )
 LEFT_WAITING = (
     "SELECT DISTINCT q.conversation_id FROM messages q WHERE q.status = 'queued' AND NOT EXISTS "
@@ -187,20 +121,12 @@ LEFT_WAITING = (
 )
 
 
-class _Place(Struct):
-    """Where a message goes: the conversation as it was, and what was said there under the same client id."""
-
-    conversation: Conversation
-    prompt: Message | None = None
-    reply: Message | None = None
-
-
 class SqlTurns:
     def __init__(self, database: Database, texts: Texts) -> None:
         self._database = database
         self._texts = texts
         self._begin_one = database.together(self._begin_all, _key)
-        self._finish_one = database.together(self._finish_all, lambda ending: ending.conversation_id)
+        self._finish_one = database.together(finish_all, lambda ending: ending.conversation_id)
 
     async def begin(self, turn: NewTurn) -> Begun:
         if turn.edits is None:
@@ -231,7 +157,7 @@ class SqlTurns:
 
     async def _begin_all(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[Begun | Exception]:
         places = await self._places(tx, turns)
-        reserved = await _reserve_all(tx, turns, places)
+        reserved = await reserve_all(tx, turns, places)
         begun: list[Begun | Exception] = []
         for turn, place, held in zip(turns, places, reserved, strict=True):
             try:
@@ -246,18 +172,18 @@ class SqlTurns:
             if turn.new and not place and isinstance(one, Begun)
         ]
         await count_use(tx, fresh)
-        return await _add_history(tx, begun)
+        return await add_history(tx, begun)
 
-    async def _places(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[_Place | None]:
+    async def _places(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[Place | None]:
         asked = [
             (turn.conversation, turn.reader.user_id, turn.reader.app_id, turn.reader.guests_allowed)
             for turn in turns
             if turn.conversation is not None
         ]
-        asked.sort(key=lambda row: row[0])  # See LOCK_CONVERSATIONS.
+        asked.sort(key=lambda row: row[0])  # See store/locks.py.
         rows = await tx.all_many(OPEN + tx.lock, asked) if asked else ()
         found = {row[1]: to_conversation(row) for row in rows}
-        places: list[_Place | None] = []
+        places: list[Place | None] = []
         for turn in turns:
             if turn.new is not None:
                 places.append(await self._made_before(tx, turn.new, turn.client_message_id))
@@ -269,7 +195,7 @@ class SqlTurns:
                 places.append(await _said_before(tx, conversation, turn.client_message_id, _sender(turn, conversation)))
         return places
 
-    async def _made_before(self, tx: Transaction, new: NewConversation, client_message_id: str | None) -> _Place | None:
+    async def _made_before(self, tx: Transaction, new: NewConversation, client_message_id: str | None) -> Place | None:
         if new.client_name is not None:
             row = await tx.one(OPEN_BY_NAME + tx.lock, new.owner_id, new.client_name)
         elif new.client_id is not None:
@@ -281,7 +207,7 @@ class SqlTurns:
         return await _said_before(tx, to_conversation(row), client_message_id, new.owner_id)
 
     async def _begin_one_of(
-        self, tx: Transaction, turn: NewTurn, place: _Place | None, held: Reservation | None
+        self, tx: Transaction, turn: NewTurn, place: Place | None, held: Reservation | None
     ) -> Begun:
         if place is None:
             if turn.new is None:
@@ -335,60 +261,6 @@ class SqlTurns:
             is_reserved = isinstance(reserved[index], Reservation)
             begun[index] = replace(one, turn=Turn(turn.conversation, prompt, reply), is_reserved=is_reserved)
 
-    async def _finish_all(self, tx: Transaction, endings: Sequence[Ending]) -> list[EndedReply | Exception]:
-        in_order = sorted(endings, key=lambda ending: ending.reply_id)
-        if tx.lock:
-            await tx.all(LOCK_CONVERSATIONS, [ending.conversation_id for ending in in_order])
-        written = {row[0]: row for row in await tx.all_many(END_REPLY, [_end_row(ending) for ending in in_order])}
-        kept = [ending for ending in in_order if ending.reply_id in written]
-        if not kept:
-            return [EndedReply(done=False)] * len(endings)
-        counted = await tx.all_many(
-            COUNT_REPLY,
-            [
-                _count_row(ending, in_view=bool(written[ending.reply_id][2]), cost=written[ending.reply_id][3])
-                for ending in kept
-            ],
-        )
-        counts = {row[0]: row[1:] for row in counted}
-        logged = [(ending.reply_id,) for ending in kept if ending.checkpointed]
-        if logged:
-            await tx.run_many(FORGET_LOG, logged)
-        ended: list[EndedReply | Exception] = []
-        for ending in endings:
-            if ending.reply_id not in written:
-                ended.append(EndedReply(done=False))
-                continue
-            exchanges, waiting, revision, event, last_number, *_ = counts[ending.conversation_id]
-            lowest, following = last_number + 1, None
-            if waiting:
-                lowest = await lowest_open(tx, ending.conversation_id, lowest)
-                if ending.promote_to is not None:
-                    following = await _promote(
-                        tx, ending.conversation_id, ending.promote_to, ending.now, ending.lease_until
-                    )
-            ended.append(
-                EndedReply(
-                    done=True,
-                    exchanges=exchanges,
-                    exchange=written[ending.reply_id][1],
-                    next=following,
-                    mark=Mark(revision, event, lowest),
-                )
-            )
-        entries = [
-            Spending(
-                ending.owner_id, counts[ending.conversation_id][5], counts[ending.conversation_id][6],
-                ending.billed_as, ending.usage,
-                written[ending.reply_id][3], ending.now,
-            )
-            for ending in kept
-            if ending.usage is not None
-        ]  # fmt: skip
-        if entries:
-            await spend(tx, entries, budgets=any(row[4] for row in written.values()))
-        return ended
-
     async def checkpoint(
         self, worker: str, lease_until: Micros, held: Sequence[tuple[MessageId, int]], written: Sequence[Checkpoint]
     ) -> Renewed:
@@ -413,21 +285,21 @@ class SqlTurns:
     async def abandoned(self, now: Micros, expired_before: Micros) -> Sequence[Ending]:
         async def work(tx: Transaction) -> list[Ending]:
             rows = await tx.all(LEFT_RUNNING, expired_before)
-            return [await _abandoned(tx, row, now, expired_before) for row in rows]
+            return [await abandoned(tx, row, now, expired_before) for row in rows]
 
         return await self._database.read(work)
 
     async def promote_waiting(self, worker: str, now: Micros, lease_until: Micros) -> Sequence[Begun]:
         waiting = await self._database.read(lambda tx: tx.all(LEFT_WAITING))
 
-        async def promote(tx: Transaction, conversation_id: ConversationId) -> Begun | None:
+        async def next_in(tx: Transaction, conversation_id: ConversationId) -> Begun | None:
             if tx.lock:
                 await tx.one(LOCK_CONVERSATION, conversation_id)
-            return await _promote(tx, conversation_id, worker, now, lease_until)
+            return await promote(tx, conversation_id, worker, now, lease_until)
 
         begun = []
         for (conversation_id,) in waiting:
-            found = await self._database.write(lambda tx, id_=conversation_id: promote(tx, id_))  # type: ignore[misc]
+            found = await self._database.write(lambda tx, id_=conversation_id: next_in(tx, id_))  # type: ignore[misc]
             if found is not None:
                 begun.append(await self._with_prompt(found))
         return begun
@@ -435,14 +307,14 @@ class SqlTurns:
     async def get(self, reply_id: MessageId) -> Begun | None:
         async def work(tx: Transaction) -> Begun | None:
             row = await tx.one(MESSAGE_BY_ID, reply_id)
-            return None if row is None else _known(await _turn(tx, to_message(row)))
+            return None if row is None else _known(await read_turn(tx, to_message(row)))
 
         return await self._database.read(work)
 
     async def open_reply(self, conversation_id: ConversationId) -> Begun | None:
         async def work(tx: Transaction) -> Begun | None:
             row = await tx.one(RUNNING_REPLY, conversation_id) or await tx.one(QUEUED_REPLY, conversation_id)
-            return None if row is None else _known(await _turn(tx, to_message(row)))
+            return None if row is None else _known(await read_turn(tx, to_message(row)))
 
         # A mark read after the reply has ended would say that its end was heard.
         return await self._database.read(work, one_state=True)
@@ -451,7 +323,7 @@ class SqlTurns:
         async def work(tx: Transaction) -> Begun | None:
             row = await tx.one(MESSAGE_BY_NUMBER, conversation_id, number)
             reply = None if row is None else to_message(row)
-            return None if reply is None or reply.role != "assistant" else _known(await _turn(tx, reply))
+            return None if reply is None or reply.role != "assistant" else _known(await read_turn(tx, reply))
 
         return await self._database.read(work)
 
@@ -489,72 +361,22 @@ async def _begin_edit(tx: Transaction, turn: NewTurn, conversation: Conversation
     return await _interrupt(tx, begun) if stops else begun
 
 
-async def _reserve_all(
-    tx: Transaction, turns: Sequence[NewTurn], places: Sequence[_Place | None]
-) -> Sequence[Reservation | OverBudget | None]:
-    """What is held back for the reply to each, or why there is to be none. Nothing is changed by it."""
-    budgets = next((turn.budgets for turn in turns if turn.budgets is not None), None)
-    if budgets is None:
-        return [None] * len(turns)
-    wishes = [_wish(turn, place) for turn, place in zip(turns, places, strict=True)]
-    if not any(wishes):
-        return [None] * len(turns)
-    stops = [
-        place.conversation.id
-        for turn, place in zip(turns, places, strict=True)
-        if place is not None and place.conversation.open_replies and (turn.when_busy == "interrupt" or turn.edits)
-    ]
-    if tx.lock and stops:
-        await tx.all(LOCK_RUNNING, stops)
-    return await reserve(tx, wishes, budgets, turns[0].now)
-
-
-def _wish(turn: NewTurn, place: _Place | None) -> Wish | None:
-    """None where no reply comes of it: there is one already, or it is refused for another reason."""
-    new = turn.new
-    if turn.refusal is not None and (place is None or not place.conversation.open_replies):
-        return None
-    if place is None:
-        if new is None:
-            return None
-        tokens = turn.token_count + count_tokens(new.system_prompt)
-        return Wish(new.owner_id, new.app_id, new.speaking, tokens)
-    conversation = place.conversation
-    try:
-        if place.prompt is None or place.reply is None:
-            decide_new(ended=conversation.ended, open_replies=conversation.open_replies, when_busy=turn.when_busy)
-            return _wish_in(conversation, turn.token_count, conversation.last_number + 1)
-        same_text = place.prompt.content == turn.text
-        if decide_known(same_text=same_text, reply=place.reply.status, ended=conversation.ended) == "known":
-            return None
-        return _wish_in(conversation, turn.token_count, place.prompt.number)
-    except ChatError:
-        return None
-
-
-def _wish_in(conversation: Conversation, tokens: int, before: int) -> Wish:
-    return Wish(
-        conversation.owner_id, conversation.app_id, conversation.speaking, tokens, conversation.id,
-        conversation.context_from, before, history_limit(conversation.speaking),
-    )  # fmt: skip
-
-
 def _sender(turn: NewTurn, conversation: Conversation) -> UserId:
     """Who speaks: the reader, but for an application that speaks for its user, and a guest that nobody knows yet."""
     on_behalf = turn.reader.app_id is not None or turn.reader.user_id == NOT_STORED
     return conversation.owner_id if on_behalf else turn.reader.user_id
 
 
-async def _said_before(tx: Transaction, conversation: Conversation, client_id: str | None, sender: UserId) -> _Place:
+async def _said_before(tx: Transaction, conversation: Conversation, client_id: str | None, sender: UserId) -> Place:
     if client_id is None:
-        return _Place(conversation)
+        return Place(conversation)
     row = await tx.one(SAID_BEFORE, conversation.id, sender, client_id)
     if row is None:
-        return _Place(conversation)
+        return Place(conversation)
     parent = await tx.one(UUID_OF, conversation.id, row[4] or 0)
     prompt = to_message(row, parent_uuid=None if parent is None else parent[0])
     reply = await tx.one(REPLY_TO, conversation.id, prompt.number)
-    return _Place(conversation, prompt, None if reply is None else to_message(reply, parent_uuid=prompt.uuid))
+    return Place(conversation, prompt, None if reply is None else to_message(reply, parent_uuid=prompt.uuid))
 
 
 async def _begin_known(
@@ -627,7 +449,7 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
     if conversation.open_replies and asked.when_busy == "reject":
         raise Busy
     _check_may_start(asked, conversation.open_replies)
-    held = await _reserve_another(tx, asked, conversation, prompt)
+    held = await reserve_another(tx, asked, conversation, prompt)
     left = await leave_view(tx, conversation, prompt.number)
     conversation = left.conversation
     number, waits = conversation.last_number + 1, conversation.open_replies > 0
@@ -652,24 +474,9 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
             begun = await _interrupt(tx, begun)
             await _ask_to_stop(tx, [begun])
         return begun
-    [with_history] = await _add_history(tx, [begun])
+    [with_history] = await add_history(tx, [begun])
     assert isinstance(with_history, Begun)
     return with_history
-
-
-async def _reserve_another(
-    tx: Transaction, asked: AnotherReply, conversation: Conversation, prompt: Message
-) -> Reservation | None:
-    """Raises `OverBudget`."""
-    if asked.budgets is None:
-        return None
-    if tx.lock and conversation.open_replies:
-        await tx.all(LOCK_RUNNING, [conversation.id])
-    wish = _wish_in(conversation, prompt.token_count or 0, prompt.number)
-    [held] = await reserve(tx, [wish], asked.budgets, asked.now)
-    if isinstance(held, OverBudget):
-        raise held
-    return held
 
 
 async def _reply_in_view(tx: Transaction, conversation: Conversation, uuid: str | None) -> Message:
@@ -696,62 +503,6 @@ async def _ask_to_stop(tx: Transaction, begun: Sequence[Begun | Exception]) -> N
         await tx.run_many(ASK_TO_STOP, [(reply_id,) for reply_id in stops])
 
 
-async def _add_history(tx: Transaction, begun: list[Begun | Exception]) -> list[Begun | Exception]:
-    started = [one for one in begun if isinstance(one, Begun) and one.state == "started"]
-    asked = [
-        (
-            one.turn.conversation.id,
-            one.turn.conversation.context_from,
-            one.turn.prompt.number,
-            history_limit(one.turn.conversation.speaking),
-        )
-        for one in started
-        if one.turn.prompt.number > 1
-    ]
-    if not asked:
-        return begun
-    past: dict[ConversationId, list[Past]] = {}
-    for conversation_id, number, role, content, token_count in await tx.all_many(PAST, asked):
-        past.setdefault(conversation_id, []).append(Past(number, role, content, token_count or 0))
-    summaries = await read_summaries(
-        tx, [one.turn.conversation.id for one in started if one.turn.conversation.summary_to]
-    )
-    return [
-        replace(
-            one,
-            history=past.get(one.turn.conversation.id, ()),
-            summary=summaries.get(one.turn.conversation.id, ""),
-        )
-        if isinstance(one, Begun) and one.state == "started"
-        else one
-        for one in begun
-    ]
-
-
-async def _promote(
-    tx: Transaction, conversation_id: ConversationId, worker: str, now: Micros, lease_until: Micros
-) -> Begun | None:
-    row = await tx.one(PROMOTE, conversation_id, worker, lease_until, now)
-    if row is None:
-        return None
-    reply = await tx.one(MESSAGE_BY_ID, row[0])
-    assert reply is not None
-    await tx.run(ONE_MORE_EVENT, conversation_id)
-    turn = await _turn(tx, to_message(reply))
-    beside = await tx.one(ONE_BESIDE, conversation_id, turn.reply.parent_number, turn.reply.number)
-    mark = Mark(
-        turn.conversation.revision,
-        turn.conversation.event,
-        await lowest_open(tx, conversation_id, turn.reply.number),
-    )
-    begun = Begun(
-        turn=turn, state="started", mark=mark, replaces=None if beside is None else beside[0], is_reserved=bool(row[1])
-    )
-    with_history = (await _add_history(tx, [begun]))[0]
-    assert isinstance(with_history, Begun)
-    return with_history
-
-
 def _known(turn: Turn) -> Begun:
     conversation, exchanges = turn.conversation, turn.reply.exchange
     return Begun(
@@ -768,30 +519,6 @@ def _lowest_beside(conversation: Conversation, reply: Message) -> int:
         return conversation.last_number + 1
     alone = conversation.open_replies == 1 and reply.status in ("queued", "running")
     return reply.number if alone else 0
-
-
-async def _turn(tx: Transaction, reply: Message) -> Turn:
-    conversation = await tx.one(CONVERSATION_BY_ID, reply.conversation_id)
-    prompt = await tx.one(MESSAGE_BY_NUMBER, reply.conversation_id, reply.parent_number)
-    if conversation is None or prompt is None:
-        raise NotFound
-    said = to_message(prompt)
-    return Turn(to_conversation(conversation), said, replace(reply, parent_uuid=said.uuid))
-
-
-async def _abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micros) -> Ending:
-    reply_id, conversation_id, attempt, worker, owner_id, context_from, uuid, model, parent_number, provider = row
-    kept = await tx.all(KEPT, reply_id, attempt)
-    text = "".join(part for (part,) in kept)
-    prompt = await tx.one(ASKED, conversation_id, context_from, parent_number + 1)
-    assert prompt is not None
-    return Ending(
-        conversation_id=conversation_id, owner_id=owner_id, reply_id=reply_id, attempt=attempt, worker=worker,
-        now=now, end="interrupted" if text else "failed", reason="worker_lost", text=text,
-        token_count=count_tokens(text), context_from=context_from, expired_before=expired_before,
-        conversation=uuid, billed_as=model or "", provider=provider,
-        usage=Usage(prompt[0], count_tokens(text), estimated=True),
-    )  # fmt: skip
 
 
 async def add_conversation(tx: Transaction, texts: Texts, new: NewConversation, now: Micros) -> Conversation:
@@ -828,24 +555,3 @@ def _message_row(
 
 def _reserved_row(held: Reservation | None) -> tuple[object, ...]:
     return (None,) * 4 if held is None else (held.payer_id, held.app_id, held.tokens, held.money)
-
-
-def _end_row(ending: Ending) -> tuple[object, ...]:
-    usage = ending.usage
-    return (
-        ending.reply_id, ending.attempt, ending.worker, ending.end, ending.reason, ending.text, ending.token_count,
-        ending.model, usage.prompt_tokens if usage else None, usage.completion_tokens if usage else None,
-        usage.cached_tokens if usage else None, ending.details,
-        NEVER_EXPIRES if ending.expired_before is None else ending.expired_before,
-        usage is not None and usage.estimated, ending.counts, ending.cached,
-        min(usage.cached_tokens, usage.prompt_tokens) if usage else None, ending.billed_as, ending.now,
-    )  # fmt: skip
-
-
-def _count_row(ending: Ending, *, in_view: bool, cost: int | None) -> tuple[object, ...]:
-    usage = ending.usage
-    return (
-        ending.conversation_id, 1 if ending.text and in_view else 0, 1 if ending.counts else 0, ending.context_from,
-        usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, ending.now, in_view,
-        usage.cached_tokens if usage else 0, cost or 0,
-    )  # fmt: skip

@@ -1,0 +1,146 @@
+"""The end of replies in the database: one transaction for all that end in the same moment."""
+
+from collections.abc import Sequence
+
+from palaver.chat.clock import Micros
+from palaver.chat.context import MOST_MESSAGES, TOKENS_AROUND, count_tokens
+from palaver.chat.conversation import Usage
+from palaver.chat.cursor import Mark
+from palaver.chat.ledger import Spending
+from palaver.chat.ports import EndedReply, Ending
+from palaver.store.database import Row, Transaction
+from palaver.store.events import KEPT, lowest_open
+from palaver.store.going_on import promote
+from palaver.store.ledger import COST, PAST_TOKENS, STANDING_TOKENS, spend
+from palaver.store.locks import LOCK_CONVERSATIONS
+
+# An ended conversation counts no more exchanges: what was told when it ended stays true.
+# The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
+END_REPLY = (
+    "UPDATE messages SET status = $4, reason = $5, content = $6, token_count = $7, model = $8, prompt_tokens = $9, "
+    "completion_tokens = $10, cached_tokens = $11, usage_estimated = $14, cached = $16, details = $12, worker = NULL, "
+    "lease_until = NULL, exchange = CASE WHEN $15 THEN (SELECT c.exchange_count + 1 FROM conversations c "
+    "WHERE c.id = conversation_id AND c.status = 'active') END, "
+    "end_event = (SELECT c.event + 2 FROM conversations c WHERE c.id = conversation_id), "
+    "cost = CASE WHEN CAST($9 AS BIGINT) IS NOT NULL THEN "
+    + COST.format(prompt="$9", cached="$17", completion="$10", model="$18", now="$19")
+    + " END WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' AND lease_until < $13 "
+    "RETURNING id, exchange, in_view, cost, "
+    "payer_id IS NOT NULL OR EXISTS (SELECT 1 FROM spending WHERE scope > '')"
+)
+NEVER_EXPIRES = 1 << 62
+# A reply that has left the view saw another branch: where that was cut says nothing of the one in view.
+COUNT_REPLY = (
+    "UPDATE conversations SET message_count = message_count + $2, "
+    "exchange_count = exchange_count + CASE WHEN status = 'active' THEN $3 ELSE 0 END, "
+    "open_replies = open_replies - 1, context_from = CASE WHEN $8 THEN $4 ELSE context_from END, "
+    "prompt_tokens = prompt_tokens + $5, "
+    "completion_tokens = completion_tokens + $6, updated_at = $7, event = event + 2, "
+    "cached_tokens = cached_tokens + $9, cost = cost + $10, "
+    "last_message_at = CASE WHEN $2 > 0 THEN $7 ELSE last_message_at END WHERE id = $1 "
+    "RETURNING id, exchange_count, open_replies, revision, event, last_number, app_id, preset_id"
+)
+FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
+LEFT_RUNNING = (
+    "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from, c.uuid, c.model, "
+    "m.parent_number, c.provider FROM messages m "
+    "JOIN conversations c ON c.id = m.conversation_id "
+    "WHERE m.status = 'running' AND m.lease_until < $1"
+)
+# About what the bot was asked to read.
+ASKED = (
+    "SELECT CAST("
+    + PAST_TOKENS.format(around=TOKENS_AROUND, conversation="$1", first="$2", before="$3", limit=MOST_MESSAGES)
+    + " + "
+    + STANDING_TOKENS.format(conversation="$1")
+    + " AS BIGINT)"
+)
+
+
+async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedReply | Exception]:
+    in_order = sorted(endings, key=lambda ending: ending.reply_id)
+    if tx.lock:
+        await tx.all(LOCK_CONVERSATIONS, [ending.conversation_id for ending in in_order])
+    written = {row[0]: row for row in await tx.all_many(END_REPLY, [_end_row(ending) for ending in in_order])}
+    kept = [ending for ending in in_order if ending.reply_id in written]
+    if not kept:
+        return [EndedReply(done=False)] * len(endings)
+    counted = await tx.all_many(
+        COUNT_REPLY,
+        [
+            _count_row(ending, in_view=bool(written[ending.reply_id][2]), cost=written[ending.reply_id][3])
+            for ending in kept
+        ],
+    )
+    counts = {row[0]: row[1:] for row in counted}
+    logged = [(ending.reply_id,) for ending in kept if ending.checkpointed]
+    if logged:
+        await tx.run_many(FORGET_LOG, logged)
+    ended: list[EndedReply | Exception] = []
+    for ending in endings:
+        if ending.reply_id not in written:
+            ended.append(EndedReply(done=False))
+            continue
+        exchanges, waiting, revision, event, last_number, *_ = counts[ending.conversation_id]
+        lowest, following = last_number + 1, None
+        if waiting:
+            lowest = await lowest_open(tx, ending.conversation_id, lowest)
+            if ending.promote_to is not None:
+                following = await promote(tx, ending.conversation_id, ending.promote_to, ending.now, ending.lease_until)
+        ended.append(
+            EndedReply(
+                done=True,
+                exchanges=exchanges,
+                exchange=written[ending.reply_id][1],
+                next=following,
+                mark=Mark(revision, event, lowest),
+            )
+        )
+    entries = [
+        Spending(
+            ending.owner_id, counts[ending.conversation_id][5], counts[ending.conversation_id][6],
+            ending.billed_as, ending.usage,
+            written[ending.reply_id][3], ending.now,
+        )
+        for ending in kept
+        if ending.usage is not None
+    ]  # fmt: skip
+    if entries:
+        await spend(tx, entries, budgets=any(row[4] for row in written.values()))
+    return ended
+
+
+async def abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micros) -> Ending:
+    reply_id, conversation_id, attempt, worker, owner_id, context_from, uuid, model, parent_number, provider = row
+    kept = await tx.all(KEPT, reply_id, attempt)
+    text = "".join(part for (part,) in kept)
+    prompt = await tx.one(ASKED, conversation_id, context_from, parent_number + 1)
+    assert prompt is not None
+    return Ending(
+        conversation_id=conversation_id, owner_id=owner_id, reply_id=reply_id, attempt=attempt, worker=worker,
+        now=now, end="interrupted" if text else "failed", reason="worker_lost", text=text,
+        token_count=count_tokens(text), context_from=context_from, expired_before=expired_before,
+        conversation=uuid, billed_as=model or "", provider=provider,
+        usage=Usage(prompt[0], count_tokens(text), estimated=True),
+    )  # fmt: skip
+
+
+def _end_row(ending: Ending) -> tuple[object, ...]:
+    usage = ending.usage
+    return (
+        ending.reply_id, ending.attempt, ending.worker, ending.end, ending.reason, ending.text, ending.token_count,
+        ending.model, usage.prompt_tokens if usage else None, usage.completion_tokens if usage else None,
+        usage.cached_tokens if usage else None, ending.details,
+        NEVER_EXPIRES if ending.expired_before is None else ending.expired_before,
+        usage is not None and usage.estimated, ending.counts, ending.cached,
+        min(usage.cached_tokens, usage.prompt_tokens) if usage else None, ending.billed_as, ending.now,
+    )  # fmt: skip
+
+
+def _count_row(ending: Ending, *, in_view: bool, cost: int | None) -> tuple[object, ...]:
+    usage = ending.usage
+    return (
+        ending.conversation_id, 1 if ending.text and in_view else 0, 1 if ending.counts else 0, ending.context_from,
+        usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, ending.now, in_view,
+        usage.cached_tokens if usage else 0, cost or 0,
+    )  # fmt: skip

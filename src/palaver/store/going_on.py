@@ -1,0 +1,95 @@
+"""A turn as it stands in the database, with what the bot is to see of the past; and the one that waits for its own."""
+
+from msgspec.structs import replace
+
+from palaver.chat.clock import Micros
+from palaver.chat.context import history_limit
+from palaver.chat.conversation import ConversationId, Message, Past, Turn
+from palaver.chat.cursor import Mark
+from palaver.chat.errors import NotFound
+from palaver.chat.ports import Begun
+from palaver.store.database import Transaction
+from palaver.store.events import ONE_MORE_EVENT, lowest_open
+from palaver.store.rows import CONVERSATION, MESSAGE, to_conversation, to_message
+from palaver.store.summaries import PAST, read_summaries
+
+CONVERSATION_BY_ID = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1"
+MESSAGE_BY_ID = f"SELECT {MESSAGE} FROM messages m WHERE m.id = $1"
+MESSAGE_BY_NUMBER = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.number = $2"
+PROMOTE = (
+    "UPDATE messages SET status = 'running', worker = $2, lease_until = $3, created_at = $4, "
+    "event = (SELECT c.event + 1 FROM conversations c WHERE c.id = $1) WHERE id = "
+    "(SELECT q.id FROM messages q WHERE q.conversation_id = $1 AND q.status = 'queued' ORDER BY q.number LIMIT 1) "
+    "AND NOT EXISTS (SELECT 1 FROM messages r WHERE r.conversation_id = $1 AND r.status = 'running') "
+    "RETURNING id, payer_id IS NOT NULL"
+)
+# The reply beside which another one was asked for.
+ONE_BESIDE = (
+    "SELECT uuid FROM messages WHERE conversation_id = $1 AND parent_number = $2 AND number < $3 "
+    "AND role = 'assistant' ORDER BY number DESC LIMIT 1"
+)
+
+
+async def read_turn(tx: Transaction, reply: Message) -> Turn:
+    conversation = await tx.one(CONVERSATION_BY_ID, reply.conversation_id)
+    prompt = await tx.one(MESSAGE_BY_NUMBER, reply.conversation_id, reply.parent_number)
+    if conversation is None or prompt is None:
+        raise NotFound
+    said = to_message(prompt)
+    return Turn(to_conversation(conversation), said, replace(reply, parent_uuid=said.uuid))
+
+
+async def add_history(tx: Transaction, begun: list[Begun | Exception]) -> list[Begun | Exception]:
+    started = [one for one in begun if isinstance(one, Begun) and one.state == "started"]
+    asked = [
+        (
+            one.turn.conversation.id,
+            one.turn.conversation.context_from,
+            one.turn.prompt.number,
+            history_limit(one.turn.conversation.speaking),
+        )
+        for one in started
+        if one.turn.prompt.number > 1
+    ]
+    if not asked:
+        return begun
+    past: dict[ConversationId, list[Past]] = {}
+    for conversation_id, number, role, content, token_count in await tx.all_many(PAST, asked):
+        past.setdefault(conversation_id, []).append(Past(number, role, content, token_count or 0))
+    summaries = await read_summaries(
+        tx, [one.turn.conversation.id for one in started if one.turn.conversation.summary_to]
+    )
+    return [
+        replace(
+            one,
+            history=past.get(one.turn.conversation.id, ()),
+            summary=summaries.get(one.turn.conversation.id, ""),
+        )
+        if isinstance(one, Begun) and one.state == "started"
+        else one
+        for one in begun
+    ]
+
+
+async def promote(
+    tx: Transaction, conversation_id: ConversationId, worker: str, now: Micros, lease_until: Micros
+) -> Begun | None:
+    row = await tx.one(PROMOTE, conversation_id, worker, lease_until, now)
+    if row is None:
+        return None
+    reply = await tx.one(MESSAGE_BY_ID, row[0])
+    assert reply is not None
+    await tx.run(ONE_MORE_EVENT, conversation_id)
+    turn = await read_turn(tx, to_message(reply))
+    beside = await tx.one(ONE_BESIDE, conversation_id, turn.reply.parent_number, turn.reply.number)
+    mark = Mark(
+        turn.conversation.revision,
+        turn.conversation.event,
+        await lowest_open(tx, conversation_id, turn.reply.number),
+    )
+    begun = Begun(
+        turn=turn, state="started", mark=mark, replaces=None if beside is None else beside[0], is_reserved=bool(row[1])
+    )
+    with_history = (await add_history(tx, [begun]))[0]
+    assert isinstance(with_history, Begun)
+    return with_history

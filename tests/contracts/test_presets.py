@@ -500,6 +500,29 @@ async def test_equal_question_over_another_api_is_the_same_question(alice: Clien
     assert len(await llm.record(n=1)) == 1
 
 
+# What is answered at once: where, which field holds the question, what else is sent, and all that the answer holds.
+AT_ONCE: list[tuple[str, str, Fields, set[str]]] = [
+    (f"{SESSIONS}{{}}/send_message/", "message", {}, {"success", "user_message", "ai_message"}),
+    ("/api/chat", "message", {"sessionId": "{}"}, {"message", "sessionId", "messageId", "usage"}),
+    ("/api/chat/session/{}/chat", "prompt", {}, {"id", "session", "prompt", "response_message"}),
+    ("/api/v1/chatbot/session/{}/message", "message", {}, {"success", "response", "session_id", "message_count"}),
+    ("/api/chat/", "message", {"session_id": "{}"}, {"response", "session_id", "success", "is_streaming", "is_final"}),
+]
+
+
+async def test_answer_that_is_given_again_says_so_in_a_header_and_in_no_field(alice: Client, llm: LLM) -> None:
+    preset = await cached_preset(alice)
+    await llm.control(text="The Loire.")
+    for number, (path, field, more, holds) in enumerate(AT_ONCE):
+        answers = []
+        for _ in range(2):
+            session = await start_from(alice, preset)
+            sent = {field: f"River {number}?"} | {name: value.format(session) for name, value in more.items()}
+            answers.append(await alice.post(path.format(session), **sent))
+        assert [answer.headers.get("Cache-Status") for answer in answers] == [None, "palaver; hit"], path
+        assert [set(answer.body) | {"usage"} for answer in answers] == [holds | {"usage"}] * 2, path
+
+
 async def test_nobody_is_given_another_persons_answer(alice: Client, bob: Client, llm: LLM) -> None:
     preset = await cached_preset(alice)
     await share(alice, preset, bob)

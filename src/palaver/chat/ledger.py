@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from palaver.chat.clock import DAY, SECOND, Micros, to_datetime
+from palaver.chat.context import TOKENS_AROUND
 from palaver.chat.conversation import PresetId, Speaking, Usage
 from palaver.chat.errors import OverBudget
 from palaver.chat.limit import Limit, LimitName, LimitOf, Shortage
@@ -171,17 +172,24 @@ class Spent(Struct):
 
 
 class Reservation(Struct, frozen=True):
-    """What is held back for a reply, and from whom."""
+    """What is held back for a reply, and from whom. `tokens_alone` and `money_alone` are what it may take where nothing
+    comes before it in its conversation."""
 
     payer_id: UserId
     app_id: UserId | None
     tokens: int
-    money: int = 0
+    money: int
+    tokens_alone: int
+    money_alone: int
 
 
-def to_reserve(past_tokens: int, besides: int, speaking: Speaking, budgets: Budgets) -> Usage:
-    """The most that a reply is expected to use. The past is cut to what the model takes; what else is sent is not."""
+def to_reserve(past_tokens: int, besides: int, speaking: Speaking, budgets: Budgets, *, waits_for: int = 0) -> Usage:
+    """The most that a reply is expected to use. The past is cut to what the model takes; what else is sent is not.
+
+    `waits_for`: so many replies come before it in its conversation, and are part of the past by then.
+    """
     reply = speaking.max_tokens or budgets.reply_tokens
+    past_tokens += waits_for * (reply + TOKENS_AROUND)
     size = budgets.size_of(speaking)
     margin = max(MARGIN, size.factor)
     uncut = int(besides * margin) + FRAME_TOKENS
@@ -194,17 +202,18 @@ def over_budget(
 ) -> Sequence[OverBudget]:
     """A refusal for each limit of the budget that the reply may pass; none where it can be made."""
     day, month = day_of(now), month_of(now)
-    limits: tuple[tuple[LimitName, int | None, Period, int, int, int], ...] = (
-        ("tokens_a_day", budget.tokens_a_day, day, spent.tokens_today, spent.held_tokens, wanted.tokens),
-        ("tokens_a_month", budget.tokens_a_month, month, spent.tokens_this_month, spent.held_tokens, wanted.tokens),
-        ("money_a_month", budget.money_a_month, month, spent.money_this_month, spent.held_money, wanted.money),
+    tokens, money = (wanted.tokens, wanted.tokens_alone), (wanted.money, wanted.money_alone)
+    limits: tuple[tuple[LimitName, int | None, Period, int, int, tuple[int, int]], ...] = (
+        ("tokens_a_day", budget.tokens_a_day, day, spent.tokens_today, spent.held_tokens, tokens),
+        ("tokens_a_month", budget.tokens_a_month, month, spent.tokens_this_month, spent.held_tokens, tokens),
+        ("money_a_month", budget.money_a_month, month, spent.money_this_month, spent.held_money, money),
     )
     refusals = []
-    for name, most, period, used, held, more in limits:
+    for name, most, period, used, held, (more, alone) in limits:
         if most and used + held + more > most:
             wait = period.seconds_left(now)
             limit = Limit(name, most, period.seconds, of)
-            refusals.append(_refusal(limit, used, more, wait=wait, reset=wait, currency=currency))
+            refusals.append(_refusal(limit, used, alone, wait=wait, reset=wait, currency=currency))
     return refusals
 
 
@@ -213,7 +222,7 @@ def over_conversation(most: int, used: int, held: int, wanted: Reservation) -> S
     if not most or used + held + wanted.tokens <= most:
         return ()
     limit = Limit("conversation_tokens", most, of="conversation")
-    return (_refusal(limit, used, wanted.tokens, wait=COME_BACK_SECONDS, reset=0),)
+    return (_refusal(limit, used, wanted.tokens_alone, wait=COME_BACK_SECONDS, reset=0),)
 
 
 def _refusal(limit: Limit, used: int, more: int, *, wait: float, reset: float, currency: str = "") -> OverBudget:

@@ -46,6 +46,12 @@ async def say(alice: Client) -> int:
     return answer.status
 
 
+async def test_turn_asks_redis_once_for_each_of_its_limits(alice: Client, redis: Redis) -> None:
+    before = await redis.calls("evalsha")
+    assert [await say(alice) for _ in range(4)] == [200] * 4
+    assert await redis.calls("evalsha") - before == 2 * 4
+
+
 @pytest.mark.parametrize("fault", [stand_still, take_no_writes, be_gone])
 async def test_without_redis_a_limit_holds_in_each_worker_and_nobody_waits(
     alice: Client, server: Server, redis: Redis, fault: Callable[[Redis], Awaitable[None]]

@@ -456,6 +456,28 @@ async def test_users_of_an_application_have_each_the_limit_of_a_user(nobody: Cli
     assert await ask(3) == 200
 
 
+async def test_user_of_an_application_has_the_limit_of_a_user_over_a_socket_of_its_own(
+    at_once_server: Server, bob: Client
+) -> None:
+    app = await open_app(at_once_server, bob)
+
+    async def begin() -> str:
+        return str((await app.post("/api/v1/chatbot/session", user_id="7")).body["session_id"])
+
+    # One more than the user may have, and no more than the application may.
+    sessions = [await begin() for _ in range(APP_REPLIES)]
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(enter(app, session, "user_id=7")) for session in sessions]
+        for socket in sockets[:REPLIES]:
+            await socket.say(ENDLESS)
+            await socket.until("ai_message_chunk")
+        await sockets[-1].say("hello")
+        assert f"{REPLIES} replies" in (await sockets[-1].refused("rate_limited"))["message"]
+        for socket in sockets[:REPLIES]:
+            await socket.send("stop")
+            await socket.until("ai_message_stopped")
+
+
 async def test_socket_is_told_which_limit_and_stays_open(weary: Client) -> None:
     session = await make(weary)
     async with enter(weary, session) as socket:

@@ -1,7 +1,10 @@
 """docs/operating.md: its commands are run as they stand, and its names are those that a server tells."""
 
+import asyncio
 import json
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from palaver import app
 from palaver.api import waiting
 from palaver.api.language import TEXTS
 from palaver.api.limited import POLICIES, UNITS
@@ -25,16 +29,18 @@ from palaver.chat.limits import LOOK_SECONDS
 from palaver.chat.reply import ReplyLimits
 from palaver.chat.server import NamedServer
 from palaver.chat.sweep import FOLLOW_SECONDS
-from palaver.chat.tokens import MOST_UP, UNLEARNED
+from palaver.chat.tokens import MOST_UP, UNLEARNED, Tokens
 from palaver.settings import SETTINGS, Settings, read_settings
 from palaver.store import StoreOptions, open_store
 from tests.journeys.client import Client, ask_until, open_client, register
-from tests.journeys.pages import DOCS, check_commands, quoted, read_page, rows, section
+from tests.journeys.operating_claims import CLAIMS, NO_CLAIM
+from tests.journeys.pages import DOCS, check_commands, quoted, read_page, rows, section, sentences
 from tests.parts.metrics import Metrics, scrape
 from tests.parts.palaver import Server, StartServer, StoreKind
 
 PAGE = read_page("operating.md")
 LIMITS, WATCHING = section(PAGE, "Limits"), section(PAGE, "Watching")
+TESTS = Path(__file__).parents[1]
 PAGES = ("operating.md", "admin.md", "presets.md")
 DASHBOARD = json.loads((DOCS / "grafana.json").read_text())
 ALERTS = (DOCS / "alerts.yml").read_text()
@@ -75,6 +81,35 @@ def test_links_lead_somewhere(name: str) -> None:
         assert there.is_file(), path
         headings = re.findall(r"^##+ (.*)$", there.read_text(), re.MULTILINE) if anchor else []
         assert anchor in ["", *(re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings)]
+
+
+def test_every_sentence_of_the_page_is_shown_by_tests_that_there_are() -> None:
+    said = list(sentences(PAGE))
+    assert len(said) > 150
+    known = (*CLAIMS, *NO_CLAIM)
+    assert [sentence for sentence in said if not sentence.startswith(known)] == []
+    assert [beginning for beginning in known if not any(one.startswith(beginning) for one in said)] == []
+    for test in sorted({test for tests in CLAIMS.values() for test in tests}):
+        file, _, name = test.partition("::")
+        folder, _, module = file.partition("/")
+        assert f"def test_{name}(" in (TESTS / folder / f"test_{module}.py").read_text(), test
+
+
+@pytest.mark.parametrize(("exact", "loaded"), [("on", 1), ("off", 0)])
+async def test_exact_tokens_can_be_left_unused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exact: str, loaded: int
+) -> None:
+    used: list[Tokens] = []
+
+    async def use(tokens: Tokens) -> None:
+        used.append(tokens)
+
+    monkeypatch.setattr(app, "use_tokenizer", use)
+    environment = {"PALAVER_DATA_DIR": str(tmp_path), "PALAVER_DISCOVER_PORTS": "", "PALAVER_EXACT_TOKENS": exact}
+    async with app.running(read_settings(environment), port=0):
+        # It is a task of its own, that begins with the next step.
+        await asyncio.sleep(0)
+        assert len(used) == loaded
 
 
 def test_limits_come_as_the_table_says() -> None:
@@ -135,8 +170,24 @@ def test_figure_of_the_page_is_that_of_the_code(words: str, is_so: float, said: 
     assert is_so == said or "two seconds" in words
 
 
-def test_tokenizer_is_as_large_as_the_page_says() -> None:
-    [megabytes] = re.findall(r"\((\d+) MB installed", PAGE)
+LOADING = """
+import os, socket, warnings
+warnings.simplefilter("ignore")
+socket.socket.connect = lambda *_: os._exit(3)
+def resident():
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+from palaver.bots.tokenizer import load_tokenizer
+before = resident()
+load_tokenizer()("word " * 10_000)
+print(resident() - before)
+"""
+
+
+def test_tokenizer_is_as_large_as_the_page_says_and_fetches_nothing() -> None:
+    [(megabytes, memory)] = re.findall(r"\((\d+) MB installed, (\d+) MB of memory", PAGE.replace("\n", " "))
+    taken = subprocess.run([sys.executable, "-c", LOADING], check=True, capture_output=True, text=True).stdout
+    assert int(taken) == pytest.approx(int(memory) * 2**20, rel=0.25)
     found = find_spec(tokenizer.PACKAGE)
     assert found is not None
     assert found.origin is not None

@@ -63,12 +63,6 @@ def workers(store_kind: StoreKind) -> int:
     return {"sqlite": 1, "postgres": 2}[store_kind]
 
 
-@pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
-
-
 @pytest.fixture
 async def alice(nobody: Client) -> Client:
     return await register(nobody)

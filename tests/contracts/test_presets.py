@@ -3,16 +3,15 @@ shared with people, kept as versions, complete in its settings, and answering eq
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.contracts.talking import SESSIONS, make, message_shown, read, read_messages, say
-from tests.journeys.client import TEXT, TIME, WHOLE, Answer, Client, new_name, open_client, register
+from tests.journeys.client import TEXT, TIME, WHOLE, Answer, Client, new_name, register
 from tests.parts.llm import LLM
 from tests.parts.metrics import scrape, scrape_until
-from tests.parts.palaver import Server
 
 PRESETS = "/ai-chat/api/presets/"
 PERSONALITIES = "/api/v1/personalities/"
@@ -35,29 +34,8 @@ def server_environment() -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-async def alice(nobody: Client) -> Client:
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def bob(nobody: Client) -> Client:
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
 async def carol(nobody: Client) -> Client:
     return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def admin(nobody: Client, shared_server: Server) -> Client:
-    return nobody.bearing(await shared_server.token("admin"))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What shows each sentence of docs/operating.md: how it begins, and the tests. `tests/` and `test_` are left out.
 
-Tables and commands are held by `test_operating_docs.py`. Whoever changes the page changes this; whoever adds a claim says
-here what shows it.
+Tables and commands are held by `test_operating_docs.py`. Whoever changes the page changes this; whoever adds a claim
+says here what shows it.
 """
 
 # Says where something stands, what to do, or what follows: nothing that could be false of the server.

@@ -91,8 +91,7 @@ PROMPT = (
     + " AS BIGINT)"
 )
 SOME_HAVE_THEIR_OWN = (
-    "SELECT 1 FROM limits WHERE tokens_a_day IS NOT NULL OR tokens_a_month IS NOT NULL OR money_a_month IS NOT NULL "
-    "LIMIT 1"
+    f"SELECT 1 FROM limits WHERE {' OR '.join(f'{name} IS NOT NULL' for name in Budget.__struct_fields__)} LIMIT 1"
 )
 OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
 SPENT = "SELECT scope, day, month, tokens_today, tokens_this_month, money_this_month FROM spending WHERE scope = $1"

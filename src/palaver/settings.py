@@ -680,7 +680,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             _PORTS,
             empty_counts=True,
         ),
-    ] = (8001, 11434, 1234, 8080)
+    ] = (8001, 11434, 1234, 8080, 8000)
     llm_default_model: Annotated[
         str, Setting("LLM_DEFAULT_MODEL", "The model that answers where nothing names one.", _TEXT)
     ] = "qwen3:8b"

@@ -6,8 +6,9 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 import pytest
 
 from palaver.bots import discovery
-from palaver.bots.discovery import find_servers
+from palaver.bots.discovery import USUAL_PORTS, find_servers
 from palaver.llm_server import Options, running
+from palaver.settings import Settings
 
 from .asking import small_server, to_response
 
@@ -25,6 +26,15 @@ async def silent_port() -> AsyncIterator[int]:
     with ExitStack() as stack:
         listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "port"),
+    [("palaver llm-server", 8001), ("Ollama", 11434), ("LM Studio", 1234), ("llama.cpp", 8080), ("vLLM", 8000)],
+)
+def test_looks_at_the_port_where_each_usual_server_is_by_itself(name: str, port: int) -> None:
+    assert port in Settings().discover_ports, name
+    assert Settings().discover_ports == USUAL_PORTS
 
 
 async def test_finds_all_that_offer_models_in_the_order_of_their_ports() -> None:

@@ -1,6 +1,7 @@
 """Limits while Redis stands still, takes no writes or is gone: each worker counts for itself, and nobody waits."""
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -46,6 +47,12 @@ async def say(alice: Client) -> int:
     return answer.status
 
 
+async def test_turn_asks_redis_once_for_each_of_its_limits(alice: Client, redis: Redis) -> None:
+    before = await redis.calls("evalsha")
+    assert [await say(alice) for _ in range(4)] == [200] * 4
+    assert await redis.calls("evalsha") - before == 2 * 4
+
+
 @pytest.mark.parametrize("fault", [stand_still, take_no_writes, be_gone])
 async def test_without_redis_a_limit_holds_in_each_worker_and_nobody_waits(
     alice: Client, server: Server, redis: Redis, fault: Callable[[Redis], Awaitable[None]]
@@ -56,8 +63,12 @@ async def test_without_redis_a_limit_holds_in_each_worker_and_nobody_waits(
     assert set(statuses) == {200, 429}
     # What each had counted before still counts: both together had four.
     assert statuses[200] <= 2 * TURNS - 4
-    await Crew(server).wait_log("each worker counts for itself", 2)
+    crew = Crew(server)
+    await crew.wait_log("each worker counts for itself", 2)
     await redis.reset()
+    # Once for each worker, and once when it is back.
+    assert len(await crew.wait_log("can be used again", 2)) == 2
+    assert len(re.findall("each worker counts for itself", server.log_text())) == 2
     await Crew(server).wait_log(r"Redis at \S+ can be used again", 2)
     assert server.log_text().count("each worker counts for itself") == 2, "once in each worker"
     assert "Traceback" not in server.log_text()

@@ -7,15 +7,19 @@ import pytest
 from msgspec.structs import replace
 
 from palaver.chat.accounts import AccountRules, Accounts
-from palaver.chat.books import Books
+from palaver.chat.books import Books, ModelSizes
+from palaver.chat.context import TOKENS_AROUND, count_tokens
+from palaver.chat.conversation import Speaking, Usage
 from palaver.chat.errors import BotUnavailable, Draining, OverBudget
 from palaver.chat.flow import Chat
 from palaver.chat.ledger import Budget, Budgets, Period
 from palaver.chat.pieces import Finished
 from palaver.chat.stateless import Answer, Said, answer_once
+from palaver.chat.tokens import UNLEARNED
 from palaver.chat.user import User
 from palaver.store import SqlStore
-from tests.chat.talking import HandBot, HandClock
+from tests.chat.conftest import StartChat
+from tests.chat.talking import HandBot, HandBots, HandClock
 from tests.ports.talking import rows
 
 Ask = Callable[[], Awaitable[Answer]]
@@ -66,6 +70,35 @@ async def test_long_prompt_is_held_back_as_long_as_it_is(
     talk.finish()
     await asyncio.wait(asks)
     assert not bot.is_asked
+
+
+async def test_what_a_model_makes_of_a_prompt_is_learned_and_held_to_under_one_name(
+    start_chat: StartChat, alice: User, bot: HandBot
+) -> None:
+    chat = await start_chat(context_tokens=4000, reserved_tokens=1000)
+    sizes = ModelSizes(HandBots(bot), chat.replies.tokens, 4000)
+    said = [Said("user", "word " * 100)] * 100
+
+    async def stored() -> User:
+        return alice
+
+    async def sent(reported: float) -> int:
+        """The tokens of a prompt that is cut to what there is room for, of which the model's server reports so many
+        times what was counted."""
+        asking = asyncio.ensure_future(answer_once(chat, stored, said))
+        talk = await bot.asked()
+        counted = sum(count_tokens(past.content) + TOKENS_AROUND for past in talk.prompt.history)
+        await talk.say("hi")
+        talk.finish(Finished(usage=Usage(int(reported * counted), 1)))
+        await asking
+        return counted
+
+    first = await sent(2)
+    assert 3000 / UNLEARNED - 200 < first <= 3000 / UNLEARNED
+    for _ in range(20):
+        await sent(2)
+    assert sizes.of(Speaking(provider="hand")).factor > 1.8
+    assert await sent(2) < 3000 / 1.8
 
 
 @pytest.mark.parametrize("end", ["fails", "is left"])

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 
 from tests.contracts.talking import BROKEN, SESSIONS, STALLED, make, say, session_shown
-from tests.journeys.client import TIME, UUID, Client, open_client, register
+from tests.journeys.client import TIME, UUID, Client, register
 from tests.journeys.socket import Event, Socket, enter, open_list
 from tests.parts.llm import LLM
-from tests.parts.palaver import Server
 
 # Each test finds the model as nobody has told it anything.
 pytestmark = pytest.mark.usefixtures("llm")
@@ -18,12 +17,6 @@ pytestmark = pytest.mark.usefixtures("llm")
 @pytest.fixture(scope="module")
 def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1", **scaled}
-
-
-@pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
 
 
 @pytest.fixture

@@ -59,12 +59,6 @@ def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
-
-
 @pytest.fixture
 async def alice(nobody: Client) -> Client:
     return await register(nobody)
@@ -73,11 +67,6 @@ async def alice(nobody: Client) -> Client:
 @pytest.fixture
 async def bob(nobody: Client) -> Client:
     return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def admin(nobody: Client, shared_server: Server) -> Client:
-    return nobody.bearing(await shared_server.token("admin"))
 
 
 def at(session: str, place: str = "") -> str:

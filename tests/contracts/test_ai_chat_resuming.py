@@ -19,7 +19,7 @@ from tests.contracts.talking import (
     session_shown,
     to_story,
 )
-from tests.journeys.client import Client, open_client, register
+from tests.journeys.client import Client
 from tests.journeys.socket import Event, Socket, enter, said_by
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server
@@ -33,17 +33,6 @@ SLOW = "[[text=one two three four five six seven eight&pieces=8&delay=0.03]]"
 @pytest.fixture(scope="module")
 def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1", **scaled}
-
-
-@pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-async def alice(nobody: Client) -> Client:
-    return await register(nobody)
 
 
 @pytest.fixture

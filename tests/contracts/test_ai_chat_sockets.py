@@ -44,22 +44,6 @@ def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1", "LLM_DEFAULT_MODEL": "gpt-4", **scaled}
 
 
-@pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-async def alice(nobody: Client) -> Client:
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def bob(nobody: Client) -> Client:
-    return await register(nobody)
-
-
 @pytest.fixture
 async def session(alice: Client) -> str:
     return await make(alice)

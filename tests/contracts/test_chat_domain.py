@@ -1,7 +1,7 @@
 """chat_domain over real HTTP, as its contract page says it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -16,7 +16,6 @@ from tests.journeys.client import (
     Client,
     ask_until,
     open_client,
-    register,
 )
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
@@ -32,33 +31,6 @@ pytestmark = pytest.mark.usefixtures("llm")
 @pytest.fixture(scope="module")
 def server_environment() -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1"}
-
-
-@pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-async def alice(nobody: Client) -> Client:
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def bob(nobody: Client) -> Client:
-    return await register(nobody)
-
-
-@pytest.fixture
-async def newcomer(nobody: Client) -> Client:
-    """Somebody who has said nothing yet."""
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def admin(nobody: Client, shared_server: Server) -> Client:
-    return nobody.bearing(await shared_server.token("admin"))
 
 
 async def begin(person: Client, message: str = "hello", **fields: Any) -> str:

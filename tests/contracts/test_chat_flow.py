@@ -1,12 +1,12 @@
 """chat_flow over real HTTP, as its contract page says it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from tests.journeys.client import TEXT, TIME, UUID4, WHOLE, Answer, Client, ask_until, new_name, open_client, register
+from tests.journeys.client import TEXT, TIME, UUID4, WHOLE, Answer, Client, ask_until, new_name, open_client
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 
@@ -20,27 +20,6 @@ pytestmark = pytest.mark.usefixtures("llm")
 @pytest.fixture(scope="module")
 def server_environment() -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1"}
-
-
-@pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-async def alice(nobody: Client) -> Client:
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def bob(nobody: Client) -> Client:
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def admin(nobody: Client, shared_server: Server) -> Client:
-    return nobody.bearing(await shared_server.token("admin"))
 
 
 async def make_context(admin: Client, **fields: Any) -> dict[str, Any]:

@@ -53,27 +53,6 @@ def server_environment() -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-async def alice(nobody: Client) -> Client:
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def bob(nobody: Client) -> Client:
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def admin(nobody: Client, shared_server: Server) -> Client:
-    return nobody.bearing(await shared_server.token("admin"))
-
-
-@pytest.fixture(scope="module")
 async def cookies(nobody: Client, shared_server: Server) -> dict[str, str]:
     """Of a browser in which the admin is signed in."""
     return await sign_in(nobody, shared_server)

@@ -25,12 +25,6 @@ def server_environment() -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
 async def alice(nobody: Client) -> dict[str, str]:
     """Somebody with a name, an e-mail and a password."""
     email = f"{new_name()}@example.org"

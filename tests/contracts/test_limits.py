@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import pytest
 
-from tests.contracts.talking import UNKNOWN, make
+from tests.contracts.talking import SESSIONS, UNKNOWN, make
 from tests.journeys.client import PASSWORD, Answer, Client, ask_until, new_name, open_beside, open_client, register
 from tests.journeys.client import sign_in as follow_link
 from tests.journeys.socket import LIST, Socket, enter, open_socket
@@ -22,7 +23,12 @@ from tests.parts.run import Run
 TURNS, APP_TURNS, CONVERSATION_TURNS = 20, 30, 10
 REPLIES, APP_REPLIES, SOCKETS, ADDRESS_SOCKETS = 3, 4, 5, 12
 ATTEMPTS = 4
-LONGEST = 500
+LONGEST, LARGEST = 500, 4000
+
+# Tokens and money, of which a turn here takes some thirtieth part; what a turn may take is held back.
+A_DAY, APP_MONTH, IN_CONVERSATION, MONEY = 2000, 2500, 1500, 12_000
+MODEL, PRICED, TOKEN_PRICE = "qwen3:8b", "gpt-4o-mini", 10
+IDLE_SECONDS = 1.5
 
 # More connections than one worker would get by chance.
 AT_ONCE = 16
@@ -45,6 +51,7 @@ def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
         "PALAVER_CONVERSATION_TURNS_A_MINUTE": str(CONVERSATION_TURNS),
         "PALAVER_SIGN_IN_ATTEMPTS": str(ATTEMPTS),
         "PALAVER_MAX_MESSAGE": str(LONGEST),
+        "PALAVER_MAX_BODY_BYTES": str(LARGEST),
         "PALAVER_TRUSTED_PROXIES": "127.0.0.1",
         "BACKEND_CORS_ORIGINS": "https://app.example.org",
         **scaled,
@@ -54,12 +61,6 @@ def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
 @pytest.fixture(scope="module")
 def workers(store_kind: StoreKind) -> int:
     return {"sqlite": 1, "postgres": 2}[store_kind]
-
-
-@pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
 
 
 @pytest.fixture
@@ -90,6 +91,33 @@ async def at_once_server(run: Run, shared_server: Server) -> AsyncIterator[Serve
     }
     async with open_beside(run, shared_server, **settings) as server:
         yield server
+
+
+class Thrifty(NamedTuple):
+    server: Server
+    admin: Client
+    app: Client
+
+
+@pytest.fixture(scope="module")
+async def thrifty(run: Run, shared_server: Server) -> AsyncIterator[Thrifty]:
+    """A server that limits what is used, and how long nothing may be said."""
+    settings = {
+        "PALAVER_TURNS_A_MINUTE": "0",
+        "PALAVER_APP_TURNS_A_MINUTE": "0",
+        "PALAVER_CONVERSATION_TURNS_A_MINUTE": "0",
+        "PALAVER_TOKENS_A_DAY": str(A_DAY),
+        "PALAVER_APP_TOKENS_A_MONTH": str(APP_MONTH),
+        "PALAVER_CONVERSATION_TOKENS": str(IN_CONVERSATION),
+        "PALAVER_MONEY_A_MONTH": str(MONEY / 1_000_000),
+        "PALAVER_SESSION_IDLE_MINUTES": str(IDLE_SECONDS / 60),
+        "LLM_MAX_TOKENS": "20",
+    }
+    async with open_beside(run, shared_server, **settings) as server, open_client(server) as client:
+        admin = client.bearing(await server.token("admin"))
+        price = TOKEN_PRICE * 1_000_000
+        assert (await admin.post("/api/admin/prices", model=PRICED, input=price, output=price)).status == 201
+        yield Thrifty(server, admin, await open_app(server, client))
 
 
 @pytest.fixture
@@ -247,6 +275,66 @@ async def test_flood_of_sign_ins_is_tried_as_often_as_the_setting_says(nobody: C
     assert f"{ATTEMPTS} failed sign-ins" in refused.text
 
 
+@pytest.mark.parametrize(
+    ("limit", "counts", "most"),
+    [
+        ("tokens-day", "total_tokens", A_DAY),
+        ("app-tokens-month", "total_tokens", APP_MONTH),
+        ("conversation-tokens", "total_tokens", IN_CONVERSATION),
+        ("money-month", "cost", MONEY),
+    ],
+)
+async def test_no_more_is_used_than_the_setting_says_and_nearly_all_of_it(
+    thrifty: Thrifty, workers: int, limit: str, counts: str, most: int
+) -> None:
+    mark = f"spend-{limit}-"
+    person = await register(thrifty.admin)
+    sessions = [await make(person, model_name=name) for name in (MODEL, PRICED)]
+    for session in sessions:
+        # Without a past each turn costs the same.
+        assert (await person.patch(f"{SESSIONS}{session}/settings/", window=0)).status == 200
+    cases = {
+        "tokens-day": (person, "/api/chat"),
+        "app-tokens-month": (thrifty.app, "/api/chat"),
+        "conversation-tokens": (person, f"{SESSIONS}{sessions[0]}/send_message/"),
+        "money-month": (person, f"{SESSIONS}{sessions[1]}/send_message/"),
+    }
+    who, path = cases[limit]
+
+    async def ask() -> Answer:
+        return await who.having(X_Request_Id=mark + uuid4().hex).post(path, message="word " * 30 + "[[text=Fine.]]")
+
+    statuses = await flood(ask, times=50)
+    assert set(statuses) == {200, 429}
+    # Some were refused only because others were being made; now they come alone.
+    refused = await ask_until(ask, lambda answer: answer.status == 429, seconds=10)
+    assert f'"{limit}";q={most}' in refused.headers["RateLimit-Policy"]
+    used = (await who.get("/api/usage")).body["this_month"][counts]
+    assert 0.9 * most <= used <= most
+    await check_answered_by(thrifty.server, workers, mark)
+
+
+async def test_silent_session_ends_after_the_time_that_the_setting_says(thrifty: Thrifty) -> None:
+    path = "/api/v1/chatbot/session"
+    session = (await thrifty.admin.post(path, user_id="7")).body["session_id"]
+
+    async def sweep_and_look() -> Answer:
+        await thrifty.admin.post("/api/v1/chatbot/cleanup")
+        return await thrifty.admin.get(f"{path}/{session}?include_ended=true")
+
+    ended = (await ask_until(sweep_and_look, lambda told: told.body["status"] == "ended", seconds=15)).body
+    lived = datetime.fromisoformat(ended["ended_at"]) - datetime.fromisoformat(ended["created_at"])
+    assert IDLE_SECONDS <= lived.total_seconds() < IDLE_SECONDS + 1
+
+
+async def test_body_may_be_as_large_as_the_setting_says(alice: Client, workers: int) -> None:
+    exact = b'{"message": "hi"}'.ljust(LARGEST)
+    person = alice.sending({"Content-Type": "application/json"})
+    for _ in range(2 * workers):
+        assert (await person.send("POST", "/api/chat", exact)).status == 200
+        assert (await person.send("POST", "/api/chat", exact + b" ")).status == 413
+
+
 # How it is refused
 
 
@@ -360,6 +448,28 @@ async def test_users_of_an_application_have_each_the_limit_of_a_user(nobody: Cli
     statuses = Counter([await ask(number % 3) for number in range(TURNS + 2)])
     assert statuses == {200: TURNS, 429: 2}
     assert await ask(3) == 200
+
+
+async def test_user_of_an_application_has_the_limit_of_a_user_over_a_socket_of_its_own(
+    at_once_server: Server, bob: Client
+) -> None:
+    app = await open_app(at_once_server, bob)
+
+    async def begin() -> str:
+        return str((await app.post("/api/v1/chatbot/session", user_id="7")).body["session_id"])
+
+    # One more than the user may have, and no more than the application may.
+    sessions = [await begin() for _ in range(APP_REPLIES)]
+    async with AsyncExitStack() as stack:
+        sockets = [await stack.enter_async_context(enter(app, session, "user_id=7")) for session in sessions]
+        for socket in sockets[:REPLIES]:
+            await socket.say(ENDLESS)
+            await socket.until("ai_message_chunk")
+        await sockets[-1].say("hello")
+        assert f"{REPLIES} replies" in (await sockets[-1].refused("rate_limited"))["message"]
+        for socket in sockets[:REPLIES]:
+            await socket.send("stop")
+            await socket.until("ai_message_stopped")
 
 
 async def test_socket_is_told_which_limit_and_stays_open(weary: Client) -> None:

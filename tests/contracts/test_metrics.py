@@ -331,6 +331,7 @@ async def test_server_whose_database_says_nothing_is_not_ready_within_seconds_an
         async with open_client(server) as client:
             assert [(await client.get("/ready")).status for _ in range(2)] == [200, 200]
             cable.hold()
+            health = asyncio.create_task(client.get("/health"))
             asked = time.monotonic()
             answers = await asyncio.gather(*(client.get("/ready") for _ in range(30)))
             assert time.monotonic() - asked < 5
@@ -338,8 +339,11 @@ async def test_server_whose_database_says_nothing_is_not_ready_within_seconds_an
             assert answers[0].body == {"status": "unavailable"}
             # What was counted is worth most just then; what waits, nobody knows.
             assert (await scrape(client)).of("palaver_replies_queued") == {}
+            # That one waits as long as it takes.
+            assert not health.done()
             cable.release()
             await ask_until(lambda: client.get("/ready"), lambda answer: answer.status == 200, seconds=15)
+            assert (await health).status == 200
         await server.stop()
 
 

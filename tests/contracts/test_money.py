@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,23 +35,6 @@ def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
         **scaled, "PALAVER_REGISTRATION": "on", "PALAVER_TOKENS_A_DAY": str(A_DAY), "LLM_MAX_TOKENS": "400",
         "PALAVER_CURRENCY": "EUR",
     }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
-
-
-@pytest.fixture
-async def newcomer(nobody: Client) -> Client:
-    """Somebody who has said nothing yet."""
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def admin(nobody: Client, shared_server: Server) -> Client:
-    return nobody.bearing(await shared_server.token("admin"))
 
 
 async def say(person: Client, message: str = "hello", **fields: Any) -> Answer:

@@ -3,16 +3,15 @@ shared with people, kept as versions, complete in its settings, and answering eq
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from tests.contracts.talking import SESSIONS, make, message_shown, read, read_messages, say
-from tests.journeys.client import TEXT, TIME, WHOLE, Answer, Client, new_name, open_client, register
+from tests.journeys.client import TEXT, TIME, WHOLE, Answer, Client, new_name, register
 from tests.parts.llm import LLM
 from tests.parts.metrics import scrape, scrape_until
-from tests.parts.palaver import Server
 
 PRESETS = "/ai-chat/api/presets/"
 PERSONALITIES = "/api/v1/personalities/"
@@ -35,29 +34,8 @@ def server_environment() -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-async def nobody(shared_server: Server) -> AsyncIterator[Client]:
-    async with open_client(shared_server) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-async def alice(nobody: Client) -> Client:
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def bob(nobody: Client) -> Client:
-    return await register(nobody)
-
-
-@pytest.fixture(scope="module")
 async def carol(nobody: Client) -> Client:
     return await register(nobody)
-
-
-@pytest.fixture(scope="module")
-async def admin(nobody: Client, shared_server: Server) -> Client:
-    return nobody.bearing(await shared_server.token("admin"))
 
 
 @pytest.fixture
@@ -498,6 +476,29 @@ async def test_equal_question_over_another_api_is_the_same_question(alice: Clien
         answer = await alice.post(f"/api/v1/chatbot/session/{session.body['session_id']}/message", message="River?")
         assert (answer.body["response"], answer.body["message_count"]) == ("The Loire.", 1)
     assert len(await llm.record(n=1)) == 1
+
+
+# What is answered at once: where, which field holds the question, what else is sent, and all that the answer holds.
+AT_ONCE: list[tuple[str, str, Fields, set[str]]] = [
+    (f"{SESSIONS}{{}}/send_message/", "message", {}, {"success", "user_message", "ai_message"}),
+    ("/api/chat", "message", {"sessionId": "{}"}, {"message", "sessionId", "messageId", "usage"}),
+    ("/api/chat/session/{}/chat", "prompt", {}, {"id", "session", "prompt", "response_message"}),
+    ("/api/v1/chatbot/session/{}/message", "message", {}, {"success", "response", "session_id", "message_count"}),
+    ("/api/chat/", "message", {"session_id": "{}"}, {"response", "session_id", "success", "is_streaming", "is_final"}),
+]
+
+
+async def test_answer_that_is_given_again_says_so_in_a_header_and_in_no_field(alice: Client, llm: LLM) -> None:
+    preset = await cached_preset(alice)
+    await llm.control(text="The Loire.")
+    for number, (path, field, more, holds) in enumerate(AT_ONCE):
+        answers = []
+        for _ in range(2):
+            session = await start_from(alice, preset)
+            sent = {field: f"River {number}?"} | {name: value.format(session) for name, value in more.items()}
+            answers.append(await alice.post(path.format(session), **sent))
+        assert [answer.headers.get("Cache-Status") for answer in answers] == [None, "palaver; hit"], path
+        assert [set(answer.body) | {"usage"} for answer in answers] == [holds | {"usage"}] * 2, path
 
 
 async def test_nobody_is_given_another_persons_answer(alice: Client, bob: Client, llm: LLM) -> None:

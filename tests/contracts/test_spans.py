@@ -115,7 +115,11 @@ async def test_what_was_said_is_told_where_that_is_wanted(
 ) -> None:
     await llm.control(text="SPOKEN words", pieces=2)
     server = await start_server(
-        PALAVER_OTLP_ENDPOINT=collector.url, PALAVER_OTLP_CONTENT="on", OTEL_BSP_SCHEDULE_DELAY="50"
+        PALAVER_OTLP_ENDPOINT=collector.url,
+        PALAVER_OTLP_CONTENT="on",
+        OTEL_BSP_SCHEDULE_DELAY="50",
+        OTEL_SERVICE_NAME="our-chat",
+        OTEL_EXPORTER_OTLP_HEADERS="api-key=of-the-receiver",
     )
     async with open_client(server) as client:
         await client.bearing(await server.token("alice")).post("/api/chat", message="WRITTEN")
@@ -124,6 +128,9 @@ async def test_what_was_said_is_told_where_that_is_wanted(
     assert asked[-1] == {"role": "user", "parts": [{"type": "text", "content": "WRITTEN"}]}
     [said] = json.loads(talk.attributes["gen_ai.output.messages"])
     assert said["parts"] == [{"type": "text", "content": "SPOKEN words"}]
+    # OpenTelemetry's own variables.
+    assert talk.resource["service.name"] == "our-chat"
+    assert collector.headers["api-key"] == "of-the-receiver"
 
 
 def test_what_is_not_wanted_is_not_imported_and_what_is_missing_is_named() -> None:

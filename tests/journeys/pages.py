@@ -45,6 +45,15 @@ def rows(page: str) -> Iterator[list[str]]:
         yield [cell.strip() for cell in line.split("|")]
 
 
+def sentences(page: str) -> Iterator[str]:
+    """All of them, on one line each, without headings, tables and what is indented; a colon ends one, too."""
+    prose = re.sub(r"^(?:    .*|#+ .*|\|.*\|)$", "", page, flags=re.MULTILINE)
+    for block in re.split(r"\n\s*\n|\n(?=- )", prose):
+        for sentence in re.split(r"(?<=[.:]) (?=[A-Z`*])", " ".join(block.split()).removeprefix("- ")):
+            if sentence:
+                yield sentence
+
+
 def quoted(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", text)
 

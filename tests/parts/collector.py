@@ -29,6 +29,8 @@ class Collector:
     def __init__(self) -> None:
         self.url = ""
         self.spans: list[Span] = []
+        self.headers: dict[str, str] = {}
+        """With which the last ones came, their names in small letters."""
         self._more = asyncio.Condition()
 
     async def wait_for(self, *matches: Callable[[Span], bool]) -> list[Span]:
@@ -39,6 +41,7 @@ class Collector:
 
     async def _receive(self, request: web.Request) -> web.Response:
         sent = ExportTraceServiceRequest.FromString(await request.read())
+        self.headers = {name.lower(): value for name, value in request.headers.items()}
         async with self._more:
             for whole in sent.resource_spans:
                 resource = {one.key: _to_value(one.value) for one in whole.resource.attributes}

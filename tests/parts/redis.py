@@ -59,6 +59,13 @@ class Redis:
                 await client.execute_command(*command)
             await client.flushall()
 
+    async def calls(self, command: str) -> int:
+        """How often it was asked for this since it started."""
+        client: Any = Client.from_url(self.url)
+        async with client:
+            told = await client.info("commandstats")
+        return int(told.get(f"cmdstat_{command}", {"calls": 0})["calls"])
+
     async def _start(self) -> None:
         self.process = Process(
             self._run,

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -369,7 +370,7 @@ async def test_nothing_stays_held_back_whatever_becomes_of_a_reply(store: SqlSto
     for (reply_id,) in left:
         # What waited goes on waiting with what is held back for it, and no more.
         assert reply_id == waiting.turn.reply.id
-    assert await held(store) <= 150 * len(left)
+    assert await held(store) <= 280 * len(left)
 
 
 async def test_failed_reply_without_tokens_costs_nothing(store: SqlStore, alice: User) -> None:
@@ -472,6 +473,16 @@ async def test_all_that_the_bot_is_sent_is_held_back_in_whatever_script_it_is(st
     await store.turns.begin(within(said(alice, "hi", talk.uuid), budgets(10_000)))
     [queued] = await rows(store, "SELECT reserved_tokens FROM messages WHERE status = 'queued'")
     assert queued[0] - row[0] >= 500
+
+
+async def test_reply_that_waits_holds_back_what_is_said_before_it_is_its_turn(store: SqlStore, alice: User) -> None:
+    talk = new_conversation(alice, speaking=SPEAKING)
+    places = (talk, talk.uuid, talk.uuid, talk.uuid)
+    begun = [await store.turns.begin(within(said(alice, "hi", place), budgets(100_000))) for place in places]
+    assert [one.state for one in begun] == ["started", "queued", "queued", "queued"]
+    each = await rows(store, "SELECT reserved_tokens FROM messages WHERE role = 'assistant' ORDER BY number")
+    # Of each that comes before it the longest answer, and a quarter more.
+    assert all(later[0] - earlier[0] >= 125 for earlier, later in pairwise(each)), each
 
 
 def test_past_is_held_back_up_to_what_the_model_takes_and_no_further() -> None:

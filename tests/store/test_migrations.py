@@ -12,6 +12,7 @@ from palaver.chat.model import ModelNews
 from palaver.chat.preset import PresetChange
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store import migrate as migrating
+from palaver.store.database import Transaction
 from palaver.store.migrate import Migration, SchemaTooNew, check_schema, migrate, migrations, schema_version
 from tests.parts.palaver import StoreKind
 from tests.ports.talking import answer, dump, new_conversation, new_user, rows, said
@@ -76,6 +77,23 @@ async def tables(store: SqlStore) -> set[str]:
         "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')",
     }
     return {row[0] for row in await rows(store, sql[store.engine])}
+
+
+async def run_all(store: SqlStore, *statements: str) -> None:
+    async def work(tx: Transaction) -> None:
+        for statement in statements:
+            await tx.run(statement)
+
+    await store.database.write(work)
+
+
+async def check_keeps(store: SqlStore, *names: str, bringing: str) -> None:
+    """The next migration, which is this one, leaves the rows of these tables as they were, but for further columns."""
+    before = {name: await rows(store, f"SELECT * FROM {name} ORDER BY 1") for name in names}
+    assert await migrate(store.database, store.engine, up_to=int(bringing[:4])) == [bringing]
+    for name, earlier in before.items():
+        later = await rows(store, f"SELECT * FROM {name} ORDER BY 1")
+        assert [tuple(row)[: len(old)] for row, old in zip(later, earlier, strict=True)] == list(map(tuple, earlier))
 
 
 async def test_fresh_database_gets_the_whole_schema(store: SqlStore) -> None:
@@ -148,16 +166,8 @@ async def test_database_of_an_earlier_version_is_brought_on_with_all_that_is_in_
 
 async def test_second_schema_keeps_what_the_first_held_and_knows_the_last_message_in_view(store: SqlStore) -> None:
     await migrate(store.database, store.engine, up_to=1)
-    for statement in OF_THE_FIRST_SCHEMA:
-        await store.database.write(lambda tx, sql=statement: tx.run(sql))  # type: ignore[misc]
-    kept = ("users", "presets", "conversations", "messages", "participants")
-    before = {name: await rows(store, f"SELECT * FROM {name} ORDER BY 1") for name in kept}
-    assert await migrate(store.database, store.engine, up_to=2) == ["0002 cursors"]
-    for name, earlier in before.items():
-        later = await rows(store, f"SELECT * FROM {name} ORDER BY 1")
-        assert [tuple(row)[: len(old)] for row, old in zip(later, earlier, strict=True)] == [
-            tuple(old) for old in earlier
-        ]
+    await run_all(store, *OF_THE_FIRST_SCHEMA)
+    await check_keeps(store, "users", "presets", "conversations", "messages", "participants", bringing="0002 cursors")
     told = await rows(store, "SELECT uuid, leaf_uuid, event, kept FROM conversations ORDER BY id")
     assert [(uuid, leaf, event, bool(hidden)) for uuid, leaf, event, hidden in told] == [
         ("talked", "m-1-2", 0, False), ("silent", None, 0, False), ("elsewhere", "m-3-1", 0, False),
@@ -181,7 +191,8 @@ async def test_third_schema_keeps_the_models_that_the_second_knew_and_knows_no_s
 async def test_ledger_begins_with_what_was_used_before_it(store: SqlStore) -> None:
     await migrate(store.database, store.engine, up_to=4)
     day = 86_400_000_000
-    for statement in (
+    await run_all(
+        store,
         *OF_THE_FIRST_SCHEMA,
         "UPDATE conversations SET preset_id = 1, model = 'wanted' WHERE id = 1",
         "UPDATE messages SET prompt_tokens = 10, completion_tokens = 2 WHERE uuid = 'm-1-2'",
@@ -190,8 +201,7 @@ async def test_ledger_begins_with_what_was_used_before_it(store: SqlStore) -> No
         f"VALUES (1, 3, 'm-1-3', 'assistant', 'complete', 'x', {day}, 'told', 5, 1, 4)",
         "INSERT INTO usage (at, user_id, model, prompt_tokens, completion_tokens, cached_tokens) VALUES "
         f"(1, 1, 'told', 7, 3, 0), (2, 1, 'told', 7, 3, 0), ({day}, 9, NULL, 1, 1, 1)",
-    ):
-        await store.database.write(lambda tx, sql=statement: tx.run(sql))  # type: ignore[misc]
+    )
     assert await migrate(store.database, store.engine, up_to=5) == ["0005 ledger"]
     ledger = await rows(
         store,
@@ -211,19 +221,12 @@ async def test_sixth_schema_keeps_presets_as_they_were_and_knows_who_made_those_
 ) -> None:
     await migrate(store.database, store.engine, up_to=5)
     preset = "INSERT INTO presets (slug, owner_id, name, title, prompt, version, created_at, updated_at) VALUES "
-    for statement in (
+    await run_all(
+        store,
         *OF_THE_FIRST_SCHEMA,
         f"{preset} ('as-made', 1, 'As made', 'A', 'Be A.', 1, 2, 2), ('changed', 1, 'Changed', 'B', 'Be B.', 3, 2, 5)",
-    ):
-        await store.database.write(lambda tx, sql=statement: tx.run(sql))  # type: ignore[misc]
-    kept = ("users", "presets", "conversations", "messages")
-    before = {name: await rows(store, f"SELECT * FROM {name} ORDER BY 1") for name in kept}
-    assert await migrate(store.database, store.engine, up_to=6) == ["0006 presets"]
-    for name, earlier in before.items():
-        later = await rows(store, f"SELECT * FROM {name} ORDER BY 1")
-        assert [tuple(row)[: len(old)] for row, old in zip(later, earlier, strict=True)] == [
-            tuple(old) for old in earlier
-        ]
+    )
+    await check_keeps(store, "users", "presets", "conversations", "messages", bringing="0006 presets")
     told = await rows(store, "SELECT slug, changed_by, caches_answers FROM presets ORDER BY id")
     assert [(slug, by, bool(caches)) for slug, by, caches in told] == [
         *((slug, None, False) for slug in ("general", "domain", "streaming")), ("as-made", 1, False),
@@ -241,18 +244,10 @@ async def test_sixth_schema_keeps_presets_as_they_were_and_knows_who_made_those_
 
 async def test_seventh_schema_keeps_what_the_sixth_held_and_nothing_of_it_is_summarised(store: SqlStore) -> None:
     await migrate(store.database, store.engine, up_to=1)
-    for statement in OF_THE_FIRST_SCHEMA:
-        await store.database.write(lambda tx, sql=statement: tx.run(sql))  # type: ignore[misc]
+    await run_all(store, *OF_THE_FIRST_SCHEMA)
     await migrate(store.database, store.engine, up_to=6)
     await store.database.write(lambda tx: tx.run("UPDATE conversations SET context_from = 2 WHERE id = 1"))
-    kept = ("users", "presets", "conversations", "messages", "participants")
-    before = {name: await rows(store, f"SELECT * FROM {name} ORDER BY 1") for name in kept}
-    assert await migrate(store.database, store.engine, up_to=7) == ["0007 summaries"]
-    for name, earlier in before.items():
-        later = await rows(store, f"SELECT * FROM {name} ORDER BY 1")
-        assert [tuple(row)[: len(old)] for row, old in zip(later, earlier, strict=True)] == [
-            tuple(old) for old in earlier
-        ]
+    await check_keeps(store, "users", "presets", "conversations", "messages", "participants", bringing="0007 summaries")
     told = await rows(store, "SELECT context_from, summary, summary_to, summary_lease FROM conversations ORDER BY id")
     assert [tuple(row) for row in told] == [(2, None, 0, 0), (0, None, 0, 0), (0, None, 0, 0)]
 

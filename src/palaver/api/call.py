@@ -83,6 +83,7 @@ class Call:
     __slots__ = (
         "api",
         "caller",
+        "given_again",
         "granted",
         "language",
         "parameters",
@@ -108,6 +109,8 @@ class Call:
         self.caller: Caller | None = None
         self.granted: Grant | None = None
         """What the caller's limits have granted: to begin a turn, or to have one more socket open."""
+        self.given_again = False
+        """The reply in the answer is one that had been given before."""
         self.unknown = False
         """The caller is a guest of this moment: whoever keeps no cookie is another one each time."""
         self.span: RequestSpan | None = None

@@ -7,11 +7,11 @@ from msgspec import UNSET, Struct, UnsetType
 from palaver.api.call import Call, to_time
 from palaver.api.fields import Body, Text, Whole, defaulting, optional, required
 from palaver.api.operation import Api, Style, fixed
-from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
+from palaver.api.turns import CLIENT_ID, WHEN_BUSY, answered, check_length
 from palaver.chat.conversation import Conversation, ConversationChange, Message, Role
 from palaver.chat.conversations import change_conversation
 from palaver.chat.errors import BotUnavailable, Ended, NotFound
-from palaver.chat.flow import continue_chat, delete_conversation, owner, wait_for_answer
+from palaver.chat.flow import continue_chat, delete_conversation, owner
 from palaver.chat.starting import new_domain_conversation
 from palaver.chat.user import User
 
@@ -102,7 +102,7 @@ async def chat(call: Call) -> ChatResponse:
         request_id=call.request_id,
         granted=call.granted,
     )
-    turn = (await wait_for_answer(call.chat, begun)).turn
+    turn = (await answered(call, begun)).turn
     usage = turn.reply.usage
     return ChatResponse(
         turn.reply.content,

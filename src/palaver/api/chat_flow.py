@@ -19,11 +19,11 @@ from palaver.api.fields import (
 )
 from palaver.api.operation import Also, Api, Style
 from palaver.api.speaking import COLLECTION, MODEL, NAME, PROMPT, PROVIDER, WINDOW
-from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
+from palaver.api.turns import CLIENT_ID, WHEN_BUSY, answered, check_length
 from palaver.chat.conversation import Conversation, PresetId, Speaking
 from palaver.chat.errors import Invalid as InvalidValue
 from palaver.chat.errors import RateLimited, Taken
-from palaver.chat.flow import continue_chat, find_conversation, wait_for_answer
+from palaver.chat.flow import continue_chat, find_conversation
 from palaver.chat.preset import NewPreset, Preset, PresetChange
 from palaver.chat.presets import access_preset, add_preset, change_preset, delete_preset
 from palaver.chat.starting import check_speaks, start_from_context
@@ -127,7 +127,7 @@ async def chat(call: Call) -> TurnAnswer:
         request_id=call.request_id,
         granted=call.granted,
     )
-    turn = (await wait_for_answer(call.chat, begun)).turn
+    turn = (await answered(call, begun)).turn
     return TurnAnswer(turn.prompt.id, turn.conversation.id, turn.prompt.content, turn.reply.content or None)
 
 

@@ -8,11 +8,11 @@ from palaver.api.call import Call, to_time
 from palaver.api.fields import Body, QueryFlag, Text, defaulting, optional, required
 from palaver.api.language import Language, text
 from palaver.api.operation import Api, Refusal, Style, fixed
-from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
+from palaver.api.turns import CLIENT_ID, WHEN_BUSY, answered, check_length
 from palaver.chat.clock import SECOND
 from palaver.chat.conversation import Conversation
 from palaver.chat.errors import BotUnavailable, ChatError, Ended, NotFound, RateLimited
-from palaver.chat.flow import continue_chat, end_conversation, owner, wait_for_answer
+from palaver.chat.flow import continue_chat, end_conversation, owner
 from palaver.chat.preset import GENERAL
 from palaver.chat.starting import start_session
 from palaver.chat.sweep import clean
@@ -146,7 +146,7 @@ async def send_message(call: Call) -> Answered:
         request_id=call.request_id,
         granted=call.granted,
     )
-    outcome = await wait_for_answer(call.chat, begun)
+    outcome = await answered(call, begun)
     turn = outcome.turn
     return Answered(turn.reply.content, turn.conversation.uuid, outcome.exchanges)
 

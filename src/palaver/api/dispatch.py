@@ -41,6 +41,9 @@ UNSAFE_BODY_METHODS = ("POST", "PUT", "PATCH")
 # The contracts fix these two: what a page on another origin is to know of a limit is in Retry-After and the words.
 EXPOSED = b"X-Request-Id, Retry-After"
 
+# In the words of RFC 9211: nobody was asked for this answer.
+GIVEN_AGAIN = (b"cache-status", b"palaver; hit")
+
 encode = msgspec.json.Encoder().encode
 
 Socket = Callable[[Call, Receive, Send], Awaitable[None]]
@@ -216,6 +219,8 @@ class Dispatcher:
                 call.granted.release()
         if call.granted is not None and call.granted.shown and spelled.status not in (402, 429):
             spelled.headers.extend(standing_headers(call.granted.shown))
+        if call.given_again:
+            spelled.headers.append(GIVEN_AGAIN)
         if new_guest is not None:
             spelled.headers.append(guest_cookie(call, new_guest))
         return spelled

@@ -76,6 +76,7 @@ async def chat(call: Call) -> ChatAnswer:
     body = call.read(SayAtOnce)
     begun, session_id = await _begin(call, body)
     reply = (await call.chat.replies.wait_end(begun)).turn.reply
+    call.given_again = reply.cached
     cause = _failure(call, reply)
     if cause is None:
         return ChatAnswer(reply.content, session_id, success=True, is_streaming=body.streaming)

@@ -5,7 +5,7 @@ made, as much as it may take at the most is held back from whoever pays for it: 
 """
 
 from calendar import monthrange
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Literal
@@ -14,9 +14,10 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from palaver.chat.clock import DAY, SECOND, Micros, to_datetime
+from palaver.chat.context import TOKENS_AROUND
 from palaver.chat.conversation import PresetId, Speaking, Usage
 from palaver.chat.errors import OverBudget
-from palaver.chat.limit import Limit, LimitName, LimitOf, Shortage
+from palaver.chat.limit import BudgetName, Limit, LimitOf, Shortage
 from palaver.chat.user import User, UserId
 
 MILLION = 1_000_000
@@ -171,17 +172,24 @@ class Spent(Struct):
 
 
 class Reservation(Struct, frozen=True):
-    """What is held back for a reply, and from whom."""
+    """What is held back for a reply, and from whom. `tokens_alone` and `money_alone` are what it may take where nothing
+    comes before it in its conversation."""
 
     payer_id: UserId
     app_id: UserId | None
     tokens: int
-    money: int = 0
+    money: int
+    tokens_alone: int
+    money_alone: int
 
 
-def to_reserve(past_tokens: int, besides: int, speaking: Speaking, budgets: Budgets) -> Usage:
-    """The most that a reply is expected to use. The past is cut to what the model takes; what else is sent is not."""
+def to_reserve(past_tokens: int, besides: int, speaking: Speaking, budgets: Budgets, *, waits_for: int = 0) -> Usage:
+    """The most that a reply is expected to use. The past is cut to what the model takes; what else is sent is not.
+
+    `waits_for`: so many replies come before it in its conversation, and are part of the past by then.
+    """
     reply = speaking.max_tokens or budgets.reply_tokens
+    past_tokens += waits_for * (reply + TOKENS_AROUND)
     size = budgets.size_of(speaking)
     margin = max(MARGIN, size.factor)
     uncut = int(besides * margin) + FRAME_TOKENS
@@ -189,22 +197,39 @@ def to_reserve(past_tokens: int, besides: int, speaking: Speaking, budgets: Budg
     return Usage(prompt, reply, estimated=True)
 
 
+class _Line(Struct, frozen=True):
+    """One limit of a budget, and how it stands."""
+
+    name: BudgetName
+    most: int
+    period: Period
+    used: int
+    held: int
+
+
+def _lines(budget: Budget, spent: Spent, now: Micros) -> Iterator[_Line]:
+    """Those that are set."""
+    day, month = day_of(now), month_of(now)
+    if budget.tokens_a_day:
+        yield _Line("tokens_a_day", budget.tokens_a_day, day, spent.tokens_today, spent.held_tokens)
+    if budget.tokens_a_month:
+        yield _Line("tokens_a_month", budget.tokens_a_month, month, spent.tokens_this_month, spent.held_tokens)
+    if budget.money_a_month:
+        yield _Line("money_a_month", budget.money_a_month, month, spent.money_this_month, spent.held_money)
+
+
 def over_budget(
     budget: Budget, spent: Spent, wanted: Reservation, now: Micros, of: LimitOf = "user", currency: str = ""
 ) -> Sequence[OverBudget]:
     """A refusal for each limit of the budget that the reply may pass; none where it can be made."""
-    day, month = day_of(now), month_of(now)
-    limits: tuple[tuple[LimitName, int | None, Period, int, int, int], ...] = (
-        ("tokens_a_day", budget.tokens_a_day, day, spent.tokens_today, spent.held_tokens, wanted.tokens),
-        ("tokens_a_month", budget.tokens_a_month, month, spent.tokens_this_month, spent.held_tokens, wanted.tokens),
-        ("money_a_month", budget.money_a_month, month, spent.money_this_month, spent.held_money, wanted.money),
-    )
     refusals = []
-    for name, most, period, used, held, more in limits:
-        if most and used + held + more > most:
-            wait = period.seconds_left(now)
-            limit = Limit(name, most, period.seconds, of)
-            refusals.append(_refusal(limit, used, more, wait=wait, reset=wait, currency=currency))
+    for line in _lines(budget, spent, now):
+        is_money = line.name == "money_a_month"
+        more, alone = (wanted.money, wanted.money_alone) if is_money else (wanted.tokens, wanted.tokens_alone)
+        if line.used + line.held + more > line.most:
+            wait = line.period.seconds_left(now)
+            limit = Limit(line.name, line.most, line.period.seconds, of)
+            refusals.append(_refusal(limit, line.used, alone, wait=wait, reset=wait, currency=currency))
     return refusals
 
 
@@ -213,7 +238,7 @@ def over_conversation(most: int, used: int, held: int, wanted: Reservation) -> S
     if not most or used + held + wanted.tokens <= most:
         return ()
     limit = Limit("conversation_tokens", most, of="conversation")
-    return (_refusal(limit, used, wanted.tokens, wait=COME_BACK_SECONDS, reset=0),)
+    return (_refusal(limit, used, wanted.tokens_alone, wait=COME_BACK_SECONDS, reset=0),)
 
 
 def _refusal(limit: Limit, used: int, more: int, *, wait: float, reset: float, currency: str = "") -> OverBudget:
@@ -284,16 +309,13 @@ class Own(Struct, frozen=True):
 
 
 def to_left(budget: Budget, spent: Spent, now: Micros) -> list[Left]:
-    day, month = day_of(now), month_of(now)
-    limits: tuple[tuple[LimitName, int | None, int, Period], ...] = (
-        ("tokens_a_day", budget.tokens_a_day, spent.tokens_today + spent.held_tokens, day),
-        ("tokens_a_month", budget.tokens_a_month, spent.tokens_this_month + spent.held_tokens, month),
-        ("money_a_month", budget.money_a_month, spent.money_this_month + spent.held_money, month),
-    )
     return [
-        Left(Limit(name, most, period.seconds), max(0, most - used), Micros((period.last_day + 1) * DAY))
-        for name, most, used, period in limits
-        if most
+        Left(
+            Limit(line.name, line.most, line.period.seconds),
+            max(0, line.most - line.used - line.held),
+            Micros((line.period.last_day + 1) * DAY),
+        )
+        for line in _lines(budget, spent, now)
     ]
 
 

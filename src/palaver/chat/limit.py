@@ -4,16 +4,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-LimitName = Literal[
-    "turns_a_minute",
-    "tokens_a_day",
-    "tokens_a_month",
-    "money_a_month",
-    "replies_at_once",
-    "sockets_at_once",
-    "sign_ins",
-    "conversation_tokens",
-]
+# What a person or an application may use in a while.
+BudgetName = Literal["tokens_a_day", "tokens_a_month", "money_a_month"]
+LimitName = (
+    BudgetName | Literal["turns_a_minute", "replies_at_once", "sockets_at_once", "sign_ins", "conversation_tokens"]
+)
 LimitOf = Literal["user", "app", "conversation", "address"]
 
 # Why a budget refuses a reply: nothing is left of it, or less than the reply may take; what is left is held back for

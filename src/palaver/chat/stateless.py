@@ -66,12 +66,12 @@ async def answer_once(
         message=messages[-1].text,
         role=messages[-1].role,
         system=SYSTEM_PROMPT if system is None else system,
-        speaking=Speaking(temperature=temperature, max_tokens=max_tokens),
+        speaking=Speaking(provider=provider, temperature=temperature, max_tokens=max_tokens),
         model=chat.bots.model_for_turn(None),
         request_id=request_id,
     )
     prompt = await _with_history(chat, prompt, messages[:-1])
-    held = await _reserve(chat, stored_user, provider, prompt)
+    held = await _reserve(chat, stored_user, prompt)
     if held is not None and max_tokens is None:
         prompt = await _within_reserved(chat, prompt, messages[:-1])
     heard = Heard()
@@ -103,15 +103,16 @@ async def answer_once(
     told = to_name(finished.model or "")
     usage = to_sound(finished.usage) or _estimate(prompt, heard)
     await asyncio.shield(bill(usage, told))
+    if not usage.estimated:
+        await _learn(chat, prompt, usage)
     return Answer(heard.text, usage, told or prompt.model or provider)
 
 
-async def _reserve(chat: Chat, stored_user: Callable[[], Awaitable[User]], provider: str, prompt: Prompt) -> int | None:
+async def _reserve(chat: Chat, stored_user: Callable[[], Awaitable[User]], prompt: Prompt) -> int | None:
     """Raises `OverBudget`."""
     if chat.books.budgets is None:
         return None
-    model = prompt.model or chat.bots.default_model()
-    speaking = replace(prompt.speaking, provider=provider, model=model)
+    speaking = replace(prompt.speaking, model=prompt.model or chat.bots.default_model())
     seconds = chat.replies.limits.total_seconds + REFUND_SECONDS
     user = await stored_user()
     return await chat.books.reserve(user.id, pays_by(user), speaking, _prompt_tokens(prompt), seconds)
@@ -136,14 +137,31 @@ async def _with_history(chat: Chat, prompt: Prompt, earlier: Sequence[Said]) -> 
     budget = history_budget(
         context,
         reply=reply_share(context, prompt.speaking.max_tokens or limits.reserved_tokens),
-        besides=await tokens.count(prompt.message) + tokens.count_standing(prompt.system) + 2 * TOKENS_AROUND,
-        factor=tokens.factor(to_key(None, prompt.model)),
+        besides=await _besides(chat, prompt),
+        factor=tokens.factor(_key(prompt)),
     )
     newest_first = [
         Past(number, said.role, said.text, await tokens.count(said.text))
         for number, said in reversed(list(enumerate(earlier, 1)))
     ]
     return replace(prompt, history=tuple(reversed(within_budget(newest_first, budget))))
+
+
+def _key(prompt: Prompt) -> str:
+    return to_key(prompt.speaking.provider, prompt.model)
+
+
+async def _besides(chat: Chat, prompt: Prompt) -> int:
+    """The tokens of what is sent beside the history."""
+    tokens = chat.replies.tokens
+    return await tokens.count(prompt.message) + tokens.count_standing(prompt.system) + 2 * TOKENS_AROUND
+
+
+async def _learn(chat: Chat, prompt: Prompt, usage: Usage) -> None:
+    """From what the server reported: how far off the counts were."""
+    history = sum(past.token_count + TOKENS_AROUND for past in prompt.history)
+    counted = await _besides(chat, prompt) + history
+    chat.replies.tokens.learn(_key(prompt), counted, usage.prompt_tokens)
 
 
 async def _listen_until_drained(chat: Chat, provider: str, prompt: Prompt, heard: Heard) -> Finished:

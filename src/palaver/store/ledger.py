@@ -91,8 +91,7 @@ PROMPT = (
     + " AS BIGINT)"
 )
 SOME_HAVE_THEIR_OWN = (
-    "SELECT 1 FROM limits WHERE tokens_a_day IS NOT NULL OR tokens_a_month IS NOT NULL OR money_a_month IS NOT NULL "
-    "LIMIT 1"
+    f"SELECT 1 FROM limits WHERE {' OR '.join(f'{name} IS NOT NULL' for name in Budget.__struct_fields__)} LIMIT 1"
 )
 OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
 SPENT = "SELECT scope, day, month, tokens_today, tokens_this_month, money_this_month FROM spending WHERE scope = $1"
@@ -162,7 +161,8 @@ UNNAMED = ("NULL, NULL, NULL", "")
 
 
 class Wish(Struct, frozen=True):
-    """A reply that is to be made: who pays, and what the bot is to see: what is said before the number `before`."""
+    """A reply that is to be made: who pays, and what the bot is to see: what is said before the number `before`, which
+    holds so many replies that are yet to come."""
 
     payer_id: UserId
     app_id: UserId | None
@@ -172,6 +172,7 @@ class Wish(Struct, frozen=True):
     context_from: int = 0
     before: int = 0
     limit: int = 0
+    waits_for: int = 0
 
 
 class _Payer(Struct, frozen=True, order=True):
@@ -209,10 +210,15 @@ async def reserve(
         if wish is None or known is None:
             answers.append(None)
             continue
-        usage = to_reserve(known.past, known.besides, wish.speaking, budgets)
         may_hold = [prices[name] for name in _may_be_billed_as(wish, budgets) if name in prices]
-        money = max((to_cost(usage, price) for price in may_hold), default=0)
-        wanted = Reservation(wish.payer_id, wish.app_id, usage.total_tokens, money)
+        usage, alone = [
+            to_reserve(known.past, known.besides, wish.speaking, budgets, waits_for=number)
+            for number in (wish.waits_for, 0)
+        ]
+        wanted = Reservation(
+            wish.payer_id, wish.app_id, usage.total_tokens, _most_cost(usage, may_hold),
+            alone.total_tokens, _most_cost(alone, may_hold),
+        )  # fmt: skip
         used, held = in_conversation.get(wish.conversation_id, (0, 0))
         refusals = [*over_conversation(budgets.conversation_tokens, used, held, wanted)]
         for payer, budget in known.payers:
@@ -226,6 +232,10 @@ async def reserve(
             spent[payer].held_money += wanted.money
         answers.append(wanted)
     return answers
+
+
+def _most_cost(usage: Usage, may_hold: Sequence[Price]) -> int:
+    return max((to_cost(usage, price) for price in may_hold), default=0)
 
 
 async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) -> None:

@@ -67,9 +67,10 @@ def _wish(turn: NewTurn, place: Place | None) -> Wish | None:
 
 
 def _wish_in(conversation: Conversation, tokens: int, before: int) -> Wish:
+    limit = history_limit(conversation.speaking)
     return Wish(
         conversation.owner_id, conversation.app_id, conversation.speaking, tokens, conversation.id,
-        conversation.context_from, before, history_limit(conversation.speaking),
+        conversation.context_from, before, limit, waits_for=min(conversation.open_replies, limit),
     )  # fmt: skip
 
 

@@ -13,10 +13,10 @@ from palaver.api.fields import Body, Choice, Flag, defaulting, optional, require
 from palaver.api.operation import EVENT_STREAM, JSON_ONLY
 from palaver.api.refusals import find_refusal
 from palaver.api.sse import HEADERS, HEARTBEAT, hear, quote
-from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
+from palaver.api.turns import CLIENT_ID, WHEN_BUSY, answered, check_length
 from palaver.chat.conversation import Message
 from palaver.chat.errors import ChatError, Draining
-from palaver.chat.flow import check_answered, continue_chat, wait_for_answer
+from palaver.chat.flow import check_answered, continue_chat
 from palaver.chat.listening import Over, TextSaid
 from palaver.chat.ports import Begun
 
@@ -73,7 +73,7 @@ async def send_message(call: Call) -> Exchange | Stream:
     )
     if body.stream:
         return Stream(_events(call, begun, full_content=wanted.full_content == "1"), HEADERS)
-    turn = (await wait_for_answer(call.chat, begun)).turn
+    turn = (await answered(call, begun)).turn
     return Exchange(success=True, user_message=_said(turn.prompt), ai_message=_said(turn.reply))
 
 

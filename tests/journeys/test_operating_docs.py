@@ -26,7 +26,7 @@ from palaver.chat.accounts import ATTEMPTS_OF_AN_ADDRESS
 from palaver.chat.ledger import COME_BACK_SECONDS, HELD_SECONDS, MARGIN
 from palaver.chat.limit import LimitName
 from palaver.chat.limits import LOOK_SECONDS
-from palaver.chat.reply import ReplyLimits
+from palaver.chat.running import ReplyLimits
 from palaver.chat.server import NamedServer
 from palaver.chat.sweep import FOLLOW_SECONDS
 from palaver.chat.tokens import MOST_UP, UNLEARNED, Tokens

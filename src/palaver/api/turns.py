@@ -5,7 +5,7 @@ from palaver.api.fields import Choice, FieldProblem, Invalid, Text
 from palaver.chat.conversation import WhenBusy
 from palaver.chat.flow import wait_for_answer
 from palaver.chat.ports import Begun
-from palaver.chat.reply import Outcome
+from palaver.chat.running import Outcome
 
 CLIENT_ID = Text(at_least=1, at_most=100)
 WHEN_BUSY: Choice[WhenBusy] = Choice("queue", "reject", "interrupt")

@@ -21,6 +21,12 @@ WANTED = (
     "ModelShown",
     "PresetListed",
     "PresetShown",
+    "SettingsShown",
+    "Shares",
+    "WholeVersion",
+    "VersionShown",
+    "OwnUsage",
+    "ModelHealth",
     "LlmHealth",
     "Me",
 )

@@ -182,6 +182,7 @@ ROWS = [
     Row("GET /ai-chat/api/sessions/{id}/settings/", "owners", thing="session"),
     Row("PATCH /ai-chat/api/sessions/{id}/settings/", "owners", thing="session", body={"window": 3}),
     Row("GET /ai-chat/api/health/llm_server/", "anyone"),
+    Row("GET /ai-chat/api/health/models/", "anybody"),
     Row("GET /ai-chat/api/health/stats/", "anybody"),
     Row("GET /api/admin/servers", "admins"),
     Row("POST /api/admin/servers", "admins", ok=409, body={"name": "llm-server", "url": "http://127.0.0.1:1"}),

@@ -29,7 +29,7 @@ export function socketAddress(path: string): URL {
   return url;
 }
 
-type Method = "GET" | "POST" | "PATCH" | "DELETE";
+type Method = "GET" | "POST" | "PATCH" | "PUT" | "DELETE";
 
 /** The answer's body. Throws `Refused` or `Unreachable`. */
 export async function ask<T>(method: Method, path: string, body?: unknown, leaving = false): Promise<T> {

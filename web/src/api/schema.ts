@@ -1,5 +1,12 @@
 // Made by scripts/api_types.py from the OpenAPI document. Do not edit it.
 
+export interface LeftShown {
+  limit: "conversation_tokens" | "money_a_month" | "replies_at_once" | "sign_ins" | "sockets_at_once" | "tokens_a_day" | "tokens_a_month" | "turns_a_minute";
+  most: number;
+  left: number;
+  renewed_at: string;
+}
+
 export interface LlmHealth {
   llm_server_healthy: boolean;
   llm_server_url: string | null;
@@ -40,6 +47,11 @@ export interface Metadata {
   client_message_id?: string;
 }
 
+export interface ModelHealth {
+  name: string;
+  healthy: boolean | null;
+}
+
 export interface ModelShown {
   id: number;
   name: string;
@@ -52,6 +64,13 @@ export interface ModelShown {
   is_default: boolean;
   created_at: string;
   updated_at: string;
+}
+
+export interface OwnUsage {
+  currency: string;
+  today: UsedShown;
+  this_month: UsedShown;
+  budget: Array<LeftShown>;
 }
 
 export interface PresetListed {
@@ -96,6 +115,22 @@ export interface SessionShown {
   last_message_time: string;
 }
 
+export interface SettingsShown {
+  model_name: string | null;
+  temperature: number | null;
+  max_tokens: number | null;
+  presence_penalty: number | null;
+  frequency_penalty: number | null;
+  enable_tools: boolean;
+  window: number | null;
+  token_budget: number | null;
+  caches_answers: boolean;
+}
+
+export interface Shares {
+  usernames: Array<string>;
+}
+
 export interface Siblings {
   siblings: Array<MessageShown>;
   in_view: string | null;
@@ -105,6 +140,15 @@ export interface UsageShown {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
+}
+
+export interface UsedShown {
+  turns: number;
+  prompt_tokens: number;
+  cached_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  cost: number;
 }
 
 export interface UserAnswer {
@@ -118,6 +162,12 @@ export interface UserShown {
   username: string;
   first_name: string;
   last_name: string;
+}
+
+export interface VersionShown {
+  number: number;
+  created_at: string;
+  created_by: UserShown | null;
 }
 
 export interface WholeSession {
@@ -137,4 +187,20 @@ export interface WholeSession {
   window: number | null;
   token_budget: number | null;
   messages: Array<MessageShown>;
+}
+
+export interface WholeVersion {
+  number: number;
+  created_at: string;
+  created_by: UserShown | null;
+  name: string;
+  system_prompt: string;
+  title: string;
+  description: string;
+  category: string;
+  welcome_message: string;
+  tags: Array<string>;
+  provider: string | null;
+  collection: string | null;
+  settings: SettingsShown;
 }

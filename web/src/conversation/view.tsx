@@ -8,6 +8,7 @@ import { useWatched } from "../parts/watched.ts";
 import { nobody, queries } from "../people/people.ts";
 import { useWords } from "../words/index.ts";
 import { Composer, type ComposerHandle } from "./composer.tsx";
+import { SmallGauge } from "./gauge.tsx";
 import { type Live, liveOf } from "./live.ts";
 import { Missing, NotSent, Prompt, ReplyShown, System } from "./messages.tsx";
 import { usePinned } from "./pinned.ts";
@@ -72,6 +73,7 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
       <header className="talk-head">
         <h1>{title}</h1>
         <button type="button" className="button quiet" onClick={() => setSettings(true)}>
+          {story.settings !== null && <SmallGauge messages={story.messages} settings={story.settings} />}
           <Icon name="settings" />
           <span>{(listed ?? story.settings)?.model_name}</span>
           <span className="visually-hidden">: {t("settings")}</span>

@@ -2,13 +2,15 @@
 
 import { QueryClient, useQuery } from "@tanstack/react-query";
 import { ask, Refused } from "../api/http.ts";
-import type { Me } from "../api/schema.ts";
+import type { Me, SessionShown } from "../api/schema.ts";
 import { forgetAll } from "../conversation/live.ts";
 import { forgetPerson } from "../parts/kept.ts";
 
 export interface Person {
   /** Empty for a guest, who has no name. */
   name: string;
+  /** By which others know them; null for a guest. */
+  username: string | null;
   isGuest: boolean;
 }
 
@@ -27,10 +29,17 @@ export function useWho() {
 /** null: nobody that the server knows. */
 async function whoIsThere(): Promise<Person | null> {
   const me = await unlessRefused(ask<Me>("GET", "api/auth/me"));
-  if (me !== null) return { name: me.user.fullName || me.user.email, isGuest: false };
+  if (me !== null) {
+    const [session] = await ask<SessionShown[]>("GET", "ai-chat/api/sessions/?limit=1");
+    return {
+      name: me.user.fullName || me.user.email,
+      username: session?.user.username ?? null,
+      isGuest: false,
+    };
+  }
   // Where guests may talk, whoever has no account is one.
   const listed = await unlessRefused(ask<unknown>("GET", "ai-chat/api/sessions/?limit=1"));
-  return listed === null ? null : { name: "", isGuest: true };
+  return listed === null ? null : { name: "", username: null, isGuest: true };
 }
 
 async function unlessRefused<T>(asked: Promise<T>): Promise<T | null> {

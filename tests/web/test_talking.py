@@ -101,6 +101,35 @@ async def test_reply_that_broke_off_keeps_its_text_and_is_asked_again(window: Wi
     await expect(window.page.get_by_text("The answer broke off here.")).to_have_count(0)
 
 
+async def test_reply_that_broke_off_is_gone_on_with_from_where_it_is(
+    shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
+) -> None:
+    window = await open_window(shared_server, device=device)
+    await window.write("Name rivers. [[text=Loire Rhône Seine&fault=cut&after=2&times=1&key=goes-on]]")
+    await expect(window.page.get_by_text("The answer broke off here.")).to_be_visible()
+    await window.page.get_by_role("button", name="Continue").click()
+    await expect(window.prompts.nth(1)).to_have_text("Continue where you stopped.")
+    await expect(window.page.locator(".reply .foot")).to_have_count(2)
+    await expect(window.answers.first).to_contain_text("Loire Rhône")
+    asked = (await llm.record("ended", n=2))[1].body
+    assert [message["content"] for message in asked["messages"]][1].startswith("Loire Rhône")
+
+
+async def test_writing_on_another_device_is_seen_and_ones_own_is_not(
+    shared_server: Server, open_window: OpenWindow, device: Device
+) -> None:
+    here = await open_window(shared_server)
+    there = await open_window(shared_server, here.name, device=device)
+    await here.say("Name a river. [[text=The Loire.]]")
+    await (await there.open_list()).get_by_role("link", name="Name a river.").click()
+    await expect(there.answers).to_have_text(["The Loire."])
+    await there.composer.press_sequentially("And an")
+    await expect(here.page.get_by_text("You are writing on another device…")).to_be_visible()
+    await expect(there.page.get_by_text("You are writing on another device…")).to_have_count(0)
+    await there.composer.fill("")
+    await expect(here.page.get_by_text("You are writing on another device…")).to_have_count(0)
+
+
 async def test_server_that_dies_in_the_middle_is_waited_for_and_the_answer_made_anew(
     server: Server, open_window: OpenWindow
 ) -> None:
@@ -211,6 +240,7 @@ async def test_reply_is_shown_whole_where_streaming_is_switched_off(window: Wind
     await window.page.get_by_role("button", name="Close").click()
     await window.write(f"Count. {SLOW}")
     await expect(window.page.get_by_text("The assistant is writing…")).to_be_visible()
+    await expect(window.page.get_by_text(re.compile(r"\d words so far"))).to_be_visible()
     await expect(window.answers).to_have_count(0)
     await expect(window.answers).to_have_text("one two three four five six seven eight nine ten")
 

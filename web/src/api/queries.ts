@@ -28,17 +28,17 @@ export function useHealth() {
   });
 }
 
-const UNKNOWN: ReadonlyMap<string, boolean | null> = new Map();
-
-/** By the model's name: whether it answers just now. */
-export function useModelsHealth(): ReadonlyMap<string, boolean | null> {
+/** By the model's name: whether it answers just now; null where nobody knows. */
+export function useModelsHealth(): (name: string) => boolean | null {
+  // This one asks the servers, the other tells how they did when they were last asked.
+  const noneAnswers = useHealth().data?.llm_server_healthy === false;
   const { data } = useQuery({
     queryKey: ["health", "models"],
     queryFn: () => ask<ModelHealth[]>("GET", "ai-chat/api/health/models/"),
     refetchInterval: HEALTH_EVERY,
     select: toMap,
   });
-  return data ?? UNKNOWN;
+  return (name) => (noneAnswers ? false : (data?.get(name) ?? null));
 }
 
 function toMap(told: readonly ModelHealth[]): ReadonlyMap<string, boolean | null> {

@@ -1,5 +1,5 @@
 import { memo, type ReactNode, useEffect, useState } from "react";
-import type { MessageShown } from "../api/schema.ts";
+import type { MessageShown, UsageShown } from "../api/schema.ts";
 import { Text } from "../markdown/text.tsx";
 import { CopyButton } from "../parts/copy.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -70,9 +70,11 @@ interface ReplyProps {
   message: MessageShown | null;
   prompt: MessageShown | null;
   curious: boolean;
+  last: boolean;
 }
 
-export const ReplyShown = memo(function ReplyShown({ live, id, text, message, prompt, curious }: ReplyProps) {
+export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
+  const { live, id, text, message, prompt, curious, last } = props;
   const t = useWords();
   const [near, setNear] = useState(false);
   const streams = useWatched(streaming);
@@ -84,6 +86,8 @@ export const ReplyShown = memo(function ReplyShown({ live, id, text, message, pr
         : live.command({ type: "regenerate", message_id: id });
     if (!done) say(t("offline.try"));
   };
+  // What there is of the answer stays, and the bot sees it.
+  const goOn = () => live.send(t("continue.words"));
   return (
     <Said
       who={message?.metadata.model ?? t("bot")}
@@ -91,20 +95,36 @@ export const ReplyShown = memo(function ReplyShown({ live, id, text, message, pr
       onNear={setNear}
     >
       {isWritten && (text === "" || !streams) ? (
-        <Thinking whole={!streams && text !== ""} />
+        <Thinking words={streams ? 0 : wordsIn(text)} />
       ) : (
         <Text text={text} grows={isWritten} />
       )}
       {message?.status === "interrupted" && (
-        <Trouble words={t("interrupted")} action={t("retry")} onAction={again} />
+        <Trouble words={t("interrupted")} action={t("retry")} onAction={again}>
+          {last && (
+            <button type="button" className="button small" onClick={goOn}>
+              {t("continue")}
+            </button>
+          )}
+        </Trouble>
       )}
-      {message?.status === "stopped" && <p className="quiet ended">{t("stopped")}</p>}
+      {message?.status === "stopped" && (
+        <p className="quiet ended">
+          {t("stopped")}
+          {last && (
+            <button type="button" className="link" onClick={goOn}>
+              {t("continue")}
+            </button>
+          )}
+        </p>
+      )}
       {message !== null && (
         <Foot>
           <Branches conversation={live.id} message={id} wanted={curious || near} />
           <CopyButton text={text} label={t("copy")} />
           <Act icon="retry" label={t("regenerate")} onClick={again} />
           {message.metadata.model && <span className="model">{message.metadata.model}</span>}
+          {message.metadata.usage && <Tokens usage={message.metadata.usage} />}
           <Time at={message.created_at} />
         </Foot>
       )}
@@ -147,6 +167,7 @@ export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting;
       ) : (
         <p className="waits problem" role="alert">
           {waiting.problem}
+          {waiting.again !== undefined && <Again at={waiting.again} />}
           <button type="button" className="link" onClick={() => live.sendAgain(waiting)}>
             {t("retry")}
           </button>
@@ -157,6 +178,22 @@ export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting;
       )}
     </Said>
   );
+}
+
+/** When it is tried again, counted down while that is worth looking at. */
+function Again({ at }: { at: number }) {
+  const t = useWords();
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const seconds = Math.ceil((at - now) / 1000);
+  if (seconds <= 0) return null;
+  if (seconds <= 120) return <span aria-hidden="true">{t("again.in", { n: seconds })}</span>;
+  const day: Intl.DateTimeFormatOptions = seconds > 80_000 ? { dateStyle: "medium" } : {};
+  const time = new Intl.DateTimeFormat(language(), { ...day, timeStyle: "short" }).format(at);
+  return <span>{t("again.at", { time })}</span>;
 }
 
 interface SaidProps {
@@ -197,7 +234,14 @@ function Act({ icon, label, onClick }: ActProps) {
   );
 }
 
-function Trouble({ words, action, onAction }: { words: string; action: string; onAction: () => void }) {
+interface TroubleProps {
+  words: string;
+  action: string;
+  onAction: () => void;
+  children?: ReactNode;
+}
+
+function Trouble({ words, action, onAction, children }: TroubleProps) {
   return (
     <p className="trouble" role="alert">
       <Icon name="warn" />
@@ -205,7 +249,24 @@ function Trouble({ words, action, onAction }: { words: string; action: string; o
       <button type="button" className="button small" onClick={onAction}>
         {action}
       </button>
+      {children}
     </p>
+  );
+}
+
+function wordsIn(text: string): number {
+  return text.match(/\S+/g)?.length ?? 0;
+}
+
+/** What the answer has cost. */
+function Tokens({ usage }: { usage: UsageShown }) {
+  const t = useWords();
+  const number = new Intl.NumberFormat(language()).format;
+  const { prompt_tokens: read, completion_tokens: written, total_tokens: whole } = usage;
+  return (
+    <span className="tokens" title={t("tokens.what", { read: number(read), written: number(written) })}>
+      {t("tokens", { n: whole, number: number(whole) })}
+    </span>
   );
 }
 

@@ -6,13 +6,14 @@ import { Icon } from "../parts/icon.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { nobody, queries } from "../people/people.ts";
-import { useWords } from "../words/index.ts";
+import { language, useWords } from "../words/index.ts";
 import { Composer, type ComposerHandle } from "./composer.tsx";
 import { SmallGauge } from "./gauge.tsx";
 import { type Live, liveOf } from "./live.ts";
 import { Missing, NotSent, Prompt, ReplyShown, System } from "./messages.tsx";
 import { usePinned } from "./pinned.ts";
 import { type Row, rowsOf } from "./rows.ts";
+import { Dots } from "./thinking.tsx";
 
 const SettingsSheet = lazy(() => import("./settings.tsx"));
 
@@ -90,6 +91,7 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
               editing={row.key === editing}
               onEdit={setEditing}
               curious={isCurious(rows, index)}
+              last={index === rows.length - 1}
             />
           ))}
           {waiting.map((one) => (
@@ -111,6 +113,7 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
       )}
       <footer className="talk-foot">
         {away && <Away live={live} />}
+        <WhoWrites writers={story.writers} me={story.settings?.user.username} />
         {ended ? (
           <p className="notice">{t("ended")}</p>
         ) : (
@@ -120,6 +123,7 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
             onSend={send}
             onStop={isWriting ? stop : undefined}
             onEditLast={editLast}
+            onWriting={(text) => live.writing(text)}
           />
         )}
       </footer>
@@ -138,10 +142,11 @@ interface OneRowProps {
   live: Live;
   editing: boolean;
   curious: boolean;
+  last: boolean;
   onEdit: (id: string | null) => void;
 }
 
-function OneRow({ row, live, editing, curious, onEdit }: OneRowProps) {
+function OneRow({ row, live, editing, curious, last, onEdit }: OneRowProps) {
   switch (row.kind) {
     case "system":
       return <System message={row.message} />;
@@ -165,6 +170,7 @@ function OneRow({ row, live, editing, curious, onEdit }: OneRowProps) {
           message={row.message}
           prompt={row.prompt}
           curious={curious}
+          last={last}
         />
       );
     case "missing":
@@ -182,6 +188,20 @@ function isCurious(rows: readonly Row[], index: number): boolean {
   if (number === undefined) return false;
   const before = numberAt(index - 1);
   return index >= rows.length - 2 || (before !== undefined && number > before + 1);
+}
+
+/** Not read out: it comes and goes. */
+function WhoWrites({ writers, me }: { writers: readonly string[]; me: string | undefined }) {
+  const t = useWords();
+  if (writers.length === 0) return null;
+  const others = writers.filter((writer) => writer !== me);
+  const names = new Intl.ListFormat(language(), { type: "conjunction" }).format(others);
+  return (
+    <p className="thinking writers">
+      <Dots />
+      {others.length === 0 ? t("writes.you") : t("writes", { n: others.length, names })}
+    </p>
+  );
 }
 
 /** Being away is worth a word only when it lasts. */

@@ -48,7 +48,7 @@ export function ModelOptions() {
     const name = model.is_default ? t("model.is_default", { name: model.display_name }) : model.display_name;
     return (
       <option key={model.id} value={model.name}>
-        {health.get(model.name) === false ? t("model.silent", { name }) : name}
+        {health(model.name) === false ? t("model.silent", { name }) : name}
       </option>
     );
   });
@@ -56,7 +56,7 @@ export function ModelOptions() {
 
 function Facts({ id, model }: { id: string; model: ModelShown }) {
   const t = useWords();
-  const healthy = useModelsHealth().get(model.name) ?? null;
+  const healthy = useModelsHealth()(model.name);
   const number = new Intl.NumberFormat(language()).format;
   const facts = [
     healthy === null ? null : t(healthy ? "health.up" : "health.down"),

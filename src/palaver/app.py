@@ -31,6 +31,7 @@ from palaver.api import (
 from palaver.api.ai_chat import (
     branches,
     health,
+    marks,
     models,
     preset_shares,
     preset_versions,
@@ -88,6 +89,7 @@ APIS = (
     streaming_chat.api,
     sessions.api,
     sending.api,
+    marks.api,
     branches.api,
     models.api,
     presets.api,

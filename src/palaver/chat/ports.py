@@ -11,6 +11,7 @@ from palaver.chat.conversation import (
     ConversationChange,
     ConversationId,
     End,
+    Marks,
     Message,
     MessageId,
     NewConversation,
@@ -394,6 +395,17 @@ class Conversations(Protocol):
 
     async def create(self, new: NewConversation, now: Micros) -> Conversation: ...
     async def list(self, reader: Reader, *, limit: int | None, offset: int) -> Sequence[Conversation]: ...
+    async def in_list(
+        self, reader: Reader, *, archived: bool, limit: int, offset: int
+    ) -> tuple[Sequence[Conversation], int]:
+        """The reader's own that are put away, or those that are not, and how many there are: pinned ones first, the one
+        that was pinned last on top, then those in which something happened last."""
+        ...
+
+    async def mark(self, reader: Reader, uuid: str, marks: Marks, now: Micros) -> Conversation:
+        """Nothing else of it changes. Raises `NotFound`."""
+        ...
+
     async def count(self, reader: Reader) -> int:
         """How many there are in the whole list."""
         ...

@@ -27,6 +27,7 @@ WANTED = (
     "VersionShown",
     "OwnUsage",
     "ModelHealth",
+    "MySessions",
     "LlmHealth",
     "Me",
 )

@@ -105,7 +105,7 @@ async def test_reply_that_broke_off_is_gone_on_with_from_where_it_is(
     shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
 ) -> None:
     window = await open_window(shared_server, device=device)
-    await window.write("Name rivers. [[text=Loire Rhône Seine&fault=cut&after=2&times=1&key=goes-on]]")
+    await window.write(f"Name rivers. [[text=Loire Rhône Seine&fault=cut&after=2&times=1&key=goes-on-{device.name}]]")
     await expect(window.page.get_by_text("The answer broke off here.")).to_be_visible()
     await window.page.get_by_role("button", name="Continue").click()
     await expect(window.prompts.nth(1)).to_have_text("Continue where you stopped.")

@@ -13,6 +13,24 @@ export interface LlmHealth {
   timestamp: string | null;
 }
 
+export interface MarkedSession {
+  id: string;
+  user: UserShown;
+  title: string;
+  model_name: string;
+  temperature: number | null;
+  max_tokens: number | null;
+  enable_tools: boolean;
+  is_active: boolean;
+  status: "active" | "ended";
+  created_at: string;
+  updated_at: string;
+  message_count: number;
+  last_message_time: string;
+  pinned: boolean;
+  archived: boolean;
+}
+
 export interface Me {
   userId: string;
   email: string;
@@ -64,6 +82,11 @@ export interface ModelShown {
   is_default: boolean;
   created_at: string;
   updated_at: string;
+}
+
+export interface MySessions {
+  sessions: Array<MarkedSession>;
+  total: number;
 }
 
 export interface OwnUsage {

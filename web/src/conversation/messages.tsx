@@ -44,7 +44,7 @@ export const Prompt = memo(function Prompt({ live, message, queued, editing, cur
     return <EditForm text={message.content} onSend={send} onCancel={() => onEdit(null)} />;
   }
   return (
-    <Said who={t("you")} className="prompt" onNear={setNear}>
+    <Said who={t("you")} id={message.id} className="prompt" onNear={setNear}>
       <div className="bubble plain">{message.content}</div>
       {queued ? (
         <p className="waits">
@@ -91,6 +91,7 @@ export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
   return (
     <Said
       who={message?.metadata.model ?? t("bot")}
+      id={id}
       className={isWritten ? "reply growing" : "reply"}
       onNear={setNear}
     >
@@ -110,7 +111,7 @@ export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
       )}
       {message?.status === "stopped" && (
         <p className="quiet ended">
-          {t("stopped")}
+          <span>{t("stopped")}</span>
           {last && (
             <button type="button" className="link" onClick={goOn}>
               {t("continue")}
@@ -198,16 +199,18 @@ function Again({ at }: { at: number }) {
 
 interface SaidProps {
   who: string;
+  id?: string;
   className: string;
   onNear?: (near: boolean) => void;
   children: ReactNode;
 }
 
-function Said({ who, className, onNear, children }: SaidProps) {
+function Said({ who, id, className, onNear, children }: SaidProps) {
   return (
     <article
       className={`said ${className}`}
       aria-label={who}
+      data-message={id}
       onPointerEnter={() => onNear?.(true)}
       onFocus={() => onNear?.(true)}
     >

@@ -13,11 +13,18 @@ import { type Live, liveOf } from "./live.ts";
 import { Missing, NotSent, Prompt, ReplyShown, System } from "./messages.tsx";
 import { usePinned } from "./pinned.ts";
 import { type Row, rowsOf } from "./rows.ts";
+import { useSought } from "./sought.ts";
 import { Dots } from "./thinking.tsx";
 
 const SettingsSheet = lazy(() => import("./settings.tsx"));
 
-export function ConversationView({ id }: { id: string }) {
+interface ConversationViewProps {
+  id: string;
+  /** A message to be led to. */
+  sought: string | null;
+}
+
+export function ConversationView({ id, sought }: ConversationViewProps) {
   const live = useMemo(() => liveOf(id), [id]);
   useEffect(() => {
     const seen = () => document.visibilityState === "visible" && live.comeBack();
@@ -35,10 +42,16 @@ export function ConversationView({ id }: { id: string }) {
     if (line === "signed_out") nobody();
   }, [line]);
   if (line === "gone") return <Gone />;
-  return <Talk key={id} live={live} line={line} />;
+  return <Talk key={id} live={live} line={line} sought={sought} />;
 }
 
-function Talk({ live, line }: { live: Live; line: LineState }) {
+interface TalkProps {
+  live: Live;
+  line: LineState;
+  sought: string | null;
+}
+
+function Talk({ live, line, sought }: TalkProps) {
   const t = useWords();
   const story = useWatched(live.story);
   const waiting = useWatched(live.waiting);
@@ -48,9 +61,10 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const composer = useRef<ComposerHandle>(null);
-  const { atEnd, toEnd } = usePinned(scroller, content);
+  const { atEnd, toEnd, letGo } = usePinned(scroller, content);
   const rows = useMemo(() => rowsOf(story), [story]);
   const away = useAway(line);
+  useSought(live, sought, letGo);
 
   const listed = sessions?.find((session) => session.id === live.id);
   const title = listed?.title ?? story.settings?.title ?? "";

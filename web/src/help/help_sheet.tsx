@@ -11,6 +11,7 @@ const KEYS: readonly [readonly string[], Word][] = [
   [["Esc"], "key.stop"],
   [["/"], "key.compose"],
   [[MOD, "Shift", "O"], "key.new"],
+  [[MOD, "K"], "key.search"],
   [[MOD, "B"], "key.sidebar"],
   [[MOD, "/"], "key.help"],
   [["Tab"], "key.move"],

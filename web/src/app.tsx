@@ -9,11 +9,11 @@ import { Icon } from "./parts/icon.tsx";
 import { ToastList } from "./parts/toast_list.tsx";
 import { useWatched } from "./parts/watched.ts";
 import { nobody, useWho } from "./people/people.ts";
-import { SignIn } from "./people/sign_in.tsx";
 import { useWords } from "./words/index.ts";
 
 const Account = lazy(() => import("./people/account.tsx"));
 const HelpSheet = lazy(() => import("./help/help_sheet.tsx"));
+const SignIn = lazy(() => import("./people/sign_in.tsx"));
 const Presets = lazy(() => import("./presets/gallery.tsx"));
 
 export function App() {
@@ -32,7 +32,13 @@ export function App() {
   }
   return (
     <>
-      {who.data === null ? <SignIn /> : <Inside />}
+      {who.data === null ? (
+        <Suspense fallback={<div className="starting" aria-busy="true" />}>
+          <SignIn />
+        </Suspense>
+      ) : (
+        <Inside />
+      )}
       <ToastList />
     </>
   );

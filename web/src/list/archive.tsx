@@ -18,7 +18,7 @@ interface ArchiveProps {
   onBack: () => void;
 }
 
-export function Archive({ current, onChoose, onBack }: ArchiveProps) {
+export default function Archive({ current, onChoose, onBack }: ArchiveProps) {
   const t = useWords();
   const others = useWatched(list);
   const hidden = useWatched(leaving);

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { Link } from "wouter";
 import { Icon } from "../parts/icon.tsx";
 import { Mark } from "../parts/mark.tsx";
@@ -6,11 +6,13 @@ import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { AccountMenu } from "../people/account_menu.tsx";
 import { useWords } from "../words/index.ts";
-import { Archive } from "./archive.tsx";
 import { byDay } from "./days.ts";
 import { leaving, list, loadMore, unread } from "./list.ts";
 import { OneConversation } from "./one.tsx";
-import { Found, SearchField } from "./search.tsx";
+import { SearchField } from "./search_field.tsx";
+
+const Archive = lazy(() => import("./archive.tsx"));
+const Found = lazy(() => import("./found.tsx"));
 
 interface SidebarProps {
   current: string | null;
@@ -39,13 +41,15 @@ export function Sidebar({ current, onChoose }: SidebarProps) {
         </Link>
         <SearchField value={sought} onChange={setSought} />
       </nav>
-      {sought.trim() !== "" ? (
-        <Found words={sought} current={current} onChoose={onChoose} />
-      ) : away ? (
-        <Archive current={current} onChoose={onChoose} onBack={() => setAway(false)} />
-      ) : (
-        <Conversations current={current} onChoose={onChoose} onArchive={() => setAway(true)} />
-      )}
+      <Suspense fallback={<nav className="conversations" aria-busy="true" />}>
+        {sought.trim() !== "" ? (
+          <Found words={sought} current={current} onChoose={onChoose} />
+        ) : away ? (
+          <Archive current={current} onChoose={onChoose} onBack={() => setAway(false)} />
+        ) : (
+          <Conversations current={current} onChoose={onChoose} onArchive={() => setAway(true)} />
+        )}
+      </Suspense>
       <footer className="sidebar-foot">
         <AccountMenu onChoose={onChoose} />
       </footer>

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useLocation } from "wouter";
 import { showHelp } from "../help/help.ts";
 import { chooseTheme, THEMES, theme } from "../look/theme.ts";
@@ -8,7 +8,8 @@ import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useWords } from "../words/index.ts";
 import { signOut, useWho } from "./people.ts";
-import { Preferences } from "./preferences.tsx";
+
+const Preferences = lazy(() => import("./preferences.tsx"));
 
 export function AccountMenu({ onChoose }: { onChoose: () => void }) {
   const t = useWords();
@@ -56,7 +57,11 @@ export function AccountMenu({ onChoose }: { onChoose: () => void }) {
         </span>
         <Icon name="more" />
       </Menu>
-      {open && <Preferences onClose={() => setOpen(false)} />}
+      {open && (
+        <Suspense>
+          <Preferences onClose={() => setOpen(false)} />
+        </Suspense>
+      )}
     </>
   );
 }

@@ -5,7 +5,7 @@ import { useWatched } from "../parts/watched.ts";
 import { chooseLanguage, chosenLanguage, LANGUAGES, nameOf, useWords } from "../words/index.ts";
 import { chooseStreaming, streaming } from "./tastes.ts";
 
-export function Preferences({ onClose }: { onClose: () => void }) {
+export default function Preferences({ onClose }: { onClose: () => void }) {
   const t = useWords();
   const [language, setLanguage] = useState(chosenLanguage());
   const shownTheme = useWatched(theme);

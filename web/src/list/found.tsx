@@ -5,7 +5,6 @@ import { useEffect, useState } from "react";
 import { Link } from "wouter";
 import { ask } from "../api/http.ts";
 import type { MarkedSession } from "../api/schema.ts";
-import { Icon } from "../parts/icon.tsx";
 import { language, useWords } from "../words/index.ts";
 import { marked } from "./marked.ts";
 import { OneConversation } from "./one.tsx";
@@ -32,50 +31,13 @@ const PAGE = 20;
 /** What was said just now is read by the server a moment later. */
 const AGAIN = 1_000;
 
-export function SearchField({ value, onChange }: { value: string; onChange: (words: string) => void }) {
-  const t = useWords();
-  return (
-    <div className="search">
-      <Icon name="search" />
-      <input
-        id="search"
-        type="search"
-        value={value}
-        aria-label={t("search")}
-        placeholder={t("search")}
-        maxLength={200}
-        autoComplete="off"
-        onChange={(event) => onChange(event.target.value)}
-        onKeyDown={(event) => {
-          if (event.key !== "Escape") return;
-          event.preventDefault();
-          onChange("");
-        }}
-      />
-      {value !== "" && (
-        <button
-          type="button"
-          className="icon-button"
-          aria-label={t("search.end")}
-          onClick={() => {
-            onChange("");
-            document.getElementById("search")?.focus();
-          }}
-        >
-          <Icon name="close" />
-        </button>
-      )}
-    </div>
-  );
-}
-
 interface FoundProps {
   words: string;
   current: string | null;
   onChoose: () => void;
 }
 
-export function Found({ words, current, onChoose }: FoundProps) {
+export default function Found({ words, current, onChoose }: FoundProps) {
   const t = useWords();
   const wanted = usePaused(words.trim());
   const [most, setMost] = useState(PAGE);

@@ -135,6 +135,7 @@ ROWS = [
     Row("POST /ai-chat/api/sessions/{id}/send_message/", "owners", thing="session", body=HI),
     Row("GET /ai-chat/api/sessions/{id}/messages/", "owners", thing="session"),
     Row("GET /ai-chat/api/my_sessions/", "anybody"),
+    Row("GET /ai-chat/api/search/", "anybody", query="?q=x"),
     Row("GET /ai-chat/api/sessions/{id}/marks/", "owners", thing="session"),
     Row("PATCH /ai-chat/api/sessions/{id}/marks/", "owners", thing="session", body={"pinned": True}),
     Row("GET /ai-chat/api/sessions/{id}/messages/{message_id}/siblings/", "owners", thing="message"),

@@ -1,6 +1,7 @@
 """What ai_chat has beyond its page: marks, search, branches at a glance, prompts taken back."""
 
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -102,3 +103,33 @@ async def test_all_devices_hear_of_marks_that_ask_for_them(alice: Client) -> Non
         assert ([one["title"] for one in archived["sessions"]], archived["total"]) == (["a"], 1)
         # To a client of the contract nothing is another than before.
         assert await other.settle() == []
+
+
+# Search
+
+
+async def find(person: Client, query: str) -> Any:
+    answer = await person.get(f"/ai-chat/api/search/?{query}")
+    assert answer.status == 200, answer.text
+    return answer.body
+
+
+async def test_words_are_found_in_titles_and_messages(alice: Client, bob: Client) -> None:
+    session = await make(alice, title="Über Flüsse")
+    turn = await say(alice, session, "Where does the Loire end?")
+    await mark(alice, session, archived=True)
+    found = await find(alice, "q=LOIRE%20end")
+    said = turn["user_message"]
+    assert found["messages"][-1] == {
+        "session_id": session, "session_title": "Über Flüsse", "archived": True, "message_id": said["id"],
+        "role": "user", "snippet": "Where does the Loire end?", "created_at": said["created_at"], "in_view": True,
+    }  # fmt: skip
+    assert {**found, "messages": []} == {"sessions": [], "messages": [], "has_more": False, "complete": True}
+    [named] = (await find(alice, "q=uber"))["sessions"]
+    assert named == session_shown(id=session, title="Über Flüsse", message_count=2, pinned=False, archived=True)
+    nothing = {"sessions": [], "messages": [], "has_more": False, "complete": True}
+    assert await find(bob, "q=loire") == await find(alice, "q=%00%FF%22*") == nothing
+    assert (await alice.delete(f"{SESSIONS}{session}/")).status == 204
+    assert await find(alice, "q=loire") == await find(alice, "q=uber") == nothing
+    assert (await alice.get("/ai-chat/api/search/")).status == 400
+    assert (await alice.get("/ai-chat/api/search/?q=x&limit=101")).status == 400

@@ -273,6 +273,9 @@ async def test_eighth_schema_keeps_what_the_seventh_held_and_finds_it(store: Sql
         ]
     mine, total = await store.conversations.in_list(Reader(UserId(1)), archived=False, limit=9, offset=0)
     assert (total, [one.pinned_at for one in mine]) == (3, [None] * 3)
+    found = await store.search.find(Reader(UserId(1)), "hello", limit=9, offset=0)
+    assert [(one.conversation, one.uuid) for one in found.messages] == [("talked", "m-1-1")]
+    assert [one.title for one in (await store.search.find(Reader(UserId(1)), "b", limit=9, offset=0)).titled] == ["B"]
 
 
 async def test_many_that_bring_a_populated_database_on_at_once_do_it_once(

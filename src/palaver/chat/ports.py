@@ -447,6 +447,38 @@ class Conversations(Protocol):
         ...
 
 
+class FoundMessage(Struct, frozen=True):
+    """`in_view` is false where it stands in a branch that is not shown just now."""
+
+    conversation: str
+    title: str
+    archived: bool
+    uuid: str
+    role: Role
+    in_view: bool
+    created_at: Micros
+    snippet: str
+
+
+class Searched(Struct, frozen=True):
+    """`is_whole` is false where some of what is there has not been read yet, and could not be found. It is being read:
+    soon all of it can be."""
+
+    titled: Sequence[Conversation] = ()
+    messages: Sequence[FoundMessage] = ()
+    has_more: bool = False
+    is_whole: bool = True
+
+
+class Search(Protocol):
+    """Words in conversations. Who is asked about any text answers; none is an error."""
+
+    async def find(self, reader: Reader, text: str, *, limit: int, offset: int) -> Searched:
+        """The reader's own messages that hold all these words, or words that begin with them, newest first, and for the
+        first page conversations with such titles, those in which something happened last first."""
+        ...
+
+
 class Presets(Protocol):
     async def visible(self, reader: Reader) -> Sequence[Preset]:
         """The public ones, the reader's own, and those that are shared with the reader; all for an admin."""
@@ -647,6 +679,8 @@ class Store(Protocol):
     def branches(self) -> Branches: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def search(self) -> Search: ...
     @property
     def presets(self) -> Presets: ...
     @property

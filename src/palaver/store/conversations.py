@@ -25,6 +25,7 @@ from palaver.store.answers import FORGET_ANSWERS
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.prompts import change_prompt, list_prompt
 from palaver.store.rows import CONVERSATION, MESSAGE, OPEN, READABLE, to_conversation, to_message
+from palaver.store.search import FORGET_WORDS
 from palaver.store.texts import Texts
 from palaver.store.turns import KEEP_USAGE_OF_ALL, add_conversation, count_use
 
@@ -88,6 +89,7 @@ COLUMNS = {"window": "history_window"}
 # What was used outlives what was said.
 PURGE = (
     KEEP_USAGE_OF_ALL,
+    *FORGET_WORDS,
     "DELETE FROM reply_log WHERE message_id IN (SELECT id FROM messages WHERE conversation_id = $1)",
     "DELETE FROM messages WHERE conversation_id = $1",
     "DELETE FROM participants WHERE conversation_id = $1",

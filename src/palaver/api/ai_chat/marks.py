@@ -78,10 +78,10 @@ async def show_my_sessions(call: Call, *, archived: bool, limit: int, offset: in
     listed, total = await call.chat.store.conversations.in_list(
         call.reader, archived=archived, limit=limit, offset=offset
     )
-    return MySessions([_marked(call, one) for one in listed], total)
+    return MySessions([show_marked(call, one) for one in listed], total)
 
 
-def _marked(call: Call, conversation: Conversation) -> MarkedSession:
+def show_marked(call: Call, conversation: Conversation) -> MarkedSession:
     session = show_session(conversation, call.user, call.chat.rules.default_model)
     return MarkedSession(**asdict(session), **asdict(_marks(conversation)))
 

@@ -28,6 +28,7 @@ WANTED = (
     "OwnUsage",
     "ModelHealth",
     "MySessions",
+    "Found",
     "LlmHealth",
     "Me",
 )

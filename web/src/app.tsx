@@ -71,10 +71,13 @@ function Inside() {
       event.preventDefault();
     };
     const toSearch = () => {
+      const field = document.getElementById("search");
+      field?.focus();
+      if (field === document.activeElement) return;
+      // It is out of sight until it is drawn.
       setWide(true);
       setMenu(true);
-      // It may have been out of sight until now.
-      requestAnimationFrame(() => document.getElementById("search")?.focus());
+      requestAnimationFrame(() => field?.focus());
     };
     const seen = () => document.visibilityState === "visible" && comeBack();
     addEventListener("keydown", press);

@@ -1,5 +1,12 @@
 // Made by scripts/api_types.py from the OpenAPI document. Do not edit it.
 
+export interface Found {
+  sessions: Array<MarkedSession>;
+  messages: Array<MessageFound>;
+  has_more: boolean;
+  complete: boolean;
+}
+
 export interface LeftShown {
   limit: "conversation_tokens" | "money_a_month" | "replies_at_once" | "sign_ins" | "sockets_at_once" | "tokens_a_day" | "tokens_a_month" | "turns_a_minute";
   most: number;
@@ -36,6 +43,17 @@ export interface Me {
   email: string;
   fullName: string;
   user: UserAnswer;
+}
+
+export interface MessageFound {
+  session_id: string;
+  session_title: string;
+  archived: boolean;
+  message_id: string;
+  role: "assistant" | "user";
+  snippet: string;
+  created_at: string;
+  in_view: boolean;
 }
 
 export interface MessagePage {

@@ -4,27 +4,11 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { Link } from "wouter";
 import { ask } from "../api/http.ts";
-import type { MarkedSession } from "../api/schema.ts";
+import type { Found as FoundShown, MessageFound } from "../api/schema.ts";
 import { language, useWords } from "../words/index.ts";
 import { marked } from "./marked.ts";
 import { OneConversation } from "./one.tsx";
 
-interface MessageFound {
-  session_id: string;
-  session_title: string;
-  archived: boolean;
-  message_id: string;
-  role: "user" | "assistant";
-  snippet: string;
-  created_at: string;
-  in_view: boolean;
-}
-interface FoundShown {
-  sessions: MarkedSession[];
-  messages: MessageFound[];
-  has_more: boolean;
-  complete: boolean;
-}
 /** Nobody waits for what they are still writing. */
 const PAUSE = 200;
 const PAGE = 20;

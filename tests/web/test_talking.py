@@ -54,6 +54,39 @@ async def test_prompts_meanwhile_wait_visibly_and_are_answered_in_order(window: 
     assert texts[1::2] == ["one two three four five six seven eight nine ten", "Answer two.", "Answer three."]
 
 
+async def test_prompt_that_waits_is_taken_back_on_every_device_and_never_asked(
+    shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
+) -> None:
+    here = await open_window(shared_server, device=device)
+    there = await open_window(shared_server, here.name)
+    await here.write(f"First. {SLOW}")
+    await expect(here.answers).to_contain_text("one")
+    await there.page.locator(".sidebar .conversation a").click()
+    await here.write("Second. [[text=Answer two.]]")
+    await expect(there.prompts).to_have_count(2)
+    await here.page.get_by_role("button", name="Take back").click()
+    await expect(here.composer).to_have_value("Second. [[text=Answer two.]]")
+    for window in (here, there):
+        await expect(window.prompts).to_have_count(1)
+        await expect(window.answers).to_have_text("one two three four five six seven eight nine ten")
+    assert len(await llm.record("ended", n=1)) == 1
+
+
+async def test_branches_of_a_whole_conversation_are_asked_for_at_once(window: Window) -> None:
+    await window.say("Name a river. [[text=The Loire.]]")
+    await window.say("Another? [[text=The Po.]]")
+    await window.page.get_by_role("button", name="Another answer").last.click()
+    await expect(window.page.get_by_text("2/2")).to_be_visible()
+    asked: list[str] = []
+    window.page.on("request", lambda request: asked.append(request.url))
+    await window.page.reload()
+    await expect(window.page.get_by_text("2/2")).to_be_visible()
+    for prompt in await window.prompts.all():
+        await prompt.hover()
+    about = [url.rpartition("/sessions/")[2].partition("/")[2] for url in asked if "/sessions/" in url]
+    assert about == ["branches/"]
+
+
 async def test_another_answer_stands_beside_the_first_and_both_can_be_leafed_through(window: Window, llm: LLM) -> None:
     await llm.control(text="The Loire.")
     await window.say("Name a river.")

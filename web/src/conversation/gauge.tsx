@@ -2,7 +2,8 @@
 
 import { useModels } from "../api/queries.ts";
 import type { MessageShown } from "../api/schema.ts";
-import { language, useWords } from "../words/index.ts";
+import { language } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { filled } from "./room.ts";
 import type { Settings } from "./story.ts";
 
@@ -13,7 +14,7 @@ interface GaugeProps {
 }
 
 export function Gauge({ messages, settings }: GaugeProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const models = useModels().data ?? [];
   const found = filled(messages, models, settings.token_budget);
   const number = new Intl.NumberFormat(language()).format;
@@ -42,24 +43,5 @@ export function Gauge({ messages, settings }: GaugeProps) {
         </>
       )}
     </section>
-  );
-}
-
-/** The same in the head of the conversation, no larger than a letter. */
-export function SmallGauge({ messages, settings }: Pick<GaugeProps, "messages" | "settings">) {
-  const t = useWords();
-  const models = useModels().data ?? [];
-  const share = filled(messages, models, settings.token_budget)?.share ?? null;
-  if (share === null) return null;
-  const percent = new Intl.NumberFormat(language(), { style: "percent" }).format(share);
-  const words = t("usage.short", { share: percent });
-  return (
-    <span className={share > 0.8 ? "ring full" : "ring"} title={words}>
-      <svg viewBox="0 0 20 20" aria-hidden="true">
-        <circle cx="10" cy="10" r="8" pathLength="100" />
-        <circle cx="10" cy="10" r="8" pathLength="100" strokeDasharray={`${share * 100} 100`} />
-      </svg>
-      <span className="visually-hidden">{words}</span>
-    </span>
   );
 }

@@ -2,7 +2,7 @@
 
 import { ask } from "../api/http.ts";
 import { Line, type LineState } from "../api/line.ts";
-import type { MessagePage, MessageShown } from "../api/schema.ts";
+import type { MessagePage, MessageShown, TakenBack } from "../api/schema.ts";
 import { say as toast } from "../parts/toasts.ts";
 import { Watched } from "../parts/watched.ts";
 import type { Command, Frame } from "./frames.ts";
@@ -25,6 +25,9 @@ export class Live {
   /** The reply that ended last while somebody listened. */
   readonly finished = new Watched<MessageShown | null>(null);
   private current: Story = NOTHING;
+  /** Counts when it may have other branches than before. */
+  readonly turned = new Watched(0);
+  private branching = false;
   private readonly writers = new Writers(
     (command) => this.command(command),
     (told) => this.turn(tell(this.current, told)),
@@ -85,6 +88,12 @@ export class Live {
     this.pass(again);
   }
 
+  /** What was said and is not answered yet: as if it had never been said. Gives its text. */
+  async takeBackSaid(message: MessageShown): Promise<string> {
+    const taken = await ask<TakenBack>("POST", `${this.path}messages/${message.id}/take_back/`);
+    return taken.content;
+  }
+
   takeBack(waiting: Waiting): void {
     this.wait(this.waiting.value.filter((one) => one.id !== waiting.id));
   }
@@ -130,6 +139,7 @@ export class Live {
       return;
     }
     this.turn(tell(this.current, frame));
+    this.watchBranches(frame);
     switch (frame.type) {
       case "snapshot":
         this.askedAnew = false;
@@ -155,6 +165,15 @@ export class Live {
     if (this.current.lost && !this.askedAnew) {
       this.askedAnew = this.command({ type: "resume", cursor: ANEW });
     }
+  }
+
+  /** What replaces another message begins a branch, and so does the reply to it once it has ended. */
+  private watchBranches(frame: Frame): void {
+    const begins = "replaces" in frame && frame.replaces !== undefined;
+    const ends = frame.type === "ai_typing_stop" && this.branching;
+    if (begins) this.branching = true;
+    if (frame.type === "snapshot" || ends) this.branching = false;
+    if (begins || ends || frame.type === "snapshot") this.turned.set(this.turned.value + 1);
   }
 
   private hearError(frame: Extract<Frame, { type: "error" }>): void {

@@ -28,14 +28,15 @@ interface PromptProps {
   message: MessageShown;
   queued: boolean;
   editing: boolean;
-  /** Whether to ask for other wordings without being asked to. */
-  curious: boolean;
+  /** Itself and other wordings of it, if there are any. */
+  beside: readonly string[] | undefined;
+  onTakeBack: (message: MessageShown) => void;
   onEdit: (id: string | null) => void;
 }
 
-export const Prompt = memo(function Prompt({ live, message, queued, editing, curious, onEdit }: PromptProps) {
+export const Prompt = memo(function Prompt(props: PromptProps) {
+  const { live, message, queued, editing, beside, onEdit, onTakeBack } = props;
   const t = useWords();
-  const [near, setNear] = useState(false);
   if (editing) {
     const send = (text: string) => {
       onEdit(null);
@@ -44,16 +45,19 @@ export const Prompt = memo(function Prompt({ live, message, queued, editing, cur
     return <EditForm text={message.content} onSend={send} onCancel={() => onEdit(null)} />;
   }
   return (
-    <Said who={t("you")} id={message.id} className="prompt" onNear={setNear}>
+    <Said who={t("you")} id={message.id} className="prompt">
       <div className="bubble plain">{message.content}</div>
       {queued ? (
         <p className="waits">
           <span className="dot" />
           {t("queued")}
+          <button type="button" className="link" onClick={() => onTakeBack(message)}>
+            {t("take_back")}
+          </button>
         </p>
       ) : (
         <Foot>
-          <Branches conversation={live.id} message={message.id} wanted={curious || near} />
+          <Branches live={live} ids={beside} current={message.id} />
           <CopyButton text={message.content} label={t("copy")} />
           <Act icon="edit" label={t("edit")} onClick={() => onEdit(message.id)} />
           <Time at={message.created_at} />
@@ -69,14 +73,13 @@ interface ReplyProps {
   text: string;
   message: MessageShown | null;
   prompt: MessageShown | null;
-  curious: boolean;
+  beside: readonly string[] | undefined;
   last: boolean;
 }
 
 export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
-  const { live, id, text, message, prompt, curious, last } = props;
+  const { live, id, text, message, prompt, beside, last } = props;
   const t = useWords();
-  const [near, setNear] = useState(false);
   const streams = useWatched(streaming);
   const isWritten = message === null;
   const again = () => {
@@ -89,12 +92,7 @@ export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
   // What there is of the answer stays, and the bot sees it.
   const goOn = () => live.send(t("continue.words"));
   return (
-    <Said
-      who={message?.metadata.model ?? t("bot")}
-      id={id}
-      className={isWritten ? "reply growing" : "reply"}
-      onNear={setNear}
-    >
+    <Said who={message?.metadata.model ?? t("bot")} id={id} className={isWritten ? "reply growing" : "reply"}>
       {isWritten && (text === "" || !streams) ? (
         <Thinking words={streams ? 0 : wordsIn(text)} />
       ) : (
@@ -121,7 +119,7 @@ export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
       )}
       {message !== null && (
         <Foot>
-          <Branches conversation={live.id} message={id} wanted={curious || near} />
+          <Branches live={live} ids={beside} current={id} />
           <CopyButton text={text} label={t("copy")} />
           <Act icon="retry" label={t("regenerate")} onClick={again} />
           {message.metadata.model && <span className="model">{message.metadata.model}</span>}
@@ -136,7 +134,14 @@ export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
 /** A message and the reply to it are told one after the other: in between nothing is missing yet. */
 const A_MOMENT = 700;
 
-export function Missing({ live, prompt }: { live: Live; prompt: MessageShown }) {
+interface MissingProps {
+  live: Live;
+  prompt: MessageShown;
+  /** Other answers to it, if there are any. */
+  others: readonly string[] | undefined;
+}
+
+export function Missing({ live, prompt, others }: MissingProps) {
   const t = useWords();
   const [sure, setSure] = useState(false);
   useEffect(() => {
@@ -147,7 +152,11 @@ export function Missing({ live, prompt }: { live: Live; prompt: MessageShown }) 
     if (!live.askAgain(prompt, null)) say(t("offline.try"));
   };
   if (!sure) return null;
-  return <Trouble words={t("failed")} action={t("retry")} onAction={again} />;
+  return (
+    <Trouble words={t("failed")} action={t("retry")} onAction={again}>
+      <Branches live={live} ids={others} current={null} />
+    </Trouble>
+  );
 }
 
 export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting; away: boolean }) {
@@ -201,19 +210,12 @@ interface SaidProps {
   who: string;
   id?: string;
   className: string;
-  onNear?: (near: boolean) => void;
   children: ReactNode;
 }
 
-function Said({ who, id, className, onNear, children }: SaidProps) {
+function Said({ who, id, className, children }: SaidProps) {
   return (
-    <article
-      className={`said ${className}`}
-      aria-label={who}
-      data-message={id}
-      onPointerEnter={() => onNear?.(true)}
-      onFocus={() => onNear?.(true)}
-    >
+    <article className={`said ${className}`} aria-label={who} data-message={id}>
       {children}
     </article>
   );

@@ -2,7 +2,7 @@ import { useEffect, useState } from "react";
 import { useLocation } from "wouter";
 import { Refused } from "../api/http.ts";
 import { useModels, usePresets } from "../api/queries.ts";
-import { ModelOptions } from "../parts/model_field.tsx";
+import { ModelOptions } from "../parts/model_options.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useWho } from "../people/people.ts";

@@ -7,7 +7,7 @@ import { Dialog } from "../parts/dialog.tsx";
 import { changed, FinerFields, Problem, type Speaking, SpeakingFields } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
-import { useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { Gauge } from "./gauge.tsx";
 import type { Live } from "./live.ts";
 import { ModelNotice } from "./model_notice.tsx";
@@ -20,7 +20,7 @@ interface SettingsSheetProps {
 }
 
 export default function SettingsSheet({ live, settings, onClose }: SettingsSheetProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const story = useWatched(live.story);
   const kept = useSettings("sessions", live.id);
   const spoken = story.messages.find((message) => message.role === "system")?.content ?? "";

@@ -1,18 +1,22 @@
-import { lazy, Suspense, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import type { LineState } from "../api/line.ts";
+import type { MessageShown } from "../api/schema.ts";
 import { list, lookAt } from "../list/list.ts";
 import { Icon } from "../parts/icon.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
-import { nobody, queries } from "../people/people.ts";
+import { nobody } from "../people/people.ts";
 import { language, useWords } from "../words/index.ts";
+import { useBranches } from "./branches.tsx";
 import { Composer, type ComposerHandle } from "./composer.tsx";
-import { SmallGauge } from "./gauge.tsx";
+import { draftOf } from "./drafts.ts";
 import { type Live, liveOf } from "./live.ts";
 import { Missing, NotSent, Prompt, ReplyShown, System } from "./messages.tsx";
 import { usePinned } from "./pinned.ts";
+import type { Places } from "./places.ts";
 import { type Row, rowsOf } from "./rows.ts";
+import { SmallGauge } from "./small_gauge.tsx";
 import { useSought } from "./sought.ts";
 import { Dots } from "./thinking.tsx";
 
@@ -64,6 +68,7 @@ function Talk({ live, line, sought }: TalkProps) {
   const { atEnd, toEnd, letGo } = usePinned(scroller, content);
   const rows = useMemo(() => rowsOf(story), [story]);
   const away = useAway(line);
+  const places = useBranches(live);
   useSought(live, sought, letGo);
 
   const listed = sessions?.find((session) => session.id === live.id);
@@ -77,6 +82,16 @@ function Talk({ live, line, sought }: TalkProps) {
     live.send(text);
     requestAnimationFrame(toEnd);
   };
+  const takeBack = useCallback(
+    (message: MessageShown) => {
+      live.takeBackSaid(message).then(
+        // What is being written just now is worth more.
+        (text) => draftOf(live.id) === "" && composer.current?.write(text),
+        (error: Error) => say(error.message || t("offline.try")),
+      );
+    },
+    [live, t],
+  );
   const isWriting = story.replies.length > 0;
   const stop = () => void (live.command({ type: "stop" }) || say(t("offline.try")));
   const editLast = () => {
@@ -104,7 +119,8 @@ function Talk({ live, line, sought }: TalkProps) {
               live={live}
               editing={row.key === editing}
               onEdit={setEditing}
-              curious={isCurious(rows, index)}
+              places={places}
+              onTakeBack={takeBack}
               last={index === rows.length - 1}
             />
           ))}
@@ -155,12 +171,13 @@ interface OneRowProps {
   row: Row;
   live: Live;
   editing: boolean;
-  curious: boolean;
+  places: Places;
   last: boolean;
   onEdit: (id: string | null) => void;
+  onTakeBack: (message: MessageShown) => void;
 }
 
-function OneRow({ row, live, editing, curious, last, onEdit }: OneRowProps) {
+function OneRow({ row, live, editing, places, last, onEdit, onTakeBack }: OneRowProps) {
   switch (row.kind) {
     case "system":
       return <System message={row.message} />;
@@ -171,8 +188,9 @@ function OneRow({ row, live, editing, curious, last, onEdit }: OneRowProps) {
           message={row.message}
           queued={row.queued}
           editing={editing}
-          curious={curious}
+          beside={places.beside.get(row.key)}
           onEdit={onEdit}
+          onTakeBack={onTakeBack}
         />
       );
     case "reply":
@@ -183,25 +201,13 @@ function OneRow({ row, live, editing, curious, last, onEdit }: OneRowProps) {
           text={row.text}
           message={row.message}
           prompt={row.prompt}
-          curious={curious}
+          beside={places.beside.get(row.key)}
           last={last}
         />
       );
     case "missing":
-      return <Missing live={live} prompt={row.prompt} />;
+      return <Missing live={live} prompt={row.prompt} others={places.after.get(row.prompt.id)} />;
   }
-}
-
-/** Other branches stand beside the last two messages, or where numbers are left out; elsewhere one has to come near. */
-function isCurious(rows: readonly Row[], index: number): boolean {
-  const numberAt = (at: number) => {
-    const row = rows[at];
-    return row === undefined || row.kind === "missing" ? undefined : row.message?.number;
-  };
-  const number = numberAt(index);
-  if (number === undefined) return false;
-  const before = numberAt(index - 1);
-  return index >= rows.length - 2 || (before !== undefined && number > before + 1);
 }
 
 /** Not read out: it comes and goes. */
@@ -279,10 +285,6 @@ function Older({ live, scroller }: { live: Live; scroller: React.RefObject<HTMLD
 function Announcer({ live }: { live: Live }) {
   const t = useWords();
   const finished = useWatched(live.finished);
-  useEffect(() => {
-    if (finished === null) return;
-    void queries.invalidateQueries({ queryKey: ["siblings", live.id] });
-  }, [finished, live]);
   return (
     <div className="visually-hidden" aria-live="polite" data-announcer>
       {finished !== null && `${t("answered")} ${finished.content}`}

@@ -1,10 +1,10 @@
 import { Dialog } from "../parts/dialog.tsx";
-import { useWords, type Word } from "../words/index.ts";
+import { type MoreWord, useMoreWords } from "../words/more.ts";
 import { showHelp } from "./help.ts";
 
 const MOD = /Mac|iPhone|iPad/.test(navigator.userAgent) ? "⌘" : "Ctrl";
 
-const KEYS: readonly [readonly string[], Word][] = [
+const KEYS: readonly [readonly string[], MoreWord][] = [
   [["Enter"], "key.send"],
   [["Shift", "Enter"], "key.line"],
   [["↑"], "key.edit"],
@@ -18,7 +18,7 @@ const KEYS: readonly [readonly string[], Word][] = [
 ];
 
 export default function HelpSheet() {
-  const t = useWords();
+  const t = useMoreWords();
   return (
     <Dialog title={t("help")} onClose={() => showHelp.set(false)}>
       <dl className="keys">

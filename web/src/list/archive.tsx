@@ -6,7 +6,7 @@ import { ask } from "../api/http.ts";
 import type { MySessions } from "../api/schema.ts";
 import { Icon } from "../parts/icon.tsx";
 import { useWatched } from "../parts/watched.ts";
-import { useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { leaving, list, MINE } from "./list.ts";
 import { OneConversation } from "./one.tsx";
 
@@ -19,7 +19,7 @@ interface ArchiveProps {
 }
 
 export default function Archive({ current, onChoose, onBack }: ArchiveProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const others = useWatched(list);
   const hidden = useWatched(leaving);
   const { data, refetch, isError } = useQuery({

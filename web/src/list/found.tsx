@@ -5,7 +5,8 @@ import { useEffect, useState } from "react";
 import { Link } from "wouter";
 import { ask } from "../api/http.ts";
 import type { Found as FoundShown, MessageFound } from "../api/schema.ts";
-import { language, useWords } from "../words/index.ts";
+import { language } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { marked } from "./marked.ts";
 import { OneConversation } from "./one.tsx";
 
@@ -22,7 +23,7 @@ interface FoundProps {
 }
 
 export default function Found({ words, current, onChoose }: FoundProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const wanted = usePaused(words.trim());
   const [most, setMost] = useState(PAGE);
   const { data, isError } = useQuery({
@@ -83,7 +84,7 @@ interface MessageProps {
 }
 
 function Message({ message, words, onChoose }: MessageProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const day = new Intl.DateTimeFormat(language(), { dateStyle: "medium" });
   return (
     <li className="conversation found">

@@ -1,6 +1,7 @@
 /** Bars over days; the same numbers as a table for whoever does not see them. */
 
-import { language, useWords } from "../words/index.ts";
+import { language } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { topOf } from "./bars.ts";
 
 export interface Bar {
@@ -16,7 +17,7 @@ interface ChartProps {
 }
 
 export function Chart({ title, bars, spell }: ChartProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const top = topOf(bars.map((bar) => bar.value));
   const whole = bars.reduce((sum, bar) => sum + bar.value, 0);
   const format = new Intl.DateTimeFormat(language(), { day: "numeric", month: "short", timeZone: "UTC" });

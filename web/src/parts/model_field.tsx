@@ -3,7 +3,9 @@
 import { useId } from "react";
 import { useModels, useModelsHealth } from "../api/queries.ts";
 import type { ModelShown } from "../api/schema.ts";
-import { language, useWords } from "../words/index.ts";
+import { language } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
+import { ModelOptions } from "./model_options.tsx";
 import { Problem } from "./speaking.tsx";
 
 interface ModelFieldProps {
@@ -15,7 +17,7 @@ interface ModelFieldProps {
 }
 
 export function ModelField({ value, open, problem, onChange }: ModelFieldProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const id = useId();
   const models = useModels().data ?? [];
   const chosen = models.find((model) => (value === null ? model.is_default : model.name === value));
@@ -39,23 +41,8 @@ export function ModelField({ value, open, problem, onChange }: ModelFieldProps) 
   );
 }
 
-/** The default is marked, and what does not answer just now. */
-export function ModelOptions() {
-  const t = useWords();
-  const models = useModels().data ?? [];
-  const health = useModelsHealth();
-  return models.map((model) => {
-    const name = model.is_default ? t("model.is_default", { name: model.display_name }) : model.display_name;
-    return (
-      <option key={model.id} value={model.name}>
-        {health(model.name) === false ? t("model.silent", { name }) : name}
-      </option>
-    );
-  });
-}
-
 function Facts({ id, model }: { id: string; model: ModelShown }) {
-  const t = useWords();
+  const t = useMoreWords();
   const healthy = useModelsHealth()(model.name);
   const number = new Intl.NumberFormat(language()).format;
   const facts = [

@@ -1,4 +1,5 @@
-import { language, useWords } from "../words/index.ts";
+import { language } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { Problem } from "./speaking.tsx";
 
 interface SliderProps {
@@ -17,7 +18,7 @@ interface SliderProps {
 
 /** A number between two ends, or none. */
 export function Slider({ label, ends, range, otherwise, value, open, problem, onChange }: SliderProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const shown = value === null ? t("default") : new Intl.NumberFormat(language()).format(value);
   return (
     <div className="field slider">

@@ -2,7 +2,7 @@
 
 import { useId } from "react";
 import type { SettingsShown } from "../api/schema.ts";
-import { useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { ModelField } from "./model_field.tsx";
 import { Slider } from "./slider.tsx";
 
@@ -29,7 +29,7 @@ interface SpeakingFieldsProps {
 }
 
 export function SpeakingFields({ value, problems, open, onChange }: SpeakingFieldsProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const change = (part: Partial<Speaking>) => onChange({ ...value, ...part });
   return (
     <>
@@ -67,7 +67,7 @@ export function SpeakingFields({ value, problems, open, onChange }: SpeakingFiel
 
 /** How much the bot looks back, and what few people want to settle. */
 export function FinerFields({ value, problems, onChange }: Omit<SpeakingFieldsProps, "open">) {
-  const t = useWords();
+  const t = useMoreWords();
   const change = (part: Partial<Speaking>) => onChange({ ...value, ...part });
   const wrong = ["token_budget", "presence_penalty", "frequency_penalty"].some((name) => name in problems);
   return (

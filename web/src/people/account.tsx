@@ -1,13 +1,13 @@
 /** What is one's own here: name, password, tokens, what one has used, and where one is signed in. */
 
 import { useEffect } from "react";
-import { useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { Everywhere } from "./everywhere.tsx";
 import { OwnUsage } from "./own_usage.tsx";
 import { useWho } from "./people.ts";
 
 export default function Account() {
-  const t = useWords();
+  const t = useMoreWords();
   const who = useWho().data;
   useEffect(() => {
     document.title = `${t("me")} · Palaver`;

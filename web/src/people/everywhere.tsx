@@ -1,12 +1,12 @@
 import { useState } from "react";
 import { Dialog } from "../parts/dialog.tsx";
 import { say } from "../parts/toasts.ts";
-import { useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { signOut } from "./people.ts";
 
 /** Ends all sessions and tokens: whoever else has got hold of one is out, too. */
 export function Everywhere() {
-  const t = useWords();
+  const t = useMoreWords();
   const [sure, setSure] = useState(false);
   return (
     <section className="panel" aria-labelledby="everywhere">

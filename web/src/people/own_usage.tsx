@@ -3,11 +3,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { ask } from "../api/http.ts";
 import type { LeftShown, OwnUsage as OwnUsageShown, UsedShown } from "../api/schema.ts";
-import { language, useWords, type Word } from "../words/index.ts";
+import { language } from "../words/index.ts";
+import { type MoreWord, useMoreWords } from "../words/more.ts";
 import { money } from "./money.ts";
 
 export function OwnUsage() {
-  const t = useWords();
+  const t = useMoreWords();
   const { data } = useQuery({
     queryKey: ["usage"],
     queryFn: () => ask<OwnUsageShown>("GET", "api/usage"),
@@ -29,7 +30,7 @@ export function OwnUsage() {
 }
 
 function Tile({ title, used, currency }: { title: string; used: UsedShown; currency: string }) {
-  const t = useWords();
+  const t = useMoreWords();
   const number = new Intl.NumberFormat(language()).format;
   return (
     <div className="tile">
@@ -43,7 +44,7 @@ function Tile({ title, used, currency }: { title: string; used: UsedShown; curre
   );
 }
 
-const LIMITS: Readonly<Record<string, Word>> = {
+const LIMITS: Readonly<Record<string, MoreWord>> = {
   tokens_a_day: "limit.tokens_a_day",
   tokens_a_month: "limit.tokens_a_month",
   money_a_month: "limit.money_a_month",
@@ -51,7 +52,7 @@ const LIMITS: Readonly<Record<string, Word>> = {
 
 /** How much of a budget is used, and when there is a new one. */
 function Left({ left, currency }: { left: LeftShown; currency: string }) {
-  const t = useWords();
+  const t = useMoreWords();
   const word = LIMITS[left.limit];
   if (word === undefined || left.most <= 0) return null;
   const used = Math.max(0, left.most - left.left);

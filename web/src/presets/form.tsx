@@ -13,7 +13,7 @@ import {
   UNSETTLED,
 } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
-import { useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 
 interface Fields {
   name: string;
@@ -32,7 +32,7 @@ interface PresetFormProps {
 }
 
 export function PresetForm({ id, copyOf = null, onClose }: PresetFormProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const queries = useQueryClient();
   const source = id ?? copyOf;
   const preset = usePreset(source).data;

@@ -11,7 +11,7 @@ import { type Item, Menu } from "../parts/menu.tsx";
 import { Segments } from "../parts/segments.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWho } from "../people/people.ts";
-import { useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { PresetForm } from "./form.tsx";
 import { ALL_WHOSE, makerOf, type Whose, whoseIs } from "./whose.ts";
 
@@ -23,7 +23,7 @@ type Sheet =
   | { kind: "sharing" | "versions"; id: number };
 
 export default function Presets() {
-  const t = useWords();
+  const t = useMoreWords();
   const presets = usePresets();
   const me = useWho().data?.username ?? null;
   const [sheet, setSheet] = useState<Sheet | null>(null);
@@ -83,7 +83,7 @@ interface CardProps {
 }
 
 function Card({ preset, whose, onOpen }: CardProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const [, go] = useLocation();
   const queries = useQueryClient();
   const mayShare = useWho().data?.isGuest === false;

@@ -9,10 +9,10 @@ import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Problem, Switch } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
-import { useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 
 export default function Sharing({ preset, onClose }: { preset: PresetListed; onClose: () => void }) {
-  const t = useWords();
+  const t = useMoreWords();
   const queries = useQueryClient();
   const kept = useShares(preset.id);
   const [names, setNames] = useState<readonly string[] | null>(null);

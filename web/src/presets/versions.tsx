@@ -7,11 +7,12 @@ import { useVersion, useVersions } from "../api/queries.ts";
 import type { PresetListed, VersionShown, WholeVersion } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { say } from "../parts/toasts.ts";
-import { language, useWords, type Word } from "../words/index.ts";
+import { language } from "../words/index.ts";
+import { type MoreWord, useMoreWords } from "../words/more.ts";
 import { compare } from "./lines.ts";
 
 export default function Versions({ preset, onClose }: { preset: PresetListed; onClose: () => void }) {
-  const t = useWords();
+  const t = useMoreWords();
   const queries = useQueryClient();
   const { data: versions, isError } = useVersions(preset.id);
   const [open, setOpen] = useState<number | null>(null);
@@ -73,7 +74,7 @@ interface ContentProps {
 
 /** What it said, and where it differs from what the preset says now. */
 function Content({ preset, number, now, onBack }: ContentProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const version = useVersion(preset, number).data;
   const current = useVersion(preset, now).data;
   if (version === undefined || current === undefined) return <div className="loading" aria-busy="true" />;
@@ -105,7 +106,7 @@ function Content({ preset, number, now, onBack }: ContentProps) {
 }
 
 function Line({ kind, line }: { kind: "same" | "new" | "old"; line: string }) {
-  const t = useWords();
+  const t = useMoreWords();
   const text = line === "" ? "\u00a0" : line;
   if (kind === "same") return <span>{text}</span>;
   // A line of the present one that was not in it then is taken away by going back.
@@ -132,10 +133,10 @@ const SETTINGS = {
   presence_penalty: "presence",
   frequency_penalty: "frequency",
   caches_answers: "caches",
-} as const satisfies Record<string, Word>;
+} as const satisfies Record<string, MoreWord>;
 
-function differences(now: WholeVersion, then: WholeVersion): [Word, string | null][] {
-  const found: [Word, string | null][] = [];
+function differences(now: WholeVersion, then: WholeVersion): [MoreWord, string | null][] {
+  const found: [MoreWord, string | null][] = [];
   if (now.name !== then.name) found.push(["preset.name", then.name]);
   if (now.description !== then.description) found.push(["preset.description", then.description || "–"]);
   for (const [name, word] of Object.entries(SETTINGS)) {

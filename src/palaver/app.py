@@ -40,6 +40,7 @@ from palaver.api.ai_chat import (
     sending,
     sessions,
     sockets,
+    taking_back,
 )
 from palaver.api.ai_chat import settings as ai_chat_settings
 from palaver.api.call import Answer, Call, Site
@@ -93,6 +94,7 @@ APIS = (
     marks.api,
     search.api,
     branches.api,
+    taking_back.api,
     models.api,
     presets.api,
     preset_shares.api,

@@ -1,13 +1,23 @@
 """What ai_chat has beyond its page: marks, search, branches at a glance, prompts taken back."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
 
-from tests.contracts.talking import SESSIONS, UNKNOWN, make, say, session_shown
+from tests.contracts.talking import (
+    FIRST_PIECE,
+    SESSIONS,
+    STALLED,
+    UNKNOWN,
+    make,
+    read_messages,
+    said,
+    say,
+    session_shown,
+)
 from tests.journeys.client import Client, open_client, register
-from tests.journeys.socket import open_list
+from tests.journeys.socket import Socket, enter, open_list
 from tests.parts.palaver import Server
 
 MINE = "/ai-chat/api/my_sessions/"
@@ -119,10 +129,10 @@ async def test_words_are_found_in_titles_and_messages(alice: Client, bob: Client
     turn = await say(alice, session, "Where does the Loire end?")
     await mark(alice, session, archived=True)
     found = await find(alice, "q=LOIRE%20end")
-    said = turn["user_message"]
+    prompt = turn["user_message"]
     assert found["messages"][-1] == {
-        "session_id": session, "session_title": "Über Flüsse", "archived": True, "message_id": said["id"],
-        "role": "user", "snippet": "Where does the Loire end?", "created_at": said["created_at"], "in_view": True,
+        "session_id": session, "session_title": "Über Flüsse", "archived": True, "message_id": prompt["id"],
+        "role": "user", "snippet": "Where does the Loire end?", "created_at": prompt["created_at"], "in_view": True,
     }  # fmt: skip
     assert {**found, "messages": []} == {"sessions": [], "messages": [], "has_more": False, "complete": True}
     [named] = (await find(alice, "q=uber"))["sessions"]
@@ -133,3 +143,66 @@ async def test_words_are_found_in_titles_and_messages(alice: Client, bob: Client
     assert await find(alice, "q=loire") == await find(alice, "q=uber") == nothing
     assert (await alice.get("/ai-chat/api/search/")).status == 400
     assert (await alice.get("/ai-chat/api/search/?q=x&limit=101")).status == 400
+
+
+# Prompts taken back, and branches
+
+
+async def branches(person: Client, session: str) -> Any:
+    answer = await person.get(f"{SESSIONS}{session}/branches/")
+    assert answer.status == 200, answer.text
+    return answer.body
+
+
+async def until_snapshot(device: Socket) -> list[str]:
+    """What a device shows once it has heard that it is another story."""
+    assert not (await device.until("resumed"))["recovered"]
+    snapshot = await device.expect("snapshot")
+    assert snapshot["reply"]["content"] == FIRST_PIECE
+    return [message["content"] for message in snapshot["session"]["messages"]]
+
+
+@pytest.mark.parametrize("by", ["the socket", "HTTP"])
+async def test_prompt_that_waits_is_taken_back_for_all_devices(alice: Client, by: str) -> None:
+    session = await make(alice)
+    async with enter(alice, session) as phone, enter(alice, session) as laptop:
+        await phone.say(STALLED)
+        await phone.until("ai_message_chunk")
+        await phone.say("never mind", client_message_id="k-1")
+        waiting = (await laptop.until("user_message", client_message_id="k-1"))["message"]["id"]
+        [running, queued] = (await branches(alice, session))["open_replies"]
+        assert (running["status"], queued["status"], queued["prompt_id"]) == ("running", "queued", waiting)
+        path = f"{SESSIONS}{session}/messages/{waiting}/take_back/"
+        taking: dict[str, Callable[[], Awaitable[object]]] = {
+            "HTTP": lambda: alice.send("POST", path),
+            "the socket": lambda: laptop.send("stop", message_id=waiting),
+        }
+        await taking[by]()
+        assert await until_snapshot(phone) == await until_snapshot(laptop) == [STALLED]
+        assert [event["type"] for event in phone.heard if event["type"] == "error"] == []
+        assert said(await read_messages(alice, session)) == [("user", STALLED)]
+        refused = await alice.having(Accept_Language="de").send("POST", path)
+        assert refused.status == 404
+        # The one that runs is stopped by its prompt's id, too, and none is answered after it.
+        prompt = running["prompt_id"]
+        refused = await alice.having(Accept_Language="it").send("POST", path.replace(waiting, prompt))
+        assert (refused.status, "turno" in refused.body["detail"]) == (409, True)
+        await laptop.send("stop", message_id=prompt)
+        assert (await phone.until("ai_typing_stop"))["reason"] == "stopped"
+        assert await phone.settle() == []
+    assert await branches(alice, session) == {"branches": [], "open_replies": []}
+
+
+async def test_branches_of_a_whole_session_are_told_at_once(alice: Client, bob: Client) -> None:
+    session = await make(alice)
+    turn = await say(alice, session, "hello")
+    async with enter(alice, session) as device:
+        await device.send("regenerate")
+        beside = (await device.until("ai_message_complete"))["message_id"]
+    told = {
+        "message_id": beside,
+        "parent_id": turn["user_message"]["id"],
+        "siblings": [turn["ai_message"]["id"], beside],
+    }
+    assert await branches(alice, session) == {"branches": [told], "open_replies": []}
+    assert (await bob.get(f"{SESSIONS}{session}/branches/")).status == 404

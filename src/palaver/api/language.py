@@ -53,6 +53,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Der Assistent antwortet noch. Bitte die Antwort abwarten oder anhalten.",
         "L'assistente sta ancora rispondendo. Attendi la risposta o fermala.",
     ),
+    "not_waiting": (
+        "This message does not wait for its turn (any more).",
+        "Diese Nachricht wartet nicht (mehr) darauf, an die Reihe zu kommen.",
+        "Questo messaggio non è (più) in attesa del suo turno.",
+    ),
     "too_large": (
         "The request is too large.",
         "Die Anfrage ist zu groß.",

@@ -269,6 +269,35 @@ class Since(Struct, frozen=True):
     known: bool = True
 
 
+class TakenBack(Struct, frozen=True):
+    """`prompt` as it was, and the conversation once it was taken back."""
+
+    owner_id: UserId
+    prompt: Message
+    reply_id: MessageId
+    mark: Mark
+
+
+class Branching(Struct, frozen=True):
+    """A place in the branch that is shown at which there are others: `messages`, by number, all follow `parent`."""
+
+    parent: str | None
+    in_view: str | None
+    messages: Sequence[str]
+
+
+class OpenReply(Struct, frozen=True):
+    reply: str
+    prompt: str
+    running: bool
+    """Else it waits for its turn."""
+
+
+class Overview(Struct, frozen=True):
+    branchings: Sequence[Branching]
+    open_replies: Sequence[OpenReply]
+
+
 class Turns(Protocol):
     """The journey of a message in the store. Every method is one transaction, synced when it returns."""
 
@@ -311,6 +340,11 @@ class Turns(Protocol):
         """The reply that runs there, else the first that waits, as a `known` turn."""
         ...
 
+    async def take_back(self, reader: Reader, conversation: str, message: str, now: Micros) -> TakenBack:
+        """The message, or the reply to it, waits for its turn: as if it had never been said. One that was answered
+        before stays; only the further answer is not given. Raises `NotFound` and `NotWaiting`."""
+        ...
+
     async def reply_at(self, conversation_id: ConversationId, number: int) -> Begun | None:
         """The reply of that number there, as a `known` turn."""
         ...
@@ -326,6 +360,10 @@ class Branches(Protocol):
 
     async def siblings(self, reader: Reader, conversation: str, message: str) -> Sequence[Message]:
         """The message with all others that follow the same one, by number. Raises `NotFound`."""
+        ...
+
+    async def overview(self, reader: Reader, conversation: str) -> Overview:
+        """Where the branch in view has others beside it, and which replies are to come. Raises `NotFound`."""
         ...
 
 

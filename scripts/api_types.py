@@ -31,7 +31,9 @@ WANTED = (
     "MySessions",
     "Found",
     "LlmHealth",
-    "Me",
+    "AccountShown",
+    "TokenShown",
+    "TokenMade",
 )
 REF = "#/components/schemas/"
 PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}

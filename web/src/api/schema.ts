@@ -1,5 +1,16 @@
 // Made by scripts/api_types.py from the OpenAPI document. Do not edit it.
 
+export interface Branches {
+  branches: Array<BranchingShown>;
+  open_replies: Array<OpenReplyShown>;
+}
+
+export interface BranchingShown {
+  message_id: string | null;
+  parent_id: string | null;
+  siblings: Array<string>;
+}
+
 export interface Found {
   sessions: Array<MarkedSession>;
   messages: Array<MessageFound>;
@@ -107,6 +118,12 @@ export interface MySessions {
   total: number;
 }
 
+export interface OpenReplyShown {
+  message_id: string;
+  prompt_id: string;
+  status: "queued" | "running";
+}
+
 export interface OwnUsage {
   currency: string;
   today: UsedShown;
@@ -172,9 +189,9 @@ export interface Shares {
   usernames: Array<string>;
 }
 
-export interface Siblings {
-  siblings: Array<MessageShown>;
-  in_view: string | null;
+export interface TakenBack {
+  message_id: string;
+  content: string;
 }
 
 export interface UsageShown {

@@ -91,7 +91,7 @@ function Message({ message, words, onChoose }: MessageProps) {
       <Link href={`/c/${message.session_id}/${message.message_id}`} onClick={onChoose}>
         <strong>{message.session_title}</strong>
         <span className="snippet">
-          {marked(message.snippet, words).map(({ text, hit, at }) =>
+          {marked(withoutMarks(message.snippet), words).map(({ text, hit, at }) =>
             hit ? <mark key={at}>{text}</mark> : <span key={at}>{text}</span>,
           )}
         </span>
@@ -102,6 +102,11 @@ function Message({ message, words, onChoose }: MessageProps) {
       </Link>
     </li>
   );
+}
+
+/** A line is read, not drawn: what Markdown puts around words is in the way. */
+function withoutMarks(line: string): string {
+  return line.replace(/\*\*|`+|(?<=^|\s)#{1,6}\s/g, "");
 }
 
 function usePaused(words: string): string {

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from palaver import __version__
 from palaver.api import (
+    account,
     admin_limits,
     admin_models,
     admin_money,
@@ -106,6 +107,7 @@ APIS = (
     admin_limits.api,
     admin_money.api,
     money.api,
+    account.api,
     watching.api,
 )
 

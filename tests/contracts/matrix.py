@@ -54,6 +54,8 @@ MAIL = {"email": "nobody@example.org", "password": "not the password"}
 CONTEXT = {"name": "Advice", "system_prompt": "You advise."}
 PERSONALITY = {"name": "Pirate", "personalityPrompt": "You talk like a pirate."}
 HI = {"message": "hi"}
+# An application has no account of its own to look after.
+NO_APP = {"other_app": 403}
 
 ROWS = [
     Row("GET /", "open"),
@@ -205,4 +207,10 @@ ROWS = [
     Row("GET /api/admin/usage", "admins"),
     Row("GET /api/admin/usage.csv", "admins"),
     Row("GET /api/usage", "anybody"),
+    Row("GET /api/account", "signed_in", notes=NO_APP),
+    Row("PATCH /api/account", "signed_in", body={"full_name": "Ann"}, notes=NO_APP),
+    Row("POST /api/account/password", "signed_in", body={"new_password": "a new password"}, notes=NO_APP),
+    Row("GET /api/account/tokens", "signed_in", notes=NO_APP),
+    Row("POST /api/account/tokens", "signed_in", 201, body={"name": "laptop"}, notes=NO_APP),
+    Row("DELETE /api/account/tokens/{id}", "signed_in", 404),
 ]

@@ -32,6 +32,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Das CSRF-Token fehlt oder ist falsch. Bitte die Seite neu laden.",
         "Il token CSRF manca o è errato. Ricarica la pagina e riprova.",
     ),
+    "wrong_password": (
+        "This is not the password.",
+        "Das ist nicht das Passwort.",
+        "Questa non è la password.",
+    ),
     "closed": (
         "Registration is closed on this server.",
         "Die Registrierung ist auf diesem Server geschlossen.",

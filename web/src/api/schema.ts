@@ -1,5 +1,16 @@
 // Made by scripts/api_types.py from the OpenAPI document. Do not edit it.
 
+export interface AccountShown {
+  user_id: string;
+  username: string;
+  email: string;
+  full_name: string;
+  language: string | null;
+  is_admin: boolean;
+  has_password: boolean;
+  created_at: string;
+}
+
 export interface Branches {
   branches: Array<BranchingShown>;
   open_replies: Array<OpenReplyShown>;
@@ -47,13 +58,6 @@ export interface MarkedSession {
   last_message_time: string;
   pinned: boolean;
   archived: boolean;
-}
-
-export interface Me {
-  userId: string;
-  email: string;
-  fullName: string;
-  user: UserAnswer;
 }
 
 export interface MessageFound {
@@ -194,6 +198,25 @@ export interface TakenBack {
   content: string;
 }
 
+export interface TokenMade {
+  id: number;
+  name: string;
+  created_at: string;
+  last_used_at: string | null;
+  expires_at: string | null;
+  current: boolean;
+  token: string;
+}
+
+export interface TokenShown {
+  id: number;
+  name: string;
+  created_at: string;
+  last_used_at: string | null;
+  expires_at: string | null;
+  current: boolean;
+}
+
 export interface UsageShown {
   prompt_tokens: number;
   completion_tokens: number;
@@ -207,12 +230,6 @@ export interface UsedShown {
   completion_tokens: number;
   total_tokens: number;
   cost: number;
-}
-
-export interface UserAnswer {
-  userId: string;
-  email: string;
-  fullName: string;
 }
 
 export interface UserShown {

@@ -39,7 +39,7 @@ async def test_preset_is_shared_by_name_and_seen_until_that_is_taken_back(
     await sheet.get_by_role("button", name="Save").click()
     await expect(sheet).to_have_count(0)
     await open_gallery(ben)
-    await ben.page.get_by_text("Shared with me", exact=True).click()
+    await ben.page.get_by_role("radio", name="Shared with me").check()
     await expect(ben.page.locator(".card")).to_have_count(1)
     await expect(card(ben, "Sailor")).to_contain_text(f"shared with you by {ana.name}")
     await ben.page.get_by_role("button", name="More about Sailor").click()
@@ -47,7 +47,7 @@ async def test_preset_is_shared_by_name_and_seen_until_that_is_taken_back(
     await ben.page.get_by_role("menuitem").click()
     await ben.page.get_by_role("dialog").get_by_label("Name").fill("Sailor of mine")
     await ben.page.get_by_role("dialog").get_by_role("button", name="Save").click()
-    await ben.page.get_by_text("Mine", exact=True).click()
+    await ben.page.get_by_role("radio", name="Mine").check()
     await expect(card(ben, "Sailor of mine")).to_contain_text("yours")
     await ana.choose("More about Sailor", "Share")
     await sheet.get_by_role("button", name=f"No longer share with {ben.name}").click()
@@ -69,7 +69,7 @@ async def test_public_preset_is_everybodys_and_says_whose_it_is(shared_server: S
     await ana.page.get_by_role("dialog").get_by_role("button", name="Save").click()
     await expect(card(ana, name)).to_contain_text("yours, for everybody here")
     await open_gallery(ben)
-    await ben.page.get_by_text("For everybody", exact=True).click()
+    await ben.page.get_by_role("radio", name="For everybody").check()
     await expect(card(ben, name)).to_contain_text(f"by {ana.name}, for everybody here")
 
 

@@ -207,6 +207,7 @@ ROWS = [
     Row("GET /api/admin/usage", "admins"),
     Row("GET /api/admin/usage.csv", "admins"),
     Row("GET /api/usage", "anybody"),
+    Row("GET /api/usage/days", "anybody"),
     Row("GET /api/account", "signed_in", notes=NO_APP),
     Row("PATCH /api/account", "signed_in", body={"full_name": "Ann"}, notes=NO_APP),
     Row("POST /api/account/password", "signed_in", body={"new_password": "a new password"}, notes=NO_APP),

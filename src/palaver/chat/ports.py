@@ -715,6 +715,10 @@ class Ledger(Protocol):
         """The sums of these days: of all, or of one user, or of an application with all its users."""
         ...
 
+    async def own_days(self, user: User, period: Period) -> Sequence[tuple[int, Used]]:
+        """The sums of these days, by day and model, of the user or the application with all its users."""
+        ...
+
     async def own(self, user_id: UserId, usual: Budget, now: Micros, *, is_app: bool) -> Own:
         """What somebody has used, and what is left of their own budget, or else of the usual one."""
         ...

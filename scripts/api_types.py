@@ -27,6 +27,7 @@ WANTED = (
     "WholeVersion",
     "VersionShown",
     "OwnUsage",
+    "DaysOfUsage",
     "ModelHealth",
     "MySessions",
     "Found",

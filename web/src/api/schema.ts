@@ -22,6 +22,14 @@ export interface BranchingShown {
   siblings: Array<string>;
 }
 
+export interface DaysOfUsage {
+  from: string;
+  to: string;
+  currency: string;
+  rows: Array<UsedOnDay>;
+  total: UsedShown;
+}
+
 export interface Found {
   sessions: Array<MarkedSession>;
   messages: Array<MessageFound>;
@@ -221,6 +229,17 @@ export interface UsageShown {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
+}
+
+export interface UsedOnDay {
+  turns: number;
+  prompt_tokens: number;
+  cached_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  cost: number;
+  day: string;
+  model: string | null;
 }
 
 export interface UsedShown {

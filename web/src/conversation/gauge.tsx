@@ -4,19 +4,21 @@ import { useModels } from "../api/queries.ts";
 import type { MessageShown } from "../api/schema.ts";
 import { language } from "../words/index.ts";
 import { useMoreWords } from "../words/more.ts";
-import { filled } from "./room.ts";
+import { filled, spent } from "./room.ts";
 import type { Settings } from "./story.ts";
 
 interface GaugeProps {
-  conversation: string;
   messages: readonly MessageShown[];
   settings: Settings;
+  /** There are older messages than these. */
+  hasMore: boolean;
 }
 
-export function Gauge({ messages, settings }: GaugeProps) {
+export function Gauge({ messages, settings, hasMore }: GaugeProps) {
   const t = useMoreWords();
   const models = useModels().data ?? [];
   const found = filled(messages, models, settings.token_budget);
+  const all = spent(messages);
   const number = new Intl.NumberFormat(language()).format;
   const percent = new Intl.NumberFormat(language(), { style: "percent" }).format;
   return (
@@ -40,6 +42,13 @@ export function Gauge({ messages, settings }: GaugeProps) {
             </>
           )}
           <p>{t("usage.what", { read: number(found.read), written: number(found.written) })}</p>
+          <p>
+            {t(hasMore ? "usage.shown" : "usage.whole", {
+              n: all.answers,
+              read: number(all.read),
+              written: number(all.written),
+            })}
+          </p>
         </>
       )}
     </section>

@@ -27,3 +27,19 @@ export function filled(
   const room = rooms.length === 0 ? null : Math.min(...rooms);
   return { read, written, room, share: room === null ? null : Math.min(1, (read + written) / room) };
 }
+
+export interface Spent {
+  answers: number;
+  read: number;
+  written: number;
+}
+
+/** What the answers among these have used, all together. */
+export function spent(messages: readonly MessageShown[]): Spent {
+  const usages = messages.flatMap(({ metadata }) => metadata.usage ?? []);
+  return {
+    answers: usages.length,
+    read: usages.reduce((sum, usage) => sum + usage.prompt_tokens, 0),
+    written: usages.reduce((sum, usage) => sum + usage.completion_tokens, 0),
+  };
+}

@@ -19,3 +19,17 @@ export function lastDays(count: number, now: Date): string[] {
     new Date(today - (count - 1 - index) * day).toISOString().slice(0, 10),
   );
 }
+
+/** One bar for each of the days, whether there is anything on it or not. */
+export function sumUp<Row extends { day: string }>(
+  days: readonly string[],
+  rows: readonly Row[],
+  counted: (row: Row) => number,
+): { day: string; value: number }[] {
+  const sums = new Map(days.map((day) => [day, 0]));
+  for (const row of rows) {
+    const sum = sums.get(row.day);
+    if (sum !== undefined) sums.set(row.day, sum + counted(row));
+  }
+  return [...sums].map(([day, value]) => ({ day, value }));
+}

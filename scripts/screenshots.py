@@ -42,6 +42,7 @@ STILL = """() => Promise.allSettled(document.getAnimations()
   .filter((one) => one.effect.getTiming().iterations !== Infinity)
   .map((one) => one.finished))"""
 NAME = "mira"
+FRIEND = "ana"
 TALKS = ("A birthday speech for Rosa", "Why is the sky red at dusk?", "Move the shop to PostgreSQL", "Words for rain")
 MARGIN = "What is the margin of a roll?"
 QUESTION = "I run a bakery. What sells on Mondays?"
@@ -55,13 +56,15 @@ PRESETS = (
 async def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with open_run() as run:
-        llm = LLM(run)
+        llm = LLM(run, "--context-length", "2000")
         await llm.start()
         async with open_browser(find_chromium()) as browser:
             windows = Windows(browser)
             server = await start(run, llm)
             await server.cli("user", "add", NAME, "--full-name", "Mira Lindt", "--password-stdin", stdin=PASSWORD)
             desktop = await windows.open(server, NAME)
+            await server.cli("user", "add", FRIEND, "--full-name", "Ana Weber", "--password-stdin", stdin=PASSWORD)
+            await share_preset(await windows.open(server, FRIEND))
             await tell_stories(desktop, llm)
             await show_desktop(desktop, llm)
             for language in ("de", "it"):
@@ -88,6 +91,13 @@ async def open_as(windows: Windows, server: Server, name: str, device: Device, l
     return await windows.open(server, name, device=device, language=language)
 
 
+async def share_preset(window: Window) -> None:
+    made = {"name": "Sailor", "description": "Answers with a story of the sea.", "system_prompt": "Tell of the sea."}
+    preset = await window.ask("POST", "ai-chat/api/presets/", made)
+    await window.ask("PUT", f"ai-chat/api/presets/{preset['id']}/shares/", {"usernames": [NAME]})
+    await window.context.close()
+
+
 async def tell_stories(window: Window, llm: LLM) -> None:
     await llm.control(text="Gladly.")
     for title in TALKS:
@@ -96,6 +106,11 @@ async def tell_stories(window: Window, llm: LLM) -> None:
     for name, description in PRESETS:
         body = {"name": name, "description": description, "system_prompt": description}
         await window.ask("POST", "ai-chat/api/presets/", body)
+    mine = {preset["name"]: preset["id"] for preset in await window.ask("GET", "ai-chat/api/presets/")}
+    change = {"system_prompt": "Tightens a text, and keeps its voice.\nAsks when in doubt.", "temperature": 0.2}
+    await window.ask("PATCH", f"ai-chat/api/presets/{mine['Editor']}/", change)
+    pinned = (await window.ask("GET", "ai-chat/api/sessions/"))[0]["id"]
+    await window.ask("PATCH", f"ai-chat/api/sessions/{pinned}/marks/", {"pinned": True})
     await window.page.reload()
     await expect(window.composer).to_be_visible()
 
@@ -119,10 +134,34 @@ async def show_desktop(window: Window, llm: LLM) -> None:
     await page.get_by_role("button", name="Settings of this conversation").click()
     await expect(page.get_by_role("dialog")).to_be_visible()
     await shoot(page, "settings")
+    await page.get_by_text("Finer settings").click()
+    await page.locator(".dialog").evaluate("(sheet) => sheet.scrollTo(0, sheet.scrollHeight)")
+    await shoot(page, "settings-finer")
     await page.keyboard.press("Escape")
     await page.get_by_role("link", name="Presets").click()
-    await expect(page.locator(".card")).to_have_count(4)
+    await expect(page.locator(".card")).to_have_count(5)
     await shoot(page, "presets")
+    await window.choose("More about Editor", "Share")
+    await expect(page.get_by_role("dialog").get_by_label("Shared with")).to_be_visible()
+    await page.get_by_role("dialog").get_by_label("Shared with").fill("ana")
+    await page.keyboard.press("Enter")
+    await shoot(page, "sharing")
+    await page.keyboard.press("Escape")
+    await window.choose("More about Editor", "Versions")
+    await page.get_by_role("button", name="Version 1").click()
+    await expect(page.locator(".compared")).to_be_visible()
+    await shoot(page, "versions")
+    await page.keyboard.press("Escape")
+    await page.get_by_role("searchbox", name="Search").fill("roll")
+    await expect(page.locator(".found").first).to_be_visible()
+    await shoot(page, "search")
+    await page.get_by_role("searchbox", name="Search").fill("")
+    await page.locator(".account").click()
+    await page.get_by_role("menuitem", name="Your account").click()
+    await expect(page.get_by_role("heading", name="What you have used")).to_be_visible()
+    await page.locator(".gallery").evaluate("(page) => page.scrollTo(0, 0)")
+    await shoot(page, "account")
+    await page.get_by_role("link", name="Presets").click()
     await page.get_by_role("button", name="New preset").click()
     await expect(page.get_by_role("dialog").get_by_label("Name")).to_be_visible()
     await shoot(page, "preset")

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from palaver import __version__
 from palaver.api import (
+    account,
     admin_limits,
     admin_models,
     admin_money,
@@ -31,13 +32,16 @@ from palaver.api import (
 from palaver.api.ai_chat import (
     branches,
     health,
+    marks,
     models,
     preset_shares,
     preset_versions,
     presets,
+    search,
     sending,
     sessions,
     sockets,
+    taking_back,
 )
 from palaver.api.ai_chat import settings as ai_chat_settings
 from palaver.api.call import Answer, Call, Site
@@ -89,7 +93,10 @@ APIS = (
     streaming_chat.api,
     sessions.api,
     sending.api,
+    marks.api,
+    search.api,
     branches.api,
+    taking_back.api,
     models.api,
     presets.api,
     preset_shares.api,
@@ -101,6 +108,7 @@ APIS = (
     admin_limits.api,
     admin_money.api,
     money.api,
+    account.api,
     watching.api,
 )
 

@@ -54,6 +54,8 @@ MAIL = {"email": "nobody@example.org", "password": "not the password"}
 CONTEXT = {"name": "Advice", "system_prompt": "You advise."}
 PERSONALITY = {"name": "Pirate", "personalityPrompt": "You talk like a pirate."}
 HI = {"message": "hi"}
+# An application has no account of its own to look after.
+NO_APP = {"other_app": 403}
 
 ROWS = [
     Row("GET /", "open"),
@@ -134,6 +136,13 @@ ROWS = [
     Row("DELETE /ai-chat/api/sessions/{id}/deactivate/", "owners", thing="session"),
     Row("POST /ai-chat/api/sessions/{id}/send_message/", "owners", thing="session", body=HI),
     Row("GET /ai-chat/api/sessions/{id}/messages/", "owners", thing="session"),
+    Row("GET /ai-chat/api/my_sessions/", "anybody"),
+    Row("GET /ai-chat/api/search/", "anybody", query="?q=x"),
+    Row("GET /ai-chat/api/sessions/{id}/marks/", "owners", thing="session"),
+    Row("PATCH /ai-chat/api/sessions/{id}/marks/", "owners", thing="session", body={"pinned": True}),
+    Row("GET /ai-chat/api/sessions/{id}/branches/", "owners", thing="session"),
+    # The message that was made does not wait for its turn.
+    Row("POST /ai-chat/api/sessions/{id}/messages/{message_id}/take_back/", "owners", 409, thing="message"),
     Row("GET /ai-chat/api/sessions/{id}/messages/{message_id}/siblings/", "owners", thing="message"),
     Row("POST /ai-chat/api/sessions/{id}/messages/{message_id}/show/", "owners", thing="message"),
     Row("GET /ai-chat/api/models/", "anybody"),
@@ -182,6 +191,7 @@ ROWS = [
     Row("GET /ai-chat/api/sessions/{id}/settings/", "owners", thing="session"),
     Row("PATCH /ai-chat/api/sessions/{id}/settings/", "owners", thing="session", body={"window": 3}),
     Row("GET /ai-chat/api/health/llm_server/", "anyone"),
+    Row("GET /ai-chat/api/health/models/", "anybody"),
     Row("GET /ai-chat/api/health/stats/", "anybody"),
     Row("GET /api/admin/servers", "admins"),
     Row("POST /api/admin/servers", "admins", ok=409, body={"name": "llm-server", "url": "http://127.0.0.1:1"}),
@@ -197,4 +207,11 @@ ROWS = [
     Row("GET /api/admin/usage", "admins"),
     Row("GET /api/admin/usage.csv", "admins"),
     Row("GET /api/usage", "anybody"),
+    Row("GET /api/usage/days", "anybody"),
+    Row("GET /api/account", "signed_in", notes=NO_APP),
+    Row("PATCH /api/account", "signed_in", body={"full_name": "Ann"}, notes=NO_APP),
+    Row("POST /api/account/password", "signed_in", body={"new_password": "a new password"}, notes=NO_APP),
+    Row("GET /api/account/tokens", "signed_in", notes=NO_APP),
+    Row("POST /api/account/tokens", "signed_in", 201, body={"name": "laptop"}, notes=NO_APP),
+    Row("DELETE /api/account/tokens/{id}", "signed_in", 404),
 ]

@@ -119,6 +119,25 @@ async def test_every_cut_through_the_sums_agrees_with_the_bill(admin: Client, ne
     assert own["budget"] == [{"limit": "tokens_a_day", "most": A_DAY, "left": A_DAY - tokens, "renewed_at": TIME}]
 
 
+async def test_everybody_sees_their_own_days_by_model(admin: Client, newcomer: Client) -> None:
+    assert (await admin.get("/api/usage/days?from=2020-01-01&to=2020-01-02")).status == 200
+    session = await make(newcomer, model_name=MODEL)
+    assert (await newcomer.post(f"/ai-chat/api/sessions/{session}/send_message/", message="hi")).status == 200
+    assert (await say(newcomer)).status == 200
+    own, told = (await newcomer.get("/api/usage")).body, (await newcomer.get("/api/usage/days")).body
+    today = datetime.now(UTC).date()
+    assert (told["from"], told["currency"]) == (str(today.replace(day=1)), "EUR")
+    assert told["total"] == own["this_month"]
+    assert [(row["day"], row["model"], row["turns"]) for row in told["rows"]] == [
+        (str(today), "gpt-4", 1), (str(today), MODEL, 1),
+    ]  # fmt: skip
+    yesterday = today - timedelta(days=1)
+    assert (await newcomer.get(f"/api/usage/days?from=2020-01-01&to={yesterday}")).body["rows"] == []
+    for query, field in (("from=soon", "from"), (f"from={today}&to={yesterday}", "to")):
+        refused = await newcomer.get(f"/api/usage/days?{query}")
+        assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["query", field])
+
+
 async def test_usage_is_told_for_the_days_that_are_asked_for(admin: Client, newcomer: Client) -> None:
     assert (await say(newcomer)).status == 200
     today = datetime.now(UTC).date()

@@ -52,8 +52,13 @@ async def sign_out_everywhere(_server: Server, _name: str, person: Client) -> No
     assert (await person.post("/sign-out", everywhere=True)).status == 200
 
 
+async def revoke_ones_own(_server: Server, _name: str, person: Client) -> None:
+    [token] = (await person.get("/api/account/tokens")).body
+    assert (await person.delete(f"/api/account/tokens/{token['id']}")).status == 204
+
+
 every_way = pytest.mark.parametrize(
-    "shut_out", [revoke, disable, sign_out, sign_out_everywhere], ids=lambda way: way.__name__
+    "shut_out", [revoke, disable, sign_out, sign_out_everywhere, revoke_ones_own], ids=lambda way: way.__name__
 )
 
 

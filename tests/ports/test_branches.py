@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from palaver.chat.conversation import Conversation, WhenBusy
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import Busy, Ended, NotFound
-from palaver.chat.ports import AnotherReply, Begun, NewTurn
+from palaver.chat.ports import AnotherReply, Begun, Branching, NewTurn, OpenReply, Overview
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
 from tests.ports.talking import HERE, LEASE, NOW, answer, rows, said, seen
@@ -172,3 +172,34 @@ async def test_view_does_not_turn_while_a_reply_runs(store: SqlStore, alice: Use
     with pytest.raises(Busy):
         await store.branches.show(Reader(alice.id), conversation.uuid, one.turn.reply.uuid, NOW)
     assert len(await rows(store, "SELECT 1 FROM messages WHERE in_view")) == 2
+
+
+async def test_overview_shows_where_there_are_others_and_what_is_to_come(
+    store: SqlStore, alice: User, bob: User, conversation: Conversation
+) -> None:
+    reader = Reader(alice.id)
+    [one, two] = await talk(store, alice, conversation, "one", "two")
+    assert await store.branches.overview(reader, conversation.uuid) == Overview([], [])
+    edited = await store.turns.begin(editing(said(alice, "deux", conversation.uuid), two.turn.prompt.uuid))
+    waiting = await store.turns.begin(said(alice, "three", conversation.uuid))
+    beside = Branching(one.turn.reply.uuid, edited.turn.prompt.uuid, [two.turn.prompt.uuid, edited.turn.prompt.uuid])
+    assert await store.branches.overview(reader, conversation.uuid) == Overview(
+        [beside],
+        [
+            OpenReply(edited.turn.reply.uuid, edited.turn.prompt.uuid, running=True),
+            OpenReply(waiting.turn.reply.uuid, waiting.turn.prompt.uuid, running=False),
+        ],
+    )
+    # A reply that runs is one of them; what stands in a branch out of view is none of the page's.
+    await answer(store, edited, "DEUX", promote=True)
+    third = await store.turns.get(waiting.turn.reply.id)
+    assert third is not None
+    await answer(store, third, "THREE")
+    again = await store.turns.begin_another(another(alice, conversation, one.turn.reply.uuid))
+    overview = await store.branches.overview(reader, conversation.uuid)
+    assert overview.branchings == [
+        Branching(one.turn.prompt.uuid, again.turn.reply.uuid, [one.turn.reply.uuid, again.turn.reply.uuid])
+    ]
+    assert overview.open_replies == [OpenReply(again.turn.reply.uuid, one.turn.prompt.uuid, running=True)]
+    with pytest.raises(NotFound):
+        await store.branches.overview(Reader(bob.id), conversation.uuid)

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from palaver.chat.clock import MINUTE, Micros
-from palaver.chat.conversation import Conversation, ConversationChange, ConversationId, Speaking, Usage
+from palaver.chat.conversation import Conversation, ConversationChange, ConversationId, Marks, Speaking, Usage
 from palaver.chat.errors import Ended, NotFound
 from palaver.chat.ports import Checkpoint
 from palaver.chat.user import NOT_STORED, Reader, User, UserId
@@ -314,3 +314,21 @@ async def test_conversation_that_nobody_has_is_not_found_by_any_number(store: Sq
     for number in (0, -1, 2**63 - 1):
         with pytest.raises(NotFound):
             await store.conversations.access(Reader(alice.id), ConversationId(number))
+
+
+async def test_marks_change_nothing_else(store: SqlStore, alice: User, bob: User, conversation: Conversation) -> None:
+    before = await seen(store, conversation)
+    reader = Reader(alice.id)
+    await store.conversations.mark(reader, conversation.uuid, Marks(pinned=True), LATER)
+    marked = await store.conversations.mark(reader, conversation.uuid, Marks(archived=True), Micros(LATER + 1))
+    assert marked == await seen(store, conversation)
+    assert marked == replace(before, pinned_at=LATER, archived_at=LATER + 1)
+    assert await store.conversations.in_list(reader, archived=False, limit=5, offset=0) == ([], 0)
+    assert await store.conversations.in_list(reader, archived=True, limit=5, offset=0) == ([marked], 1)
+    assert await store.conversations.in_list(Reader(bob.id), archived=True, limit=5, offset=0) == ([], 0)
+    with pytest.raises(NotFound):
+        await store.conversations.mark(Reader(bob.id), conversation.uuid, Marks(pinned=True), LATER)
+    cleared = Marks(pinned=False, archived=False)
+    assert await store.conversations.mark(reader, conversation.uuid, cleared, LATER) == before
+    await store.conversations.delete(reader, conversation.uuid, LATER)
+    assert await store.conversations.in_list(reader, archived=False, limit=5, offset=0) == ([], 0)

@@ -726,3 +726,17 @@ def test_months_are_those_of_the_calendar(day: str, first: str, last: str) -> No
     shown = [datetime.fromtimestamp(one * 86_400, UTC).date().isoformat() for one in (month.first_day, month.last_day)]
     assert shown == [first, last]
     assert day_of(now).seconds_left(now) == 43_200
+
+
+async def test_own_days_are_told_by_model(store: SqlStore, alice: User, bob: User) -> None:
+    day = NOW // DAY
+    for who, when, model, tokens in (
+        (alice, NOW, "a", 1), (alice, NOW, "a", 2), (alice, NOW, "b", 4), (alice, Micros(NOW + DAY), "a", 8),
+        (bob, NOW, "a", 16),
+    ):  # fmt: skip
+        await store.ledger.add_usage(who.id, None, model, Usage(tokens, 1), when, billed_as=model)
+    told = await store.ledger.own_days(alice, Period(day, day + 1))
+    assert [(when - day, used.key, used.turns, used.prompt_tokens) for when, used in told] == [
+        (0, "a", 2, 3), (0, "b", 1, 4), (1, "a", 1, 8),
+    ]  # fmt: skip
+    assert await store.ledger.own_days(alice, Period(day + 2, day + 9)) == []

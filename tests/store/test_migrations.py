@@ -10,6 +10,7 @@ from palaver.chat.clock import Micros
 from palaver.chat.errors import StoreUnavailable
 from palaver.chat.model import ModelNews
 from palaver.chat.preset import PresetChange
+from palaver.chat.user import Reader, UserId
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store import migrate as migrating
 from palaver.store.database import Transaction
@@ -250,6 +251,26 @@ async def test_seventh_schema_keeps_what_the_sixth_held_and_nothing_of_it_is_sum
     await check_keeps(store, "users", "presets", "conversations", "messages", "participants", bringing="0007 summaries")
     told = await rows(store, "SELECT context_from, summary, summary_to, summary_lease FROM conversations ORDER BY id")
     assert [tuple(row) for row in told] == [(2, None, 0, 0), (0, None, 0, 0), (0, None, 0, 0)]
+
+
+async def test_eighth_schema_keeps_what_the_seventh_held_and_finds_it(store: SqlStore) -> None:
+    await migrate(store.database, store.engine, up_to=1)
+    for statement in OF_THE_FIRST_SCHEMA:
+        await store.database.write(lambda tx, sql=statement: tx.run(sql))  # type: ignore[misc]
+    await migrate(store.database, store.engine, up_to=7)
+    kept = ("users", "presets", "conversations", "messages", "participants")
+    before = {name: await rows(store, f"SELECT * FROM {name} ORDER BY 1") for name in kept}
+    assert await migrate(store.database, store.engine, up_to=8) == ["0008 web_app"]
+    for name, earlier in before.items():
+        later = await rows(store, f"SELECT * FROM {name} ORDER BY 1")
+        assert [tuple(row)[: len(old)] for row, old in zip(later, earlier, strict=True)] == [
+            tuple(old) for old in earlier
+        ]
+    mine, total = await store.conversations.in_list(Reader(UserId(1)), archived=False, limit=9, offset=0)
+    assert (total, [one.pinned_at for one in mine]) == (3, [None] * 3)
+    found = await store.search.find(Reader(UserId(1)), "hello", limit=9, offset=0)
+    assert [(one.conversation, one.uuid) for one in found.messages] == [("talked", "m-1-1")]
+    assert [one.title for one in (await store.search.find(Reader(UserId(1)), "b", limit=9, offset=0)).titled] == ["B"]
 
 
 async def test_many_that_bring_a_populated_database_on_at_once_do_it_once(

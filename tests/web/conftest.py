@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 from playwright.async_api import Browser
 
+from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StoreKind
+from tests.parts.run import Run
 from tests.web.window import DESKTOP, PHONE, Device, OpenWindow, Window, Windows
 
 
@@ -18,6 +20,15 @@ def store_kind(request: pytest.FixtureRequest) -> StoreKind:
 @pytest.fixture(scope="module")
 def server_environment() -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1"}
+
+
+@pytest.fixture
+async def own_llm(run: Run) -> AsyncIterator[LLM]:
+    """A stand-in of the test's own, which may die, and whose models hold little."""
+    llm = LLM(run, "--context-length", "1000")
+    await llm.start()
+    yield llm
+    llm.process.kill()
 
 
 @pytest.fixture

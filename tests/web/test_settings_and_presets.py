@@ -5,7 +5,7 @@ import re
 from playwright.async_api import expect
 
 from tests.parts.llm import LLM
-from tests.parts.palaver import Server
+from tests.parts.palaver import Server, StartServer
 from tests.web.window import Device, OpenWindow, Window
 
 
@@ -35,6 +35,74 @@ async def test_settings_of_a_conversation_hold_from_the_next_message_on(
     await expect(sheet.get_by_label("Model")).to_have_value("gpt-4")
 
 
+async def test_all_that_the_api_settles_of_a_conversation_is_settled_in_the_page(
+    shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
+) -> None:
+    window = await open_window(shared_server, device=device)
+    await window.say("First. [[text=One.]]")
+    await window.page.get_by_role("button", name="Settings of this conversation").click()
+    sheet = window.page.get_by_role("dialog")
+    await sheet.get_by_text("Finer settings").click()
+    await sheet.get_by_label("Earlier messages the assistant sees").fill("4")
+    await sheet.get_by_label("Tokens of earlier messages").fill("500")
+    await sheet.get_by_label("Same topics again", exact=True).fill("0.5")
+    await sheet.get_by_label("Same words again", exact=True).fill("-1.5")
+    await sheet.get_by_label("May use tools").click()
+    await sheet.get_by_label("Give an answer again").click()
+    await sheet.get_by_role("button", name="Save").click()
+    await expect(sheet).to_have_count(0)
+    session = window.page.url.rpartition("/")[2]
+    settings = await window.ask("GET", f"ai-chat/api/sessions/{session}/settings/")
+    del settings["model_name"], settings["temperature"], settings["max_tokens"]
+    assert settings == {
+        "window": 4, "token_budget": 500, "presence_penalty": 0.5, "frequency_penalty": -1.5,
+        "enable_tools": False, "caches_answers": True,
+    }  # fmt: skip
+    await window.say("Second. [[text=Two.]]")
+    asked = (await llm.record("ended", n=2))[1].body
+    assert (asked["presence_penalty"], asked["frequency_penalty"]) == (0.5, -1.5)
+    await window.page.get_by_role("button", name="Settings of this conversation").click()
+    await sheet.get_by_text("Finer settings").click()
+    await sheet.get_by_role("button", name="Same words again: leave it to the server").click()
+    await sheet.get_by_role("button", name="Save").click()
+    await expect(sheet).to_have_count(0)
+    settings = await window.ask("GET", f"ai-chat/api/sessions/{session}/settings/")
+    assert (settings["presence_penalty"], settings["frequency_penalty"]) == (0.5, None)
+
+
+async def test_picker_of_models_tells_which_is_the_default_and_whether_it_answers(
+    start_server: StartServer, open_window: OpenWindow, own_llm: LLM, device: Device
+) -> None:
+    server = await start_server(LLM_SERVER_URL=own_llm.url)
+    window = await open_window(server, device=device)
+    await window.say("Hello.")
+    head = window.page.get_by_role("button", name="Settings of this conversation")
+    sheet = window.page.get_by_role("dialog")
+    await head.click()
+    model = sheet.get_by_label("Model", exact=True)
+    await expect(model.get_by_role("option", selected=True)).to_have_text("qwen3:8b (default)")
+    await expect(model).to_have_accessible_description(re.compile("^ready"))
+    await window.page.keyboard.press("Escape")
+    own_llm.process.kill()
+    await window.write("Anybody there?")
+    await expect(window.page.get_by_text("No answer came.")).to_be_visible()
+    await window.page.reload()
+    await head.click()
+    await expect(model).to_have_accessible_description(re.compile("does not answer"))
+
+
+async def test_gauge_tells_how_much_the_model_holds_of_the_conversation(
+    start_server: StartServer, open_window: OpenWindow, own_llm: LLM, device: Device
+) -> None:
+    server = await start_server(LLM_SERVER_URL=own_llm.url)
+    window = await open_window(server, device=device)
+    await window.say(f"Keep this in mind: {'word ' * 300} [[text=I do.]]")
+    await window.page.get_by_role("button", name="Settings of this conversation").click()
+    gauge = window.page.get_by_role("dialog").get_by_label("What the assistant sees")
+    await expect(gauge.get_by_role("meter")).to_have_attribute("aria-valuetext", re.compile(r"^\d+%$"))
+    await expect(gauge).to_contain_text("of the 1,000 tokens that it can hold")
+
+
 async def test_setting_that_cannot_be_is_said_beside_its_field(window: Window) -> None:
     await window.say("First.")
     await window.page.get_by_role("button", name="Settings of this conversation").click()
@@ -57,7 +125,7 @@ async def test_preset_is_made_used_changed_and_deleted(
     await sheet.get_by_label("Description").fill("Talks of the sea.")
     await sheet.get_by_role("textbox", name="Instructions").fill("You are a pirate.")
     await sheet.get_by_role("button", name="Save").click()
-    await expect(page.locator(".card", has_text="Pirate")).to_contain_text("only you")
+    await expect(page.locator(".card", has_text="Pirate")).to_contain_text("yours")
     await page.locator(".card", has_text="Pirate").get_by_role("button", name="Start talking").click()
     await expect(page.get_by_role("heading", name="Chat from Pirate")).to_be_visible()
     await window.write("Ahoy. [[text=Ahoy!]]")

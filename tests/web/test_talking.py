@@ -54,6 +54,38 @@ async def test_prompts_meanwhile_wait_visibly_and_are_answered_in_order(window: 
     assert texts[1::2] == ["one two three four five six seven eight nine ten", "Answer two.", "Answer three."]
 
 
+async def test_prompt_that_waits_is_taken_back_on_every_device_and_never_asked(
+    shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
+) -> None:
+    here = await open_window(shared_server, device=device)
+    there = await open_window(shared_server, here.name)
+    await here.write(f"First. {SLOW}")
+    await expect(here.answers).to_contain_text("one")
+    await there.page.locator(".sidebar .conversation a").click()
+    await here.write("Second. [[text=Answer two.]]")
+    await expect(there.prompts).to_have_count(2)
+    await here.page.get_by_role("button", name="Take back").click()
+    await expect(here.composer).to_have_value("Second. [[text=Answer two.]]")
+    for window in (here, there):
+        await expect(window.prompts).to_have_count(1)
+        await expect(window.answers).to_have_text("one two three four five six seven eight nine ten")
+    assert len(await llm.record("ended", n=1)) == 1
+
+
+async def test_branches_of_a_whole_conversation_are_asked_for_at_once(window: Window) -> None:
+    await window.say("Name a river. [[text=The Loire.]]")
+    await window.say("Another? [[text=The Po.]]")
+    await window.page.get_by_role("button", name="Another answer").last.click()
+    await expect(window.page.get_by_text("2/2")).to_be_visible()
+    asked: list[str] = []
+    window.page.on("request", lambda request: asked.append(request.url))
+    await window.page.reload()
+    await expect(window.page.get_by_text("2/2")).to_be_visible()
+    for prompt in await window.prompts.all():
+        await prompt.hover()
+    assert [url.split("/")[-2] for url in asked if "/siblings/" in url or "/branches/" in url] == ["branches"]
+
+
 async def test_another_answer_stands_beside_the_first_and_both_can_be_leafed_through(window: Window, llm: LLM) -> None:
     await llm.control(text="The Loire.")
     await window.say("Name a river.")
@@ -99,6 +131,35 @@ async def test_reply_that_broke_off_keeps_its_text_and_is_asked_again(window: Wi
     await window.page.get_by_role("button", name="Try again").click()
     await expect(window.answers).to_have_text(["Loire Rhône Seine"])
     await expect(window.page.get_by_text("The answer broke off here.")).to_have_count(0)
+
+
+async def test_reply_that_broke_off_is_gone_on_with_from_where_it_is(
+    shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
+) -> None:
+    window = await open_window(shared_server, device=device)
+    await window.write(f"Name rivers. [[text=Loire Rhône Seine&fault=cut&after=2&times=1&key=goes-on-{device.name}]]")
+    await expect(window.page.get_by_text("The answer broke off here.")).to_be_visible()
+    await window.page.get_by_role("button", name="Continue").click()
+    await expect(window.prompts.nth(1)).to_have_text("Continue where you stopped.")
+    await expect(window.page.locator(".reply .foot")).to_have_count(2)
+    await expect(window.answers.first).to_contain_text("Loire Rhône")
+    asked = (await llm.record("ended", n=2))[1].body
+    assert [message["content"] for message in asked["messages"]][1].startswith("Loire Rhône")
+
+
+async def test_writing_on_another_device_is_seen_and_ones_own_is_not(
+    shared_server: Server, open_window: OpenWindow, device: Device
+) -> None:
+    here = await open_window(shared_server)
+    there = await open_window(shared_server, here.name, device=device)
+    await here.say("Name a river. [[text=The Loire.]]")
+    await (await there.open_list()).get_by_role("link", name="Name a river.").click()
+    await expect(there.answers).to_have_text(["The Loire."])
+    await there.composer.press_sequentially("And an")
+    await expect(here.page.get_by_text("You are writing on another device…")).to_be_visible()
+    await expect(there.page.get_by_text("You are writing on another device…")).to_have_count(0)
+    await there.composer.fill("")
+    await expect(here.page.get_by_text("You are writing on another device…")).to_have_count(0)
 
 
 async def test_server_that_dies_in_the_middle_is_waited_for_and_the_answer_made_anew(
@@ -211,6 +272,7 @@ async def test_reply_is_shown_whole_where_streaming_is_switched_off(window: Wind
     await window.page.get_by_role("button", name="Close").click()
     await window.write(f"Count. {SLOW}")
     await expect(window.page.get_by_text("The assistant is writing…")).to_be_visible()
+    await expect(window.page.get_by_text(re.compile(r"\d words so far"))).to_be_visible()
     await expect(window.answers).to_have_count(0)
     await expect(window.answers).to_have_text("one two three four five six seven eight nine ten")
 

@@ -9,10 +9,11 @@ import { Icon } from "./parts/icon.tsx";
 import { ToastList } from "./parts/toast_list.tsx";
 import { useWatched } from "./parts/watched.ts";
 import { nobody, useWho } from "./people/people.ts";
-import { SignIn } from "./people/sign_in.tsx";
 import { useWords } from "./words/index.ts";
 
+const Account = lazy(() => import("./people/account.tsx"));
 const HelpSheet = lazy(() => import("./help/help_sheet.tsx"));
+const SignIn = lazy(() => import("./people/sign_in.tsx"));
 const Presets = lazy(() => import("./presets/gallery.tsx"));
 
 export function App() {
@@ -31,7 +32,13 @@ export function App() {
   }
   return (
     <>
-      {who.data === null ? <SignIn /> : <Inside />}
+      {who.data === null ? (
+        <Suspense fallback={<div className="starting" aria-busy="true" />}>
+          <SignIn />
+        </Suspense>
+      ) : (
+        <Inside />
+      )}
       <ToastList />
     </>
   );
@@ -44,7 +51,7 @@ function Inside() {
   const [wide, setWide] = useState(true);
   const help = useWatched(showHelp);
   const line = useWatched(listLine);
-  const current = /^\/c\/([^/]+)$/.exec(place)?.[1] ?? null;
+  const current = /^\/c\/([^/]+)/.exec(place)?.[1] ?? null;
 
   useEffect(openList, []);
   useEffect(() => {
@@ -55,12 +62,22 @@ function Inside() {
       const mod = event.metaKey || event.ctrlKey;
       const key = event.key.toLowerCase();
       if (mod && event.shiftKey && key === "o") go("/");
+      else if (mod && key === "k") toSearch();
       else if (mod && key === "/") showHelp.set(!showHelp.value);
       else if (mod && key === "b") setWide((before) => !before);
       else if (!mod && key === "/" && !isWriting(event.target)) toComposer();
       else if (!mod && key === "?" && !isWriting(event.target)) showHelp.set(true);
       else return;
       event.preventDefault();
+    };
+    const toSearch = () => {
+      const field = document.getElementById("search");
+      field?.focus();
+      if (field === document.activeElement) return;
+      // It is out of sight until it is drawn.
+      setWide(true);
+      setMenu(true);
+      requestAnimationFrame(() => field?.focus());
     };
     const seen = () => document.visibilityState === "visible" && comeBack();
     addEventListener("keydown", press);
@@ -93,9 +110,14 @@ function Inside() {
       </button>
       <Suspense fallback={<main />}>
         <Switch>
-          <Route path="/c/:id">{({ id }) => <ConversationView key={id} id={id} />}</Route>
+          <Route path="/c/:id/:message?">
+            {({ id, message }) => <ConversationView key={id} id={id} sought={message ?? null} />}
+          </Route>
           <Route path="/presets">
             <Presets />
+          </Route>
+          <Route path="/account">
+            <Account />
           </Route>
           <Route>
             <NewConversation />

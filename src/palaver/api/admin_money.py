@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -12,7 +11,7 @@ from msgspec.structs import asdict
 
 from palaver.api.call import Answer, Call, to_time
 from palaver.api.fields import Body, Choice, Problem, Text, Whole, defaulting, optional, required
-from palaver.api.money import UsedShown, to_used_shown
+from palaver.api.money import Day, UsedShown, to_used_shown
 from palaver.api.operation import Api, Refusals, Style, worded
 from palaver.chat.books import UsedBy
 from palaver.chat.clock import EPOCH, Micros
@@ -23,25 +22,11 @@ api = Api("admin", Style.FASTAPI)
 
 MODEL = Text(at_least=1, at_most=200, trimmed=True)
 PRICE = Whole(0, MOST_PRICE)
-DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 AMBIGUOUS: Refusals = {Conflict: worded(409, "ambiguous_name")}
 
 # A spreadsheet takes a cell that begins so for a formula, and carries it out on the machine of who opens it.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-class Day(Struct, frozen=True):
-    def read(self, value: object) -> date:
-        try:
-            if isinstance(value, str) and DATE.fullmatch(value):
-                return date.fromisoformat(value)
-        except ValueError as error:
-            raise Problem("date_type") from error
-        raise Problem("date_type")
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "string", "format": "date"}
 
 
 class Time(Struct, frozen=True):

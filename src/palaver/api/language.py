@@ -32,6 +32,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Das CSRF-Token fehlt oder ist falsch. Bitte die Seite neu laden.",
         "Il token CSRF manca o è errato. Ricarica la pagina e riprova.",
     ),
+    "wrong_password": (
+        "This is not the password.",
+        "Das ist nicht das Passwort.",
+        "Questa non è la password.",
+    ),
     "closed": (
         "Registration is closed on this server.",
         "Die Registrierung ist auf diesem Server geschlossen.",
@@ -52,6 +57,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "The assistant is still answering. Wait for the answer or stop it.",
         "Der Assistent antwortet noch. Bitte die Antwort abwarten oder anhalten.",
         "L'assistente sta ancora rispondendo. Attendi la risposta o fermala.",
+    ),
+    "not_waiting": (
+        "This message does not wait for its turn (any more).",
+        "Diese Nachricht wartet nicht (mehr) darauf, an die Reihe zu kommen.",
+        "Questo messaggio non è (più) in attesa del suo turno.",
     ),
     "too_large": (
         "The request is too large.",

@@ -11,17 +11,17 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from palaver.chat.clock import DAY, MINUTE, Clock, Micros
 from palaver.chat.counts import LocalCounts
-from palaver.chat.errors import ChatError, Invalid, NotFound, RateLimited, Taken
+from palaver.chat.errors import ChatError, Forbidden, Invalid, NotFound, RateLimited, Taken
 from palaver.chat.limit import Limit, LimitOf
 from palaver.chat.passwords import Passwords
 from palaver.chat.ports import Counts, Standing, Store, Wanted
-from palaver.chat.user import NOT_STORED, Reader, Token, TokenId, TokenKind, User
+from palaver.chat.user import NOT_STORED, Profile, ProfileChange, Reader, Token, TokenId, TokenKind, User
 
 NAME = re.compile(r"[A-Za-z0-9._+-]{1,50}")
 EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,185}")
@@ -203,18 +203,24 @@ class Accounts:
         """Raises `WrongCredentials`, and `RateLimited` after too many failures."""
         found = await self._store.find_user(name)
         user, password_hash = found if found is not None else (None, None)
+        usable = None if user is None or user.disabled else password_hash
+        if not await self._is_right(name, usable, password, address) or user is None:
+            raise WrongCredentials
+        return user
+
+    async def _is_right(self, name: str, password_hash: str | None, password: str, address: str) -> bool:
+        """Raises `RateLimited` after too many that were not."""
         of_account, of_address = self._attempt_of_account(name), self._attempt_of_address(address)
         # Counted before the password is hashed, and taken back where it was the right one: counted afterwards, any
         # number of guesses made at once would all be tried.
         standings = await self._counts.take((of_account, of_address))
         for wanted, standing in zip((of_account, of_address), standings, strict=True):
             _check_attempt(wanted, standing)
-        matches = await self._passwords.verify(password_hash, password)
-        if user is None or not matches or user.disabled:
-            raise WrongCredentials
+        if not await self._passwords.verify(password_hash, password):
+            return False
         self._counts.forget(of_account.key)
         self._counts.give_back((of_address,))
-        return user
+        return True
 
     async def check_address(self, address: str) -> None:
         """Raises `RateLimited` where too many sign-ins from there have failed."""
@@ -272,6 +278,63 @@ class Accounts:
         await self._store.revoke_all(user.id, self._clock.now())
         self.when_changed()
 
+    async def profile(self, user: User) -> Profile:
+        """Raises `Forbidden` for who is no person."""
+        _check_person(user)
+        profile = await self._store.profile(user.id)
+        if profile is None:
+            # Erased a moment ago.
+            raise WrongCredentials
+        return profile
+
+    async def change_profile(self, user: User, change: ProfileChange) -> Profile:
+        """Raises `Forbidden`, `Taken` or `Invalid`."""
+        _check_person(user)
+        if change.email is not UNSET and change.email and not EMAIL.fullmatch(change.email):
+            raise Invalid("email", "email")
+        await self._store.change_profile(user.id, change)
+        self.forget()
+        return await self.profile(user)
+
+    async def change_password(self, caller: Caller, old: str | None, new: str, address: str) -> None:
+        """Who signed in before has to do it again, but for the caller. Who has no password yet gets the first one.
+
+        Raises `Forbidden`, `Invalid`, and `RateLimited` after too many wrong ones.
+        """
+        user = caller.user
+        _check_person(user)
+        password_hash = await self._store.password_hash(user.id)
+        if password_hash is not None:
+            if old is None:
+                raise Invalid("old_password", "missing")
+            if not await self._is_right(user.name, password_hash, old, address):
+                raise Invalid("old_password", "wrong_password")
+        hashed = await self._passwords.hash(new)
+        await self._store.change_password(user.id, hashed, caller.token_id, self._clock.now())
+        self.when_changed()
+
+    async def open_tokens(self, user: User) -> Sequence[Token]:
+        """The person's tokens that sign in, the newest first. Raises `Forbidden`."""
+        _check_person(user)
+        now = self._clock.now()
+        tokens = await self._store.list_tokens(user.id)
+        return [one for one in reversed(tokens) if one.revoked_at is None and (one.expires_at or now + 1) > now]
+
+    async def new_own_token(self, user: User, name: str, days: float) -> tuple[Token, str]:
+        """One that is called so, and its secret, which nobody can tell again. Raises `Forbidden`."""
+        _check_person(user)
+        secret = await self.new_token(user, label=name, days=days)
+        found = await self._store.find_token(to_digest(secret))
+        assert found is not None, "it was kept a moment ago"
+        return found[0], secret
+
+    async def revoke_own_token(self, user: User, token_id: TokenId) -> None:
+        """Raises `Forbidden`, and `NotFound` where the person has no such token."""
+        _check_person(user)
+        if not await self._store.revoke_own_token(user.id, token_id, self._clock.now()):
+            raise NotFound
+        self.when_changed()
+
     def forget(self) -> None:
         """Every token is looked up again."""
         self._remembered.clear()
@@ -282,6 +345,12 @@ class Accounts:
         if found is None:
             raise NotFound
         return found[0]
+
+
+def _check_person(user: User) -> None:
+    """Applications, their users and guests have no account to look after. Raises `Forbidden`."""
+    if user.kind != "person":
+        raise Forbidden
 
 
 def _check_attempt(wanted: Wanted, standing: Standing) -> None:

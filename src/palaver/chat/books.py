@@ -62,6 +62,23 @@ class Told(Struct, frozen=True):
     total: Used
 
 
+class UsedOnDay(Struct, frozen=True):
+    """What one model has used on a day; None: nobody knows which."""
+
+    day: date
+    model: str | None
+    used: Used
+
+
+class ToldByDay(Struct, frozen=True):
+    """What was used from the first day to the last."""
+
+    first: date
+    last: date
+    rows: Sequence[UsedOnDay]
+    total: Used
+
+
 class Books:
     """The budgets that hold just now, and what the ledger tells."""
 
@@ -140,6 +157,16 @@ class Books:
         if last < first:
             raise Invalid("to", "before_from")
         return Period(first, last)
+
+    async def own_days(self, user: User, first_day: date | None, last_day: date | None) -> ToldByDay:
+        """What the user, or the application with all its users, has used in these days, by default in this month.
+        Raises `Invalid` where they end before they begin."""
+        period = self._to_period(first_day, last_day)
+        sums = await self._store.ledger.own_days(user, period)
+        rows = [UsedOnDay(_to_date(day), str(used.key) or None, used) for day, used in sums]
+        return ToldByDay(
+            _to_date(period.first_day), _to_date(period.last_day), rows, to_total([used for _, used in sums])
+        )
 
     async def own(self, user: User) -> Own:
         is_app = user.kind == "app"

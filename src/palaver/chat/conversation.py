@@ -75,6 +75,10 @@ class Conversation(Struct, frozen=True):
     open_by_id: bool = False
     summary_to: int = 0
     """What was said before this number is summarised; 0: there is no summary."""
+    pinned_at: Micros | None = None
+    """Since when it stands at the top of its owner's list."""
+    archived_at: Micros | None = None
+    """Since when it is out of its owner's list, with the others that were put away."""
 
     def admits(self, reader: Reader) -> bool:
         """Whether the reader may open it; the same rule as the store's."""
@@ -124,6 +128,13 @@ class ConversationChange(Struct, frozen=True):
     frequency_penalty: float | UnsetType | None = UNSET
     caches_answers: bool | UnsetType = UNSET
     system_prompt: str | UnsetType = UNSET
+
+
+class Marks(Struct, frozen=True):
+    """Where a conversation stands in its owner's list; `UNSET` stays as it is."""
+
+    pinned: bool | UnsetType = UNSET
+    archived: bool | UnsetType = UNSET
 
 
 class Usage(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from msgspec import UNSET
 
-from palaver.chat.conversation import Conversation, ConversationChange
+from palaver.chat.conversation import Conversation, ConversationChange, Marks
 from palaver.chat.cursor import Mark
 from palaver.chat.events import Turned
 from palaver.chat.flow import Chat, close
@@ -22,6 +22,13 @@ async def change_conversation(
         chat.rooms.tell(conversation, Turned(Mark(changed.revision, changed.event, lowest)))
     chat.rooms.lists.changed(changed.owner_id)
     return changed
+
+
+async def mark_conversation(chat: Chat, reader: Reader, conversation: str, marks: Marks) -> Conversation:
+    """Whoever looks at the owner's list sees it. Raises `NotFound`."""
+    marked = await chat.store.conversations.mark(reader, conversation, marks, chat.clock.now())
+    chat.rooms.lists.changed(marked.owner_id)
+    return marked
 
 
 async def deactivate_conversation(chat: Chat, reader: Reader, conversation: str) -> None:

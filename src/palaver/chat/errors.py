@@ -7,6 +7,7 @@ ChatError
 ├── Conflict            the same client id with another text
 ├── Ended               the conversation takes no more messages
 ├── Busy                a reply runs and the policy refuses
+├── NotWaiting          what was to be taken back does not wait (any more)
 ├── Taken               a name that somebody else has
 ├── RateLimited         too often; `retry_after` says when to come back, `limit` what was met
 │   └── OverBudget      what is left of tokens or money is less than the reply may take
@@ -60,6 +61,10 @@ class Ended(ChatError):
 
 class Busy(ChatError):
     code = "busy"
+
+
+class NotWaiting(ChatError):
+    code = "not_waiting"
 
 
 class Taken(ChatError):

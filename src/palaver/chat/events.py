@@ -69,6 +69,8 @@ class Dropped(Struct, frozen=True, tag="dropped"):
 
     replies: tuple[MessageId, ...]
     ended: bool
+    taken_back: bool = False
+    """Somebody wanted it so."""
 
 
 class Gone(Struct, frozen=True, tag="gone"):

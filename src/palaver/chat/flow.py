@@ -184,17 +184,29 @@ async def _begin_another(chat: Chat, asked: AnotherReply, request_id: str, grant
 
 
 async def stop_reply(chat: Chat, conversation: ConversationId, reply: str | None = None) -> Begun | None:
-    """Has the reply end that runs there, wherever it does; the one named `reply` alone, where that is given.
+    """Has the reply end that runs there, wherever it does; the one named `reply`, or by its prompt, alone where that is
+    given.
 
     Gives the turn, which `Replies.wait_end` waits for; None where none runs.
     """
     running = await chat.store.turns.open_reply(conversation)
     if running is None or running.turn.reply.status != "running":
         return None
-    if reply is not None and running.turn.reply.uuid != reply:
+    if reply is not None and reply not in (running.turn.reply.uuid, running.turn.prompt.uuid):
         return None
     await chat.replies.stop(running.turn.reply.id)
     return running
+
+
+async def take_back(chat: Chat, reader: Reader, conversation: str, message: str) -> Message:
+    """The prompt that waited for its turn, or whose reply did: it is gone for all who are present. Raises
+    `NotFound`, and `NotWaiting` for one that is answered or just being answered."""
+    taken = await chat.store.turns.take_back(reader, conversation, message, chat.clock.now())
+    chat.replies.stop_here(taken.reply_id)
+    chat.rooms.pass_on(conversation, Dropped((taken.reply_id,), ended=False, taken_back=True))
+    chat.rooms.tell(conversation, Turned(taken.mark))
+    chat.rooms.lists.changed(taken.owner_id)
+    return taken.prompt
 
 
 async def show_branch(chat: Chat, reader: Reader, conversation: str, message: str) -> None:

@@ -11,6 +11,7 @@ from palaver.chat.conversation import (
     ConversationChange,
     ConversationId,
     End,
+    Marks,
     Message,
     MessageId,
     NewConversation,
@@ -31,7 +32,7 @@ from palaver.chat.model import KnownModel, ModelChange, ModelId, ModelNews, Mode
 from palaver.chat.pieces import Bot, KnownAnswer
 from palaver.chat.preset import NewPreset, Preset, PresetChange, PresetVersion, Rules, RulesChange, VersionListed
 from palaver.chat.server import NamedServer, ServerChange, ServerState
-from palaver.chat.user import Reader, Token, TokenId, TokenKind, User, UserId
+from palaver.chat.user import Profile, ProfileChange, Reader, Token, TokenId, TokenKind, User, UserId
 
 
 class Accounts(Protocol):
@@ -60,6 +61,16 @@ class Accounts(Protocol):
     async def list_apps(self) -> Sequence[User]: ...
     async def set_disabled(self, user_id: UserId, at: Micros | None) -> None: ...
     async def set_password(self, user_id: UserId, password_hash: str) -> None: ...
+    async def profile(self, user_id: UserId) -> Profile | None: ...
+    async def change_profile(self, user_id: UserId, change: ProfileChange) -> None:
+        """Whose name is the e-mail is called by the new one. Raises `Taken`."""
+        ...
+
+    async def password_hash(self, user_id: UserId) -> str | None: ...
+    async def change_password(self, user_id: UserId, password_hash: str, keep: TokenId | None, now: Micros) -> None:
+        """Ends what was signed in by then: sessions, links and tokens without a name, all but the one to keep."""
+        ...
+
     async def erase_user(self, user_id: UserId) -> Sequence[MessageId]:
         """Removes the user with all that is theirs. Gives the replies that ran."""
         ...
@@ -74,6 +85,10 @@ class Accounts(Protocol):
 
     async def list_tokens(self, user_id: UserId) -> Sequence[Token]: ...
     async def revoke_token(self, token_id: TokenId, now: Micros) -> bool: ...
+    async def revoke_own_token(self, user_id: UserId, token_id: TokenId, now: Micros) -> bool:
+        """False where the user has no such token that is open."""
+        ...
+
     async def revoke_all(self, user_id: UserId, now: Micros) -> None: ...
     async def access_changes(self) -> str:
         """Another word whenever a token was revoked or a user disabled, enabled or erased, by whatever process."""
@@ -268,6 +283,35 @@ class Since(Struct, frozen=True):
     known: bool = True
 
 
+class TakenBack(Struct, frozen=True):
+    """`prompt` as it was, and the conversation once it was taken back."""
+
+    owner_id: UserId
+    prompt: Message
+    reply_id: MessageId
+    mark: Mark
+
+
+class Branching(Struct, frozen=True):
+    """A place in the branch that is shown at which there are others: `messages`, by number, all follow `parent`."""
+
+    parent: str | None
+    in_view: str | None
+    messages: Sequence[str]
+
+
+class OpenReply(Struct, frozen=True):
+    reply: str
+    prompt: str
+    running: bool
+    """Else it waits for its turn."""
+
+
+class Overview(Struct, frozen=True):
+    branchings: Sequence[Branching]
+    open_replies: Sequence[OpenReply]
+
+
 class Turns(Protocol):
     """The journey of a message in the store. Every method is one transaction, synced when it returns."""
 
@@ -310,6 +354,11 @@ class Turns(Protocol):
         """The reply that runs there, else the first that waits, as a `known` turn."""
         ...
 
+    async def take_back(self, reader: Reader, conversation: str, message: str, now: Micros) -> TakenBack:
+        """The message, or the reply to it, waits for its turn: as if it had never been said. One that was answered
+        before stays; only the further answer is not given. Raises `NotFound` and `NotWaiting`."""
+        ...
+
     async def reply_at(self, conversation_id: ConversationId, number: int) -> Begun | None:
         """The reply of that number there, as a `known` turn."""
         ...
@@ -325,6 +374,10 @@ class Branches(Protocol):
 
     async def siblings(self, reader: Reader, conversation: str, message: str) -> Sequence[Message]:
         """The message with all others that follow the same one, by number. Raises `NotFound`."""
+        ...
+
+    async def overview(self, reader: Reader, conversation: str) -> Overview:
+        """Where the branch in view has others beside it, and which replies are to come. Raises `NotFound`."""
         ...
 
 
@@ -394,6 +447,17 @@ class Conversations(Protocol):
 
     async def create(self, new: NewConversation, now: Micros) -> Conversation: ...
     async def list(self, reader: Reader, *, limit: int | None, offset: int) -> Sequence[Conversation]: ...
+    async def in_list(
+        self, reader: Reader, *, archived: bool, limit: int, offset: int
+    ) -> tuple[Sequence[Conversation], int]:
+        """The reader's own that are put away, or those that are not, and how many there are: pinned ones first, the one
+        that was pinned last on top, then those in which something happened last."""
+        ...
+
+    async def mark(self, reader: Reader, uuid: str, marks: Marks, now: Micros) -> Conversation:
+        """Nothing else of it changes. Raises `NotFound`."""
+        ...
+
     async def count(self, reader: Reader) -> int:
         """How many there are in the whole list."""
         ...
@@ -432,6 +496,38 @@ class Conversations(Protocol):
     async def remove_left_texts(self, left_before: Micros) -> int:
         """Removes system prompts that were replaced before then and that no conversation has. Tells how many it has
         looked at."""
+        ...
+
+
+class FoundMessage(Struct, frozen=True):
+    """`in_view` is false where it stands in a branch that is not shown just now."""
+
+    conversation: str
+    title: str
+    archived: bool
+    uuid: str
+    role: Role
+    in_view: bool
+    created_at: Micros
+    snippet: str
+
+
+class Searched(Struct, frozen=True):
+    """`is_whole` is false where some of what is there has not been read yet, and could not be found. It is being read:
+    soon all of it can be."""
+
+    titled: Sequence[Conversation] = ()
+    messages: Sequence[FoundMessage] = ()
+    has_more: bool = False
+    is_whole: bool = True
+
+
+class Search(Protocol):
+    """Words in conversations. Who is asked about any text answers; none is an error."""
+
+    async def find(self, reader: Reader, text: str, *, limit: int, offset: int) -> Searched:
+        """The reader's own messages that hold all these words, or words that begin with them, newest first, and for the
+        first page conversations with such titles, those in which something happened last first."""
         ...
 
 
@@ -619,6 +715,10 @@ class Ledger(Protocol):
         """The sums of these days: of all, or of one user, or of an application with all its users."""
         ...
 
+    async def own_days(self, user: User, period: Period) -> Sequence[tuple[int, Used]]:
+        """The sums of these days, by day and model, of the user or the application with all its users."""
+        ...
+
     async def own(self, user_id: UserId, usual: Budget, now: Micros, *, is_app: bool) -> Own:
         """What somebody has used, and what is left of their own budget, or else of the usual one."""
         ...
@@ -635,6 +735,8 @@ class Store(Protocol):
     def branches(self) -> Branches: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def search(self) -> Search: ...
     @property
     def presets(self) -> Presets: ...
     @property

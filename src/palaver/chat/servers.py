@@ -62,3 +62,22 @@ class Servers:
     def _check_kept(self, name: str) -> None:
         if self.get(name).origin != "admin":
             raise SetElsewhere
+
+
+def model_health(servers: Sequence[ServerState]) -> dict[str, bool | None]:
+    """Of each model that is offered, or was so earlier: does one of its servers answer; None where that is not known.
+
+    Whoever may not know the servers may still know whether it is worth while to choose a model.
+    """
+    known: dict[str, bool | None] = {}
+    for server in servers:
+        healthy = False if server.breaker == "open" else server.tells
+        for model in server.offers:
+            known[model] = _better(known.get(model), healthy)
+    return known
+
+
+def _better(one: bool | None, other: bool | None) -> bool | None:
+    if one or other:
+        return True
+    return other if one is None else one

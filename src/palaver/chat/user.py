@@ -2,7 +2,7 @@
 
 from typing import Literal, NewType
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from palaver.chat.clock import Micros
 
@@ -41,6 +41,22 @@ class Reader(Struct, frozen=True):
     app_id: UserId | None = None
     guests_allowed: bool = False
     is_admin: bool = False
+
+
+class Profile(Struct, frozen=True):
+    """A person as the person sees it. `language` is None where the client says which."""
+
+    user: User
+    language: str | None
+    has_password: bool
+
+
+class ProfileChange(Struct, frozen=True):
+    """`UNSET` stays as it is."""
+
+    full_name: str | UnsetType = UNSET
+    email: str | UnsetType = UNSET
+    language: str | UnsetType | None = UNSET
 
 
 class Token(Struct, frozen=True):

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Collection, Mapping, Sequence
 
+from msgspec import UNSET
+
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import MessageId
 from palaver.chat.errors import Taken
-from palaver.chat.user import Token, TokenId, TokenKind, User, UserId
+from palaver.chat.user import Profile, ProfileChange, Token, TokenId, TokenKind, User, UserId
 from palaver.store.conversations import purge, stop_all
-from palaver.store.database import Database, Transaction
+from palaver.store.database import Database, Row, Transaction
 from palaver.store.rows import TOKEN, USER, to_token, to_user
 
 BY_ID = f"SELECT {USER} FROM users u WHERE u.id = $1"
@@ -18,6 +20,15 @@ BY_APP = f"SELECT {USER} FROM users u WHERE u.kind = 'app_user' AND u.app_id = $
 SIGNING_IN = (
     f"SELECT {USER}, u.password_hash FROM users u "
     "WHERE u.kind = 'person' AND (u.name_key = $1 OR u.email_key = $1) ORDER BY (u.name_key = $1) DESC LIMIT 1"
+)
+PROFILE = f"SELECT {USER}, u.language, u.password_hash IS NOT NULL FROM users u WHERE u.id = $1"
+CHANGE_PROFILE = (
+    "UPDATE users SET full_name = $2, email = $3, email_key = $4, name = $5, name_key = $6, language = $7 WHERE id = $1"
+)
+EMAIL_TAKEN = "SELECT 1 FROM users WHERE kind = 'person' AND id <> $1 AND (email_key = $2 OR name_key = $2)"
+END_SIGN_INS = (
+    "UPDATE tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL AND id <> $3 "
+    "AND (kind <> 'token' OR label = '')"
 )
 ADD = (
     "INSERT INTO users (uuid, kind, name, name_key, email, email_key, full_name, password_hash, is_admin, app_id, "
@@ -130,6 +141,39 @@ class SqlAccounts:
         sql = "UPDATE users SET password_hash = $2 WHERE id = $1"
         await self._database.write(lambda tx: tx.run(sql, user_id, password_hash))
 
+    async def profile(self, user_id: UserId) -> Profile | None:
+        row = await self._database.read(lambda tx: tx.one(PROFILE, user_id))
+        return None if row is None else _to_profile(row)
+
+    async def change_profile(self, user_id: UserId, change: ProfileChange) -> None:
+        async def work(tx: Transaction) -> None:
+            row = await tx.one(PROFILE + tx.lock, user_id)
+            if row is None:
+                return
+            profile = _to_profile(row)
+            user = profile.user
+            full_name = user.full_name if change.full_name is UNSET else change.full_name
+            email = user.email if change.email is UNSET else change.email
+            language = profile.language if change.language is UNSET else change.language
+            if email and await tx.one(EMAIL_TAKEN, user_id, email.casefold()) is not None:
+                raise Taken("email")
+            name = email if email and user.name == user.email else user.name
+            await tx.run(CHANGE_PROFILE, user_id, full_name, email, email.casefold(), name, name.casefold(), language)
+
+        await self._database.write(work)
+
+    async def password_hash(self, user_id: UserId) -> str | None:
+        row = await self._database.read(lambda tx: tx.one("SELECT password_hash FROM users WHERE id = $1", user_id))
+        return None if row is None else row[0]
+
+    async def change_password(self, user_id: UserId, password_hash: str, keep: TokenId | None, now: Micros) -> None:
+        async def work(tx: Transaction) -> None:
+            await tx.run("UPDATE users SET password_hash = $2 WHERE id = $1", user_id, password_hash)
+            await tx.run(END_SIGN_INS, user_id, now, keep or 0)
+            await tx.run(ACCESS_CHANGED)
+
+        await self._database.write(work)
+
     async def erase_user(self, user_id: UserId) -> Sequence[MessageId]:
         async def work(tx: Transaction) -> list[MessageId]:
             stopped: list[MessageId] = []
@@ -190,6 +234,20 @@ class SqlAccounts:
 
         return await self._database.write(work)
 
+    async def revoke_own_token(self, user_id: UserId, token_id: TokenId, now: Micros) -> bool:
+        sql = (
+            "UPDATE tokens SET revoked_at = $3 WHERE id = $1 AND user_id = $2 AND kind = 'token' "
+            "AND revoked_at IS NULL RETURNING id"
+        )
+
+        async def work(tx: Transaction) -> bool:
+            if await tx.one(sql, token_id, user_id, now) is None:
+                return False
+            await tx.run(ACCESS_CHANGED)
+            return True
+
+        return await self._database.write(work)
+
     async def revoke_all(self, user_id: UserId, now: Micros) -> None:
         sql = "UPDATE tokens SET revoked_at = $2 WHERE user_id = $1 AND revoked_at IS NULL"
 
@@ -244,6 +302,10 @@ class SqlAccounts:
             return secret
 
         return await self._database.write(work)
+
+
+def _to_profile(row: Row) -> Profile:
+    return Profile(to_user(row[:10]), row[10], bool(row[11]))
 
 
 async def _add(tx: Transaction, user: User, password_hash: str | None) -> User:

@@ -12,6 +12,7 @@ from palaver.chat.clock import Micros
 from palaver.chat.conversation import Conversation, Message, MessageId
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import Busy, NotFound
+from palaver.chat.ports import Branching, OpenReply, Overview
 from palaver.chat.turn import number_in
 from palaver.chat.user import Reader, UserId
 from palaver.store.database import Database, Row, Transaction
@@ -47,6 +48,17 @@ SIBLINGS = (
     f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.role = $2 "
     "AND COALESCE(m.parent_number, 0) = $3 AND m.status NOT IN ('queued', 'running') "
     "AND (m.content <> '' OR m.role <> 'assistant') ORDER BY m.number"
+)
+
+
+# What has text or is to have some: of all other replies nothing can be shown.
+SHOWABLE = (
+    "SELECT number, COALESCE(parent_number, 0), role, uuid, in_view FROM messages WHERE conversation_id = $1 "
+    "AND number > 0 AND (content <> '' OR role <> 'assistant' OR status IN ('queued', 'running')) ORDER BY number"
+)
+OPEN_REPLIES = (
+    "SELECT m.uuid, p.uuid, m.status FROM messages m JOIN messages p ON p.conversation_id = m.conversation_id "
+    "AND p.number = m.parent_number WHERE m.conversation_id = $1 AND m.status = '{status}' ORDER BY m.number"
 )
 
 
@@ -143,6 +155,34 @@ class SqlBranches:
             return [to_message(row) for row in rows]
 
         return await self._database.read(work)
+
+    async def overview(self, reader: Reader, conversation: str) -> Overview:
+        async def work(tx: Transaction) -> Overview:
+            found = await open_conversation(tx, reader, conversation)
+            replies: list[OpenReply] = []
+            for status in ("running", "queued") if found.open_replies else ():
+                rows = await tx.all(OPEN_REPLIES.format(status=status), found.id)
+                replies += [OpenReply(row[0], row[1], row[2] == "running") for row in rows]
+            return Overview(await _branchings(tx, found), replies)
+
+        return await self._database.read(work, one_state=True)
+
+
+async def _branchings(tx: Transaction, conversation: Conversation) -> list[Branching]:
+    if conversation.revision == 1:
+        # Every branch that was begun has made it another one: in the usual straight conversation nothing is read.
+        return []
+    rows = await tx.all(SHOWABLE, conversation.id)
+    in_view = {row[0]: row[3] for row in rows if row[4]}
+    places: dict[tuple[int, str], list[Row]] = {}
+    for row in rows:
+        if row[1] == 0 or row[1] in in_view:
+            places.setdefault((row[1], row[2]), []).append(row)
+    return [
+        Branching(in_view.get(parent), next((row[3] for row in beside if row[4]), None), [row[3] for row in beside])
+        for (parent, _), beside in places.items()
+        if len(beside) > 1 or not beside[0][4]
+    ]
 
 
 def _path(rows: Sequence[Row], wanted: int) -> set[int]:

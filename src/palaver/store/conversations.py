@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict, replace
 
 from palaver.chat.clock import Micros
@@ -11,6 +11,7 @@ from palaver.chat.conversation import (
     Conversation,
     ConversationChange,
     ConversationId,
+    Marks,
     Message,
     MessageId,
     NewConversation,
@@ -24,6 +25,7 @@ from palaver.store.answers import FORGET_ANSWERS
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.prompts import change_prompt, list_prompt
 from palaver.store.rows import CONVERSATION, MESSAGE, OPEN, READABLE, to_conversation, to_message
+from palaver.store.search import FORGET_WORDS
 from palaver.store.texts import Texts
 from palaver.store.turns import KEEP_USAGE_OF_ALL, add_conversation, count_use
 
@@ -32,6 +34,12 @@ OPEN_BY_NUMBER = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1 AN
 MINE = (
     f"SELECT {CONVERSATION} FROM conversations c WHERE c.owner_id = $1 AND c.kind = 'bot' AND c.deleted_at IS NULL "
     "ORDER BY c.updated_at DESC, c.id DESC LIMIT $2 OFFSET $3"
+)
+# What is put away, or what is not, with what is pinned first.
+IN_LIST = (
+    f"SELECT {CONVERSATION} FROM conversations c WHERE c.owner_id = $1 AND c.kind = 'bot' AND c.deleted_at IS NULL "
+    "AND (c.archived_at IS NOT NULL) = $2 "
+    "ORDER BY c.pinned_at DESC NULLS LAST, c.updated_at DESC, c.id DESC LIMIT $3 OFFSET $4"
 )
 OPEN_OR_NAMED = (
     f"SELECT {CONVERSATION} FROM conversations c WHERE (c.uuid = $1 AND {READABLE}) "
@@ -57,6 +65,8 @@ IN_VIEW = (
 NEWEST = f"{IN_VIEW} ORDER BY m.number DESC LIMIT $2"
 OWN = "FROM conversations c WHERE c.owner_id = $1 AND c.kind = 'bot' AND c.deleted_at IS NULL"
 COUNT = f"SELECT COUNT(*) {OWN}"
+COUNT_IN_LIST = f"{COUNT} AND (c.archived_at IS NOT NULL) = $2"
+MARK = "UPDATE conversations SET pinned_at = $2, archived_at = $3 WHERE id = $1"
 TOTALS = f"SELECT COUNT(*), CAST(COALESCE(SUM(c.message_count), 0) AS BIGINT), MAX(c.last_message_at) {OWN}"
 FAVORITE = (
     f"SELECT COALESCE(c.model, $2) AS name, COUNT(*) AS times {OWN} GROUP BY name ORDER BY times DESC, name LIMIT 1"
@@ -79,6 +89,7 @@ COLUMNS = {"window": "history_window"}
 # What was used outlives what was said.
 PURGE = (
     KEEP_USAGE_OF_ALL,
+    *FORGET_WORDS,
     "DELETE FROM reply_log WHERE message_id IN (SELECT id FROM messages WHERE conversation_id = $1)",
     "DELETE FROM messages WHERE conversation_id = $1",
     "DELETE FROM participants WHERE conversation_id = $1",
@@ -137,6 +148,27 @@ class SqlConversations:
     async def count(self, reader: Reader) -> int:
         row = await self._database.read(lambda tx: tx.one(COUNT, reader.user_id))
         return 0 if row is None else int(row[0])
+
+    async def in_list(
+        self, reader: Reader, *, archived: bool, limit: int, offset: int
+    ) -> tuple[Sequence[Conversation], int]:
+        async def work(tx: Transaction) -> tuple[Sequence[Row], int]:
+            rows = await tx.all(IN_LIST, reader.user_id, archived, limit, offset)
+            count = await tx.one(COUNT_IN_LIST, reader.user_id, archived)
+            return rows, 0 if count is None else int(count[0])
+
+        rows, total = await self._database.read(work, one_state=True)
+        return [to_conversation(row) for row in rows], total
+
+    async def mark(self, reader: Reader, uuid: str, marks: Marks, now: Micros) -> Conversation:
+        async def work(tx: Transaction) -> Conversation:
+            found = await _open(tx, reader, uuid, tx.lock)
+            pinned_at = _marked(found.pinned_at, marks.pinned, now)
+            archived_at = _marked(found.archived_at, marks.archived, now)
+            await tx.run(MARK, found.id, pinned_at, archived_at)
+            return replace(found, pinned_at=pinned_at, archived_at=archived_at)
+
+        return await self._database.write(work)
 
     async def messages(
         self, conversation: Conversation, *, limit: int | None, offset: int, roles: Sequence[Role] = ALL_ROLES
@@ -243,6 +275,13 @@ async def _open(tx: Transaction, reader: Reader, conversation: str | Conversatio
     if row is None:
         raise NotFound
     return to_conversation(row)
+
+
+def _marked(since: Micros | None, wanted: bool | UnsetType, now: Micros) -> Micros | None:
+    if wanted is UNSET:
+        return since
+    # What is marked already keeps its place.
+    return (since or now) if wanted else None
 
 
 async def _end(tx: Transaction, conversation_id: ConversationId, now: Micros) -> list[MessageId]:

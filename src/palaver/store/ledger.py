@@ -144,6 +144,10 @@ USAGE = (
     f"SELECT sums.*, {{named}} FROM (SELECT {{by}} AS what, {SUMS} FROM ledger "
     "WHERE day >= $1 AND day <= $2{of} GROUP BY {by}) AS sums {names} ORDER BY sums.what"
 )
+OWN_DAYS = (
+    f"SELECT day, model, {SUMS} FROM ledger WHERE {{whose}} = $1 AND day >= $2 AND day <= $3 "
+    "GROUP BY day, model ORDER BY day, model"
+)
 OWN_USAGE = f"SELECT COUNT(*), {SUMS} FROM ledger WHERE {{whose}} = $1 AND day >= $2 AND day <= $3"
 COLUMNS: Mapping[By, str] = {
     "day": "day", "user": "user_id", "model": "model", "app": "app_id", "preset": "preset_id",
@@ -448,6 +452,11 @@ class SqlLedger:
         sql = USAGE.format(by=COLUMNS[by], named=named, names=names, of=whose)
         rows = await self._database.read(lambda tx: tx.all(sql, period.first_day, period.last_day, *ids))
         return [_to_used(row) for row in rows]
+
+    async def own_days(self, user: User, period: Period) -> Sequence[tuple[int, Used]]:
+        sql = OWN_DAYS.format(whose=_whose(user))
+        rows = await self._database.read(lambda tx: tx.all(sql, user.id, period.first_day, period.last_day))
+        return [(row[0], Used(*row[1:])) for row in rows]
 
     async def own(self, user_id: UserId, usual: Budget, now: Micros, *, is_app: bool) -> Own:
         today, month = day_of(now), month_of(now)

@@ -20,6 +20,7 @@ from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
+from palaver.store.search import SqlSearch
 from palaver.store.servers import SqlServers
 from palaver.store.sqlite import SqliteDatabase
 from palaver.store.summaries import SqlSummaries
@@ -54,6 +55,7 @@ class SqlStore:
         self.turns = SqlTurns(database, texts)
         self.branches = SqlBranches(database)
         self.events = SqlEvents(database)
+        self.search = SqlSearch(database, engine)
         self.presets = SqlPresets(database)
         self.models = SqlModels(database)
         self.answers = SqlAnswers(database)
@@ -74,9 +76,11 @@ class SqlStore:
 async def open_store(options: StoreOptions) -> AsyncIterator[SqlStore]:
     """The store, whatever its schema. Raises `StoreUnavailable` where it cannot be opened."""
     database = await _open(options)
+    store = SqlStore(database, options.engine)
     try:
-        yield SqlStore(database, options.engine)
+        yield store
     finally:
+        await store.search.close()
         await database.close()
 
 

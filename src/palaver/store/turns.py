@@ -17,9 +17,9 @@ from palaver.chat.conversation import (
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import Busy, ChatError, Ended, NotFound, OverBudget
 from palaver.chat.ledger import Reservation
-from palaver.chat.ports import AnotherReply, Begun, Checkpoint, EndedReply, Ending, NewTurn, Renewed
+from palaver.chat.ports import AnotherReply, Begun, Checkpoint, EndedReply, Ending, NewTurn, Renewed, TakenBack
 from palaver.chat.turn import Decision, decide_known, decide_new, make_message_uuid
-from palaver.chat.user import NOT_STORED, UserId
+from palaver.chat.user import NOT_STORED, Reader, UserId
 from palaver.store.branches import UUID_OF, find_in_view, leave_view, open_conversation
 from palaver.store.database import Database, Transaction
 from palaver.store.ending import LEFT_RUNNING, abandoned, finish_all
@@ -36,6 +36,7 @@ from palaver.store.rows import (
     to_conversation,
     to_message,
 )
+from palaver.store.taking_back import take_back
 from palaver.store.texts import Texts
 
 OPEN_BY_CREATION = (
@@ -318,6 +319,9 @@ class SqlTurns:
 
         # A mark read after the reply has ended would say that its end was heard.
         return await self._database.read(work, one_state=True)
+
+    async def take_back(self, reader: Reader, conversation: str, message: str, now: Micros) -> TakenBack:
+        return await self._database.write(lambda tx: take_back(tx, reader, conversation, message, now))
 
     async def reply_at(self, conversation_id: ConversationId, number: int) -> Begun | None:
         async def work(tx: Transaction) -> Begun | None:

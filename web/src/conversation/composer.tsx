@@ -27,6 +27,8 @@ interface ComposerProps {
   /** A reply runs: it can be stopped, and what is sent waits for it. */
   onStop?: (() => void) | undefined;
   onEditLast?: () => void;
+  /** With what has been written so far. */
+  onWriting?: (text: string) => void;
   disabled?: boolean;
   children?: ReactNode;
   ref?: Ref<ComposerHandle>;
@@ -37,6 +39,7 @@ export function Composer({
   onSend,
   onStop,
   onEditLast,
+  onWriting,
   disabled = false,
   children,
   ref,
@@ -100,7 +103,10 @@ export function Composer({
         aria-label={t("message")}
         placeholder={t(onStop ? "message.queue" : "message.write")}
         disabled={disabled}
-        onChange={(event) => write(event.target.value)}
+        onChange={(event) => {
+          write(event.target.value);
+          onWriting?.(event.target.value);
+        }}
         onKeyDown={press}
       />
       <div className="composer-foot">

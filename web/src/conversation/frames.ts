@@ -42,6 +42,7 @@ export type Command =
   | { type: "edit"; message_id: string; message: string; client_message_id: string }
   | { type: "regenerate"; message_id?: string }
   | { type: "stop"; message_id?: string }
+  | { type: "typing" | "stop_typing" }
   | { type: "read"; message_id: string }
   | { type: "resume"; cursor: string }
   | { type: "ping" };

@@ -2,14 +2,17 @@
 
 import { ask } from "../api/http.ts";
 import { Line, type LineState } from "../api/line.ts";
-import type { MessagePage, MessageShown } from "../api/schema.ts";
+import type { MessagePage, MessageShown, TakenBack } from "../api/schema.ts";
 import { say as toast } from "../parts/toasts.ts";
 import { Watched } from "../parts/watched.ts";
 import type { Command, Frame } from "./frames.ts";
 import { keepWaiting, newWaiting, type Waiting, waitingIn } from "./outbox.ts";
 import { addOlder, NOTHING, type Story, tell } from "./story.ts";
+import { Writers } from "./writers.ts";
 
 const PAGE = 100;
+/** Whoever has to wait for longer than these seconds is not kept in the dark, and asks again by themselves. */
+const PATIENCE = 120;
 /** No cursor of the server's: it answers with a snapshot. */
 const ANEW = "anew";
 
@@ -22,6 +25,13 @@ export class Live {
   /** The reply that ended last while somebody listened. */
   readonly finished = new Watched<MessageShown | null>(null);
   private current: Story = NOTHING;
+  /** Counts when it may have other branches than before. */
+  readonly turned = new Watched(0);
+  private branching = false;
+  private readonly writers = new Writers(
+    (command) => this.command(command),
+    (told) => this.turn(tell(this.current, told)),
+  );
   private socket: Line | null = null;
   private due = false;
   private askedAnew = false;
@@ -38,11 +48,16 @@ export class Live {
       () =>
         `ws/ai-chat/session/${this.id}/?full_content=0&cursor=${encodeURIComponent(this.current.cursor ?? ANEW)}`,
       (frame) => this.hear(frame as Frame),
-      (state) => this.line.set(state),
+      (state) => {
+        if (state !== "open") this.writers.forget();
+        this.line.set(state);
+      },
     );
   }
 
   leave(): void {
+    this.writers.stop();
+    this.writers.forget();
     this.socket?.close();
     this.socket = null;
     this.line.set("connecting");
@@ -54,7 +69,13 @@ export class Live {
 
   // What is said
 
+  /** Whoever else has it open sees that somebody writes. */
+  writing(text: string): void {
+    this.writers.note(text);
+  }
+
   send(text: string, edits?: string): void {
+    this.writers.stop();
     const waiting = newWaiting(text, edits);
     this.wait([...this.waiting.value, waiting]);
     this.pass(waiting);
@@ -62,9 +83,15 @@ export class Live {
 
   /** Once more, with the same id: what has been said already is not said twice. */
   sendAgain(waiting: Waiting): void {
-    const { problem: _, ...again } = waiting;
+    const { problem: _, again: __, ...again } = waiting;
     this.wait(this.waiting.value.map((one) => (one.id === again.id ? again : one)));
     this.pass(again);
+  }
+
+  /** What was said and is not answered yet: as if it had never been said. Gives its text. */
+  async takeBackSaid(message: MessageShown): Promise<string> {
+    const taken = await ask<TakenBack>("POST", `${this.path}messages/${message.id}/take_back/`);
+    return taken.content;
   }
 
   takeBack(waiting: Waiting): void {
@@ -107,7 +134,12 @@ export class Live {
   // What is heard
 
   private hear(frame: Frame): void {
+    if (frame.type === "user_typing" || frame.type === "user_typing_stop") {
+      this.writers.hear(frame, this.current.settings?.user.username);
+      return;
+    }
     this.turn(tell(this.current, frame));
+    this.watchBranches(frame);
     switch (frame.type) {
       case "snapshot":
         this.askedAnew = false;
@@ -135,12 +167,25 @@ export class Live {
     }
   }
 
+  /** What replaces another message begins a branch, and so does the reply to it once it has ended. */
+  private watchBranches(frame: Frame): void {
+    const begins = "replaces" in frame && frame.replaces !== undefined;
+    const ends = frame.type === "ai_typing_stop" && this.branching;
+    if (begins) this.branching = true;
+    if (frame.type === "snapshot" || ends) this.branching = false;
+    if (begins || ends || frame.type === "snapshot") this.turned.set(this.turned.value + 1);
+  }
+
   private hearError(frame: Extract<Frame, { type: "error" }>): void {
     const said = this.waiting.value.find((one) => one.id === frame.client_message_id);
     if (said !== undefined) {
       // Where it is only a matter of time, nobody need do anything.
-      if (frame.retry_after !== undefined) setTimeout(() => this.tryAgain(said.id), frame.retry_after * 1000);
-      this.wait(this.waiting.value.map((one) => (one === said ? { ...said, problem: frame.message } : one)));
+      const { retry_after: seconds, message: problem } = frame;
+      if (seconds !== undefined && seconds <= PATIENCE) {
+        setTimeout(() => this.tryAgain(said.id), seconds * 1000);
+      }
+      const again = seconds === undefined ? {} : { again: Date.now() + seconds * 1000 };
+      this.wait(this.waiting.value.map((one) => (one === said ? { ...said, problem, ...again } : one)));
     } else if (!["bot_unavailable", "unauthenticated", "not_found", "not_running"].includes(frame.code)) {
       // The others show by themselves: in the story, or by the line that is closed.
       toast(frame.message);

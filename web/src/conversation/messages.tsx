@@ -1,5 +1,5 @@
 import { memo, type ReactNode, useEffect, useState } from "react";
-import type { MessageShown } from "../api/schema.ts";
+import type { MessageShown, UsageShown } from "../api/schema.ts";
 import { Text } from "../markdown/text.tsx";
 import { CopyButton } from "../parts/copy.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -28,14 +28,15 @@ interface PromptProps {
   message: MessageShown;
   queued: boolean;
   editing: boolean;
-  /** Whether to ask for other wordings without being asked to. */
-  curious: boolean;
+  /** Itself and other wordings of it, if there are any. */
+  beside: readonly string[] | undefined;
+  onTakeBack: (message: MessageShown) => void;
   onEdit: (id: string | null) => void;
 }
 
-export const Prompt = memo(function Prompt({ live, message, queued, editing, curious, onEdit }: PromptProps) {
+export const Prompt = memo(function Prompt(props: PromptProps) {
+  const { live, message, queued, editing, beside, onEdit, onTakeBack } = props;
   const t = useWords();
-  const [near, setNear] = useState(false);
   if (editing) {
     const send = (text: string) => {
       onEdit(null);
@@ -44,16 +45,19 @@ export const Prompt = memo(function Prompt({ live, message, queued, editing, cur
     return <EditForm text={message.content} onSend={send} onCancel={() => onEdit(null)} />;
   }
   return (
-    <Said who={t("you")} className="prompt" onNear={setNear}>
+    <Said who={t("you")} id={message.id} className="prompt">
       <div className="bubble plain">{message.content}</div>
       {queued ? (
         <p className="waits">
           <span className="dot" />
           {t("queued")}
+          <button type="button" className="link" onClick={() => onTakeBack(message)}>
+            {t("take_back")}
+          </button>
         </p>
       ) : (
         <Foot>
-          <Branches conversation={live.id} message={message.id} wanted={curious || near} />
+          <Branches live={live} ids={beside} current={message.id} />
           <CopyButton text={message.content} label={t("copy")} />
           <Act icon="edit" label={t("edit")} onClick={() => onEdit(message.id)} />
           <Time at={message.created_at} />
@@ -69,12 +73,13 @@ interface ReplyProps {
   text: string;
   message: MessageShown | null;
   prompt: MessageShown | null;
-  curious: boolean;
+  beside: readonly string[] | undefined;
+  last: boolean;
 }
 
-export const ReplyShown = memo(function ReplyShown({ live, id, text, message, prompt, curious }: ReplyProps) {
+export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
+  const { live, id, text, message, prompt, beside, last } = props;
   const t = useWords();
-  const [near, setNear] = useState(false);
   const streams = useWatched(streaming);
   const isWritten = message === null;
   const again = () => {
@@ -84,27 +89,41 @@ export const ReplyShown = memo(function ReplyShown({ live, id, text, message, pr
         : live.command({ type: "regenerate", message_id: id });
     if (!done) say(t("offline.try"));
   };
+  // What there is of the answer stays, and the bot sees it.
+  const goOn = () => live.send(t("continue.words"));
   return (
-    <Said
-      who={message?.metadata.model ?? t("bot")}
-      className={isWritten ? "reply growing" : "reply"}
-      onNear={setNear}
-    >
+    <Said who={message?.metadata.model ?? t("bot")} id={id} className={isWritten ? "reply growing" : "reply"}>
       {isWritten && (text === "" || !streams) ? (
-        <Thinking whole={!streams && text !== ""} />
+        <Thinking words={streams ? 0 : wordsIn(text)} />
       ) : (
         <Text text={text} grows={isWritten} />
       )}
       {message?.status === "interrupted" && (
-        <Trouble words={t("interrupted")} action={t("retry")} onAction={again} />
+        <Trouble words={t("interrupted")} action={t("retry")} onAction={again}>
+          {last && (
+            <button type="button" className="button small" onClick={goOn}>
+              {t("continue")}
+            </button>
+          )}
+        </Trouble>
       )}
-      {message?.status === "stopped" && <p className="quiet ended">{t("stopped")}</p>}
+      {message?.status === "stopped" && (
+        <p className="quiet ended">
+          <span>{t("stopped")}</span>
+          {last && (
+            <button type="button" className="link" onClick={goOn}>
+              {t("continue")}
+            </button>
+          )}
+        </p>
+      )}
       {message !== null && (
         <Foot>
-          <Branches conversation={live.id} message={id} wanted={curious || near} />
+          <Branches live={live} ids={beside} current={id} />
           <CopyButton text={text} label={t("copy")} />
           <Act icon="retry" label={t("regenerate")} onClick={again} />
           {message.metadata.model && <span className="model">{message.metadata.model}</span>}
+          {message.metadata.usage && <Tokens usage={message.metadata.usage} />}
           <Time at={message.created_at} />
         </Foot>
       )}
@@ -115,7 +134,14 @@ export const ReplyShown = memo(function ReplyShown({ live, id, text, message, pr
 /** A message and the reply to it are told one after the other: in between nothing is missing yet. */
 const A_MOMENT = 700;
 
-export function Missing({ live, prompt }: { live: Live; prompt: MessageShown }) {
+interface MissingProps {
+  live: Live;
+  prompt: MessageShown;
+  /** Other answers to it, if there are any. */
+  others: readonly string[] | undefined;
+}
+
+export function Missing({ live, prompt, others }: MissingProps) {
   const t = useWords();
   const [sure, setSure] = useState(false);
   useEffect(() => {
@@ -126,7 +152,11 @@ export function Missing({ live, prompt }: { live: Live; prompt: MessageShown }) 
     if (!live.askAgain(prompt, null)) say(t("offline.try"));
   };
   if (!sure) return null;
-  return <Trouble words={t("failed")} action={t("retry")} onAction={again} />;
+  return (
+    <Trouble words={t("failed")} action={t("retry")} onAction={again}>
+      <Branches live={live} ids={others} current={null} />
+    </Trouble>
+  );
 }
 
 export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting; away: boolean }) {
@@ -147,6 +177,7 @@ export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting;
       ) : (
         <p className="waits problem" role="alert">
           {waiting.problem}
+          {waiting.again !== undefined && <Again at={waiting.again} />}
           <button type="button" className="link" onClick={() => live.sendAgain(waiting)}>
             {t("retry")}
           </button>
@@ -159,21 +190,32 @@ export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting;
   );
 }
 
+/** When it is tried again, counted down while that is worth looking at. */
+function Again({ at }: { at: number }) {
+  const t = useWords();
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  const seconds = Math.ceil((at - now) / 1000);
+  if (seconds <= 0) return null;
+  if (seconds <= 120) return <span aria-hidden="true">{t("again.in", { n: seconds })}</span>;
+  const day: Intl.DateTimeFormatOptions = seconds > 80_000 ? { dateStyle: "medium" } : {};
+  const time = new Intl.DateTimeFormat(language(), { ...day, timeStyle: "short" }).format(at);
+  return <span>{t("again.at", { time })}</span>;
+}
+
 interface SaidProps {
   who: string;
+  id?: string;
   className: string;
-  onNear?: (near: boolean) => void;
   children: ReactNode;
 }
 
-function Said({ who, className, onNear, children }: SaidProps) {
+function Said({ who, id, className, children }: SaidProps) {
   return (
-    <article
-      className={`said ${className}`}
-      aria-label={who}
-      onPointerEnter={() => onNear?.(true)}
-      onFocus={() => onNear?.(true)}
-    >
+    <article className={`said ${className}`} aria-label={who} data-message={id}>
       {children}
     </article>
   );
@@ -197,7 +239,14 @@ function Act({ icon, label, onClick }: ActProps) {
   );
 }
 
-function Trouble({ words, action, onAction }: { words: string; action: string; onAction: () => void }) {
+interface TroubleProps {
+  words: string;
+  action: string;
+  onAction: () => void;
+  children?: ReactNode;
+}
+
+function Trouble({ words, action, onAction, children }: TroubleProps) {
   return (
     <p className="trouble" role="alert">
       <Icon name="warn" />
@@ -205,7 +254,24 @@ function Trouble({ words, action, onAction }: { words: string; action: string; o
       <button type="button" className="button small" onClick={onAction}>
         {action}
       </button>
+      {children}
     </p>
+  );
+}
+
+function wordsIn(text: string): number {
+  return text.match(/\S+/g)?.length ?? 0;
+}
+
+/** What the answer has cost. */
+function Tokens({ usage }: { usage: UsageShown }) {
+  const t = useWords();
+  const number = new Intl.NumberFormat(language()).format;
+  const { prompt_tokens: read, completion_tokens: written, total_tokens: whole } = usage;
+  return (
+    <span className="tokens" title={t("tokens.what", { read: number(read), written: number(written) })}>
+      {t("tokens", { n: whole, number: number(whole) })}
+    </span>
   );
 }
 

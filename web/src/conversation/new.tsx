@@ -2,6 +2,7 @@ import { useEffect, useState } from "react";
 import { useLocation } from "wouter";
 import { Refused } from "../api/http.ts";
 import { useModels, usePresets } from "../api/queries.ts";
+import { ModelOptions } from "../parts/model_options.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useWho } from "../people/people.ts";
@@ -54,11 +55,7 @@ export function NewConversation() {
                 <span className="visually-hidden">{t("model")}</span>
                 <select value={model ?? ""} onChange={(event) => setModel(event.target.value || null)}>
                   <option value="">{t("model.default")}</option>
-                  {models.map((one) => (
-                    <option key={one.id} value={one.name}>
-                      {one.display_name}
-                    </option>
-                  ))}
+                  <ModelOptions />
                 </select>
               </label>
             )}

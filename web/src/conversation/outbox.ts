@@ -10,6 +10,8 @@ export interface Waiting {
   edits?: string;
   /** Why it was refused; it waits for the person's decision. */
   problem?: string;
+  /** When it is worth while to try again, where the server tells. */
+  again?: number;
 }
 
 export function waitingIn(conversation: string): readonly Waiting[] {

@@ -18,6 +18,11 @@ export function usePinned(scroller: RefObject<HTMLElement | null>, content: RefO
     before.current = shown.scrollTop;
   }, [scroller]);
 
+  /** Whoever was led to a place further up stays there. */
+  const letGo = useCallback(() => {
+    pinned.current = false;
+  }, []);
+
   useEffect(() => {
     const shown = scroller.current;
     const inside = content.current;
@@ -44,5 +49,5 @@ export function usePinned(scroller: RefObject<HTMLElement | null>, content: RefO
     };
   }, [scroller, content, toEnd]);
 
-  return { atEnd, toEnd };
+  return { atEnd, toEnd, letGo };
 }

@@ -1,14 +1,14 @@
 /** What a conversation is talked with: from the next message on. */
 
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useState } from "react";
 import { ask, Refused } from "../api/http.ts";
-import { useModels } from "../api/queries.ts";
-import type { MessageShown } from "../api/schema.ts";
+import { useSettings } from "../api/queries.ts";
 import { Dialog } from "../parts/dialog.tsx";
-import { Problem, type Speaking, SpeakingFields, wholeOrNull } from "../parts/speaking.tsx";
+import { changed, FinerFields, Problem, type Speaking, SpeakingFields } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
-import { language, useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
+import { Gauge } from "./gauge.tsx";
 import type { Live } from "./live.ts";
 import { ModelNotice } from "./model_notice.tsx";
 import type { Settings } from "./story.ts";
@@ -20,31 +20,30 @@ interface SettingsSheetProps {
 }
 
 export default function SettingsSheet({ live, settings, onClose }: SettingsSheetProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const story = useWatched(live.story);
+  const kept = useSettings("sessions", live.id);
   const spoken = story.messages.find((message) => message.role === "system")?.content ?? "";
   // Further up than what is loaded there may be one that is not known here.
   const isPromptKnown = !story.hasMore || spoken !== "";
   const [title, setTitle] = useState(settings.title);
-  const [speaking, setSpeaking] = useState<Speaking>(settings);
+  const [speaking, setSpeaking] = useState<Speaking | null>(null);
   const [prompt, setPrompt] = useState(spoken);
-  const [memory, setMemory] = useState(settings.window);
   const [problems, setProblems] = useState<Readonly<Record<string, string>>>({});
+  useEffect(() => {
+    if (kept.data !== undefined) setSpeaking((before) => before ?? kept.data);
+  }, [kept.data]);
 
   const save = async (event: FormEvent) => {
     event.preventDefault();
-    const { model_name, temperature, max_tokens, enable_tools } = speaking;
+    if (kept.data === undefined || speaking === null) return;
     const change = {
-      ...(title.trim() === "" ? {} : { title: title.trim() }),
-      ...(model_name === settings.model_name ? {} : { model_name }),
-      ...(temperature === null ? {} : { temperature }),
-      max_tokens,
-      enable_tools,
-      window: memory,
+      ...changed(kept.data, speaking),
+      ...(title.trim() === "" || title.trim() === settings.title ? {} : { title: title.trim() }),
       ...(prompt === spoken ? {} : { system_prompt: prompt }),
     };
     try {
-      await ask("PATCH", `ai-chat/api/sessions/${live.id}/update_settings/`, change);
+      await ask("PATCH", `ai-chat/api/sessions/${live.id}/settings/`, change);
       live.lookAnew();
       onClose();
     } catch (error) {
@@ -61,26 +60,15 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
           <Problem words={problems.title} />
         </label>
         <ModelNotice />
-        <SpeakingFields value={speaking} problems={problems} onChange={setSpeaking} />
-        <label className="field">
-          <span>{t("window")}</span>
-          <input
-            type="number"
-            min="0"
-            max="200"
-            inputMode="numeric"
-            placeholder={t("window.all")}
-            value={memory ?? ""}
-            onChange={(event) => setMemory(wholeOrNull(event.target.value))}
-          />
-          <small>{t("window.what")}</small>
-          <Problem words={problems.window} />
-        </label>
+        {kept.isError && <p className="notice warn">{t("offline.try")}</p>}
+        {speaking !== null && (
+          <SpeakingFields value={speaking} problems={problems} open={false} onChange={setSpeaking} />
+        )}
         {isPromptKnown && (
           <label className="field">
             <span>{t("system")}</span>
             <textarea
-              rows={6}
+              rows={5}
               maxLength={20_000}
               placeholder={t("system.what")}
               value={prompt}
@@ -89,37 +77,17 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
             <Problem words={problems.system_prompt} />
           </label>
         )}
-        <Usage messages={story.messages} />
+        <Gauge messages={story.messages} settings={settings} hasMore={story.hasMore} />
+        {speaking !== null && <FinerFields value={speaking} problems={problems} onChange={setSpeaking} />}
         <div className="actions">
           <button type="button" className="button ghost" onClick={onClose}>
             {t("cancel")}
           </button>
-          <button type="submit" className="button primary">
+          <button type="submit" className="button primary" disabled={speaking === null}>
             {t("save")}
           </button>
         </div>
       </form>
     </Dialog>
-  );
-}
-
-/** What the newest answer has cost, where the model tells. */
-function Usage({ messages }: { messages: readonly MessageShown[] }) {
-  const t = useWords();
-  const models = useModels().data ?? [];
-  const last = messages.findLast((message) => message.metadata.usage !== undefined);
-  if (last?.metadata.usage === undefined) return null;
-  const { prompt_tokens: read, completion_tokens: written, total_tokens: whole } = last.metadata.usage;
-  const room = models.find((model) => model.name === last.metadata.model)?.context_length ?? null;
-  const number = new Intl.NumberFormat(language()).format;
-  return (
-    <div className="field usage">
-      <span>{t("usage")}</span>
-      {room !== null && <meter min={0} max={room} value={whole} aria-label={t("usage.room")} />}
-      <small>
-        {t("usage.what", { read: number(read), written: number(written) })}
-        {room !== null && ` ${t("usage.of", { room: number(room) })}`}
-      </small>
-    </div>
   );
 }

@@ -26,6 +26,8 @@ export interface Story {
   hasMore: boolean;
   /** Mostly none or one; more while a turn is told again. */
   replies: readonly Reply[];
+  /** Who writes just now, by user name. Nobody tells it a second time: it is no part of what a fresh look gives. */
+  writers: readonly string[];
   cursor: string | null;
   lost: boolean;
 }
@@ -35,6 +37,7 @@ export const NOTHING: Story = {
   messages: [],
   hasMore: false,
   replies: [],
+  writers: [],
   cursor: null,
   lost: false,
 };
@@ -68,6 +71,16 @@ function change(story: Story, frame: Frame): Story {
       const cut = frame.replaces === undefined ? story : withoutFrom(story, frame.replaces, "message");
       return { ...cut, messages: put(cut.messages, frame.message) };
     }
+    case "user_typing":
+      return story.writers.includes(frame.user)
+        ? story
+        : { ...story, writers: [...story.writers, frame.user] };
+    case "user_typing_stop":
+      return story.writers.includes(frame.user)
+        ? { ...story, writers: story.writers.filter((writer) => writer !== frame.user) }
+        : story;
+    case "resumed":
+      return story.writers.length > 0 ? { ...story, writers: [] } : story;
     case "ai_typing": {
       const cut = frame.replaces === undefined ? story : withoutFrom(story, frame.replaces, "reply");
       const begun = { id: frame.message_id, text: "", position: 0 };

@@ -1,21 +1,34 @@
-import { lazy, Suspense, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import type { LineState } from "../api/line.ts";
+import type { MessageShown } from "../api/schema.ts";
 import { list, lookAt } from "../list/list.ts";
 import { Icon } from "../parts/icon.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
-import { nobody, queries } from "../people/people.ts";
-import { useWords } from "../words/index.ts";
+import { nobody } from "../people/people.ts";
+import { language, useWords } from "../words/index.ts";
+import { useBranches } from "./branches.tsx";
 import { Composer, type ComposerHandle } from "./composer.tsx";
+import { draftOf } from "./drafts.ts";
 import { type Live, liveOf } from "./live.ts";
 import { Missing, NotSent, Prompt, ReplyShown, System } from "./messages.tsx";
 import { usePinned } from "./pinned.ts";
+import type { Places } from "./places.ts";
 import { type Row, rowsOf } from "./rows.ts";
+import { SmallGauge } from "./small_gauge.tsx";
+import { useSought } from "./sought.ts";
+import { Dots } from "./thinking.tsx";
 
 const SettingsSheet = lazy(() => import("./settings.tsx"));
 
-export function ConversationView({ id }: { id: string }) {
+interface ConversationViewProps {
+  id: string;
+  /** A message to be led to. */
+  sought: string | null;
+}
+
+export function ConversationView({ id, sought }: ConversationViewProps) {
   const live = useMemo(() => liveOf(id), [id]);
   useEffect(() => {
     const seen = () => document.visibilityState === "visible" && live.comeBack();
@@ -33,10 +46,16 @@ export function ConversationView({ id }: { id: string }) {
     if (line === "signed_out") nobody();
   }, [line]);
   if (line === "gone") return <Gone />;
-  return <Talk key={id} live={live} line={line} />;
+  return <Talk key={id} live={live} line={line} sought={sought} />;
 }
 
-function Talk({ live, line }: { live: Live; line: LineState }) {
+interface TalkProps {
+  live: Live;
+  line: LineState;
+  sought: string | null;
+}
+
+function Talk({ live, line, sought }: TalkProps) {
   const t = useWords();
   const story = useWatched(live.story);
   const waiting = useWatched(live.waiting);
@@ -46,9 +65,11 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const composer = useRef<ComposerHandle>(null);
-  const { atEnd, toEnd } = usePinned(scroller, content);
+  const { atEnd, toEnd, letGo } = usePinned(scroller, content);
   const rows = useMemo(() => rowsOf(story), [story]);
   const away = useAway(line);
+  const places = useBranches(live);
+  useSought(live, sought, letGo);
 
   const listed = sessions?.find((session) => session.id === live.id);
   const title = listed?.title ?? story.settings?.title ?? "";
@@ -61,6 +82,16 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
     live.send(text);
     requestAnimationFrame(toEnd);
   };
+  const takeBack = useCallback(
+    (message: MessageShown) => {
+      live.takeBackSaid(message).then(
+        // What is being written just now is worth more.
+        (text) => draftOf(live.id) === "" && composer.current?.write(text),
+        (error: Error) => say(error.message || t("offline.try")),
+      );
+    },
+    [live, t],
+  );
   const isWriting = story.replies.length > 0;
   const stop = () => void (live.command({ type: "stop" }) || say(t("offline.try")));
   const editLast = () => {
@@ -72,6 +103,7 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
       <header className="talk-head">
         <h1>{title}</h1>
         <button type="button" className="button quiet" onClick={() => setSettings(true)}>
+          {story.settings !== null && <SmallGauge messages={story.messages} settings={story.settings} />}
           <Icon name="settings" />
           <span>{(listed ?? story.settings)?.model_name}</span>
           <span className="visually-hidden">: {t("settings")}</span>
@@ -87,7 +119,9 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
               live={live}
               editing={row.key === editing}
               onEdit={setEditing}
-              curious={isCurious(rows, index)}
+              places={places}
+              onTakeBack={takeBack}
+              last={index === rows.length - 1}
             />
           ))}
           {waiting.map((one) => (
@@ -109,6 +143,7 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
       )}
       <footer className="talk-foot">
         {away && <Away live={live} />}
+        <WhoWrites writers={story.writers} me={story.settings?.user.username} />
         {ended ? (
           <p className="notice">{t("ended")}</p>
         ) : (
@@ -118,6 +153,7 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
             onSend={send}
             onStop={isWriting ? stop : undefined}
             onEditLast={editLast}
+            onWriting={(text) => live.writing(text)}
           />
         )}
       </footer>
@@ -135,11 +171,13 @@ interface OneRowProps {
   row: Row;
   live: Live;
   editing: boolean;
-  curious: boolean;
+  places: Places;
+  last: boolean;
   onEdit: (id: string | null) => void;
+  onTakeBack: (message: MessageShown) => void;
 }
 
-function OneRow({ row, live, editing, curious, onEdit }: OneRowProps) {
+function OneRow({ row, live, editing, places, last, onEdit, onTakeBack }: OneRowProps) {
   switch (row.kind) {
     case "system":
       return <System message={row.message} />;
@@ -150,8 +188,9 @@ function OneRow({ row, live, editing, curious, onEdit }: OneRowProps) {
           message={row.message}
           queued={row.queued}
           editing={editing}
-          curious={curious}
+          beside={places.beside.get(row.key)}
           onEdit={onEdit}
+          onTakeBack={onTakeBack}
         />
       );
     case "reply":
@@ -162,24 +201,27 @@ function OneRow({ row, live, editing, curious, onEdit }: OneRowProps) {
           text={row.text}
           message={row.message}
           prompt={row.prompt}
-          curious={curious}
+          beside={places.beside.get(row.key)}
+          last={last}
         />
       );
     case "missing":
-      return <Missing live={live} prompt={row.prompt} />;
+      return <Missing live={live} prompt={row.prompt} others={places.after.get(row.prompt.id)} />;
   }
 }
 
-/** Other branches stand beside the last two messages, or where numbers are left out; elsewhere one has to come near. */
-function isCurious(rows: readonly Row[], index: number): boolean {
-  const numberAt = (at: number) => {
-    const row = rows[at];
-    return row === undefined || row.kind === "missing" ? undefined : row.message?.number;
-  };
-  const number = numberAt(index);
-  if (number === undefined) return false;
-  const before = numberAt(index - 1);
-  return index >= rows.length - 2 || (before !== undefined && number > before + 1);
+/** Not read out: it comes and goes. */
+function WhoWrites({ writers, me }: { writers: readonly string[]; me: string | undefined }) {
+  const t = useWords();
+  if (writers.length === 0) return null;
+  const others = writers.filter((writer) => writer !== me);
+  const names = new Intl.ListFormat(language(), { type: "conjunction" }).format(others);
+  return (
+    <p className="thinking writers">
+      <Dots />
+      {others.length === 0 ? t("writes.you") : t("writes", { n: others.length, names })}
+    </p>
+  );
 }
 
 /** Being away is worth a word only when it lasts. */
@@ -243,10 +285,6 @@ function Older({ live, scroller }: { live: Live; scroller: React.RefObject<HTMLD
 function Announcer({ live }: { live: Live }) {
   const t = useWords();
   const finished = useWatched(live.finished);
-  useEffect(() => {
-    if (finished === null) return;
-    void queries.invalidateQueries({ queryKey: ["siblings", live.id] });
-  }, [finished, live]);
   return (
     <div className="visually-hidden" aria-live="polite" data-announcer>
       {finished !== null && `${t("answered")} ${finished.content}`}

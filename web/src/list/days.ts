@@ -1,6 +1,6 @@
-import type { SessionShown } from "../api/schema.ts";
+import type { MarkedSession } from "../api/schema.ts";
 
-export type Day = "day.today" | "day.yesterday" | "day.week" | "day.month" | "day.older";
+export type Day = "day.pinned" | "day.today" | "day.yesterday" | "day.week" | "day.month" | "day.older";
 
 const LIMITS: readonly [Day, number][] = [
   ["day.today", 0],
@@ -9,11 +9,11 @@ const LIMITS: readonly [Day, number][] = [
   ["day.month", 30],
 ];
 
-/** In the order given, under the days on which something was last said. */
-export function byDay(sessions: readonly SessionShown[], now = new Date()): [Day, SessionShown[]][] {
-  const found = new Map<Day, SessionShown[]>();
+/** In the order given, under the days on which something was last said; what is pinned has a place of its own. */
+export function byDay(sessions: readonly MarkedSession[], now = new Date()): [Day, MarkedSession[]][] {
+  const found = new Map<Day, MarkedSession[]>();
   for (const session of sessions) {
-    const day = dayOf(new Date(session.updated_at), now);
+    const day = session.pinned ? "day.pinned" : dayOf(new Date(session.updated_at), now);
     found.set(day, [...(found.get(day) ?? []), session]);
   }
   return [...found];

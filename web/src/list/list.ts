@@ -2,7 +2,7 @@
 
 import { ask, Refused } from "../api/http.ts";
 import { Line, type LineState } from "../api/line.ts";
-import type { SessionShown } from "../api/schema.ts";
+import type { MarkedSession, MySessions } from "../api/schema.ts";
 import { say } from "../parts/toasts.ts";
 import { Watched } from "../parts/watched.ts";
 import { t } from "../words/index.ts";
@@ -14,17 +14,18 @@ interface Notification {
 }
 
 type ListFrame =
-  | { type: "chat_list_update"; sessions: SessionShown[]; total: number }
+  | { type: "chat_list_update"; sessions: MarkedSession[]; total: number }
   | Notification
   | { type: string };
 
 export interface List {
   /** null before the first word. */
-  sessions: readonly SessionShown[] | null;
+  sessions: readonly MarkedSession[] | null;
   total: number;
 }
 
 const PAGE = 100;
+export const MINE = "ai-chat/api/my_sessions/";
 
 export const list = new Watched<List>({ sessions: null, total: 0 });
 /** How many replies came while nobody looked. */
@@ -36,13 +37,13 @@ export const leaving = new Watched<ReadonlySet<string>>(new Set());
 const undoable = new Set<string>();
 
 let line: Line | null = null;
-let newest: readonly SessionShown[] = [];
-let older: readonly SessionShown[] = [];
+let newest: readonly MarkedSession[] = [];
+let older: readonly MarkedSession[] = [];
 let opened: string | null = null;
 
 export function openList(): () => void {
   line = new Line(
-    () => "ws/ai-chat/sessions/",
+    () => "ws/ai-chat/sessions/?marks=1",
     hear,
     (state) => listLine.set(state),
   );
@@ -63,7 +64,7 @@ export function comeBack(): void {
   line?.comeBack();
 }
 
-export function sessionOf(id: string): SessionShown | undefined {
+export function sessionOf(id: string): MarkedSession | undefined {
   return list.value.sessions?.find((session) => session.id === id);
 }
 
@@ -78,8 +79,8 @@ export function lookAt(id: string | null): void {
 
 export async function loadMore(): Promise<void> {
   const have = newest.length + older.length;
-  const page = await ask<SessionShown[]>("GET", `ai-chat/api/sessions/?limit=${PAGE}&offset=${have}`);
-  older = [...older, ...page];
+  const page = await ask<MySessions>("GET", `${MINE}?limit=${PAGE}&offset=${have}`);
+  older = [...older, ...page.sessions];
   show(list.value.total);
 }
 
@@ -87,9 +88,22 @@ export async function rename(id: string, title: string): Promise<void> {
   await ask("PATCH", `ai-chat/api/sessions/${id}/`, { title });
 }
 
+// Where it stands in the list: the server tells every window how it stands then
+
+export async function pin(id: string, pinned: boolean): Promise<void> {
+  await ask("PATCH", `ai-chat/api/sessions/${id}/marks/`, { pinned });
+}
+
+/** With a few seconds to take it back. */
+export async function archive(session: MarkedSession, archived: boolean): Promise<void> {
+  await ask("PATCH", `ai-chat/api/sessions/${session.id}/marks/`, { archived });
+  const undo = () => void archive(session, !archived).catch(() => say(t("offline.try")));
+  say(t(archived ? "archived" : "unarchived", { title: session.title }), { label: t("undo"), run: undo });
+}
+
 // Deleting: at once for the eye, and for good once it cannot be undone any more
 
-export function deleteSession(session: SessionShown): void {
+export function deleteSession(session: MarkedSession): void {
   undoable.add(session.id);
   leaving.set(new Set([...leaving.value, session.id]));
   const undo = () => {

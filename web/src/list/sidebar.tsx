@@ -1,18 +1,28 @@
-import { type FormEvent, type ReactNode, useState } from "react";
-import { Link, useLocation } from "wouter";
-import type { SessionShown } from "../api/schema.ts";
+import { lazy, Suspense, useState } from "react";
+import { Link } from "wouter";
 import { Icon } from "../parts/icon.tsx";
 import { Mark } from "../parts/mark.tsx";
-import { Menu } from "../parts/menu.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { AccountMenu } from "../people/account_menu.tsx";
 import { useWords } from "../words/index.ts";
 import { byDay } from "./days.ts";
-import { deleteSession, leaving, list, loadMore, rename, unread } from "./list.ts";
+import { leaving, list, loadMore, unread } from "./list.ts";
+import { OneConversation } from "./one.tsx";
+import { SearchField } from "./search_field.tsx";
 
-export function Sidebar({ current, onChoose }: { current: string | null; onChoose: () => void }) {
+const Archive = lazy(() => import("./archive.tsx"));
+const Found = lazy(() => import("./found.tsx"));
+
+interface SidebarProps {
+  current: string | null;
+  onChoose: () => void;
+}
+
+export function Sidebar({ current, onChoose }: SidebarProps) {
   const t = useWords();
+  const [sought, setSought] = useState("");
+  const [away, setAway] = useState(false);
   return (
     <>
       <header className="sidebar-head">
@@ -29,16 +39,31 @@ export function Sidebar({ current, onChoose }: { current: string | null; onChoos
           <Icon name="spark" />
           {t("presets")}
         </Link>
+        <SearchField value={sought} onChange={setSought} />
       </nav>
-      <Conversations current={current} onChoose={onChoose} />
+      <Suspense fallback={<nav className="conversations" aria-busy="true" />}>
+        {sought.trim() !== "" ? (
+          <Found words={sought} current={current} onChoose={onChoose} />
+        ) : away ? (
+          <Archive current={current} onChoose={onChoose} onBack={() => setAway(false)} />
+        ) : (
+          <Conversations current={current} onChoose={onChoose} onArchive={() => setAway(true)} />
+        )}
+      </Suspense>
       <footer className="sidebar-foot">
-        <AccountMenu />
+        <AccountMenu onChoose={onChoose} />
       </footer>
     </>
   );
 }
 
-function Conversations({ current, onChoose }: { current: string | null; onChoose: () => void }) {
+interface ConversationsProps {
+  current: string | null;
+  onChoose: () => void;
+  onArchive: () => void;
+}
+
+function Conversations({ current, onChoose, onArchive }: ConversationsProps) {
   const t = useWords();
   const { sessions, total } = useWatched(list);
   const hidden = useWatched(leaving);
@@ -74,78 +99,10 @@ function Conversations({ current, onChoose }: { current: string | null; onChoose
           {t("conversations.more")}
         </button>
       )}
+      <button type="button" className="to-archive" onClick={onArchive}>
+        <Icon name="archive" />
+        {t("archive")}
+      </button>
     </nav>
-  );
-}
-
-interface OneConversationProps {
-  session: SessionShown;
-  isCurrent: boolean;
-  unread: number;
-  onChoose: () => void;
-}
-
-function OneConversation({ session, isCurrent, unread, onChoose }: OneConversationProps) {
-  const t = useWords();
-  const [renaming, setRenaming] = useState(false);
-  const [, go] = useLocation();
-  if (renaming) return <RenameForm session={session} onDone={() => setRenaming(false)} />;
-  const remove = () => {
-    if (isCurrent) go("/");
-    deleteSession(session);
-  };
-  return (
-    <li className={isCurrent ? "conversation current" : "conversation"}>
-      <Link href={`/c/${session.id}`} onClick={onChoose} aria-current={isCurrent ? "page" : undefined}>
-        {session.title}
-        {unread > 0 && <Badge>{t("unread", { n: unread })}</Badge>}
-      </Link>
-      <Menu
-        label={t("conversation.menu", { title: session.title })}
-        items={[
-          { label: t("rename"), icon: "edit", run: () => setRenaming(true) },
-          { label: t("delete"), icon: "trash", danger: true, run: remove },
-        ]}
-      >
-        <Icon name="more" />
-      </Menu>
-    </li>
-  );
-}
-
-function Badge({ children }: { children: ReactNode }) {
-  return (
-    <span className="badge">
-      <span className="visually-hidden">{children}</span>
-    </span>
-  );
-}
-
-function RenameForm({ session, onDone }: { session: SessionShown; onDone: () => void }) {
-  const t = useWords();
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    const title = String(new FormData(event.currentTarget).get("title")).trim();
-    onDone();
-    if (title !== "" && title !== session.title) {
-      rename(session.id, title).catch(() => say(t("offline.try")));
-    }
-  };
-  return (
-    <li className="conversation renaming">
-      <form onSubmit={submit}>
-        <input
-          name="title"
-          defaultValue={session.title}
-          maxLength={255}
-          aria-label={t("rename")}
-          // biome-ignore lint/a11y/noAutofocus: who chose to rename goes on by writing.
-          autoFocus
-          onFocus={(event) => event.currentTarget.select()}
-          onBlur={(event) => event.currentTarget.form?.requestSubmit()}
-          onKeyDown={(event) => event.key === "Escape" && onDone()}
-        />
-      </form>
-    </li>
   );
 }

@@ -1,86 +1,184 @@
 /** The fields that say how a bot speaks: those of a conversation and those of a preset. */
 
-import { useModels } from "../api/queries.ts";
-import { useWords } from "../words/index.ts";
+import { useId } from "react";
+import type { SettingsShown } from "../api/schema.ts";
+import { useMoreWords } from "../words/more.ts";
+import { ModelField } from "./model_field.tsx";
+import { Slider } from "./slider.tsx";
 
-export interface Speaking {
-  model_name: string;
-  temperature: number | null;
-  max_tokens: number | null;
-  enable_tools: boolean;
-}
+export type Speaking = SettingsShown;
+
+export const UNSETTLED: Speaking = {
+  model_name: null,
+  temperature: null,
+  max_tokens: null,
+  presence_penalty: null,
+  frequency_penalty: null,
+  enable_tools: true,
+  window: null,
+  token_budget: null,
+  caches_answers: false,
+};
 
 interface SpeakingFieldsProps {
   value: Speaking;
   problems: Readonly<Record<string, string>>;
+  /** Model and temperature may be left to the server. */
+  open: boolean;
   onChange: (value: Speaking) => void;
 }
 
-export function SpeakingFields({ value, problems, onChange }: SpeakingFieldsProps) {
-  const t = useWords();
-  const models = useModels().data ?? [];
-  const isOffered = models.some((model) => model.name === value.model_name);
+export function SpeakingFields({ value, problems, open, onChange }: SpeakingFieldsProps) {
+  const t = useMoreWords();
+  const change = (part: Partial<Speaking>) => onChange({ ...value, ...part });
   return (
     <>
-      <label className="field">
-        <span>{t("model")}</span>
-        <select
-          value={value.model_name}
-          onChange={(event) => onChange({ ...value, model_name: event.target.value })}
-        >
-          {!isOffered && (
-            <option value={value.model_name}>
-              {value.model_name === "" ? t("model.default") : t("model.absent", { name: value.model_name })}
-            </option>
-          )}
-          {models.map((model) => (
-            <option key={model.id} value={model.name}>
-              {model.is_default ? t("model.is_default", { name: model.display_name }) : model.display_name}
-            </option>
-          ))}
-        </select>
-        <Problem words={problems.model_name} />
-      </label>
-      <label className="field">
-        <span>
-          {t("temperature")} <span className="value">{value.temperature ?? "–"}</span>
-        </span>
-        <input
-          type="range"
-          aria-label={t("temperature")}
-          min="0"
-          max="2"
-          step="0.1"
-          value={value.temperature ?? 0.7}
-          onChange={(event) => onChange({ ...value, temperature: Number(event.target.value) })}
-        />
-        <small className="ends">
-          <span>{t("temperature.low")}</span>
-          <span>{t("temperature.high")}</span>
-        </small>
-        <Problem words={problems.temperature} />
-      </label>
-      <label className="field">
-        <span>{t("max_tokens")}</span>
-        <input
-          type="number"
-          min="1"
-          inputMode="numeric"
-          placeholder={t("default")}
-          value={value.max_tokens ?? ""}
-          onChange={(event) => onChange({ ...value, max_tokens: wholeOrNull(event.target.value) })}
-        />
-        <Problem words={problems.max_tokens} />
-      </label>
-      <label className="switch">
-        <input
-          type="checkbox"
-          checked={value.enable_tools}
-          onChange={(event) => onChange({ ...value, enable_tools: event.target.checked })}
-        />
-        <span>{t("tools")}</span>
-      </label>
+      <ModelField
+        value={value.model_name}
+        open={open}
+        problem={problems.model_name}
+        onChange={(model_name) => change({ model_name })}
+      />
+      <Slider
+        label={t("temperature")}
+        ends={[t("temperature.low"), t("temperature.high")]}
+        range={[0, 2]}
+        otherwise={0.7}
+        value={value.temperature}
+        open={open}
+        problem={problems.temperature}
+        onChange={(temperature) => change({ temperature })}
+      />
+      <Count
+        label={t("max_tokens")}
+        empty={t("default")}
+        value={value.max_tokens}
+        problem={problems.max_tokens}
+        onChange={(max_tokens) => change({ max_tokens })}
+      />
+      <Switch
+        label={t("tools")}
+        checked={value.enable_tools}
+        onChange={(enable_tools) => change({ enable_tools })}
+      />
     </>
+  );
+}
+
+/** How much the bot looks back, and what few people want to settle. */
+export function FinerFields({ value, problems, onChange }: Omit<SpeakingFieldsProps, "open">) {
+  const t = useMoreWords();
+  const change = (part: Partial<Speaking>) => onChange({ ...value, ...part });
+  const wrong = ["token_budget", "presence_penalty", "frequency_penalty"].some((name) => name in problems);
+  return (
+    <>
+      <Count
+        label={t("window")}
+        what={t("window.what")}
+        empty={t("window.all")}
+        least={0}
+        most={200}
+        value={value.window}
+        problem={problems.window}
+        onChange={(window) => change({ window })}
+      />
+      <details className="finer" open={wrong || undefined}>
+        <summary>{t("finer")}</summary>
+        <div className="fields">
+          <Count
+            label={t("token_budget")}
+            what={t("token_budget.what")}
+            empty={t("token_budget.all")}
+            value={value.token_budget}
+            problem={problems.token_budget}
+            onChange={(token_budget) => change({ token_budget })}
+          />
+          <Slider
+            label={t("presence")}
+            ends={[t("presence.low"), t("presence.high")]}
+            range={[-2, 2]}
+            otherwise={0}
+            value={value.presence_penalty}
+            open
+            problem={problems.presence_penalty}
+            onChange={(presence_penalty) => change({ presence_penalty })}
+          />
+          <Slider
+            label={t("frequency")}
+            ends={[t("frequency.low"), t("frequency.high")]}
+            range={[-2, 2]}
+            otherwise={0}
+            value={value.frequency_penalty}
+            open
+            problem={problems.frequency_penalty}
+            onChange={(frequency_penalty) => change({ frequency_penalty })}
+          />
+          <Switch
+            label={t("caches")}
+            what={t("caches.what")}
+            checked={value.caches_answers}
+            onChange={(caches_answers) => change({ caches_answers })}
+          />
+        </div>
+      </details>
+    </>
+  );
+}
+
+interface CountProps {
+  label: string;
+  what?: string;
+  /** What holds where nothing is written. */
+  empty: string;
+  least?: number;
+  most?: number;
+  value: number | null;
+  problem: string | undefined;
+  onChange: (value: number | null) => void;
+}
+
+function Count({ label, what, empty, least = 1, most, value, problem, onChange }: CountProps) {
+  return (
+    <label className="field">
+      <span>{label}</span>
+      <input
+        type="number"
+        min={least}
+        max={most}
+        inputMode="numeric"
+        placeholder={empty}
+        value={value ?? ""}
+        onChange={(event) => onChange(wholeOrNull(event.target.value))}
+      />
+      {what !== undefined && <small>{what}</small>}
+      <Problem words={problem} />
+    </label>
+  );
+}
+
+interface SwitchProps {
+  label: string;
+  what?: string;
+  checked: boolean;
+  onChange: (checked: boolean) => void;
+}
+
+export function Switch({ label, what, checked, onChange }: SwitchProps) {
+  const id = useId();
+  return (
+    <div className="switch">
+      <input
+        id={id}
+        type="checkbox"
+        checked={checked}
+        aria-describedby={what === undefined ? undefined : `${id}-what`}
+        onChange={(event) => onChange(event.target.checked)}
+      />
+      <span>
+        <label htmlFor={id}>{label}</label>
+        {what !== undefined && <small id={`${id}-what`}>{what}</small>}
+      </span>
+    </div>
   );
 }
 
@@ -92,6 +190,14 @@ export function Problem({ words }: { words: string | undefined }) {
   );
 }
 
-export function wholeOrNull(text: string): number | null {
+function wholeOrNull(text: string): number | null {
   return text === "" ? null : Math.trunc(Number(text));
+}
+
+/** What of the one is another in the other: what a change has to say. */
+export function changed<T extends object>(before: T, now: T): Partial<T> {
+  const names = Object.keys(now) as (keyof T)[];
+  return Object.fromEntries(
+    names.filter((name) => now[name] !== before[name]).map((name) => [name, now[name]]),
+  ) as Partial<T>;
 }

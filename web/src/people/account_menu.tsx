@@ -1,4 +1,5 @@
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
+import { useLocation } from "wouter";
 import { showHelp } from "../help/help.ts";
 import { chooseTheme, THEMES, theme } from "../look/theme.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -7,15 +8,21 @@ import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useWords } from "../words/index.ts";
 import { signOut, useWho } from "./people.ts";
-import { Preferences } from "./preferences.tsx";
 
-export function AccountMenu() {
+const Preferences = lazy(() => import("./preferences.tsx"));
+
+export function AccountMenu({ onChoose }: { onChoose: () => void }) {
   const t = useWords();
   const who = useWho().data;
+  const [, go] = useLocation();
   const [open, setOpen] = useState(false);
   const chosen = useWatched(theme);
   const name = who?.name || t("guest");
   const leave = (everywhere: boolean) => signOut(everywhere).catch(() => say(t("offline.try")));
+  const account = () => {
+    go("/account");
+    onChoose();
+  };
   return (
     <>
       <Menu
@@ -23,6 +30,7 @@ export function AccountMenu() {
         className="account"
         spoken
         items={[
+          ...(who?.isGuest ? [] : [{ label: t("me"), icon: "person", run: account } as const]),
           { label: t("preferences"), icon: "settings", run: () => setOpen(true) },
           { label: t("help"), icon: "help", run: () => showHelp.set(true) },
           "line",
@@ -49,7 +57,11 @@ export function AccountMenu() {
         </span>
         <Icon name="more" />
       </Menu>
-      {open && <Preferences onClose={() => setOpen(false)} />}
+      {open && (
+        <Suspense>
+          <Preferences onClose={() => setOpen(false)} />
+        </Suspense>
+      )}
     </>
   );
 }

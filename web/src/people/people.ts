@@ -2,13 +2,16 @@
 
 import { QueryClient, useQuery } from "@tanstack/react-query";
 import { ask, Refused } from "../api/http.ts";
-import type { Me } from "../api/schema.ts";
+import type { AccountShown } from "../api/schema.ts";
 import { forgetAll } from "../conversation/live.ts";
 import { forgetPerson } from "../parts/kept.ts";
+import { chooseLanguage } from "../words/index.ts";
 
 export interface Person {
   /** Empty for a guest, who has no name. */
   name: string;
+  /** By which others know them; null for a guest. */
+  username: string | null;
   isGuest: boolean;
 }
 
@@ -19,18 +22,38 @@ export const queries = new QueryClient({
 });
 
 const WHO = ["who"];
+export const ACCOUNT = ["account"];
 
 export function useWho() {
   return useQuery({ queryKey: WHO, queryFn: whoIsThere, staleTime: Number.POSITIVE_INFINITY });
 }
 
+export function fetchAccount(): Promise<AccountShown> {
+  return ask<AccountShown>("GET", "api/account");
+}
+
+/** As it is now. The language is the person's on every device. */
+export async function takeAccount(account: AccountShown): Promise<void> {
+  queries.setQueryData(ACCOUNT, account);
+  queries.setQueryData(WHO, toPerson(account));
+  await chooseLanguage(account.language);
+}
+
 /** null: nobody that the server knows. */
 async function whoIsThere(): Promise<Person | null> {
-  const me = await unlessRefused(ask<Me>("GET", "api/auth/me"));
-  if (me !== null) return { name: me.user.fullName || me.user.email, isGuest: false };
+  const account = await unlessRefused(fetchAccount());
+  if (account !== null) {
+    queries.setQueryData(ACCOUNT, account);
+    if (account.language !== null) await chooseLanguage(account.language);
+    return toPerson(account);
+  }
   // Where guests may talk, whoever has no account is one.
   const listed = await unlessRefused(ask<unknown>("GET", "ai-chat/api/sessions/?limit=1"));
-  return listed === null ? null : { name: "", isGuest: true };
+  return listed === null ? null : { name: "", username: null, isGuest: true };
+}
+
+function toPerson({ full_name, username }: AccountShown): Person {
+  return { name: full_name || username, username, isGuest: false };
 }
 
 async function unlessRefused<T>(asked: Promise<T>): Promise<T | null> {

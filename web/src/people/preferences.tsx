@@ -1,14 +1,19 @@
 import { useState } from "react";
+import { ask } from "../api/http.ts";
+import type { AccountShown } from "../api/schema.ts";
 import { chooseTheme, THEMES, theme } from "../look/theme.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { chooseLanguage, chosenLanguage, LANGUAGES, nameOf, useWords } from "../words/index.ts";
+import { takeAccount, useWho } from "./people.ts";
 import { chooseStreaming, streaming } from "./tastes.ts";
 
-export function Preferences({ onClose }: { onClose: () => void }) {
+export default function Preferences({ onClose }: { onClose: () => void }) {
   const t = useWords();
   const [language, setLanguage] = useState(chosenLanguage());
   const shownTheme = useWatched(theme);
+  const isPerson = useWho().data?.isGuest === false;
   const streams = useWatched(streaming);
   return (
     <Dialog title={t("preferences")} onClose={onClose}>
@@ -20,6 +25,12 @@ export function Preferences({ onClose }: { onClose: () => void }) {
             const chosen = event.target.value || null;
             setLanguage(chosen);
             void chooseLanguage(chosen);
+            // A guest's is this browser's alone.
+            if (isPerson) {
+              ask<AccountShown>("PATCH", "api/account", { language: chosen }).then(takeAccount, () =>
+                say(t("offline.try")),
+              );
+            }
           }}
         >
           <option value="">{t("language.browser")}</option>

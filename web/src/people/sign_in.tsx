@@ -4,7 +4,7 @@ import { Mark } from "../parts/mark.tsx";
 import { useWords } from "../words/index.ts";
 import { signIn } from "./people.ts";
 
-export function SignIn() {
+export default function SignIn() {
   const t = useWords();
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);

@@ -1,55 +1,60 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
 import { ask, Refused } from "../api/http.ts";
-import { usePreset } from "../api/queries.ts";
+import { usePreset, useSettings } from "../api/queries.ts";
+import type { PresetShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
-import { Problem, type Speaking, SpeakingFields } from "../parts/speaking.tsx";
+import {
+  changed,
+  FinerFields,
+  Problem,
+  type Speaking,
+  SpeakingFields,
+  UNSETTLED,
+} from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
-import { useWho } from "../people/people.ts";
-import { useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 
-interface Fields extends Speaking {
+interface Fields {
   name: string;
   description: string;
   system_prompt: string;
-  is_public: boolean;
 }
 
-const EMPTY: Fields = {
-  name: "",
-  description: "",
-  system_prompt: "",
-  model_name: "",
-  temperature: null,
-  max_tokens: null,
-  enable_tools: true,
-  is_public: false,
-};
+const EMPTY: Fields = { name: "", description: "", system_prompt: "" };
 
-/** null makes a new one. */
-export function PresetForm({ id, onClose }: { id: number | null; onClose: () => void }) {
-  const t = useWords();
+interface PresetFormProps {
+  /** null makes a new one. */
+  id: number | null;
+  /** What a new one begins as. */
+  copyOf?: number | null;
+  onClose: () => void;
+}
+
+export function PresetForm({ id, copyOf = null, onClose }: PresetFormProps) {
+  const t = useMoreWords();
   const queries = useQueryClient();
-  const isGuest = useWho().data?.isGuest ?? true;
-  const preset = usePreset(id).data;
-  const [fields, setFields] = useState<Fields | null>(id === null ? EMPTY : null);
+  const source = id ?? copyOf;
+  const preset = usePreset(source).data;
+  const settings = useSettings("presets", source).data;
+  const [fields, setFields] = useState<Fields | null>(source === null ? EMPTY : null);
+  const [speaking, setSpeaking] = useState<Speaking | null>(source === null ? UNSETTLED : null);
   const [problems, setProblems] = useState<Readonly<Record<string, string>>>({});
   useEffect(() => {
-    if (preset !== undefined) setFields((before) => before ?? preset);
-  }, [preset]);
+    if (preset === undefined || settings === undefined) return;
+    setFields((before) => before ?? pickFields(preset));
+    setSpeaking((before) => before ?? settings);
+  }, [preset, settings]);
 
   const save = async (event: FormEvent) => {
     event.preventDefault();
-    if (fields === null) return;
-    const { temperature, model_name, ...others } = pickFields(fields);
-    const body = {
-      ...others,
-      ...(temperature === null ? {} : { temperature }),
-      ...(model_name === (preset?.model_name ?? "") ? {} : { model_name }),
-    };
+    if (fields === null || speaking === null) return;
     try {
-      if (id === null) await ask("POST", "ai-chat/api/presets/", body);
-      else await ask("PATCH", `ai-chat/api/presets/${id}/`, body);
+      if (id === null) await make(fields, speaking);
+      else if (preset !== undefined && settings !== undefined) {
+        await patch(id, "", changed(pickFields(preset), fields));
+        await patch(id, "settings/", changed(settings, speaking));
+      }
       await queries.invalidateQueries({ queryKey: ["presets"] });
       onClose();
     } catch (error) {
@@ -59,7 +64,7 @@ export function PresetForm({ id, onClose }: { id: number | null; onClose: () => 
   };
   return (
     <Dialog title={t(id === null ? "preset.new" : "preset.edit")} onClose={onClose} side>
-      {fields !== null && (
+      {fields !== null && speaking !== null && (
         <form className="fields" onSubmit={save}>
           <label className="field">
             <span>{t("preset.name")}</span>
@@ -92,24 +97,8 @@ export function PresetForm({ id, onClose }: { id: number | null; onClose: () => 
             />
             <Problem words={problems.system_prompt} />
           </label>
-          <SpeakingFields
-            value={fields}
-            problems={problems}
-            onChange={(speaking) => setFields({ ...fields, ...speaking })}
-          />
-          {!isGuest && (
-            <label className="switch">
-              <input
-                type="checkbox"
-                checked={fields.is_public}
-                onChange={(event) => setFields({ ...fields, is_public: event.target.checked })}
-              />
-              <span>
-                {t("preset.share")}
-                <small>{t("preset.share.what")}</small>
-              </span>
-            </label>
-          )}
+          <SpeakingFields value={speaking} problems={problems} open onChange={setSpeaking} />
+          <FinerFields value={speaking} problems={problems} onChange={setSpeaking} />
           <div className="actions">
             <button type="button" className="button ghost" onClick={onClose}>
               {t("cancel")}
@@ -124,8 +113,25 @@ export function PresetForm({ id, onClose }: { id: number | null; onClose: () => 
   );
 }
 
-function pickFields(fields: Fields): Fields {
-  const { name, description, system_prompt, model_name, temperature, max_tokens, enable_tools, is_public } =
-    fields;
-  return { name, description, system_prompt, model_name, temperature, max_tokens, enable_tools, is_public };
+/** In one step, where its settings are such as most have: so that its versions begin with what was meant. */
+async function make(fields: Fields, speaking: Speaking): Promise<void> {
+  const { model_name, temperature, max_tokens, enable_tools } = speaking;
+  const { id } = await ask<PresetShown>("POST", "ai-chat/api/presets/", {
+    ...fields,
+    ...(model_name === null ? {} : { model_name }),
+    ...(temperature === null ? {} : { temperature }),
+    ...{ max_tokens, enable_tools },
+  });
+  const made = await ask<Speaking>("GET", `ai-chat/api/presets/${id}/settings/`);
+  const meant = { ...speaking, temperature: temperature ?? made.temperature };
+  await patch(id, "settings/", changed(made, meant));
+}
+
+/** A change that changes nothing is none. */
+async function patch(id: number, part: "" | "settings/", change: object): Promise<void> {
+  if (Object.keys(change).length > 0) await ask("PATCH", `ai-chat/api/presets/${id}/${part}`, change);
+}
+
+function pickFields({ name, description, system_prompt }: PresetShown): Fields {
+  return { name, description, system_prompt };
 }

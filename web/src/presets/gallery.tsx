@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { useLocation } from "wouter";
 import { ask, Refused } from "../api/http.ts";
 import { usePresets } from "../api/queries.ts";
@@ -7,18 +7,33 @@ import type { PresetListed } from "../api/schema.ts";
 import { startFrom } from "../conversation/start.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Menu } from "../parts/menu.tsx";
+import { type Item, Menu } from "../parts/menu.tsx";
+import { Segments } from "../parts/segments.tsx";
 import { say } from "../parts/toasts.ts";
-import { useWords } from "../words/index.ts";
+import { useWho } from "../people/people.ts";
+import { useMoreWords } from "../words/more.ts";
 import { PresetForm } from "./form.tsx";
+import { ALL_WHOSE, makerOf, type Whose, whoseIs } from "./whose.ts";
+
+const Sharing = lazy(() => import("./sharing.tsx"));
+const Versions = lazy(() => import("./versions.tsx"));
+
+type Sheet =
+  | { kind: "form"; id: number | null; copyOf?: number }
+  | { kind: "sharing" | "versions"; id: number };
 
 export default function Presets() {
-  const t = useWords();
+  const t = useMoreWords();
   const presets = usePresets();
-  const [form, setForm] = useState<number | "new" | null>(null);
+  const me = useWho().data?.username ?? null;
+  const [sheet, setSheet] = useState<Sheet | null>(null);
+  const [filter, setFilter] = useState<Whose | "all">("all");
   useEffect(() => {
     document.title = `${t("presets")} · Palaver`;
   }, [t]);
+  const close = () => setSheet(null);
+  const found = (presets.data ?? []).filter((one) => filter === "all" || whoseIs(one, me) === filter);
+  const opened = presets.data?.find((one) => one.id === sheet?.id);
   return (
     <main className="gallery">
       <div className="gallery-inside">
@@ -27,27 +42,51 @@ export default function Presets() {
             <h1>{t("presets")}</h1>
             <p className="quiet">{t("presets.what")}</p>
           </div>
-          <button type="button" className="button primary" onClick={() => setForm("new")}>
+          <button
+            type="button"
+            className="button primary"
+            onClick={() => setSheet({ kind: "form", id: null })}
+          >
             <Icon name="new" />
             {t("preset.new")}
           </button>
         </header>
+        <Segments
+          label={t("presets.filter")}
+          chosen={filter}
+          options={(["all", ...ALL_WHOSE] as const).map((one) => [one, t(`filter.${one}`)])}
+          onChoose={setFilter}
+        />
         {presets.isError && <p className="notice warn">{t("offline.try")}</p>}
+        {presets.isSuccess && found.length === 0 && (
+          <p className="quiet">{t(filter === "shared" ? "presets.none_shared" : "presets.none")}</p>
+        )}
         <ul className="cards">
-          {(presets.data ?? []).map((preset) => (
-            <Card key={preset.id} preset={preset} onEdit={() => setForm(preset.id)} />
+          {found.map((preset) => (
+            <Card key={preset.id} preset={preset} whose={whoseIs(preset, me)} onOpen={setSheet} />
           ))}
         </ul>
       </div>
-      {form !== null && <PresetForm id={form === "new" ? null : form} onClose={() => setForm(null)} />}
+      {sheet?.kind === "form" && <PresetForm id={sheet.id} copyOf={sheet.copyOf ?? null} onClose={close} />}
+      <Suspense>
+        {sheet?.kind === "sharing" && opened !== undefined && <Sharing preset={opened} onClose={close} />}
+        {sheet?.kind === "versions" && opened !== undefined && <Versions preset={opened} onClose={close} />}
+      </Suspense>
     </main>
   );
 }
 
-function Card({ preset, onEdit }: { preset: PresetListed; onEdit: () => void }) {
-  const t = useWords();
+interface CardProps {
+  preset: PresetListed;
+  whose: Whose;
+  onOpen: (sheet: Sheet) => void;
+}
+
+function Card({ preset, whose, onOpen }: CardProps) {
+  const t = useMoreWords();
   const [, go] = useLocation();
   const queries = useQueryClient();
+  const mayShare = useWho().data?.isGuest === false;
   const [sure, setSure] = useState(false);
   const refused = (error: unknown) =>
     say(error instanceof Refused && error.message ? error.message : t("offline.try"));
@@ -61,28 +100,36 @@ function Card({ preset, onEdit }: { preset: PresetListed; onEdit: () => void }) 
     }
     await queries.invalidateQueries({ queryKey: ["presets"] });
   };
+  const { id } = preset;
+  const copy: Item = {
+    label: t("preset.copy"),
+    icon: "copy",
+    run: () => onOpen({ kind: "form", id: null, copyOf: id }),
+  };
+  const own: (Item | "line")[] = [
+    { label: t("edit"), icon: "edit", run: () => onOpen({ kind: "form", id }) },
+    copy,
+    ...(mayShare
+      ? [{ label: t("sharing"), icon: "share", run: () => onOpen({ kind: "sharing", id }) } as const]
+      : []),
+    { label: t("versions"), icon: "history", run: () => onOpen({ kind: "versions", id }) },
+    "line",
+    { label: t("delete"), icon: "trash", danger: true, run: () => setSure(true) },
+  ];
   return (
     <li className="card">
       <h2>{preset.name}</h2>
       <p>{preset.description}</p>
       <small>
-        {preset.model_name} · {t(whose(preset))}
+        {preset.model_name} · {words()}
       </small>
       <div className="actions">
         <button type="button" className="button" onClick={use}>
           {t("preset.use")}
         </button>
-        {preset.created_by !== null && (
-          <Menu
-            label={t("preset.menu", { name: preset.name })}
-            items={[
-              { label: t("edit"), icon: "edit", run: onEdit },
-              { label: t("delete"), icon: "trash", danger: true, run: () => setSure(true) },
-            ]}
-          >
-            <Icon name="more" />
-          </Menu>
-        )}
+        <Menu label={t("preset.menu", { name: preset.name })} items={whose === "own" ? own : [copy]}>
+          <Icon name="more" />
+        </Menu>
       </div>
       {sure && (
         <Dialog title={t("preset.delete", { name: preset.name })} onClose={() => setSure(false)}>
@@ -99,9 +146,10 @@ function Card({ preset, onEdit }: { preset: PresetListed; onEdit: () => void }) 
       )}
     </li>
   );
-}
 
-function whose(preset: PresetListed) {
-  if (preset.created_by === null) return "preset.built_in";
-  return preset.is_public ? "preset.public" : "preset.private";
+  function words(): string {
+    if (preset.created_by === null) return t("preset.built_in");
+    if (whose === "own") return t(preset.is_public ? "preset.public" : "preset.own");
+    return t(whose === "shared" ? "preset.shared_by" : "preset.by", { name: makerOf(preset) });
+  }
 }

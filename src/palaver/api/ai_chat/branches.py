@@ -1,5 +1,7 @@
 """What stands beside a message, and which of it is in view: for clients that leaf through answers and wordings."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 from palaver.api.ai_chat.contract import PREFIX, new_api
@@ -18,6 +20,45 @@ class Siblings(Struct):
 
     siblings: list[MessageShown]
     in_view: str | None
+
+
+class BranchingShown(Struct):
+    """`siblings`, oldest first, all follow `parent_id` (null: nothing). `message_id` is the one that is shown;
+    null while none of them is."""
+
+    message_id: str | None
+    parent_id: str | None
+    siblings: list[str]
+
+
+class OpenReplyShown(Struct):
+    """`prompt_id` is what it answers."""
+
+    message_id: str
+    prompt_id: str
+    status: Literal["running", "queued"]
+
+
+class Branches(Struct):
+    branches: list[BranchingShown]
+    open_replies: list[OpenReplyShown]
+
+
+@api.add(
+    "GET",
+    f"{PREFIX}/sessions/{{id}}/branches/",
+    answer=Branches,
+    summary="Tell where there is more than one branch, and which replies are to come",
+)
+async def list_branches(call: Call) -> Branches:
+    overview = await call.chat.store.branches.overview(call.reader, call.parameters["id"])
+    return Branches(
+        [BranchingShown(one.in_view, one.parent, list(one.messages)) for one in overview.branchings],
+        [
+            OpenReplyShown(one.reply, one.prompt, "running" if one.running else "queued")
+            for one in overview.open_replies
+        ],
+    )
 
 
 @api.add("GET", f"{PREFIX}/sessions/{{id}}/messages/{{message_id}}/siblings/", answer=Siblings)

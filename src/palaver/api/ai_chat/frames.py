@@ -1,5 +1,6 @@
 """What ai_chat's sockets say, as it goes out. What many hear is encoded once; only its cursor is put in for each."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -64,7 +65,7 @@ class Snapshot(Struct, tag_field="type", tag="snapshot"):
 
 
 class ListUpdate(Struct, tag_field="type", tag="chat_list_update"):
-    sessions: list[SessionShown]
+    sessions: Sequence[SessionShown]
     total: int
 
 

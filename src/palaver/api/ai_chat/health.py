@@ -9,6 +9,7 @@ from palaver.api.ai_chat.contract import PREFIX, new_api
 from palaver.api.call import Answer, Call, to_time
 from palaver.api.language import text
 from palaver.api.operation import Also
+from palaver.chat.servers import model_health
 
 api = new_api()
 
@@ -25,6 +26,13 @@ class LlmHealth(Struct):
 
 class LlmHealthUnknown(LlmHealth):
     error: str
+
+
+class ModelHealth(Struct):
+    """`healthy`: whether one of the servers that offer it answers just now; null where nobody has asked them yet."""
+
+    name: str
+    healthy: bool | None
 
 
 class Favorite(Struct):
@@ -56,6 +64,14 @@ async def llm_server_health(call: Call) -> LlmHealth | Answer:
         # The request's outer edge, as for every request: here alone the answer has more to it than the error.
         log.exception("request %s: the health of the LLM server cannot be told", call.request_id)
         return Answer(LlmHealthUnknown(False, url, None, text("internal", call.language)), status=500)
+
+
+# It is ours, in ai_chat's style: what a picker of models shows beside each.
+@api.add("GET", f"{PREFIX}/health/models/", answer=list[ModelHealth])
+async def models_health(call: Call) -> list[ModelHealth]:
+    healthy = model_health(call.site.servers.list())
+    names = [model.name for model in await call.site.models.available()]
+    return [ModelHealth(name, healthy.get(name)) for name in names]
 
 
 @api.add("GET", f"{PREFIX}/health/stats/", answer=CallerStats)

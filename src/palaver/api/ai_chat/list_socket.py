@@ -1,4 +1,7 @@
-"""The caller's list of conversations over a WebSocket: as it is, whenever it is another, and what ended meanwhile."""
+"""The caller's list of conversations over a WebSocket: as it is, whenever it is another, and what ended meanwhile.
+
+With `?marks=1`, which is ours, it is the list as its owner has ordered it (`marks.py`).
+"""
 
 import asyncio
 from collections.abc import Awaitable
@@ -8,6 +11,7 @@ import msgspec
 from starlette.types import Receive, Send
 
 from palaver.api.ai_chat import frames
+from palaver.api.ai_chat.marks import show_my_sessions
 from palaver.api.ai_chat.sessions import show_sessions
 from palaver.api.call import Call, to_time
 from palaver.api.socket import Frames, JsonSocket
@@ -31,6 +35,7 @@ class ListSocket(JsonSocket):
     def __init__(self, call: Call, receive: Receive, send: Send) -> None:
         super().__init__(call, receive, send)
         self._owner = NOT_STORED
+        self._marks = call.query("marks") == "1"
         self._loop = asyncio.get_running_loop()
         self._dirty = False
         self._told: int | None = None
@@ -96,13 +101,18 @@ class ListSocket(JsonSocket):
             # Before it is read: what changes while it is read is told again.
             self._dirty, self._told_at = False, self._loop.time()
             async with self.call.chat.rooms.lists.reading:
-                sessions, total = await show_sessions(self.call, SHOWN)
-            update = msgspec.json.encode(frames.ListUpdate(sessions, total)).decode()
+                update = msgspec.json.encode(await self._list()).decode()
             # While the bus is away it may have changed at any time, and mostly has not.
             if hash(update) != self._told:
                 self._told = hash(update)
                 told.append(update)
         return told
+
+    async def _list(self) -> frames.ListUpdate:
+        if self._marks:
+            mine = await show_my_sessions(self.call, archived=False, limit=SHOWN, offset=0)
+            return frames.ListUpdate(mine.sessions, mine.total)
+        return frames.ListUpdate(*await show_sessions(self.call, SHOWN))
 
     async def _notification(self, conversation: str, reply: Message) -> list[str]:
         """Whoever has the conversation open has heard it."""

@@ -1,0 +1,56 @@
+"""What texts are found by, and what is shown of them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from palaver.chat.words import MOST_WANTED, SNIPPET, to_snippet, to_wanted, to_words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The river, the RIVER!", ["the", "river"]),
+        ("Öl im Café, Straße 7", ["ol", "im", "cafe", "strasse", "7"]),
+        ("cafe\u0301", ["cafe"]),
+        ("snake_case a-b x@y", ["snake", "case", "a", "b", "x", "y"]),
+        ("Привет, МИР", ["привет", "мир"]),
+        ("東京都 x", ["東京", "京都", "都", "x"]),
+        ("ﬁn ①", ["fin", "1"]),
+        ("'\" * & | ! ( ) : - \\ @ \t", []),
+    ],
+)
+def test_words_are_without_case_accents_and_signs(text: str, words: list[str]) -> None:
+    assert to_words(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("東京都", ["東京", "京都"]), ("東", ["東"]), ("", []), ("a b a", ["a", "b"])]
+)
+def test_what_is_wanted_is_what_the_text_itself_is_found_by(text: str, wanted: list[str]) -> None:
+    assert to_wanted(text) == wanted
+
+
+@given(st.text(max_size=200))
+def test_every_text_is_found_by_itself(text: str) -> None:
+    words, wanted = to_words(text), to_wanted(text)
+    assert len(wanted) <= MOST_WANTED
+    assert all(any(word.startswith(one) for word in words) for one in wanted)
+    assert all(word and word == "".join(filter(str.isalnum, word)) for word in words)
+
+
+@given(st.text(max_size=2000), st.text(max_size=20))
+def test_snippet_is_a_line_of_the_text(text: str, sought: str) -> None:
+    snippet = to_snippet(text, to_wanted(sought))
+    assert "\n" not in snippet
+    assert len(snippet) <= SNIPPET + 2
+    assert snippet.strip("…") in " ".join(text.split()) or "…" in text
+
+
+def test_snippet_shows_the_first_word_that_was_wanted() -> None:
+    text = "so it goes " * 50 + "down to the Río and on " + "and on " * 50
+    snippet = to_snippet(text, to_wanted("RIO"))
+    assert "Río" in snippet
+    assert snippet.startswith("…")
+    assert snippet.endswith("…")
+    assert to_snippet("all of it", to_wanted("nothing")) == "all of it"

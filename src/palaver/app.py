@@ -12,10 +12,12 @@ from msgspec.structs import replace
 
 from palaver import __version__
 from palaver.api import (
+    admin_apps,
     admin_limits,
     admin_models,
     admin_money,
     admin_servers,
+    admin_users,
     chat_domain,
     chat_flow,
     chatify,
@@ -99,6 +101,8 @@ APIS = (
     admin_models.api,
     admin_limits.api,
     admin_money.api,
+    admin_users.api,
+    admin_apps.api,
     money.api,
     watching.api,
 )

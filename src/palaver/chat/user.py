@@ -2,7 +2,7 @@
 
 from typing import Literal, NewType
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from palaver.chat.clock import Micros
 
@@ -32,6 +32,18 @@ class User(Struct, frozen=True):
     def shown_id(self) -> str:
         """The id that APIs show: an application's user goes by the name the application gave."""
         return self.name if self.kind == "app_user" else self.uuid
+
+
+class UserChange(Struct, frozen=True):
+    """What admins may make of somebody; `UNSET` stays as it is."""
+
+    full_name: str | UnsetType = UNSET
+    is_admin: bool | UnsetType = UNSET
+    disabled: bool | UnsetType = UNSET
+
+    @property
+    def takes_admin_away(self) -> bool:
+        return self.is_admin is False or self.disabled is True
 
 
 class Reader(Struct, frozen=True):

@@ -23,6 +23,20 @@ WANTED = (
     "PresetShown",
     "LlmHealth",
     "Me",
+    "Synced",
+    "Shares",
+    "CallerStats",
+    "PeoplePage",
+    "PersonAdded",
+    "AppShown",
+    "AppTokenShown",
+    "AppTokenAdded",
+    "ServerShown",
+    "TrialShown",
+    "AdminModel",
+    "PriceList",
+    "LimitsShown",
+    "UsageReport",
 )
 REF = "#/components/schemas/"
 PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}

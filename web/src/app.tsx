@@ -12,6 +12,7 @@ import { nobody, useWho } from "./people/people.ts";
 import { SignIn } from "./people/sign_in.tsx";
 import { useWords } from "./words/index.ts";
 
+const Administration = lazy(() => import("./admin/administration.tsx"));
 const HelpSheet = lazy(() => import("./help/help_sheet.tsx"));
 const Presets = lazy(() => import("./presets/gallery.tsx"));
 
@@ -96,6 +97,9 @@ function Inside() {
           <Route path="/c/:id">{({ id }) => <ConversationView key={id} id={id} />}</Route>
           <Route path="/presets">
             <Presets />
+          </Route>
+          <Route path="/administration/:section?">
+            {({ section }) => <Administration section={section} />}
           </Route>
           <Route>
             <NewConversation />

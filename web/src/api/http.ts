@@ -29,7 +29,7 @@ export function socketAddress(path: string): URL {
   return url;
 }
 
-type Method = "GET" | "POST" | "PATCH" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** The answer's body. Throws `Refused` or `Unreachable`. */
 export async function ask<T>(method: Method, path: string, body?: unknown, leaving = false): Promise<T> {
@@ -66,13 +66,20 @@ function refusal(answer: Response, text: string): Refused {
   }
   const said = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
   const words = [said.detail, said.error].find((word) => typeof word === "string") ?? "";
-  const fields = Object.entries(said).flatMap(([name, problems]): [string, string][] =>
-    Array.isArray(problems) && typeof problems[0] === "string" ? [[name, problems[0]]] : [],
-  );
+  const fields = Object.entries(said).flatMap(([name, problems]): [string, string][] => {
+    if (!Array.isArray(problems)) return [];
+    return name === "detail" ? problems.flatMap(located) : [[name, String(problems[0])]];
+  });
   return new Refused(
     answer.status,
     String(words) || (fields[0]?.[1] ?? ""),
     Object.fromEntries(fields),
     retryAfter,
   );
+}
+
+/** A problem as FastAPI tells it: where it is, and what. */
+function located(problem: unknown): [string, string][] {
+  const { loc, msg } = problem as { loc?: unknown[]; msg?: unknown };
+  return Array.isArray(loc) && typeof msg === "string" ? [[String(loc[1] ?? ""), msg]] : [];
 }

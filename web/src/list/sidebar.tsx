@@ -32,7 +32,7 @@ export function Sidebar({ current, onChoose }: { current: string | null; onChoos
       </nav>
       <Conversations current={current} onChoose={onChoose} />
       <footer className="sidebar-foot">
-        <AccountMenu />
+        <AccountMenu onChoose={onChoose} />
       </footer>
     </>
   );

@@ -1,4 +1,5 @@
 import { useState } from "react";
+import { useLocation } from "wouter";
 import { showHelp } from "../help/help.ts";
 import { chooseTheme, THEMES, theme } from "../look/theme.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -6,16 +7,22 @@ import { Menu } from "../parts/menu.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useWords } from "../words/index.ts";
-import { signOut, useWho } from "./people.ts";
+import { signOut, useIsAdmin, useWho } from "./people.ts";
 import { Preferences } from "./preferences.tsx";
 
-export function AccountMenu() {
+export function AccountMenu({ onChoose }: { onChoose: () => void }) {
   const t = useWords();
   const who = useWho().data;
+  const isAdmin = useIsAdmin();
+  const [, go] = useLocation();
   const [open, setOpen] = useState(false);
   const chosen = useWatched(theme);
   const name = who?.name || t("guest");
   const leave = (everywhere: boolean) => signOut(everywhere).catch(() => say(t("offline.try")));
+  const administer = () => {
+    go("/administration");
+    onChoose();
+  };
   return (
     <>
       <Menu
@@ -24,6 +31,7 @@ export function AccountMenu() {
         spoken
         items={[
           { label: t("preferences"), icon: "settings", run: () => setOpen(true) },
+          ...(isAdmin ? [{ label: t("administration"), icon: "shield", run: administer } as const] : []),
           { label: t("help"), icon: "help", run: () => showHelp.set(true) },
           "line",
           ...THEMES.map((one) => ({

@@ -24,6 +24,24 @@ export function useWho() {
   return useQuery({ queryKey: WHO, queryFn: whoIsThere, staleTime: Number.POSITIVE_INFINITY });
 }
 
+/** Whether who is there may do what admins do. The server alone knows, and decides it each time. */
+export function useIsAdmin(): boolean {
+  const who = useWho().data;
+  const isSomebody = who !== undefined && who !== null && !who.isGuest;
+  const asked = { queryKey: ["admin", "am"], queryFn: isAdmin, staleTime: Number.POSITIVE_INFINITY };
+  return useQuery({ ...asked, enabled: isSomebody }).data ?? false;
+}
+
+async function isAdmin(): Promise<boolean> {
+  try {
+    await ask("GET", "api/admin/servers");
+    return true;
+  } catch (error) {
+    if (error instanceof Refused && error.status === 403) return false;
+    throw error;
+  }
+}
+
 /** null: nobody that the server knows. */
 async function whoIsThere(): Promise<Person | null> {
   const me = await unlessRefused(ask<Me>("GET", "api/auth/me"));

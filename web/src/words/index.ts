@@ -9,7 +9,7 @@ import en from "./en.json" with { type: "json" };
 
 export type Word = keyof typeof en;
 type Words = Partial<Record<Word, string>>;
-type Values = Readonly<Record<string, string | number>>;
+export type Values = Readonly<Record<string, string | number>>;
 
 const files = import.meta.glob<Words>(["./*.json", "!./en.json"], { import: "default" });
 
@@ -41,10 +41,26 @@ export function language(): string {
 /** The word, with its values put in. `{n}` also chooses between `word` and `word.one`. */
 export function t(word: Word, values: Values = {}): string {
   const { language, words } = current.value;
-  const one = `${word}.one` as Word;
+  return fill(word, values, language, words, en);
+}
+
+/** Of these words, or, where they lack it, of the English ones. */
+export function fill(
+  word: string,
+  values: Values,
+  language: string,
+  words: Readonly<Record<string, string>>,
+  english: Readonly<Record<string, string>>,
+): string {
   const isOne = typeof values.n === "number" && new Intl.PluralRules(language).select(values.n) === "one";
-  const text = (isOne ? (words[one] ?? en[one]) : undefined) ?? words[word] ?? en[word];
+  const find = (key: string) => words[key] ?? english[key];
+  const text = (isOne ? find(`${word}.one`) : undefined) ?? find(word) ?? word;
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}
+
+/** The language, for components: they are drawn again in the other one. */
+export function useLanguage(): string {
+  return useWatched(current).language;
 }
 
 /** For components: they are drawn again in the other language. */

@@ -34,6 +34,7 @@ WANTED = (
     "ServerShown",
     "TrialShown",
     "AdminModel",
+    "PresetOverview",
     "PriceList",
     "LimitsShown",
     "UsageReport",

@@ -6,9 +6,6 @@ import sys
 import time
 from pathlib import Path
 
-from palaver.chat.clock import DAY, Micros
-from palaver.chat.conversation import Usage
-from palaver.store import StoreOptions, open_store
 from playwright.async_api import Page, ViewportSize, expect
 from tests.journeys.client import PASSWORD
 from tests.parts.chromium import find_chromium, open_browser
@@ -16,6 +13,10 @@ from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 from tests.parts.run import Run, open_run
 from tests.web.window import DESKTOP, PHONE, Device, Window, Windows
+
+from palaver.chat.clock import DAY, Micros
+from palaver.chat.conversation import Usage
+from palaver.store import StoreOptions, open_store
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "build" / "screenshots"

@@ -16,6 +16,7 @@ from palaver.api import (
     admin_limits,
     admin_models,
     admin_money,
+    admin_presets,
     admin_servers,
     admin_users,
     chat_domain,
@@ -103,6 +104,7 @@ APIS = (
     admin_money.api,
     admin_users.api,
     admin_apps.api,
+    admin_presets.api,
     money.api,
     watching.api,
 )

@@ -216,6 +216,7 @@ ROWS = [
     Row("GET /api/admin/apps/{app}/tokens", "admins", thing="app"),
     Row("POST /api/admin/apps/{app}/tokens", "admins", ok=201, thing="app", body={"label": "Shop"}),
     Row("DELETE /api/admin/apps/{app}/tokens/{id}", "admins", ok=204, thing="app_token"),
+    Row("GET /api/admin/presets", "admins"),
     Row("GET /api/admin/models", "admins"),
     Row("GET /api/admin/models/{id}", "admins", thing="model"),
     Row("PATCH /api/admin/models/{id}", "admins", thing="model", body={"description": "Quick."}),

@@ -210,6 +210,26 @@ async def test_person_is_erased_with_all_that_is_theirs(nobody: Client, admin: C
     assert (await add(admin, name=name))["user"]["user_id"] != added["user"]["user_id"]
 
 
+# Presets
+
+
+async def test_admin_sees_every_preset_whose_it_is_and_how_far_it_goes(nobody: Client, admin: Client) -> None:
+    added = await add(admin)
+    owner = await enter_by(nobody, added["sign_in_link"])
+    name = new_name()
+    body = {"name": name, "system_prompt": "Be brief.", "description": "Brief.", "model_name": "gpt-4"}
+    preset = (await owner.post("/ai-chat/api/presets/", **body)).body["id"]
+    shared = await owner.send("PUT", f"/ai-chat/api/presets/{preset}/shares/", {"usernames": ["admin"]})
+    assert shared.status == 200
+    assert (await owner.post(f"/ai-chat/api/presets/{preset}/create_session_from_preset/")).status == 201
+    listed = {one["id"]: one for one in (await admin.get("/api/admin/presets")).body}
+    assert listed[preset] == {
+        "id": preset, "name": name, "description": "Brief.", "owner": added["user"]["name"], "model_name": "gpt-4",
+        "is_public": False, "shared_with": 1, "used": 1, "updated_at": TIME,
+    }  # fmt: skip
+    assert (listed[1]["name"], listed[1]["owner"], listed[1]["is_public"]) == ("general", None, True)
+
+
 # Applications
 
 

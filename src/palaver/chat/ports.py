@@ -496,6 +496,10 @@ class Presets(Protocol):
         """The names of those with whom it is shared, in their order."""
         ...
 
+    async def count_shares(self) -> Mapping[PresetId, int]:
+        """With how many people each is shared; those that are shared with nobody are left out."""
+        ...
+
     async def share(self, preset_id: PresetId, names: Sequence[str]) -> Sequence[str]:
         """Shares it with these people and no others; gives the names as `shared_with` does. Raises `Invalid` where one
         is nobody's, and then nothing has changed; and `NotFound`."""

@@ -1,6 +1,6 @@
 /** What admins look after: one page with a section for each noun, all of it by the admin API. */
 
-import { type ReactElement, Suspense, useEffect } from "react";
+import { type ReactElement, Suspense, useEffect, useRef } from "react";
 import { Link } from "wouter";
 import { useIsAdmin } from "../people/people.ts";
 import "./admin.css";
@@ -36,6 +36,14 @@ export default function Administration({ section }: { section: string | undefine
   useEffect(() => {
     document.title = `${t(shown)} · ${t("administration")} · Palaver`;
   }, [t, shown]);
+  const sections = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // On a phone they do not all fit.
+    sections.current
+      ?.querySelector(`[href$="/${shown}"]`)
+      ?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [shown]);
+  if (isAdmin === undefined) return <main aria-busy="true" />;
   if (!isAdmin) {
     return (
       <main className="empty">
@@ -48,7 +56,7 @@ export default function Administration({ section }: { section: string | undefine
     <main className="admin">
       <div className="admin-inside">
         <h1>{t("administration")}</h1>
-        <nav className="admin-sections" aria-label={t("administration")}>
+        <nav ref={sections} className="admin-sections" aria-label={t("administration")}>
           {NAMES.map((name) => (
             <Link
               key={name}

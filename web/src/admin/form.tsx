@@ -159,7 +159,8 @@ export function Field({ name, label, hint, value, most, rows, plain = false, ...
         <input
           {...shared}
           {...input}
-          autoComplete="off"
+          // A browser would put the password of who is signed in where a key is wanted.
+          autoComplete={input.type === "password" ? "new-password" : "off"}
           inputMode={input.type === "number" ? "decimal" : undefined}
         />
       ) : (

@@ -65,7 +65,7 @@ export function Health() {
               name={t("health.one", { name: server.name })}
               tone={isAsked ? tone : "warn"}
               words={isAsked ? words : t(`breaker.${server.breaker}` as AdminWord)}
-              more={t("server.running", { n: server.running })}
+              more={server.running === 0 ? "" : t("server.running", { n: server.running })}
             />
           );
         })}

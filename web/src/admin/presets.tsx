@@ -3,8 +3,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../api/http.ts";
-import { usePresets } from "../api/queries.ts";
-import type { PresetListed, Shares } from "../api/schema.ts";
+import type { PresetOverview, Shares } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { Item } from "../parts/menu.tsx";
@@ -18,18 +17,22 @@ import { useAdminWords } from "./words.ts";
 
 const PRESETS = ["presets"];
 
-type Open = "new" | { edit: number } | { share: PresetListed } | { erase: PresetListed } | null;
+type Open = "new" | { edit: number } | { share: PresetOverview } | { erase: PresetOverview } | null;
 
 export function AllPresets() {
   const t = useAdminWords();
   const queries = useQueryClient();
-  const presets = usePresets();
+  const presets = useQuery({
+    queryKey: [...PRESETS, "all"],
+    queryFn: () => ask<PresetOverview[]>("GET", "api/admin/presets"),
+    staleTime: 0,
+  });
   const [open, setOpen] = useState<Open>(null);
   const close = () => setOpen(null);
   const anew = () => queries.invalidateQueries({ queryKey: PRESETS });
-  const itemsOf = (preset: PresetListed): (Item | "line")[] => [
+  const itemsOf = (preset: PresetOverview): (Item | "line")[] => [
     { label: t("edit"), icon: "edit", run: () => setOpen({ edit: preset.id }) },
-    ...(preset.created_by === null
+    ...(preset.owner === null
       ? []
       : ([
           { label: t("preset.share"), icon: "person", run: () => setOpen({ share: preset }) },
@@ -56,20 +59,17 @@ export function AllPresets() {
                 key={preset.id}
                 name={preset.name}
                 badges={[
-                  preset.created_by !== null && [
-                    preset.is_public ? "good" : "plain",
-                    t(preset.is_public ? "preset.public" : "preset.private"),
-                  ],
+                  preset.is_public && ["good", t("preset.public")],
+                  preset.shared_with > 0 && ["plain", t("preset.shared", { n: preset.shared_with })],
                 ]}
                 items={itemsOf(preset)}
               >
                 {preset.description && <p>{preset.description}</p>}
                 <p>
                   {[
-                    preset.created_by === null
-                      ? t("preset.built_in")
-                      : t("preset.by", { name: preset.created_by.username }),
-                    preset.model_name,
+                    preset.owner === null ? t("preset.built_in") : t("preset.by", { name: preset.owner }),
+                    preset.model_name ?? t("preset.model"),
+                    t("preset.used", { n: preset.used }),
                   ].join(" · ")}
                 </p>
               </Row>
@@ -96,7 +96,7 @@ export function AllPresets() {
 }
 
 interface SharingProps {
-  preset: PresetListed;
+  preset: PresetOverview;
   onClose: () => void;
   onChange: () => Promise<void>;
 }

@@ -6,7 +6,7 @@ import { useAdminWords } from "./words.ts";
 export function Secret({ label, text, what }: { label: string; text: string; what: string }) {
   const t = useAdminWords();
   return (
-    <div className="secret" role="status">
+    <div className="secret">
       <p>
         <strong>{label}</strong>
       </p>
@@ -14,7 +14,9 @@ export function Secret({ label, text, what }: { label: string; text: string; wha
         <code>{text}</code>
         <CopyButton text={text} label={t("copy.name", { name: label })} />
       </div>
-      <p className="quiet">{what}</p>
+      <p className="quiet" role="status">
+        {what}
+      </p>
     </div>
   );
 }

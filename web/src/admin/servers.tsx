@@ -119,7 +119,7 @@ function ServerRow({ server, onOpen }: { server: ServerShown; onOpen: (open: Ope
       <p className="address">{server.url}</p>
       <p>
         {[
-          t("server.running", { n: server.running }),
+          server.running === 0 ? "" : t("server.running", { n: server.running }),
           server.most_at_once === null ? "" : t("server.most", { n: server.most_at_once }),
           server.weight === 1 ? "" : t("server.weighs", { weight: number(server.weight) }),
           server.has_key ? t("server.has_key") : "",

@@ -156,6 +156,18 @@ export interface PresetListed {
   updated_at: string;
 }
 
+export interface PresetOverview {
+  id: number;
+  name: string;
+  description: string;
+  owner: string | null;
+  model_name: string | null;
+  is_public: boolean;
+  shared_with: number;
+  used: number;
+  updated_at: string;
+}
+
 export interface PresetShown {
   id: number;
   name: string;

@@ -35,7 +35,7 @@ export function ModelNotice() {
           <Connect />
         </Suspense>
       ) : (
-        <p>{t("dummy.ask")}</p>
+        isAdmin === false && <p>{t("dummy.ask")}</p>
       )}
     </details>
   );

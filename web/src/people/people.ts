@@ -24,12 +24,13 @@ export function useWho() {
   return useQuery({ queryKey: WHO, queryFn: whoIsThere, staleTime: Number.POSITIVE_INFINITY });
 }
 
-/** Whether who is there may do what admins do. The server alone knows, and decides it each time. */
-export function useIsAdmin(): boolean {
+/** Whether who is there may do what admins do; undefined until that is known. The server decides it each time. */
+export function useIsAdmin(): boolean | undefined {
   const who = useWho().data;
   const isSomebody = who !== undefined && who !== null && !who.isGuest;
   const asked = { queryKey: ["admin", "am"], queryFn: isAdmin, staleTime: Number.POSITIVE_INFINITY };
-  return useQuery({ ...asked, enabled: isSomebody }).data ?? false;
+  const told = useQuery({ ...asked, enabled: isSomebody }).data;
+  return isSomebody ? told : false;
 }
 
 async function isAdmin(): Promise<boolean> {

@@ -1,4 +1,5 @@
 import { lazy, Suspense } from "react";
+import { Link } from "wouter";
 import { useHealth, useModels } from "../api/queries.ts";
 import { Icon } from "../parts/icon.tsx";
 import { useIsAdmin, useWho } from "../people/people.ts";
@@ -18,7 +19,15 @@ export function ModelNotice() {
     return (
       <p className="notice warn">
         <Icon name="warn" />
-        <span>{t("model.down", { url: health.llm_server_url })}</span>
+        <span>
+          {t("model.down", { url: health.llm_server_url })}
+          {isAdmin && (
+            <>
+              {" "}
+              <Link href="/administration/servers">{t("administration")}</Link>
+            </>
+          )}
+        </span>
       </p>
     );
   }

@@ -35,6 +35,21 @@ WANTED = (
     "AccountShown",
     "TokenShown",
     "TokenMade",
+    "Me",
+    "Synced",
+    "CallerStats",
+    "PeoplePage",
+    "PersonAdded",
+    "AppShown",
+    "AppTokenShown",
+    "AppTokenAdded",
+    "ServerShown",
+    "TrialShown",
+    "AdminModel",
+    "PresetOverview",
+    "PriceList",
+    "LimitsShown",
+    "UsageReport",
 )
 REF = "#/components/schemas/"
 PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}

@@ -1,7 +1,9 @@
 """Pictures of the web app in its main states, to be looked at: `make screenshots`. The README's own is among them."""
 
 import asyncio
+import random
 import sys
+import time
 from pathlib import Path
 
 from playwright.async_api import Page, ViewportSize, expect
@@ -11,6 +13,10 @@ from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 from tests.parts.run import Run, open_run
 from tests.web.window import DESKTOP, PHONE, Device, Window, Windows
+
+from palaver.chat.clock import DAY, Micros
+from palaver.chat.conversation import Usage
+from palaver.store import StoreOptions, open_store
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "build" / "screenshots"
@@ -46,6 +52,14 @@ FRIEND = "ana"
 TALKS = ("A birthday speech for Rosa", "Why is the sky red at dusk?", "Move the shop to PostgreSQL", "Words for rain")
 MARGIN = "What is the margin of a roll?"
 QUESTION = "I run a bakery. What sells on Mondays?"
+ADMIN = "ida"
+PEOPLE = (
+    {"name": "oleg", "full_name": "Oleg Sorin"},
+    {"name": "tanja", "full_name": "Tanja Weiß", "email": "tanja@example.org"},
+    {"name": "uma@example.org", "full_name": "Uma Nair"},
+    {"name": "vito", "is_admin": True},
+)
+SECTIONS = ("users", "apps", "servers", "models", "presets", "limits", "usage", "health")
 PRESETS = (
     ("Editor", "Tightens a text and keeps its voice."),
     ("Tutor", "Asks back until you have found it yourself."),
@@ -70,6 +84,7 @@ async def main() -> None:
             for language in ("de", "it"):
                 await show_language(await open_as(windows, server, NAME, DESKTOP, language), language)
             await show_phone(await open_as(windows, server, NAME, PHONE, "en"))
+            await show_administration(windows, server, llm)
             await server.end()
             await show_first_minute(windows, await start(run, None))
             await windows.close()
@@ -209,10 +224,79 @@ async def show_phone(window: Window) -> None:
     await shoot(window.page, "phone-dark")
 
 
+async def show_administration(windows: Windows, server: Server, llm: LLM) -> None:
+    await add_admin(server)
+    window = await windows.open(server, ADMIN)
+    await use_for_a_month(window, server)
+    await administer(window, llm)
+    for section in SECTIONS:
+        await show_section(window, section)
+    page = window.page
+    await page.emulate_media(color_scheme="dark")
+    await show_section(window, "usage", "-dark")
+    await page.emulate_media(color_scheme="light")
+    await page.get_by_role("link", name="Applications").click()
+    await window.choose("More about shop", "Tokens")
+    await page.get_by_role("button", name="Make a token").click()
+    await expect(page.get_by_text("Copy it now")).to_be_visible()
+    await shoot(page, "admin-token")
+    for language in ("de", "it"):
+        await show_section(await open_as(windows, server, ADMIN, DESKTOP, language), "models", f"-{language}")
+    phone = await open_as(windows, server, ADMIN, PHONE, "en")
+    for section in ("users", "servers", "usage"):
+        await show_section(phone, section, "-phone")
+
+
+async def add_admin(server: Server) -> None:
+    await server.cli("user", "add", ADMIN, "--admin", "--full-name", "Ida Berg", "--password-stdin", stdin=PASSWORD)
+
+
+async def use_for_a_month(window: Window, server: Server) -> None:
+    """What a small office uses, in the ledger as if it had been."""
+    people = [(await window.ask("POST", "api/admin/users", person))["user"]["name"] for person in PEOPLE]
+    chance = random.Random(5)
+    now = time.time_ns() // 1000
+    async with open_store(StoreOptions(Path(server.environment["PALAVER_DATA_DIR"]))) as store:
+        users = [found[0] for name in people if (found := await store.accounts.find_user(name)) is not None]
+        for day in range(30):
+            for user in users:
+                used = Usage(chance.randrange(2_000, 60_000), chance.randrange(500, 9_000))
+                model = chance.choice(("qwen3:8b", "qwen3:8b", "gpt-4", "gpt-4o-mini"))
+                await store.ledger.add_usage(user.id, None, model, used, Micros(now - day * DAY), billed_as=model)
+
+
+async def administer(window: Window, llm: LLM) -> None:
+    ask = window.ask
+    await ask("POST", "api/admin/apps", {"name": "shop"})
+    await ask("POST", "api/admin/apps", {"name": "phone-app"})
+    await ask("POST", "api/admin/servers", {"name": "gpu-2", "url": llm.url, "key": "sk", "weight": 2})
+    await ask("POST", "api/admin/servers", {"name": "attic", "url": "http://127.0.0.1:9", "most_at_once": 4})
+    await ask("PATCH", "api/admin/users/oleg", {"disabled": True})
+    await ask("PUT", "api/admin/limits/mira", {"tokens_a_day": 50_000, "money_a_month": 20_000_000})
+    await ask("PUT", "api/admin/limits/shop", {"turns_a_minute": 600, "replies_at_once": 0})
+    models = {model["name"]: model["id"] for model in await ask("GET", "api/admin/models")}
+    said = {"display_name": "Qwen 3, ours", "description": "Quick, and stays in the house.", "context_length": 32_768}
+    await ask("PATCH", f"api/admin/models/{models['qwen3:8b']}", said)
+    await ask("PATCH", f"api/admin/models/{models['gpt-4']}", {"is_hidden": True})
+    await ask("POST", "api/admin/prices", {"model": "gpt-4o-mini", "input": 150_000, "output": 600_000})
+
+
+async def show_section(window: Window, section: str, ending: str = "") -> None:
+    await window.page.goto(f"{window.server.url}/#/administration/{section}")
+    await expect(window.page.locator(".admin-section h2")).to_be_visible()
+    await window.page.wait_for_load_state("networkidle")
+    await shoot(window.page, f"admin-{section}{ending}")
+
+
 async def show_first_minute(windows: Windows, server: Server) -> None:
     window = await windows.open(server)
     await window.page.get_by_text("No language model is connected").click()
     await shoot(window.page, "first-minute")
+    await add_admin(server)
+    admin = await windows.open(server, ADMIN)
+    await admin.page.get_by_text("No language model is connected").click()
+    await expect(admin.page.get_by_role("button", name="Connect")).to_be_visible()
+    await shoot(admin.page, "first-minute-admin")
     await window.context.clear_cookies()
     await window.page.reload()
     await expect(window.page.get_by_role("heading", name="Sign in")).to_be_visible()

@@ -13,10 +13,13 @@ from msgspec.structs import replace
 from palaver import __version__
 from palaver.api import (
     account,
+    admin_apps,
     admin_limits,
     admin_models,
     admin_money,
+    admin_presets,
     admin_servers,
+    admin_users,
     chat_domain,
     chat_flow,
     chatify,
@@ -107,6 +110,9 @@ APIS = (
     admin_models.api,
     admin_limits.api,
     admin_money.api,
+    admin_users.api,
+    admin_apps.api,
+    admin_presets.api,
     money.api,
     account.api,
     watching.api,

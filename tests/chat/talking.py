@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from palaver.chat.clock import SECOND, Micros
-from palaver.chat.errors import BotUnavailable
+from palaver.chat.errors import BotUnavailable, NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.model import OfferedModel
 from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Reasoning, Text
-from palaver.chat.server import NamedServer, ServerState
+from palaver.chat.server import NamedServer, ServerState, ServerTrial
 from tests.ports.talking import NOW
 
 
@@ -140,6 +140,9 @@ class HandBots:
 
     def servers(self) -> Sequence[ServerState]:
         return ()
+
+    async def try_server(self, name: str) -> ServerTrial:
+        raise NotFound(name)
 
     @property
     def server_url(self) -> str | None:

@@ -9,7 +9,19 @@ from typing import Any, Literal
 
 Kind = Literal["open", "anyone", "anybody", "signed_in", "admins", "owners"]
 Thing = Literal[
-    "message", "session", "ended_session", "number", "personality", "preset", "context", "model", "server", "text"
+    "message",
+    "session",
+    "ended_session",
+    "number",
+    "personality",
+    "preset",
+    "context",
+    "model",
+    "server",
+    "person",
+    "app",
+    "app_token",
+    "text",
 ]
 
 
@@ -198,6 +210,23 @@ ROWS = [
     Row("GET /api/admin/servers/{name}", "admins", thing="server"),
     Row("PATCH /api/admin/servers/{name}", "admins", thing="server", body={"weight": 2}),
     Row("DELETE /api/admin/servers/{name}", "admins", ok=204, thing="server"),
+    Row("POST /api/admin/servers/{name}/test", "admins", thing="server", body={}),
+    Row("GET /api/admin/users", "admins"),
+    Row("POST /api/admin/users", "admins", ok=409, body={"name": "admin"}),
+    Row("GET /api/admin/users/{user}", "admins", thing="person"),
+    Row("PATCH /api/admin/users/{user}", "admins", thing="person", body={"disabled": True}),
+    Row("DELETE /api/admin/users/{user}", "admins", ok=204, thing="person"),
+    Row("POST /api/admin/users/{user}/sign-in-link", "admins", ok=201, thing="person", body={}),
+    Row("POST /api/admin/users/{user}/sign-out", "admins", ok=204, thing="person", body={}),
+    Row("GET /api/admin/apps", "admins"),
+    Row("POST /api/admin/apps", "admins", ok=422, body={"name": "no name"}),
+    Row("GET /api/admin/apps/{app}", "admins", thing="app"),
+    Row("PATCH /api/admin/apps/{app}", "admins", thing="app", body={"disabled": True}),
+    Row("DELETE /api/admin/apps/{app}", "admins", ok=204, thing="app"),
+    Row("GET /api/admin/apps/{app}/tokens", "admins", thing="app"),
+    Row("POST /api/admin/apps/{app}/tokens", "admins", ok=201, thing="app", body={"label": "Shop"}),
+    Row("DELETE /api/admin/apps/{app}/tokens/{id}", "admins", ok=204, thing="app_token"),
+    Row("GET /api/admin/presets", "admins"),
     Row("GET /api/admin/models", "admins"),
     Row("GET /api/admin/models/{id}", "admins", thing="model"),
     Row("PATCH /api/admin/models/{id}", "admins", thing="model", body={"description": "Quick."}),

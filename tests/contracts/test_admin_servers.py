@@ -111,7 +111,7 @@ async def test_what_an_admin_says_of_a_model_is_kept_over_syncs(admin: Client) -
     [model] = [model for model in (await admin.get(MODELS)).body if model["name"] == "gpt-4"]
     assert model == {
         "id": WHOLE, "name": "gpt-4", "display_name": "gpt-4", "description": "", "size": None, "parameter_count": "",
-        "context_length": None, "capabilities": [], "is_available": True, "is_default": False,
+        "context_length": None, "capabilities": [], "is_available": True, "is_default": False, "is_hidden": False,
         "servers": ["llm-server"], "created_at": TIME, "updated_at": TIME,
     }  # fmt: skip
     assert (await admin.get(f"{MODELS}/{model['id']}")).body == model
@@ -138,6 +138,35 @@ async def test_default_is_a_model_that_is_offered_and_never_none(admin: Client) 
     unknown = f"{MODELS}/999999"
     assert [(await admin.get(unknown)).status, (await admin.patch(unknown, description="x")).status] == [404, 404]
     assert (await admin.patch(f"{MODELS}/{brief['id']}", capabilities=["Not A Word"])).status == 422
+
+
+async def test_hidden_model_is_not_listed_and_answers_who_names_it(admin: Client, llm: LLM) -> None:
+    [model] = [model for model in (await admin.get(MODELS)).body if model["name"] == "gpt-4o-mini"]
+    assert (await admin.patch(f"{MODELS}/{model['id']}", is_hidden=True)).body["is_hidden"] is True
+    assert "gpt-4o-mini" not in await offered(admin)
+    assert "gpt-4o-mini" in [one["name"] for one in (await admin.get(MODELS)).body]
+    made = await admin.post("/ai-chat/api/sessions/", model_name="gpt-4o-mini")
+    said = await admin.post(f"/ai-chat/api/sessions/{made.body['id']}/send_message/", message="hi")
+    assert (said.status, (await llm.record(n=1))[0].body["model"]) == (200, "gpt-4o-mini")
+    assert (await admin.patch(f"{MODELS}/{model['id']}", is_hidden=False)).body["is_hidden"] is False
+    assert "gpt-4o-mini" in await offered(admin)
+
+
+async def test_server_says_how_it_does_when_it_is_tried(admin: Client, other_llm: Running) -> None:
+    assert (await admin.post(SERVERS, name="own", url=other_llm.url, key="right", models=["own"])).status == 201
+    tried = await admin.post(f"{SERVERS}/own/test")
+    assert (tried.status, tried.body) == (
+        200, {"problem": None, "milliseconds": WHOLE, "models": ["own", "qwen3:8b"]},
+    )  # fmt: skip
+    assert (await admin.patch(f"{SERVERS}/own", key="wrong")).status == 200
+    assert (await admin.post(f"{SERVERS}/own/test")).body["problem"] == "key"
+    other_llm.stand_in.control({"fault": "500", "on": "models"})
+    assert (await admin.patch(f"{SERVERS}/own", key="right")).status == 200
+    refused = await admin.post(f"{SERVERS}/own/test")
+    assert refused.body == {"problem": "refused", "milliseconds": WHOLE, "models": []}
+    assert (await admin.patch(f"{SERVERS}/own", url="http://127.0.0.1:1")).status == 200
+    assert (await admin.post(f"{SERVERS}/own/test")).body["problem"] == "unavailable"
+    assert (await admin.post(f"{SERVERS}/nobody/test")).status == 404
 
 
 async def test_nobody_but_admins_sees_servers(server: Server, admin: Client) -> None:

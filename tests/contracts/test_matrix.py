@@ -73,6 +73,16 @@ class World:
             case "server":
                 server = {"name": name, "url": "http://127.0.0.1:1"}
                 return str((await self._made("POST /api/admin/servers", "admin", server))["name"])
+            case "person":
+                made = await self._made("POST /api/admin/users", "admin", {"name": name})
+                return str(made["user"]["user_id"])
+            case "app":
+                return str((await self._made("POST /api/admin/apps", "admin", {"name": name}))["app_id"])
+            case "app_token":
+                app = await self.make("app")
+                status, made = await self.call("POST /api/admin/apps", f"/api/admin/apps/{app}/tokens", "admin", {})
+                assert status == 201, made
+                return f"{app}/tokens/{made['id']}"
             case "context":
                 body = {"name": name, "system_prompt": "You advise."}
                 return str((await self._made("POST /api/chat/contexts", "admin", body))["id"])
@@ -167,8 +177,9 @@ async def _path(world: World, row: Row) -> str:
     if "{" not in path:
         return path
     made = await world.make(row.thing)
-    path = path.replace("{id}/messages/{message_id}", made)
-    names = {"{id}": made, "{code}": made, "{name}": made, "{number}": "1", "{user}": "admin"}
+    path = path.replace("{id}/messages/{message_id}", made).replace("{app}/tokens/{id}", made)
+    user = made if row.thing == "person" else "admin"
+    names = {"{id}": made, "{code}": made, "{name}": made, "{number}": "1", "{user}": user, "{app}": made}
     for name, value in names.items():
         path = path.replace(name, value)
     return path

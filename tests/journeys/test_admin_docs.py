@@ -82,6 +82,8 @@ def schemas(operation: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("title", "path", "inner"),
     [
+        ("People", "/api/admin/users/{user}", ""),
+        ("Applications", "/api/admin/apps/{app}", ""),
         ("LLM servers", "/api/admin/servers/{name}", ""),
         ("Models", "/api/admin/models/{id}", ""),
         ("What was used", "/api/admin/usage", "rows"),

@@ -3,12 +3,14 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import Speaking, Usage
-from palaver.chat.errors import Taken
+from palaver.chat.errors import LastAdmin, NotFound, Taken
+from palaver.chat.ports import PeopleWanted
 from palaver.chat.preset import NewPreset
-from palaver.chat.user import TokenId, User
+from palaver.chat.user import TokenId, User, UserChange, UserId
 from palaver.store import SqlStore
 from tests.ports.talking import LATER, NOW, answer, dump, new_conversation, new_user, rows, said
 
@@ -105,6 +107,68 @@ async def test_disabling_an_application_disables_its_users(store: SqlStore) -> N
 async def test_password_can_be_changed(store: SqlStore, alice: User) -> None:
     await store.accounts.set_password(alice.id, "new hash")
     assert await store.accounts.find_user("alice") == (alice, "new hash")
+
+
+# What admins do
+
+
+async def found(store: SqlStore, search: str = "", after: str = "", limit: int = 50) -> tuple[list[str], int]:
+    people = await store.accounts.find_people(PeopleWanted(search, after, limit))
+    return [user.name for user in people.users], people.total
+
+
+async def test_people_are_found_page_by_page_and_by_a_part_of_what_they_are_called(store: SqlStore) -> None:
+    for name, email, full_name in (
+        ("Zoe", "zoe@example.com", "Zoë Öster"),
+        ("adam", "", "Adam 100% Sure"),
+        ("Bert", "bert@example.com", ""),
+        ("carla_b", "", ""),
+    ):
+        await store.accounts.add_user(replace(new_user(name, email=email), full_name=full_name))
+    await store.accounts.add_user(new_user("bot-shop", "app"))
+    assert await found(store) == (["adam", "Bert", "carla_b", "Zoe"], 4)
+    assert await found(store, limit=2) == (["adam", "Bert"], 4)
+    assert await found(store, after="Bert", limit=2) == (["carla_b", "Zoe"], 4)
+    by_search = {"BER": ["Bert"], "example.COM": ["Bert", "Zoe"], "öster": [], "Öst": ["Zoe"], "100%": ["adam"]}
+    by_search |= {"%": ["adam"], "_": ["carla_b"], "!": [], "shop": [], "adam 1": ["adam"]}
+    for search, names in by_search.items():
+        listed, total = await found(store, search)
+        # What is small and what is not is one to a database that knows more letters than ASCII's.
+        assert set(names) <= set(listed) <= {*names, *{"öster": ["Zoe"]}.get(search, [])}
+        assert total == len(listed)
+
+
+async def test_one_admin_who_can_sign_in_is_always_left(store: SqlStore, alice: User, bob: User) -> None:
+    admins = [
+        await store.accounts.change_user(user.id, UserChange(is_admin=True, full_name="Boss"), NOW)
+        for user in (alice, bob)
+    ]
+    assert [(user.is_admin, user.full_name) for user in admins] == [(True, "Boss")] * 2
+    assert (await store.accounts.change_user(alice.id, UserChange(disabled=True), NOW)).disabled
+    before = await dump(store)
+    for change in (UserChange(disabled=True), UserChange(is_admin=False)):
+        with pytest.raises(LastAdmin):
+            await store.accounts.change_user(bob.id, change, LATER)
+    with pytest.raises(LastAdmin):
+        await store.accounts.erase_user(bob.id, keep_an_admin=True)
+    with pytest.raises(NotFound):
+        await store.accounts.change_user(UserId(999), UserChange(full_name="Nobody"), LATER)
+    assert await dump(store) == before
+    assert not (await store.accounts.change_user(alice.id, UserChange(disabled=False), LATER)).disabled
+    assert not (await store.accounts.change_user(bob.id, UserChange(is_admin=False), LATER)).is_admin
+
+
+async def test_two_admins_cannot_shut_each_other_out_at_the_same_moment(
+    store: SqlStore, other_store: SqlStore, alice: User, bob: User
+) -> None:
+    for user in (alice, bob):
+        await store.accounts.change_user(user.id, UserChange(is_admin=True), NOW)
+    outcomes = await asyncio.gather(
+        store.accounts.change_user(alice.id, UserChange(is_admin=False), LATER),
+        other_store.accounts.change_user(bob.id, UserChange(disabled=True), LATER),
+        return_exceptions=True,
+    )
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["LastAdmin", "User"]
 
 
 # Tokens

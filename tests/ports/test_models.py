@@ -68,6 +68,17 @@ async def test_what_an_admin_says_of_a_model_goes_before_what_servers_tell(store
         await store.models.change(ModelId(999), ModelChange(), LATER)
 
 
+async def test_model_is_hidden_until_an_admin_shows_it_again(store: SqlStore) -> None:
+    await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="a"))
+    for model in await store.models.list():
+        assert (await store.models.change(model.id, ModelChange(is_hidden=True), LATER)).is_hidden
+    await store.models.sync(ModelSync(offer("a", "b", "c"), LATER))
+    # The default answers where nothing was chosen: it is listed whatever was said of it.
+    assert {name: model.is_listed for name, model in (await known(store)).items()} == {"a": True, "b": False, "c": True}
+    shown = await store.models.change((await known(store))["b"].id, ModelChange(is_hidden=False), LATER)
+    assert (shown.is_hidden, shown.is_listed) == (False, True)
+
+
 async def test_model_that_is_made_the_default_is_the_only_one(store: SqlStore) -> None:
     await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="a"))
     b = (await known(store))["b"]

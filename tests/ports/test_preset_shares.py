@@ -47,6 +47,7 @@ async def test_shared_preset_is_seen_by_those_it_is_shared_with_and_no_longer(
     assert await seen_by(store, preset, alice, bob, carol) == [True, False, False]
     assert await store.presets.share(preset.id, ["CAROL@example.com", "bob", "Bob"]) == ["bob", "Carol@example.com"]
     assert await store.presets.shared_with(preset.id) == ["bob", "Carol@example.com"]
+    assert await store.presets.count_shares() == {preset.id: 2}
     assert await seen_by(store, preset, alice, bob, carol) == [True, True, True]
     with pytest.raises(NotFound):
         await store.presets.access(Reader(NOT_STORED), preset.id)

@@ -183,8 +183,9 @@ async def test_third_schema_keeps_the_models_that_the_second_knew_and_knows_no_s
     )
     await store.database.write(lambda tx: tx.run(model))
     assert await migrate(store.database, store.engine, up_to=3) == ["0003 llm_servers"]
-    [kept] = await store.models.list()
-    assert (kept.display_name, kept.description, kept.context_length, kept.capabilities) == ("The M", "Ours", 4096, ())
+    columns = "display_name, description, context_length, capabilities, own_context_length"
+    [kept] = await rows(store, f"SELECT {columns} FROM models")
+    assert tuple(kept) == ("The M", "Ours", 4096, "[]", None)
     assert await store.models.news() == ModelNews("m", "0")
     assert await store.servers.list() == []
 
@@ -271,6 +272,17 @@ async def test_eighth_schema_keeps_what_the_seventh_held_and_finds_it(store: Sql
     found = await store.search.find(Reader(UserId(1)), "hello", limit=9, offset=0)
     assert [(one.conversation, one.uuid) for one in found.messages] == [("talked", "m-1-1")]
     assert [one.title for one in (await store.search.find(Reader(UserId(1)), "b", limit=9, offset=0)).titled] == ["B"]
+
+
+async def test_models_that_were_there_before_some_could_be_hidden_are_listed_as_they_were(store: SqlStore) -> None:
+    [mine] = [migration for migration in migrations() if migration.name == "hidden_models"]
+    await migrate(store.database, store.engine, up_to=mine.version - 1)
+    insert = "INSERT INTO models (name, display_name, is_default, created_at, updated_at) VALUES ($1, $1, $2, 1, 1)"
+    await store.database.write(lambda tx: tx.run_many(insert, [("a", True), ("b", False)]))
+    before = await rows(store, "SELECT * FROM models ORDER BY id")
+    assert await migrate(store.database, store.engine, up_to=mine.version) == [f"{mine.version:04} {mine.name}"]
+    after = await rows(store, "SELECT * FROM models ORDER BY id")
+    assert [tuple(row) for row in after] == [(*row, False) for row in before]
 
 
 async def test_many_that_bring_a_populated_database_on_at_once_do_it_once(

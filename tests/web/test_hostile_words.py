@@ -16,7 +16,8 @@ from tests.web.window import OpenWindow, Window
 # What there may be in the page is what the app itself is made of.
 FOREIGN = (
     "script:not([src^='./assets/']), iframe, object, embed, base, meta[http-equiv], form[action], [formaction], "
-    "style, link[rel=stylesheet]:not([href^='./assets/']), [srcset], [background], [poster], [style*='url'], "
+    "style, link[rel=stylesheet]:not([href^='./assets/'], [href^='http://127.0.0.1']), [srcset], [background], "
+    "[poster], [style*='url'], "
     ":is(.prose, .bubble, .card, .sidebar nav) :is(img, video, audio, svg:not(.icon), template, marquee)"
 )
 HANDLERS = """() => [...document.querySelectorAll("*")].flatMap((element) =>

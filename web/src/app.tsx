@@ -12,6 +12,7 @@ import { nobody, useWho } from "./people/people.ts";
 import { useWords } from "./words/index.ts";
 
 const Account = lazy(() => import("./people/account.tsx"));
+const Administration = lazy(() => import("./admin/administration.tsx"));
 const HelpSheet = lazy(() => import("./help/help_sheet.tsx"));
 const SignIn = lazy(() => import("./people/sign_in.tsx"));
 const Presets = lazy(() => import("./presets/gallery.tsx"));
@@ -118,6 +119,9 @@ function Inside() {
           </Route>
           <Route path="/account">
             <Account />
+          </Route>
+          <Route path="/administration/:section?">
+            {({ section }) => <Administration section={section} />}
           </Route>
           <Route>
             <NewConversation />

@@ -3,7 +3,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 // Those of everybody, and those that are fetched with what is opened.
-const FOLDERS = ["../src/words/", "../src/words/more/"].map((path) => new URL(path, import.meta.url));
+const FOLDERS = ["../src/words/", "../src/words/more/", "../src/admin/words/"].map(
+  (path) => new URL(path, import.meta.url),
+);
 
 function read(folder: URL, name: string): Record<string, string> {
   return JSON.parse(readFileSync(new URL(name, folder), "utf8"));

@@ -18,12 +18,14 @@ class ModelChanges(Body):
     context_length = clearing(Whole(1))
     capabilities = changing(Listed(Word("[a-z0-9_-]{1,40}", "capability"), at_most=20))
     is_default = changing(Flag())
+    is_hidden = changing(Flag())
 
 
 class AdminModel(ModelShown):
     """`servers`: those that offer it just now."""
 
     capabilities: tuple[str, ...]
+    is_hidden: bool
     servers: tuple[str, ...]
 
 
@@ -50,10 +52,14 @@ async def get_model(call: Call) -> AdminModel:
 )
 async def change_model(call: Call) -> AdminModel:
     body = call.read(ModelChanges)
-    change = ModelChange(body.display_name, body.description, body.context_length, body.capabilities, body.is_default)
+    change = ModelChange(
+        body.display_name, body.description, body.context_length, body.capabilities, body.is_default, body.is_hidden
+    )
     return _model(call, await call.site.models.change(ModelId(call.number("id")), change))
 
 
 def _model(call: Call, model: KnownModel) -> AdminModel:
     servers = tuple(server.named.name for server in call.site.servers.list() if model.name in server.offers)
-    return AdminModel(**asdict(show_model(model)), capabilities=model.capabilities, servers=servers)
+    return AdminModel(
+        **asdict(show_model(model)), capabilities=model.capabilities, is_hidden=model.is_hidden, servers=servers
+    )

@@ -1,11 +1,15 @@
 """For admins: the LLM servers, how each does just now, and those that were added here. A key goes in and never out."""
 
+from typing import Literal
+
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from palaver.api.call import Answer, Call
 from palaver.api.fields import (
     Body,
     Listed,
+    NoFields,
     Number,
     Text,
     Whole,
@@ -66,6 +70,15 @@ class ServerShown(Struct):
     offers: tuple[str, ...]
 
 
+class TrialShown(Struct):
+    """`problem`: null where it told its models; `unavailable`: nobody answered; `key`: it did not like the key;
+    `refused`: it answered something else."""
+
+    problem: Literal["unavailable", "key", "refused"] | None
+    milliseconds: int
+    models: tuple[str, ...]
+
+
 @api.add("GET", "/api/admin/servers", who="admin", answer=list[ServerShown], summary="List the LLM servers")
 async def list_servers(call: Call) -> list[ServerShown]:
     return [_server(server) for server in call.site.servers.list()]
@@ -118,6 +131,19 @@ async def change_server(call: Call) -> ServerShown:
 async def remove_server(call: Call) -> Answer:
     await call.site.servers.remove(call.parameters["name"])
     return Answer()
+
+
+@api.add(
+    "POST",
+    "/api/admin/servers/{name}/test",
+    who="admin",
+    body=NoFields,
+    answer=TrialShown,
+    raises=(NotFound,),
+    summary="Ask an LLM server for its models now",
+)
+async def test_server(call: Call) -> TrialShown:
+    return TrialShown(**asdict(await call.site.servers.test(call.parameters["name"])))
 
 
 def _server(server: ServerState) -> ServerShown:

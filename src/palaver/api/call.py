@@ -17,11 +17,13 @@ from palaver.api.fields import Body
 from palaver.api.language import Language
 from palaver.api.waiting import Waiting
 from palaver.chat.accounts import Accounts, Caller, to_reader
+from palaver.chat.applications import Applications
 from palaver.chat.clock import to_datetime
 from palaver.chat.errors import NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.limits import Grant, Limits
 from palaver.chat.models import Models
+from palaver.chat.people import People
 from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
@@ -61,6 +63,14 @@ class Site(Struct, frozen=True):
     behind_proxy: bool = False
     """The operator has said so: whoever comes from this machine may be anybody."""
     waiting: Waiting = msgspec.field(default_factory=Waiting)
+
+    @property
+    def people(self) -> People:
+        return People(self.chat, self.accounts)
+
+    @property
+    def applications(self) -> Applications:
+        return Applications(self.chat, self.accounts)
 
 
 class Answer(Struct, frozen=True):
@@ -169,6 +179,12 @@ class Call:
     def counted_as(self) -> str | None:
         """The address that stands for a caller whom nobody would know again."""
         return self.address() if self.unknown else None
+
+    def base_url(self) -> str:
+        """Where people find this server: what the operator has said, else where this request found it."""
+        if self.site.public_url is not None:
+            return self.site.public_url.rstrip("/")
+        return f"{self.scope.get('scheme', 'http')}://{self.header(b'host')}"
 
     def is_secure(self) -> bool:
         return self.scope.get("scheme") == "https" or (self.site.public_url or "").startswith("https://")

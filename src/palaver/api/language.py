@@ -392,6 +392,21 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Nur 1 bis 40 kleine Buchstaben, Ziffern und _ - verwenden.",
         "Usa solo da 1 a 40 lettere minuscole, cifre e _ -.",
     ),
+    "email_taken": (
+        "Somebody else has this e-mail.",
+        "Diese E-Mail-Adresse gehört schon jemandem.",
+        "Questa e-mail appartiene già a qualcun altro.",
+    ),
+    "last_admin": (
+        "Nobody else here could sign in and do what admins may. Make somebody else an admin first.",
+        "Sonst könnte sich hier niemand mehr anmelden, der verwalten darf. Bitte zuerst jemand anderen dazu machen.",
+        "Nessun altro potrebbe accedere e amministrare. Rendi prima amministratore qualcun altro.",
+    ),
+    "user_disabled": (
+        "This account is disabled, and would not be let in. Enable it first.",
+        "Dieses Konto ist gesperrt und käme nicht hinein. Bitte zuerst freigeben.",
+        "Questo account è disattivato e non potrebbe accedere. Riattivalo prima.",
+    ),
     "no_id_left": (
         "Nothing in this name can become an id. Use letters or digits.",
         "Aus diesem Namen lässt sich keine Kennung bilden. Bitte Buchstaben oder Ziffern verwenden.",

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Literal
 
 from palaver.bots.asking import AskingOptions
 from palaver.bots.backoff import Backoff
@@ -14,12 +16,12 @@ from palaver.bots.options import ALWAYS_KNOWN, LOCAL_MODEL, OPENAI_MODELS, BotOp
 from palaver.bots.plugins import Plugins
 from palaver.bots.pool import LlmServer, Pool
 from palaver.bots.servers import Servers
-from palaver.bots.upstream import BadBotOptions, UpstreamFailed
-from palaver.chat.errors import BotUnavailable
+from palaver.bots.upstream import BadBotOptions, Untold, Upstream, UpstreamFailed
+from palaver.chat.errors import BotUnavailable, NotFound
 from palaver.chat.ledger import BILLED_BY_MODEL
 from palaver.chat.model import OfferedModel
 from palaver.chat.pieces import Bot, Piece, Prompt
-from palaver.chat.server import NamedServer, ServerState
+from palaver.chat.server import NamedServer, ServerState, ServerTrial
 
 log = logging.getLogger("palaver.bots")
 
@@ -124,6 +126,13 @@ class InstalledBots:
         """All of them as they are just now, in the order in which they were named."""
         return [_to_state(server) for server in self._pool.servers]
 
+    async def try_server(self, name: str) -> ServerTrial:
+        """Asks the server for its models. Its own words go to the log alone. Raises `NotFound`."""
+        server = next((server for server in self._pool.servers if server.named.name == name), None)
+        if server is None:
+            raise NotFound
+        return await _try(server.upstream)
+
     @property
     def server_url(self) -> str | None:
         """Where the first LLM server is, without secrets."""
@@ -141,6 +150,26 @@ def _to_state(server: LlmServer) -> ServerState:
         running=server.running,
         offers=tuple(sorted(server.listing.names)),
     )
+
+
+async def _try(upstream: Upstream) -> ServerTrial:
+    began = time.monotonic()
+    try:
+        models = await upstream.fetch_models()
+    except UpstreamFailed as error:
+        upstream.log_failure("", f"was tried: {error}")
+        return ServerTrial(_to_problem(error), _milliseconds_since(began))
+    return ServerTrial(None, _milliseconds_since(began), tuple(model.name for model in models))
+
+
+def _to_problem(error: UpstreamFailed) -> Literal["unavailable", "key", "refused"]:
+    if not isinstance(error, Untold):
+        return "unavailable"
+    return "key" if error.refuses_key else "refused"
+
+
+def _milliseconds_since(began: float) -> int:
+    return round((time.monotonic() - began) * 1000)
 
 
 class _Nobody:

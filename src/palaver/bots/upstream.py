@@ -73,6 +73,14 @@ class Refused(UpstreamFailed):
         return self.status in PASSING
 
 
+class Untold(UpstreamFailed):
+    """The server answers, and tells no models."""
+
+    def __init__(self, words: str, status: int = 200) -> None:
+        super().__init__(words)
+        self.refuses_key = status in (401, 403)
+
+
 class _Root(Struct, frozen=True):
     """A place where the protocol's paths may begin."""
 
@@ -247,18 +255,20 @@ class Upstream:
             else:
                 self._prefer(root)
                 return models
-        raise failures[0]
+        # Where it has no such path it has no opinion of the key either.
+        raise next((one for one in failures if isinstance(one, Untold) and one.refuses_key), failures[0])
 
     async def _fetch_models_from(self, root: _Root) -> tuple[OfferedModel, ...]:
         try:
             async with self._http.get(root.models, allow_redirects=False) as response:
                 if response.status != 200:
-                    raise UpstreamFailed(f"answers {response.status} for its models: {await _read_text(response)}")
+                    words = f"answers {response.status} for its models: {await _read_text(response)}"
+                    raise Untold(words, response.status)
                 return decode_models(await _read_at_most(response, _BODY_BYTES))
         except (ClientError, OSError) as error:
             raise UpstreamFailed(_to_words(error)) from None
         except ValueError as error:
-            raise UpstreamFailed(f"tells no list of models: {error}") from None
+            raise Untold(f"tells no list of models: {error}") from None
 
     async def _says_healthy(self) -> bool:
         try:

@@ -369,6 +369,11 @@ def to_reader(user: User, *, guests_allowed: bool) -> Reader:
     return Reader(user.id, app_id, guests_allowed, user.is_admin)
 
 
+def email_in(name: str) -> str:
+    """The e-mail of somebody of whom only the name was told: no other name may hold an @."""
+    return name if "@" in name else ""
+
+
 def check_name(name: str, email: str = "") -> None:
     """Raises `Invalid`. Who registers by e-mail has it as the name; no other name may look like one."""
     if email and not EMAIL.fullmatch(email):

@@ -4,6 +4,8 @@ ChatError
 ├── NotFound            not there, or not yours: the two are never told apart
 ├── Invalid             a field cannot be used; `field` says which, `code` why
 ├── Forbidden           you are known, and may not do this
+│   ├── LastAdmin       nobody would be left who may do what admins may
+│   └── Disabled        what would sign in somebody who is shut out
 ├── Conflict            the same client id with another text
 ├── Ended               the conversation takes no more messages
 ├── Busy                a reply runs and the policy refuses
@@ -45,6 +47,14 @@ class Invalid(ChatError):
 
 class Forbidden(ChatError):
     code = "forbidden"
+
+
+class LastAdmin(Forbidden):
+    code = "last_admin"
+
+
+class Disabled(Forbidden):
+    code = "disabled"
 
 
 class Conflict(ChatError):

@@ -36,6 +36,13 @@ class KnownModel(Struct, frozen=True):
     created_at: Micros
     updated_at: Micros
     capabilities: tuple[str, ...] = ()
+    is_hidden: bool = False
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether people are to choose it: it is offered just now, and not hidden. The default answers where nothing
+        was chosen, and is always listed."""
+        return self.is_available and (self.is_default or not self.is_hidden)
 
 
 class ModelChange(Struct, frozen=True):
@@ -47,6 +54,7 @@ class ModelChange(Struct, frozen=True):
     context_length: int | UnsetType | None = UNSET
     capabilities: tuple[str, ...] | UnsetType = UNSET
     is_default: bool | UnsetType = UNSET
+    is_hidden: bool | UnsetType = UNSET
 
 
 class ModelNews(Struct, frozen=True):

@@ -23,7 +23,8 @@ class Models:
         self._following = asyncio.Lock()
 
     async def available(self) -> Sequence[KnownModel]:
-        """What the servers offer as far as they have told, by the names that are shown. Asks nobody."""
+        """What the servers offer as far as they have told, without what is hidden, by the names that are shown. Asks
+        nobody."""
         await self._keep_up()
         return await self._available()
 
@@ -101,5 +102,5 @@ class Models:
         self._kept = (offered, sync.whole)
 
     async def _available(self) -> Sequence[KnownModel]:
-        known = [model for model in await self._store.list() if model.is_available]
+        known = [model for model in await self._store.list() if model.is_listed]
         return sorted(known, key=lambda model: (model.display_name, model.id))

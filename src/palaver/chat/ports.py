@@ -31,8 +31,23 @@ from palaver.chat.limit import OwnLimits
 from palaver.chat.model import KnownModel, ModelChange, ModelId, ModelNews, ModelSync, OfferedModel
 from palaver.chat.pieces import Bot, KnownAnswer
 from palaver.chat.preset import NewPreset, Preset, PresetChange, PresetVersion, Rules, RulesChange, VersionListed
-from palaver.chat.server import NamedServer, ServerChange, ServerState
-from palaver.chat.user import Profile, ProfileChange, Reader, Token, TokenId, TokenKind, User, UserId
+from palaver.chat.server import NamedServer, ServerChange, ServerState, ServerTrial
+from palaver.chat.user import Profile, ProfileChange, Reader, Token, TokenId, TokenKind, User, UserChange, UserId
+
+
+class PeopleWanted(Struct, frozen=True):
+    """`search` is a part of a name, an e-mail or a full name; `after` the name behind which to go on."""
+
+    search: str = ""
+    after: str = ""
+    limit: int = 50
+
+
+class People(Struct, frozen=True):
+    """Some of those that were wanted, by name, and how many there are in all."""
+
+    users: Sequence[User]
+    total: int
 
 
 class Accounts(Protocol):
@@ -58,8 +73,16 @@ class Accounts(Protocol):
         ...
 
     async def list_users(self) -> Sequence[User]: ...
+    async def find_people(self, wanted: PeopleWanted) -> People:
+        """Raises nothing: where nobody is meant, there are none."""
+        ...
+
     async def list_apps(self) -> Sequence[User]: ...
     async def set_disabled(self, user_id: UserId, at: Micros | None) -> None: ...
+    async def change_user(self, user_id: UserId, change: UserChange, now: Micros) -> User:
+        """Raises `NotFound`, and `LastAdmin` where no admin would be left who can sign in."""
+        ...
+
     async def set_password(self, user_id: UserId, password_hash: str) -> None: ...
     async def profile(self, user_id: UserId) -> Profile | None: ...
     async def change_profile(self, user_id: UserId, change: ProfileChange) -> None:
@@ -71,8 +94,11 @@ class Accounts(Protocol):
         """Ends what was signed in by then: sessions, links and tokens without a name, all but the one to keep."""
         ...
 
-    async def erase_user(self, user_id: UserId) -> Sequence[MessageId]:
-        """Removes the user with all that is theirs. Gives the replies that ran."""
+    async def erase_user(self, user_id: UserId, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
+        """Removes the user with all that is theirs. Gives the replies that ran.
+
+        With `keep_an_admin` it raises `LastAdmin` where no admin would be left who can sign in.
+        """
         ...
 
     async def add_token(
@@ -566,6 +592,10 @@ class Presets(Protocol):
         """The names of those with whom it is shared, in their order."""
         ...
 
+    async def count_shares(self) -> Mapping[PresetId, int]:
+        """With how many people each is shared; those that are shared with nobody are left out."""
+        ...
+
     async def share(self, preset_id: PresetId, names: Sequence[str]) -> Sequence[str]:
         """Shares it with these people and no others; gives the names as `shared_with` does. Raises `Invalid` where one
         is nobody's, and then nothing has changed; and `NotFound`."""
@@ -887,6 +917,10 @@ class Bots(Protocol):
 
     def servers(self) -> Sequence[ServerState]:
         """All LLM servers, whoever has named them, as they are just now."""
+        ...
+
+    async def try_server(self, name: str) -> ServerTrial:
+        """Asks the server of that name for its models, for some seconds. Raises `NotFound` where there is none."""
         ...
 
     @property

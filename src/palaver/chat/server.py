@@ -53,6 +53,15 @@ class ServerState(Struct, frozen=True):
     offers: tuple[str, ...]
 
 
+class ServerTrial(Struct, frozen=True):
+    """What came of asking a server for its models just now. `problem`: it did not answer in time, it did not like the
+    key, or it answered something else than its models; None where it told them."""
+
+    problem: Literal["unavailable", "key", "refused"] | None
+    milliseconds: int
+    models: tuple[str, ...] = ()
+
+
 def check_url(url: str) -> None:
     """Raises `Invalid` for what is no address of a server. A name and a password in it would be shown to admins."""
     try:

@@ -6,7 +6,7 @@ from palaver.chat.clock import Clock
 from palaver.chat.errors import Forbidden, NotFound, Taken
 from palaver.chat.models import Models
 from palaver.chat.ports import Bots, Store
-from palaver.chat.server import NamedServer, ServerChange, ServerState, check_url
+from palaver.chat.server import NamedServer, ServerChange, ServerState, ServerTrial, check_url
 
 
 class SetElsewhere(Forbidden):
@@ -58,6 +58,11 @@ class Servers:
         self._check_kept(name)
         await self._store.remove(name)
         await self._models.follow()
+
+    async def test(self, name: str) -> ServerTrial:
+        """Asks it for its models now, and changes nothing by that. Raises `NotFound`."""
+        self.get(name)
+        return await self._bots.try_server(name)
 
     def _check_kept(self, name: str) -> None:
         if self.get(name).origin != "admin":

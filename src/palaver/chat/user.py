@@ -34,6 +34,18 @@ class User(Struct, frozen=True):
         return self.name if self.kind == "app_user" else self.uuid
 
 
+class UserChange(Struct, frozen=True):
+    """What admins may make of somebody; `UNSET` stays as it is."""
+
+    full_name: str | UnsetType = UNSET
+    is_admin: bool | UnsetType = UNSET
+    disabled: bool | UnsetType = UNSET
+
+    @property
+    def takes_admin_away(self) -> bool:
+        return self.is_admin is False or self.disabled is True
+
+
 class Reader(Struct, frozen=True):
     """On whose behalf something is looked up. The store puts these into the query itself."""
 

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from palaver.chat.accounts import LINK_MINUTES
+from palaver.chat.accounts import LINK_MINUTES, email_in
 from palaver.chat.user import User
 from palaver.cli.faults import Refused
 from palaver.cli.installation import Installation, in_installation
@@ -33,8 +33,7 @@ async def add(
     """Add a user; without a password, print a link that signs in once."""
     password = _read_password() if password_stdin else None
     if email is None:
-        # Only an e-mail may hold an @, and who has one as name has it as e-mail.
-        email = name if "@" in name else ""
+        email = email_in(name)
     user = await installation.accounts.add_person(name, password, email=email, full_name=full_name, is_admin=admin)
     click.echo(f"The {'admin' if admin else 'user'} {name} is added.")
     if password is None:

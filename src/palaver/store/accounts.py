@@ -7,8 +7,9 @@ from msgspec import UNSET
 
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import MessageId
-from palaver.chat.errors import Taken
-from palaver.chat.user import Profile, ProfileChange, Token, TokenId, TokenKind, User, UserId
+from palaver.chat.errors import LastAdmin, NotFound, Taken
+from palaver.chat.ports import People, PeopleWanted
+from palaver.chat.user import Profile, ProfileChange, Token, TokenId, TokenKind, User, UserChange, UserId
 from palaver.store.conversations import purge, stop_all
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.rows import TOKEN, USER, to_token, to_user
@@ -16,6 +17,15 @@ from palaver.store.rows import TOKEN, USER, to_token, to_user
 BY_ID = f"SELECT {USER} FROM users u WHERE u.id = $1"
 BY_UUID = f"SELECT {USER} FROM users u WHERE u.uuid = $1"
 BY_NAME = f"SELECT {USER} FROM users u WHERE u.kind = $1 AND u.name_key = $2"
+# Names and e-mails are kept in small letters, too. A full name is not, and SQLite makes small what is ASCII alone: so
+# it is also looked for as it was written.
+PEOPLE = (
+    "FROM users u WHERE u.kind = 'person' AND (u.name_key LIKE $1 ESCAPE '!' OR u.email_key LIKE $1 ESCAPE '!' "
+    "OR LOWER(u.full_name) LIKE $1 ESCAPE '!' OR u.full_name LIKE $2 ESCAPE '!')"
+)
+PEOPLE_PAGE = f"SELECT {USER} {PEOPLE} AND u.name_key > $3 ORDER BY u.name_key LIMIT $4"
+PEOPLE_TOTAL = f"SELECT COUNT(*) {PEOPLE}"
+ADMINS = "SELECT id FROM users WHERE kind = 'person' AND is_admin AND disabled_at IS NULL ORDER BY id"
 BY_APP = f"SELECT {USER} FROM users u WHERE u.kind = 'app_user' AND u.app_id = $1 AND u.name = $2"
 SIGNING_IN = (
     f"SELECT {USER}, u.password_hash FROM users u "
@@ -123,6 +133,17 @@ class SqlAccounts:
     async def list_users(self) -> Sequence[User]:
         return await self._of_kind("person")
 
+    async def find_people(self, wanted: PeopleWanted) -> People:
+        patterns = (_to_pattern(wanted.search.casefold()), _to_pattern(wanted.search))
+
+        async def work(tx: Transaction) -> People:
+            page = await tx.all(PEOPLE_PAGE, *patterns, wanted.after.casefold(), wanted.limit)
+            total = await tx.one(PEOPLE_TOTAL, *patterns)
+            assert total is not None
+            return People([to_user(row) for row in page], total[0])
+
+        return await self._database.read(work)
+
     async def list_apps(self) -> Sequence[User]:
         return await self._of_kind("app")
 
@@ -136,6 +157,20 @@ class SqlAccounts:
             await tx.run(ACCESS_CHANGED)
 
         await self._database.write(work)
+
+    async def change_user(self, user_id: UserId, change: UserChange, now: Micros) -> User:
+        async def work(tx: Transaction) -> User:
+            if change.takes_admin_away:
+                await _check_an_admin_stays(tx, user_id)
+            for column, value in _columns(change, now).items():
+                await tx.run(f"UPDATE users SET {column} = $2 WHERE id = $1", user_id, value)
+            await tx.run(ACCESS_CHANGED)
+            row = await tx.one(BY_ID, user_id)
+            if row is None:
+                raise NotFound
+            return to_user(row)
+
+        return await self._database.write(work)
 
     async def set_password(self, user_id: UserId, password_hash: str) -> None:
         sql = "UPDATE users SET password_hash = $2 WHERE id = $1"
@@ -174,8 +209,10 @@ class SqlAccounts:
 
         await self._database.write(work)
 
-    async def erase_user(self, user_id: UserId) -> Sequence[MessageId]:
+    async def erase_user(self, user_id: UserId, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
         async def work(tx: Transaction) -> list[MessageId]:
+            if keep_an_admin:
+                await _check_an_admin_stays(tx, user_id)
             stopped: list[MessageId] = []
             for (conversation_id,) in await tx.all("SELECT id FROM conversations WHERE owner_id = $1", user_id):
                 stopped += await stop_all(tx, conversation_id, "deleted")
@@ -334,6 +371,26 @@ async def _check_free(tx: Transaction, user: User) -> None:
         sql = "SELECT 1 FROM users WHERE kind = 'person' AND (email_key = $1 OR name_key = $1)"
         if await tx.one(sql, user.email.casefold()) is not None:
             raise Taken("email")
+
+
+def _to_pattern(search: str) -> str:
+    """For LIKE: whatever holds it."""
+    for sign in "!%_":
+        search = search.replace(sign, f"!{sign}")
+    return f"%{search}%"
+
+
+async def _check_an_admin_stays(tx: Transaction, leaving: UserId) -> None:
+    """Two admins who shut each other out at the same moment wait for each other here."""
+    if [row[0] for row in await tx.all(ADMINS + tx.lock)] == [leaving]:
+        raise LastAdmin
+
+
+def _columns(change: UserChange, now: Micros) -> dict[str, object]:
+    columns: dict[str, object] = {"full_name": change.full_name, "is_admin": change.is_admin}
+    if change.disabled is not UNSET:
+        columns["disabled_at"] = now if change.disabled else None
+    return {column: value for column, value in columns.items() if value is not UNSET}
 
 
 async def _erase(tx: Transaction, user_id: UserId) -> None:

@@ -20,7 +20,7 @@ from palaver.store.database import Database, Row, Transaction
 
 MODEL = (
     "id, name, display_name, description, size, parameter_count, {context_length}, is_available, is_default, "
-    "created_at, updated_at, capabilities"
+    "created_at, updated_at, capabilities, is_hidden"
 )
 # What an admin has said goes before what servers tell.
 AS_SAID = MODEL.format(context_length="COALESCE(own_context_length, context_length)")
@@ -127,10 +127,10 @@ def _changed_row(known: KnownModel, offered: OfferedModel | None, now: Micros) -
 
 def _to_model(row: Row) -> KnownModel:
     (id_, name, display_name, description, size, parameter_count, context_length, available, default, created,
-     updated, capabilities) = row  # fmt: skip
+     updated, capabilities, hidden) = row  # fmt: skip
     return KnownModel(
         id_, name, display_name, description, size, parameter_count, context_length, bool(available), bool(default),
-        created, updated, msgspec.json.decode(capabilities, type=tuple[str, ...]),
+        created, updated, msgspec.json.decode(capabilities, type=tuple[str, ...]), bool(hidden),
     )  # fmt: skip
 
 
@@ -139,6 +139,7 @@ def _columns(change: ModelChange) -> dict[str, object]:
         "display_name": change.display_name,
         "description": change.description,
         "own_context_length": change.context_length,
+        "is_hidden": change.is_hidden,
     }
     if change.capabilities is not UNSET:
         columns["capabilities"] = msgspec.json.encode(change.capabilities).decode()

@@ -1,7 +1,7 @@
 """Presets and the universal rules in the database."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET
@@ -150,6 +150,10 @@ class SqlPresets:
     async def shared_with(self, preset_id: PresetId) -> Sequence[str]:
         rows = await self._database.read(lambda tx: tx.all(SHARED_WITH, preset_id))
         return [row[0] for row in rows]
+
+    async def count_shares(self) -> Mapping[PresetId, int]:
+        sql = "SELECT preset_id, COUNT(*) FROM preset_shares GROUP BY preset_id"
+        return {PresetId(row[0]): row[1] for row in await self._database.read(lambda tx: tx.all(sql))}
 
     async def share(self, preset_id: PresetId, names: Sequence[str]) -> Sequence[str]:
         keys = sorted({name.casefold() for name in names})

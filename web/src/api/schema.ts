@@ -11,6 +11,47 @@ export interface AccountShown {
   created_at: string;
 }
 
+export interface AdminModel {
+  id: number;
+  name: string;
+  display_name: string;
+  description: string;
+  size: number | null;
+  parameter_count: string;
+  context_length: number | null;
+  is_available: boolean;
+  is_default: boolean;
+  created_at: string;
+  updated_at: string;
+  capabilities: Array<string>;
+  is_hidden: boolean;
+  servers: Array<string>;
+}
+
+export interface AppShown {
+  app_id: string;
+  name: string;
+  disabled: boolean;
+  created_at: string;
+}
+
+export interface AppTokenAdded {
+  id: number;
+  label: string;
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+  token: string;
+}
+
+export interface AppTokenShown {
+  id: number;
+  label: string;
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+}
+
 export interface Branches {
   branches: Array<BranchingShown>;
   open_replies: Array<OpenReplyShown>;
@@ -22,12 +63,24 @@ export interface BranchingShown {
   siblings: Array<string>;
 }
 
+export interface CallerStats {
+  total_sessions: number;
+  total_messages: number;
+  recent_sessions: number;
+  favorite_model: Favorite | null;
+}
+
 export interface DaysOfUsage {
   from: string;
   to: string;
   currency: string;
   rows: Array<UsedOnDay>;
   total: UsedShown;
+}
+
+export interface Favorite {
+  model_name: string;
+  count: number;
 }
 
 export interface Found {
@@ -38,10 +91,28 @@ export interface Found {
 }
 
 export interface LeftShown {
-  limit: "conversation_tokens" | "money_a_month" | "replies_at_once" | "sign_ins" | "sockets_at_once" | "tokens_a_day" | "tokens_a_month" | "turns_a_minute";
+  limit: "money_a_month" | "tokens_a_day" | "tokens_a_month" | "conversation_tokens" | "replies_at_once" | "sign_ins" | "sockets_at_once" | "turns_a_minute";
   most: number;
   left: number;
   renewed_at: string;
+}
+
+export interface LimitsShown {
+  turns_a_minute?: number | null;
+  replies_at_once?: number | null;
+  sockets_at_once?: number | null;
+  tokens_a_day?: number | null;
+  tokens_a_month?: number | null;
+  money_a_month?: number | null;
+  user_id: string;
+  name: string;
+  kind: "app" | "app_user" | "guest" | "person";
+  app: string | null;
+}
+
+export interface LinkShown {
+  url: string;
+  expires_at: string;
 }
 
 export interface LlmHealth {
@@ -66,6 +137,13 @@ export interface MarkedSession {
   last_message_time: string;
   pinned: boolean;
   archived: boolean;
+}
+
+export interface Me {
+  userId: string;
+  email: string;
+  fullName: string;
+  user: UserAnswer;
 }
 
 export interface MessageFound {
@@ -143,6 +221,26 @@ export interface OwnUsage {
   budget: Array<LeftShown>;
 }
 
+export interface PeoplePage {
+  users: Array<PersonShown>;
+  total: number;
+}
+
+export interface PersonAdded {
+  user: PersonShown;
+  sign_in_link: LinkShown;
+}
+
+export interface PersonShown {
+  user_id: string;
+  name: string;
+  email: string;
+  full_name: string;
+  is_admin: boolean;
+  disabled: boolean;
+  created_at: string;
+}
+
 export interface PresetListed {
   id: number;
   name: string;
@@ -151,6 +249,18 @@ export interface PresetListed {
   is_public: boolean;
   created_by: UserShown | null;
   created_at: string;
+  updated_at: string;
+}
+
+export interface PresetOverview {
+  id: number;
+  name: string;
+  description: string;
+  owner: string | null;
+  model_name: string | null;
+  is_public: boolean;
+  shared_with: number;
+  used: number;
   updated_at: string;
 }
 
@@ -167,6 +277,33 @@ export interface PresetShown {
   temperature: number | null;
   max_tokens: number | null;
   enable_tools: boolean;
+}
+
+export interface PriceList {
+  currency: string;
+  prices: Array<PriceShown>;
+}
+
+export interface PriceShown {
+  model: string;
+  since: string;
+  input: number;
+  cached_input: number;
+  output: number;
+}
+
+export interface ServerShown {
+  name: string;
+  url: string;
+  has_key: boolean;
+  models: Array<string>;
+  weight: number;
+  most_at_once: number | null;
+  origin: string;
+  healthy: boolean | null;
+  breaker: string;
+  running: number;
+  offers: Array<string>;
 }
 
 export interface SessionShown {
@@ -201,6 +338,11 @@ export interface Shares {
   usernames: Array<string>;
 }
 
+export interface Synced {
+  message: string;
+  models: Array<ModelShown>;
+}
+
 export interface TakenBack {
   message_id: string;
   content: string;
@@ -225,10 +367,37 @@ export interface TokenShown {
   current: boolean;
 }
 
+export interface TrialShown {
+  problem: "key" | "refused" | "unavailable" | null;
+  milliseconds: number;
+  models: Array<string>;
+}
+
+export interface UsageReport {
+  from: string;
+  to: string;
+  by: "app" | "day" | "model" | "preset" | "user";
+  currency: string;
+  rows: Array<UsedByShown>;
+  total: UsedShown;
+}
+
 export interface UsageShown {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
+}
+
+export interface UsedByShown {
+  turns: number;
+  prompt_tokens: number;
+  cached_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  cost: number;
+  key: string | number | null;
+  name: string | null;
+  app: string | null;
 }
 
 export interface UsedOnDay {
@@ -249,6 +418,12 @@ export interface UsedShown {
   completion_tokens: number;
   total_tokens: number;
   cost: number;
+}
+
+export interface UserAnswer {
+  userId: string;
+  email: string;
+  fullName: string;
 }
 
 export interface UserShown {

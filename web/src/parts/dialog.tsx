@@ -1,6 +1,6 @@
 /** A sheet above the page: the browser's own dialog, which keeps the focus and gives it back. */
 
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { useWords } from "../words/index.ts";
 import { Icon } from "./icon.tsx";
 
@@ -16,7 +16,8 @@ export function Dialog({ title, onClose, children, side = false }: DialogProps) 
   const t = useWords();
   const id = useId();
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Closed before it leaves the page: the browser gives the focus back from where it is.
+  useLayoutEffect(() => {
     const shown = dialog.current;
     shown?.showModal();
     return () => shown?.close();

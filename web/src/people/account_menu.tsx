@@ -7,13 +7,14 @@ import { Menu } from "../parts/menu.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useWords } from "../words/index.ts";
-import { signOut, useWho } from "./people.ts";
+import { signOut, useIsAdmin, useWho } from "./people.ts";
 
 const Preferences = lazy(() => import("./preferences.tsx"));
 
 export function AccountMenu({ onChoose }: { onChoose: () => void }) {
   const t = useWords();
   const who = useWho().data;
+  const isAdmin = useIsAdmin();
   const [, go] = useLocation();
   const [open, setOpen] = useState(false);
   const chosen = useWatched(theme);
@@ -21,6 +22,10 @@ export function AccountMenu({ onChoose }: { onChoose: () => void }) {
   const leave = (everywhere: boolean) => signOut(everywhere).catch(() => say(t("offline.try")));
   const account = () => {
     go("/account");
+    onChoose();
+  };
+  const administer = () => {
+    go("/administration");
     onChoose();
   };
   return (
@@ -32,6 +37,7 @@ export function AccountMenu({ onChoose }: { onChoose: () => void }) {
         items={[
           ...(who?.isGuest ? [] : [{ label: t("me"), icon: "person", run: account } as const]),
           { label: t("preferences"), icon: "settings", run: () => setOpen(true) },
+          ...(isAdmin ? [{ label: t("administration"), icon: "shield", run: administer } as const] : []),
           { label: t("help"), icon: "help", run: () => showHelp.set(true) },
           "line",
           ...THEMES.map((one) => ({

@@ -39,6 +39,25 @@ export async function takeAccount(account: AccountShown): Promise<void> {
   await chooseLanguage(account.language);
 }
 
+/** Whether who is there may do what admins do; undefined until that is known. The server decides it each time. */
+export function useIsAdmin(): boolean | undefined {
+  const who = useWho().data;
+  const isSomebody = who !== undefined && who !== null && !who.isGuest;
+  const asked = { queryKey: ["admin", "am"], queryFn: isAdmin, staleTime: Number.POSITIVE_INFINITY };
+  const told = useQuery({ ...asked, enabled: isSomebody }).data;
+  return isSomebody ? told : false;
+}
+
+async function isAdmin(): Promise<boolean> {
+  try {
+    await ask("GET", "api/admin/servers");
+    return true;
+  } catch (error) {
+    if (error instanceof Refused && error.status === 403) return false;
+    throw error;
+  }
+}
+
 /** null: nobody that the server knows. */
 async function whoIsThere(): Promise<Person | null> {
   const account = await unlessRefused(fetchAccount());

@@ -1,0 +1,77 @@
+"""The people who have an account here, and what admins may do about them. One admin who can sign in is always left."""
+
+from contextlib import suppress
+from uuid import UUID
+
+from msgspec import Struct
+
+from palaver.chat import ports
+from palaver.chat.accounts import LINK_MINUTES, Accounts, email_in
+from palaver.chat.clock import MINUTE, Micros
+from palaver.chat.errors import Disabled
+from palaver.chat.flow import Chat
+from palaver.chat.ports import PeopleWanted
+from palaver.chat.user import User, UserChange
+
+
+class SignInLink(Struct, frozen=True):
+    """The code of a link that signs somebody in once."""
+
+    code: str
+    expires_at: Micros
+
+
+class People:
+    """Whatever changes here holds in this worker when the method returns, and within two seconds in every other one."""
+
+    def __init__(self, chat: Chat, accounts: Accounts) -> None:
+        self._chat = chat
+        self._store = chat.store.accounts
+        self._accounts = accounts
+        self._clock = chat.clock
+
+    async def find(self, wanted: PeopleWanted) -> ports.People:
+        return await self._store.find_people(wanted)
+
+    async def get(self, named: str) -> User:
+        """The person of that UUID, name or e-mail. Raises `NotFound`."""
+        with suppress(ValueError):
+            known = await self._store.get_user_by_uuid(str(UUID(named)))
+            if known is not None and known.kind == "person":
+                return known
+        return await self._accounts.must_find(named)
+
+    async def add(self, name: str, *, email: str | None, full_name: str, is_admin: bool) -> tuple[User, SignInLink]:
+        """Somebody who signs in by the link, and has no password. Raises `Taken` or `Invalid`."""
+        email = email_in(name) if email is None else email
+        user = await self._accounts.add_person(name, None, email=email, full_name=full_name, is_admin=is_admin)
+        return user, await self._new_link(user)
+
+    async def new_link(self, named: str) -> SignInLink:
+        """Raises `NotFound`, and `Disabled` where the link would open nothing."""
+        user = await self.get(named)
+        if user.disabled:
+            raise Disabled
+        return await self._new_link(user)
+
+    async def _new_link(self, user: User) -> SignInLink:
+        code = await self._accounts.new_link(user)
+        return SignInLink(code, Micros(self._clock.now() + LINK_MINUTES * MINUTE))
+
+    async def change(self, named: str, change: UserChange) -> User:
+        """Who is disabled hears no more within two seconds. Raises `NotFound` or `LastAdmin`."""
+        user = await self.get(named)
+        changed = await self._store.change_user(user.id, change, self._clock.now())
+        self._accounts.when_changed()
+        return changed
+
+    async def sign_out(self, named: str) -> None:
+        """Of every session and token. Raises `NotFound`."""
+        await self._accounts.revoke_all(await self.get(named))
+
+    async def erase(self, named: str) -> None:
+        """With all that is theirs; what ran is stopped. Raises `NotFound` or `LastAdmin`."""
+        user = await self.get(named)
+        for reply_id in await self._store.erase_user(user.id, keep_an_admin=True):
+            self._chat.replies.stop_here(reply_id)
+        self._accounts.when_changed()

@@ -111,7 +111,7 @@ function Talk({ live, line, sought }: TalkProps) {
       </header>
       <div className="scroller" ref={scroller}>
         <div className="column" ref={content}>
-          {story.hasMore && <Older live={live} scroller={scroller} />}
+          <Older live={live} scroller={scroller} />
           {rows.map((row, index) => (
             <OneRow
               key={row.key}
@@ -253,32 +253,41 @@ function Older({ live, scroller }: { live: Live; scroller: React.RefObject<HTMLD
   const [busy, setBusy] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const story = useWatched(live.story);
-  const height = useRef(0);
+  const before = useRef<{ shown: Element; top: number } | null>(null);
   const first = story.messages[0]?.id;
 
   // What came above must not push away what is read.
   useLayoutEffect(() => {
-    const shown = scroller.current;
-    if (shown !== null && height.current > 0) shown.scrollTop += shown.scrollHeight - height.current;
-    height.current = 0;
+    if (before.current !== null && scroller.current !== null) {
+      scroller.current.scrollTop += topOf(before.current.shown) - before.current.top;
+    }
+    before.current = null;
   }, [first]);
 
   const load = async () => {
     setBusy(true);
     try {
-      height.current = scroller.current?.scrollHeight ?? 0;
       await live.loadOlder();
+      // They are drawn with the next frame: until now what stands there may have changed its height.
+      const shown = button.current?.nextElementSibling ?? null;
+      before.current = shown === null ? null : { shown, top: topOf(shown) };
     } catch {
       say(t("offline.try"));
     } finally {
       setBusy(false);
     }
   };
+  // It stays for the last page, too, whose place is kept like that of all others.
+  if (!story.hasMore) return null;
   return (
     <button ref={button} type="button" className="button ghost older" disabled={busy} onClick={load}>
       {t("older")}
     </button>
   );
+}
+
+function topOf(shown: Element): number {
+  return shown.getBoundingClientRect().top;
 }
 
 /** Read out once a reply is whole, and never while it is written. */

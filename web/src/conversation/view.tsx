@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import type { LineState } from "../api/line.ts";
 import { list, lookAt } from "../list/list.ts";
@@ -46,7 +46,7 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const composer = useRef<ComposerHandle>(null);
-  const { atEnd, toEnd } = usePinned(scroller, content);
+  const { atEnd, toEnd, letGo, hold } = usePinned(scroller, content);
   const rows = useMemo(() => rowsOf(story), [story]);
   const away = useAway(line);
 
@@ -79,7 +79,7 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
       </header>
       <div className="scroller" ref={scroller}>
         <div className="column" ref={content}>
-          {story.hasMore && <Older live={live} scroller={scroller} />}
+          {story.hasMore && <Older live={live} onLoad={letGo} onLoaded={hold} />}
           {rows.map((row, index) => (
             <OneRow
               key={row.key}
@@ -206,26 +206,24 @@ function Away({ live }: { live: Live }) {
   );
 }
 
-function Older({ live, scroller }: { live: Live; scroller: React.RefObject<HTMLDivElement | null> }) {
+interface OlderProps {
+  live: Live;
+  onLoad: () => void;
+  /** With the row that stands first, before older ones are drawn above it. */
+  onLoaded: (first: Element) => void;
+}
+
+function Older({ live, onLoad, onLoaded }: OlderProps) {
   const t = useWords();
   const [busy, setBusy] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
-  const story = useWatched(live.story);
-  const height = useRef(0);
-  const first = story.messages[0]?.id;
-
-  // What came above must not push away what is read.
-  useLayoutEffect(() => {
-    const shown = scroller.current;
-    if (shown !== null && height.current > 0) shown.scrollTop += shown.scrollHeight - height.current;
-    height.current = 0;
-  }, [first]);
-
   const load = async () => {
     setBusy(true);
+    onLoad();
     try {
-      height.current = scroller.current?.scrollHeight ?? 0;
       await live.loadOlder();
+      const first = button.current?.nextElementSibling;
+      if (first) onLoaded(first);
     } catch {
       say(t("offline.try"));
     } finally {

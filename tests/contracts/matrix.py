@@ -58,6 +58,7 @@ HI = {"message": "hi"}
 ROWS = [
     Row("GET /", "open"),
     Row("GET /assets/{name}", "open", 404),
+    Row("GET /service-worker.js", "open"),
     Row("GET /health", "open"),
     Row("GET /ready", "open"),
     # Who may read it is told elsewhere; those who ask here ask from this machine.

@@ -22,7 +22,7 @@ export function App() {
   if (who.isError) {
     return (
       <main className="empty">
-        <h1>{t("away")}</h1>
+        <h1>{t(navigator.onLine ? "away" : "offline.start")}</h1>
         <button type="button" className="button primary" onClick={() => who.refetch()}>
           {t("away.now")}
         </button>

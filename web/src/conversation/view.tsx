@@ -2,6 +2,7 @@ import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import type { LineState } from "../api/line.ts";
 import { list, lookAt } from "../list/list.ts";
+import { Away, useAway } from "../parts/away.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
@@ -108,7 +109,7 @@ function Talk({ live, line }: { live: Live; line: LineState }) {
         </button>
       )}
       <footer className="talk-foot">
-        {away && <Away live={live} />}
+        {away && <Away onTry={() => live.comeBack()} />}
         {ended ? (
           <p className="notice">{t("ended")}</p>
         ) : (
@@ -180,30 +181,6 @@ function isCurious(rows: readonly Row[], index: number): boolean {
   if (number === undefined) return false;
   const before = numberAt(index - 1);
   return index >= rows.length - 2 || (before !== undefined && number > before + 1);
-}
-
-/** Being away is worth a word only when it lasts. */
-function useAway(line: LineState): boolean {
-  const [away, setAway] = useState(false);
-  useEffect(() => {
-    if (line === "open") return setAway(false);
-    const timer = setTimeout(() => setAway(true), navigator.onLine ? 1500 : 0);
-    return () => clearTimeout(timer);
-  }, [line]);
-  return away;
-}
-
-function Away({ live }: { live: Live }) {
-  const t = useWords();
-  return (
-    <p className="notice away" role="status">
-      <span className="dot" />
-      {t(navigator.onLine ? "away" : "offline")}
-      <button type="button" className="link" onClick={() => live.comeBack()}>
-        {t("away.now")}
-      </button>
-    </p>
-  );
 }
 
 interface OlderProps {

@@ -32,7 +32,7 @@ export default function Presets() {
             {t("preset.new")}
           </button>
         </header>
-        {presets.isError && <p className="notice warn">{t("offline.try")}</p>}
+        {(presets.isError || presets.isPaused) && <p className="notice warn">{t("offline.try")}</p>}
         <ul className="cards">
           {(presets.data ?? []).map((preset) => (
             <Card key={preset.id} preset={preset} onEdit={() => setForm(preset.id)} />

@@ -5,6 +5,7 @@ import { ConversationView } from "./conversation/view.tsx";
 import { showHelp } from "./help/help.ts";
 import { comeBack, listLine, openList } from "./list/list.ts";
 import { Sidebar } from "./list/sidebar.tsx";
+import { toComposer } from "./parts/focus.ts";
 import { Icon } from "./parts/icon.tsx";
 import { ToastList } from "./parts/toast_list.tsx";
 import { useWatched } from "./parts/watched.ts";
@@ -109,10 +110,6 @@ function Inside() {
       )}
     </div>
   );
-}
-
-function toComposer(): void {
-  document.getElementById("composer")?.focus();
 }
 
 function isWriting(target: EventTarget | null): boolean {

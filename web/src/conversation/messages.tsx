@@ -2,6 +2,7 @@ import { memo, type ReactNode, useEffect, useState } from "react";
 import type { MessageShown } from "../api/schema.ts";
 import { Text } from "../markdown/text.tsx";
 import { CopyButton } from "../parts/copy.tsx";
+import { backToComposer } from "../parts/focus.ts";
 import { Icon } from "../parts/icon.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
@@ -37,11 +38,15 @@ export const Prompt = memo(function Prompt({ live, message, queued, editing, cur
   const t = useWords();
   const [near, setNear] = useState(false);
   if (editing) {
-    const send = (text: string) => {
+    const done = () => {
       onEdit(null);
+      backToComposer();
+    };
+    const send = (text: string) => {
+      done();
       if (text !== message.content) live.send(text, message.id);
     };
-    return <EditForm text={message.content} onSend={send} onCancel={() => onEdit(null)} />;
+    return <EditForm text={message.content} onSend={send} onCancel={done} />;
   }
   return (
     <Said who={t("you")} className="prompt" onNear={setNear}>
@@ -82,7 +87,8 @@ export const ReplyShown = memo(function ReplyShown({ live, id, text, message, pr
       message?.status === "interrupted" && prompt !== null
         ? live.askAgain(prompt, message)
         : live.command({ type: "regenerate", message_id: id });
-    if (!done) say(t("offline.try"));
+    if (!done) return say(t("offline.try"));
+    backToComposer();
   };
   return (
     <Said
@@ -123,7 +129,8 @@ export function Missing({ live, prompt }: { live: Live; prompt: MessageShown }) 
     return () => clearTimeout(timer);
   }, []);
   const again = () => {
-    if (!live.askAgain(prompt, null)) say(t("offline.try"));
+    if (!live.askAgain(prompt, null)) return say(t("offline.try"));
+    backToComposer();
   };
   if (!sure) return null;
   return <Trouble words={t("failed")} action={t("retry")} onAction={again} />;
@@ -131,6 +138,10 @@ export function Missing({ live, prompt }: { live: Live; prompt: MessageShown }) 
 
 export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting; away: boolean }) {
   const t = useWords();
+  const takeBack = () => {
+    live.takeBack(waiting);
+    backToComposer();
+  };
   return (
     <Said who={t("you")} className="prompt pending">
       <div className="bubble plain">{waiting.text}</div>
@@ -139,7 +150,7 @@ export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting;
           <span className="dot" />
           {t(away ? "sent.later" : "sending")}
           {away && (
-            <button type="button" className="link" onClick={() => live.takeBack(waiting)}>
+            <button type="button" className="link" onClick={takeBack}>
               {t("take_back")}
             </button>
           )}
@@ -150,7 +161,7 @@ export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting;
           <button type="button" className="link" onClick={() => live.sendAgain(waiting)}>
             {t("retry")}
           </button>
-          <button type="button" className="link" onClick={() => live.takeBack(waiting)}>
+          <button type="button" className="link" onClick={takeBack}>
             {t("take_back")}
           </button>
         </p>

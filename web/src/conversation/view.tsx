@@ -195,6 +195,7 @@ function Older({ live, onLoad, onLoaded }: OlderProps) {
   const [busy, setBusy] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   const load = async () => {
+    if (busy) return;
     setBusy(true);
     onLoad();
     try {
@@ -208,7 +209,7 @@ function Older({ live, onLoad, onLoaded }: OlderProps) {
     }
   };
   return (
-    <button ref={button} type="button" className="button ghost older" disabled={busy} onClick={load}>
+    <button ref={button} type="button" className="button ghost older" aria-disabled={busy} onClick={load}>
       {t("older")}
     </button>
   );

@@ -1,6 +1,7 @@
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import type { SessionShown } from "../api/schema.ts";
+import { backToComposer } from "../parts/focus.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Mark } from "../parts/mark.tsx";
 import { Menu } from "../parts/menu.tsx";
@@ -89,13 +90,26 @@ function OneConversation({ session, isCurrent, unread, onChoose }: OneConversati
   const t = useWords();
   const [renaming, setRenaming] = useState(false);
   const [, go] = useLocation();
-  if (renaming) return <RenameForm session={session} onDone={() => setRenaming(false)} />;
+  const row = useRef<HTMLLIElement>(null);
+  const byKey = useRef(false);
+  useEffect(() => {
+    if (!renaming && byKey.current) row.current?.querySelector("a")?.focus();
+    byKey.current = false;
+  }, [renaming]);
+  if (renaming) {
+    const done = (isByKey: boolean) => {
+      byKey.current = isByKey;
+      setRenaming(false);
+    };
+    return <RenameForm session={session} onDone={done} />;
+  }
   const remove = () => {
     if (isCurrent) go("/");
     deleteSession(session);
+    backToComposer();
   };
   return (
-    <li className={isCurrent ? "conversation current" : "conversation"}>
+    <li ref={row} className={isCurrent ? "conversation current" : "conversation"}>
       <Link href={`/c/${session.id}`} onClick={onChoose} aria-current={isCurrent ? "page" : undefined}>
         {session.title}
         {unread > 0 && <Badge>{t("unread", { n: unread })}</Badge>}
@@ -121,12 +135,18 @@ function Badge({ children }: { children: ReactNode }) {
   );
 }
 
-function RenameForm({ session, onDone }: { session: SessionShown; onDone: () => void }) {
+interface RenameFormProps {
+  session: SessionShown;
+  /** Whoever ends it by a key is still there; others have gone elsewhere. */
+  onDone: (byKey: boolean) => void;
+}
+
+function RenameForm({ session, onDone }: RenameFormProps) {
   const t = useWords();
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const title = String(new FormData(event.currentTarget).get("title")).trim();
-    onDone();
+    onDone(event.currentTarget.contains(document.activeElement));
     if (title !== "" && title !== session.title) {
       rename(session.id, title).catch(() => say(t("offline.try")));
     }
@@ -143,7 +163,7 @@ function RenameForm({ session, onDone }: { session: SessionShown; onDone: () => 
           autoFocus
           onFocus={(event) => event.currentTarget.select()}
           onBlur={(event) => event.currentTarget.form?.requestSubmit()}
-          onKeyDown={(event) => event.key === "Escape" && onDone()}
+          onKeyDown={(event) => event.key === "Escape" && onDone(true)}
         />
       </form>
     </li>

@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { ask, Refused } from "../api/http.ts";
 import { usePresets } from "../api/queries.ts";
@@ -16,6 +16,7 @@ export default function Presets() {
   const t = useWords();
   const presets = usePresets();
   const [form, setForm] = useState<number | "new" | null>(null);
+  const make = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     document.title = `${t("presets")} · Palaver`;
   }, [t]);
@@ -27,7 +28,7 @@ export default function Presets() {
             <h1>{t("presets")}</h1>
             <p className="quiet">{t("presets.what")}</p>
           </div>
-          <button type="button" className="button primary" onClick={() => setForm("new")}>
+          <button ref={make} type="button" className="button primary" onClick={() => setForm("new")}>
             <Icon name="new" />
             {t("preset.new")}
           </button>
@@ -35,7 +36,12 @@ export default function Presets() {
         {(presets.isError || presets.isPaused) && <p className="notice warn">{t("offline.try")}</p>}
         <ul className="cards">
           {(presets.data ?? []).map((preset) => (
-            <Card key={preset.id} preset={preset} onEdit={() => setForm(preset.id)} />
+            <Card
+              key={preset.id}
+              preset={preset}
+              onEdit={() => setForm(preset.id)}
+              onGone={() => make.current?.focus()}
+            />
           ))}
         </ul>
       </div>
@@ -44,7 +50,13 @@ export default function Presets() {
   );
 }
 
-function Card({ preset, onEdit }: { preset: PresetListed; onEdit: () => void }) {
+interface CardProps {
+  preset: PresetListed;
+  onEdit: () => void;
+  onGone: () => void;
+}
+
+function Card({ preset, onEdit, onGone }: CardProps) {
   const t = useWords();
   const [, go] = useLocation();
   const queries = useQueryClient();
@@ -60,6 +72,7 @@ function Card({ preset, onEdit }: { preset: PresetListed; onEdit: () => void }) 
       refused(error);
     }
     await queries.invalidateQueries({ queryKey: ["presets"] });
+    onGone();
   };
   return (
     <li className="card">

@@ -64,21 +64,30 @@ async def find_faults(window: Window) -> Any:
 
 
 async def test_axe_finds_nothing_serious_on_any_page(
-    shared_server: Server, open_window: OpenWindow, device: Device
+    shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
 ) -> None:
     window = await open_window(shared_server, device=device)
     page = window.page
     assert await find_faults(window) == []
-    await window.write(f"Count. {SLOW}")
-    await expect(window.answers).to_contain_text("two")
-    await window.write(f"Then this. [[text={RICH}]]")
+    await llm.control(text=RICH, delay=0.15)
+    await window.write("Show me all that you can.")
+    await expect(window.answers.locator("table")).to_be_visible()
+    await window.write("Then this. [[text=Yes.]]")
     assert await find_faults(window) == []
+    await expect(page.locator(".reply.growing")).to_have_count(1)
     await expect(page.locator(".reply .foot")).to_have_count(2)
     await window.write("And fail. [[fault=500]]")
     await expect(page.get_by_text("No answer came.")).to_be_visible()
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme=scheme)
         assert await find_faults(window) == []
+    await page.get_by_role("button", name="Edit").last.click()
+    await window.context.set_offline(True)
+    await expect(page.get_by_text("You are offline.")).to_be_visible()
+    assert await find_faults(window) == []
+    await window.context.set_offline(False)
+    await expect(page.get_by_text("You are offline.")).to_have_count(0)
+    await page.get_by_label("Your message, edited").press("Escape")
     await page.get_by_role("button", name="Settings of this conversation").click()
     await expect(page.get_by_role("dialog")).to_be_visible()
     assert await find_faults(window) == []
@@ -93,6 +102,15 @@ async def test_axe_finds_nothing_serious_on_any_page(
     await page.keyboard.press("Escape")
     await page.get_by_role("link", name="Presets").click()
     await expect(page.locator(".card").first).to_be_visible()
+    assert await find_faults(window) == []
+    await page.get_by_role("button", name="New preset").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    assert await find_faults(window) == []
+    await page.keyboard.press("Escape")
+    await window.open_list()
+    await page.locator(".account").click()
+    await page.get_by_role("menuitem", name="Preferences").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
     assert await find_faults(window) == []
     await window.context.clear_cookies()
     await page.reload()

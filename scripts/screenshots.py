@@ -1,4 +1,4 @@
-"""Pictures of the web app in its main states, to be looked at: `make screenshots`. The README's own is among them."""
+"""Pictures of the web app in its main states, to be looked at: `make screenshots`. The README's own are among them."""
 
 import asyncio
 import random
@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from playwright.async_api import Page, ViewportSize, expect
+from scripts.animated_webp import animate
 from tests.journeys.client import PASSWORD
 from tests.parts.chromium import find_chromium, open_browser
 from tests.parts.llm import LLM
@@ -21,6 +22,10 @@ from palaver.store import StoreOptions, open_store
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "build" / "screenshots"
 README_PICTURE = ROOT / "docs" / "images" / "web-app.png"
+README_ANIMATION = ROOT / "docs" / "images" / "streaming.webp"
+# Of the animation: how fine, and how long each picture is shown, the last of them to be read.
+QUALITY = 0.8
+EACH_MILLISECONDS, LAST_MILLISECONDS = 120, 4000
 
 REPLY = """\
 Mondays are for people who start again. Three things carry the day:
@@ -51,6 +56,7 @@ NAME = "mira"
 FRIEND = "ana"
 TALKS = ("A birthday speech for Rosa", "Why is the sky red at dusk?", "Move the shop to PostgreSQL", "Words for rain")
 MARGIN = "What is the margin of a roll?"
+STREAMED = "Three things for a Monday in my bakery?"
 QUESTION = "I run a bakery. What sells on Mondays?"
 ADMIN = "ida"
 PEOPLE = (
@@ -80,6 +86,7 @@ async def main() -> None:
             await server.cli("user", "add", FRIEND, "--full-name", "Ana Weber", "--password-stdin", stdin=PASSWORD)
             await share_preset(await windows.open(server, FRIEND))
             await tell_stories(desktop, llm)
+            await show_streaming(desktop, llm)
             await show_desktop(desktop, llm)
             for language in ("de", "it"):
                 await show_language(await open_as(windows, server, NAME, DESKTOP, language), language)
@@ -128,6 +135,24 @@ async def tell_stories(window: Window, llm: LLM) -> None:
     await window.ask("PATCH", f"ai-chat/api/sessions/{pinned}/marks/", {"pinned": True})
     await window.page.reload()
     await expect(window.composer).to_be_visible()
+
+
+async def show_streaming(window: Window, llm: LLM) -> None:
+    page = window.page
+    await page.set_viewport_size(ViewportSize(width=960, height=640))
+    text = REPLY[: REPLY.index("The margin is")]
+    await llm.control(text=text, pieces=len(text) // 8, delay=0.06, first=0.5)
+    await window.composer.fill(STREAMED)
+    pictures = [await page.screenshot()]
+    await page.get_by_role("button", name="Send").click()
+    while await page.locator(".reply .foot").count() == 0:
+        pictures.append(await page.screenshot())
+    pictures.append(await page.screenshot())
+    shown = [EACH_MILLISECONDS] * (len(pictures) - 1) + [LAST_MILLISECONDS]
+    README_ANIMATION.write_bytes(await animate(page, pictures, shown, quality=QUALITY))
+    sys.stdout.write(f"{README_ANIMATION.name}: {len(pictures)} pictures, {README_ANIMATION.stat().st_size} bytes\n")
+    await window.begin()
+    await page.set_viewport_size(ViewportSize(width=1280, height=820))
 
 
 async def show_desktop(window: Window, llm: LLM) -> None:

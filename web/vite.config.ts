@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -24,10 +25,31 @@ function precompress(): Plugin {
   };
 }
 
+/** What the browser keeps for when there is no network: all that the page may ask for. */
+function serviceWorker(): Plugin {
+  return {
+    name: "service-worker",
+    apply: "build",
+    closeBundle() {
+      const files = readdirSync("dist/assets").sort();
+      const version = createHash("sha256");
+      const source = readFileSync("src/offline/service_worker.js", "utf8");
+      for (const path of ["index.html", ...files.map((name) => `assets/${name}`)]) {
+        version.update(path).update(readFileSync(join("dist", path)));
+      }
+      const known = [
+        `const VERSION = ${JSON.stringify(version.digest("hex").slice(0, 16))};`,
+        `const FILES = ${JSON.stringify(files)};`,
+      ];
+      writeFileSync("dist/service-worker.js", `${known.join("\n")}\n\n${source}`);
+    },
+  };
+}
+
 export default defineConfig({
   // Relative, so that the app works behind any path prefix.
   base: "./",
-  plugins: [react(), precompress()],
+  plugins: [react(), serviceWorker(), precompress()],
   build: {
     target: "es2022",
     manifest: true,

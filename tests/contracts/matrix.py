@@ -72,6 +72,7 @@ NO_APP = {"other_app": 403}
 ROWS = [
     Row("GET /", "open"),
     Row("GET /assets/{name}", "open", 404),
+    Row("GET /service-worker.js", "open"),
     Row("GET /health", "open"),
     Row("GET /ready", "open"),
     # Who may read it is told elsewhere; those who ask here ask from this machine.

@@ -1027,7 +1027,7 @@ async def test_everything_else_is_401_without_credentials(nobody: Client) -> Non
         "/api/users/token", "/auth/login/", "/auth/register/", "/api/auth/register", "/api/auth/login", "/sign-in",
         "/sign-in/{code}",
     }  # fmt: skip
-    anyone = {"/ai-chat/api/health/llm_server/", "/assets/{name}"}
+    anyone = {"/ai-chat/api/health/llm_server/", "/assets/{name}", "/service-worker.js"}
     closed = [
         (method.upper(), path.replace("{id}", UNKNOWN).replace("{message_id}", UNKNOWN))
         for path, methods in document["paths"].items()

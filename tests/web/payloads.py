@@ -119,10 +119,31 @@ _FENCES = (
     "# {s}",
 )
 
+_TEX = (
+    r"\href{javascript:alert(1)}{x}",
+    r"\href{data:text/html,<script>alert(1)</script>}{x}",
+    rf"\url{{{ELSEWHERE}/x}}",
+    rf"\includegraphics[height=1em]{{{ELSEWHERE}/pixel.png}}",
+    r"\htmlClass{x}{y}",
+    r"\htmlId{app}{y}",
+    rf"\htmlStyle{{background:url({ELSEWHERE}/x.png)}}{{y}}",
+    r"\htmlData{x=y}{z}",
+    r"\text{<img src=x onerror=alert(1)>}",
+    r"\text{</annotation></semantics></math><script>alert(1)</script>}",
+    r"\unicode{x3c}script\unicode{x3e}alert(1)",
+    r"\def\a{\a\a}\a",
+    r"\newcommand{\b}[1]{\href{javascript:alert(1)}{#1}}\b{x}",
+    r"\verb|<img src=x onerror=alert(1)>|",
+    r"\color{red;background:url(//elsewhere.invalid/x)}x",
+    r"\rule{1e9em}{1e9em}",
+)
+_FORMULAS = ("\\({t}\\)", "$${t}$$", "\\[{t}\\]", "- item \\({t}\\)")
+
 PAYLOADS: tuple[str, ...] = (
     *(tag.format(e=event) for tag, event in product(_TAGS, _EVENTS)),
     *(link.format(a=address) for link, address in product(_LINKS, _ADDRESSES)),
     *_FETCHES,
     *_SCRIPTS,
     *(fence.format(s=script) for fence, script in product(_FENCES, _SCRIPTS)),
+    *(formula.format(t=tex) for formula, tex in product(_FORMULAS, _TEX)),
 )

@@ -7,6 +7,7 @@ from typing import Any
 from hatch_build import fetch
 from playwright.async_api import expect
 
+from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 from tests.web.window import Device, OpenWindow, Window
 
@@ -15,6 +16,24 @@ RUN_AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] 
   .filter(({ impact }) => impact === "serious" || impact === "critical")
   .map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])"""
 SLOW = "[[text=one two three four five six&delay=0.2&first=0.3]]"
+# What a screen reader is given to read out: what changes in a live region, or a live region that comes.
+LISTEN = """() => {
+  const LIVE = "[aria-live], [role=status], [role=log], [role=alert]";
+  window.readOut = [];
+  new MutationObserver((changes) => {
+    const told = new Set();
+    for (const { target, addedNodes } of changes) {
+      const around = (target.nodeType === 1 ? target : target.parentElement)?.closest(LIVE);
+      if (around) told.add(around);
+      for (const added of addedNodes) {
+        if (added.nodeType !== 1) continue;
+        if (added.matches(LIVE)) told.add(added);
+        for (const inside of added.querySelectorAll(LIVE)) told.add(inside);
+      }
+    }
+    for (const live of told) if (live.textContent !== "") window.readOut.push(live.textContent);
+  }).observe(document.body, { childList: true, characterData: true, subtree: true });
+}"""
 RICH = """# Title
 
 Words, `code`, [a link](https://example.org).
@@ -45,21 +64,30 @@ async def find_faults(window: Window) -> Any:
 
 
 async def test_axe_finds_nothing_serious_on_any_page(
-    shared_server: Server, open_window: OpenWindow, device: Device
+    shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
 ) -> None:
     window = await open_window(shared_server, device=device)
     page = window.page
     assert await find_faults(window) == []
-    await window.write(f"Count. {SLOW}")
-    await expect(window.answers).to_contain_text("two")
-    await window.write(f"Then this. [[text={RICH}]]")
+    await llm.control(text=RICH, delay=0.15)
+    await window.write("Show me all that you can.")
+    await expect(window.answers.locator("table")).to_be_visible()
+    await window.write("Then this. [[text=Yes.]]")
     assert await find_faults(window) == []
+    await expect(page.locator(".reply.growing")).to_have_count(1)
     await expect(page.locator(".reply .foot")).to_have_count(2)
     await window.write("And fail. [[fault=500]]")
     await expect(page.get_by_text("No answer came.")).to_be_visible()
     for scheme in ("light", "dark"):
         await page.emulate_media(color_scheme=scheme)
         assert await find_faults(window) == []
+    await page.get_by_role("button", name="Edit").last.click()
+    await window.context.set_offline(True)
+    await expect(page.get_by_text("You are offline.")).to_be_visible()
+    assert await find_faults(window) == []
+    await window.context.set_offline(False)
+    await expect(page.get_by_text("You are offline.")).to_have_count(0)
+    await page.get_by_label("Your message, edited").press("Escape")
     await page.get_by_role("button", name="Settings of this conversation").click()
     await expect(page.get_by_role("dialog")).to_be_visible()
     assert await find_faults(window) == []
@@ -75,48 +103,19 @@ async def test_axe_finds_nothing_serious_on_any_page(
     await page.get_by_role("link", name="Presets").click()
     await expect(page.locator(".card").first).to_be_visible()
     assert await find_faults(window) == []
+    await page.get_by_role("button", name="New preset").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    assert await find_faults(window) == []
+    await page.keyboard.press("Escape")
+    await window.open_list()
+    await page.locator(".account").click()
+    await page.get_by_role("menuitem", name="Preferences").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    assert await find_faults(window) == []
     await window.context.clear_cookies()
     await page.reload()
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     assert await find_faults(window) == []
-
-
-async def test_everything_is_done_by_keyboard_alone(window: Window) -> None:
-    keyboard = window.page.keyboard
-    await expect(window.composer).to_be_focused()
-    await keyboard.type("Name a river. [[text=The Loire.]]")
-    await keyboard.press("Shift+Enter")
-    await keyboard.type("Please.")
-    await keyboard.press("Enter")
-    await expect(window.answers).to_have_text("The Loire.")
-    await expect(window.composer).to_be_focused()
-    await keyboard.press("ArrowUp")
-    await expect(window.page.get_by_label("Your message, edited")).to_be_focused()
-    await keyboard.press("ControlOrMeta+a")
-    await keyboard.type("Name a lake. [[text=Lake Garda.]]")
-    await keyboard.press("Enter")
-    await expect(window.answers).to_have_text("Lake Garda.")
-    await keyboard.press("/")
-    await keyboard.type(f"Count. {SLOW}")
-    await keyboard.press("Enter")
-    await expect(window.answers.nth(1)).to_contain_text("one")
-    await keyboard.press("Escape")
-    await expect(window.page.get_by_text("Stopped", exact=True)).to_be_visible()
-    await window.page.get_by_role("button", name="More about Name a river.").focus()
-    await keyboard.press("Enter")
-    await expect(window.page.get_by_role("menuitem", name="Rename")).to_be_focused()
-    await keyboard.press("ArrowDown")
-    await expect(window.page.get_by_role("menuitem", name="Pin")).to_be_focused()
-    await keyboard.press("ArrowUp")
-    await keyboard.press("Enter")
-    await expect(window.page.get_by_label("Rename")).to_be_focused()
-    await keyboard.press("Escape")
-    await keyboard.press("ControlOrMeta+/")
-    await expect(window.page.get_by_role("dialog", name="Keyboard and help")).to_be_visible()
-    await keyboard.press("Escape")
-    await expect(window.page.get_by_role("dialog")).to_have_count(0)
-    await keyboard.press("ControlOrMeta+Shift+O")
-    await expect(window.page.locator(".welcome")).to_be_visible()
 
 
 async def test_focus_is_seen_wherever_tab_leads(window: Window) -> None:
@@ -135,18 +134,33 @@ async def test_focus_is_seen_wherever_tab_leads(window: Window) -> None:
     assert unseen == []
 
 
-async def test_a_reply_is_read_out_once_when_it_is_whole(window: Window) -> None:
+async def test_replies_are_read_out_once_when_they_are_whole_and_nothing_while_they_are_written(
+    window: Window, llm: LLM
+) -> None:
     await window.say("Hello.")
-    await window.page.evaluate(
-        """() => {
-          window.readOut = [];
-          for (const live of document.querySelectorAll("[aria-live], [role=status], [role=log], [role=alert]"))
-            new MutationObserver(() => window.readOut.push(live.textContent))
-              .observe(live, { childList: true, characterData: true, subtree: true });
-        }"""
-    )
-    await window.say(f"Count. {SLOW}")
-    assert await window.page.evaluate("() => window.readOut") == ["Answer: one two three four five six"]
+    await window.page.evaluate(LISTEN)
+    paragraphs = [f"Paragraph {n} has *some* words." for n in range(1, 61)]
+    await llm.control(text="\n\n".join(paragraphs), pieces=600, delay=0.002)
+    await window.say("Go on at length.")
+    await window.say("And this. [[text=Yes.&pieces=1]]")
+    first, second = await window.page.evaluate("() => window.readOut")
+    assert first.startswith("Answer: Paragraph 1 has")
+    assert "Paragraph 60 has" in first
+    assert second == "Answer: Yes."
+
+
+async def test_reply_that_ends_otherwise_is_told_of_once(window: Window) -> None:
+    await window.say("Hello.")
+    await window.page.evaluate(LISTEN)
+    await window.write(f"Count. {SLOW}")
+    await expect(window.answers.nth(1)).to_contain_text("two")
+    await window.page.keyboard.press("Escape")
+    await expect(window.page.get_by_text("Stopped", exact=True)).to_be_visible()
+    await window.write("And fail. [[fault=500]]")
+    await expect(window.page.get_by_text("No answer came.")).to_be_visible()
+    stopped, failed = await window.page.evaluate("() => window.readOut")
+    assert stopped.startswith("Answer: one two")
+    assert failed.startswith("No answer came.")
 
 
 async def test_nothing_moves_for_who_wants_it_still(window: Window) -> None:

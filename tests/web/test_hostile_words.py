@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from playwright.async_api import Page, expect
 
+from tests.journeys.client import PASSWORD, new_name
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 from tests.web.payloads import ELSEWHERE, PAYLOADS
@@ -18,12 +19,13 @@ FOREIGN = (
     "script:not([src^='./assets/']), iframe, object, embed, base, meta[http-equiv], form[action], [formaction], "
     "style, link[rel=stylesheet]:not([href^='./assets/'], [href^='http://127.0.0.1']), [srcset], [background], "
     "[poster], [style*='url'], "
-    ":is(.prose, .bubble, .card, .sidebar nav) :is(img, video, audio, svg:not(.icon), template, marquee)"
+    ":is(.prose, .bubble, .card, .sidebar nav) :is(img, video, audio, svg:not(.icon), template, marquee), "
+    "math :is([href], [id], [class*=x], maction, annotation-xml)"
 )
 HANDLERS = """() => [...document.querySelectorAll("*")].flatMap((element) =>
   [...element.attributes].filter(({ name }) => name.startsWith("on")).map(({ name }) => name))"""
 SCHEMES = """() => [...new Set([...document.querySelectorAll("a[href]")].map((link) => link.protocol))]"""
-MESSAGE = 9_000
+MESSAGE, TITLE, NAME = 9_000, 255, 100
 
 
 async def test_corpus_is_as_large_as_it_is_said_to_be() -> None:
@@ -36,18 +38,25 @@ async def test_nothing_that_is_said_runs_or_fetches(shared_server: Server, open_
     await llm.control(text="\n\n".join(PAYLOADS), pieces=20)
     for part in in_parts(PAYLOADS, MESSAGE):
         await window.say(part)
+    await expect(window.answers.locator("math").first).to_be_attached()
     await watch.expect_nothing(window.page)
 
 
 async def test_nothing_that_has_a_name_runs_or_fetches(shared_server: Server, open_window: OpenWindow) -> None:
-    other, window = await open_window(shared_server), await open_window(shared_server, bypass_csp=True)
+    other = await open_window(shared_server)
+    person = new_name()
+    await shared_server.cli("user", "add", person, "--full-name", PAYLOADS[0], "--password-stdin", stdin=PASSWORD)
+    window = await open_window(shared_server, person, bypass_csp=True)
     watch = Watch(window)
-    names = [payload for payload in PAYLOADS if len(payload) <= 100 and payload.strip().isprintable()]
-    for name in names[::4]:
+    printable = [payload for payload in PAYLOADS if payload.strip().isprintable() and len(payload) <= NAME]
+    assert len(printable) >= 400
+    titles, names = in_parts(printable, TITLE, " "), in_parts(printable, NAME, " ")
+    for title in titles:
+        await window.ask("POST", "ai-chat/api/sessions/", {"title": title, "system_prompt": title})
+    for name in names:
         public = {"name": name, "description": name, "system_prompt": name, "is_public": True}
         await other.ask("POST", "ai-chat/api/presets/", public)
-        await window.ask("POST", "ai-chat/api/sessions/", {"title": name, "system_prompt": name})
-    await expect(window.page.locator(".conversation")).to_have_count(min(100, len(names[::4])))
+    await expect(window.page.locator(".conversation")).to_have_count(min(100, len(titles)))
     await watch.expect_nothing(window.page)
     await window.page.locator(".conversation a").first.click()
     await window.page.get_by_text("Instructions").click()
@@ -56,7 +65,7 @@ async def test_nothing_that_has_a_name_runs_or_fetches(shared_server: Server, op
     await watch.expect_nothing(window.page)
     await window.page.keyboard.press("Escape")
     await window.page.get_by_role("link", name="Presets").click()
-    await expect(window.page.locator(".card")).to_have_count(1 + len(names[::4]))
+    await expect(window.page.locator(".card")).to_have_count(1 + len(names))
     await watch.expect_nothing(window.page)
 
 
@@ -112,10 +121,11 @@ class Watch:
         assert set(await page.evaluate(SCHEMES)) <= {"http:", "https:", "mailto:"}
 
 
-def in_parts(payloads: Sequence[str], most: int) -> list[str]:
+def in_parts(payloads: Sequence[str], most: int, between: str = "\n\n") -> list[str]:
+    """All of them, in texts of at most that length."""
     parts = [""]
     for payload in payloads:
-        if len(parts[-1]) + len(payload) + 2 > most:
+        if len(parts[-1]) + len(payload) + len(between) > most and parts[-1]:
             parts.append("")
-        parts[-1] += f"{payload}\n\n"
-    return parts
+        parts[-1] += f"{payload}{between}"
+    return list(dict.fromkeys(part.strip() for part in parts))

@@ -1,21 +1,33 @@
 """What the web app weighs, and that long replies and long conversations cost what short ones do."""
 
+import asyncio
 import gzip
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
-from playwright.async_api import CDPSession, expect
+from playwright.async_api import CDPSession, WebSocket, expect
 
 from tests.parts.llm import LLM
-from tests.parts.palaver import Server
-from tests.web.window import OpenWindow, Window
+from tests.web.window import Window
 
 UI = Path(__file__).parents[2] / "src" / "palaver" / "ui"
 MOST_AT_START = 150_000
-# Where a tenth of the reply is all that is looked at, a neighbour on the machine weighs as much as what is measured.
 MOST_GROWTH = 1.5
-NOISE_SECONDS = 0.1
+MOST_SECONDS_TO_OPEN = 0.3
+# From the click to the frame that has the newest message in view.
+TIME_TO_OPEN = """([title, newest]) => new Promise((done) => {
+  const begun = performance.now();
+  const look = () => {
+    const shown = [...document.querySelectorAll(".prompt .bubble")].at(-1);
+    const at = shown?.textContent === newest ? shown.getBoundingClientRect() : null;
+    if (at === null || at.top < 0 || at.bottom > innerHeight) requestAnimationFrame(look);
+    else done((performance.now() - begun) / 1000);
+  };
+  [...document.querySelectorAll(".conversation a")].find((link) => link.textContent === title).click();
+  look();
+})"""
 
 
 def test_page_starts_with_little_script() -> None:
@@ -36,32 +48,55 @@ def with_imports(manifest: dict[str, dict[str, list[str]]], name: str) -> Iterat
 
 
 async def test_piece_at_the_end_of_a_long_reply_costs_what_one_at_its_beginning_costs(
-    shared_server: Server, open_window: OpenWindow, llm: LLM, prove: bool
+    window: Window, llm: LLM, prove: bool
 ) -> None:
-    window = await open_window(shared_server)
-    paragraphs = 400 if prove else 150
-    await llm.control(text=long_reply(paragraphs), pieces=paragraphs * 10, delay=0.002)
-    page = window.page
-    devtools = await page.context.new_cdp_session(page)
-    await devtools.send("Performance.enable")
+    paragraphs, pieces = (400, 20_000) if prove else (100, 2_000)
+    text = long_reply(paragraphs)
+    await llm.control(text=text, pieces=pieces, delay=0.002)
+    meter = Meter(await window.context.new_cdp_session(window.page), len(text))
+    window.page.on("websocket", meter.listen)
+    await meter.begin()
+    await window.page.reload()
     await window.write("Go on at length.")
-    costs = []
-    before = await busy_seconds(devtools)
-    for tenth in range(1, 11):
-        words = f"Paragraph {paragraphs * tenth // 10}."
-        await expect(page.locator(".reply .prose > p", has_text=words)).to_be_attached()
-        now = await busy_seconds(devtools)
-        costs.append(now - before)
-        before = now
-    # One tenth may come together with the one before: the first half is looked at as a whole.
-    assert costs[9] <= MOST_GROWTH * sum(costs[:5]) / 5 + NOISE_SECONDS, costs
+    costs = await meter.costs_of_tenths()
+    # The first tenth as it is would do, but it also pays for what is done only once.
+    assert costs[9] <= MOST_GROWTH * min(costs[0], sum(costs[:5]) / 5), costs
 
 
-async def busy_seconds(devtools: CDPSession) -> float:
-    """How long the page's own thread has worked."""
-    metrics = (await devtools.send("Performance.getMetrics"))["metrics"]
-    found = {metric["name"]: metric["value"] for metric in metrics}
-    return float(found["TaskDuration"])
+class Meter:
+    """What each tenth of a reply costs the page's own thread: its processor time, which no neighbour can lengthen.
+
+    Every tenth has the same number of the model's pieces.
+    """
+
+    def __init__(self, devtools: CDPSession, length: int) -> None:
+        self._devtools = devtools
+        self._length = length
+        self._readings: list[asyncio.Task[float]] = []
+        self._whole = asyncio.Event()
+
+    async def begin(self) -> None:
+        await self._devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def listen(self, socket: WebSocket) -> None:
+        socket.on("framereceived", self._hear)
+
+    def _hear(self, frame: str | bytes) -> None:
+        told = json.loads(frame)
+        position = told.get("position", 0)
+        if told["type"] == "ai_message_chunk" and position * 10 >= len(self._readings) * self._length:
+            self._readings.append(asyncio.ensure_future(self._busy_seconds()))
+        if len(self._readings) == 11:
+            self._whole.set()
+
+    async def costs_of_tenths(self) -> list[float]:
+        await asyncio.wait_for(self._whole.wait(), 300)
+        readings = await asyncio.gather(*self._readings)
+        return [after - before for before, after in pairwise(readings)]
+
+    async def _busy_seconds(self) -> float:
+        metrics = (await self._devtools.send("Performance.getMetrics"))["metrics"]
+        return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
 
 def long_reply(paragraphs: int) -> str:
@@ -73,7 +108,7 @@ def long_reply(paragraphs: int) -> str:
     return "\n\n".join(f"Paragraph {n}. {' '.join(['word'] * 25)}\n\n{parts[n % 3]}" for n in range(1, paragraphs + 1))
 
 
-async def test_long_conversation_opens_with_its_newest_messages_and_gives_older_ones_when_asked(
+async def test_long_conversation_opens_at_once_with_its_newest_messages_and_gives_older_ones_when_asked(
     window: Window, llm: LLM, prove: bool
 ) -> None:
     turns = 5000 if prove else 105
@@ -81,7 +116,14 @@ async def test_long_conversation_opens_with_its_newest_messages_and_gives_older_
     session = await window.ask("POST", "ai-chat/api/sessions/", {"title": "Long"})
     for n in range(1, turns + 1):
         await window.ask("POST", f"ai-chat/api/sessions/{session['id']}/send_message/", {"message": f"Question {n}"})
-    await window.page.get_by_role("link", name="Long").click()
+    # Each time as a page that has not seen it; other work on the machine makes it slower, and nothing makes it faster.
+    times = []
+    for _ in range(4):
+        await window.page.goto(window.server.url)
+        await window.page.reload()
+        await expect(window.page.get_by_role("link", name="Long")).to_be_visible()
+        times.append(await window.page.evaluate(TIME_TO_OPEN, ["Long", f"Question {turns}"]))
+    assert min(times) <= MOST_SECONDS_TO_OPEN, times
     await expect(window.prompts).to_have_count(50)
     await expect(window.prompts.last).to_have_text(f"Question {turns}")
     await expect(window.prompts.last).to_be_in_viewport()

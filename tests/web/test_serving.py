@@ -5,22 +5,18 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp import ClientSession, ClientTimeout, WSMsgType, web
+from aiohttp import ClientSession
 from playwright.async_api import expect
 
 from tests.journeys.client import open_client
 from tests.parts.palaver import Server, StartServer
+from tests.web.prefix import behind_a_prefix
 from tests.web.window import OpenWindow
 
 ROOT = Path(__file__).parents[2]
-PASSED = {"host", "cookie", "origin", "content-type", "accept", "accept-encoding", "accept-language", "x-csrftoken"}
-ANSWERED = {"content-type", "content-encoding", "content-security-policy", "set-cookie", "cache-control", "location"}
 HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
@@ -37,6 +33,9 @@ async def test_page_is_looked_at_each_time_and_its_files_are_kept_for_good(share
             assert file.headers["X-Content-Type-Options"] == "nosniff"
         icon = await nobody.get("/assets/icon.svg")
         assert "immutable" not in icon.headers["Cache-Control"]
+        worker = await nobody.get("/service-worker.js")
+        assert worker.headers["Cache-Control"] == "no-cache"
+        assert worker.headers["Content-Security-Policy"] == "default-src 'none'; connect-src 'self'"
 
 
 @pytest.mark.parametrize(
@@ -59,6 +58,7 @@ async def test_nothing_runs_in_the_page_but_its_own_files(shared_server: Server)
         page = await nobody.get("/")
         policy = dict(part.split(" ", 1) for part in page.headers["Content-Security-Policy"].split("; "))
         assert (policy["default-src"], policy["script-src"], policy["style-src"]) == ("'none'", "'self'", "'self'")
+        assert policy["trusted-types"] == "palaver-worker"
         assert "unsafe" not in page.headers["Content-Security-Policy"]
         assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
         assert re.search(r"<script(?! type=\"module\" crossorigin src=)|<style|\son\w+=", page.text) is None
@@ -103,46 +103,3 @@ async def test_server_without_the_app_says_so_and_works(tmp_path: Path) -> None:
     )
     assert done.stdout.startswith(str(tmp_path))
     assert "Its web app was not built" in done.stdout
-
-
-async def pump(source: Any, target: Any) -> None:
-    async for message in source:
-        if message.type is not WSMsgType.TEXT:
-            return
-        await target.send_str(message.data)
-
-
-@asynccontextmanager
-async def behind_a_prefix(server: Server, prefix: str) -> AsyncIterator[str]:
-    """A proxy that has the server below a path of its own, and passes everything on without it."""
-
-    async def pass_on(request: web.Request) -> web.StreamResponse:
-        target = f"{server.url}{request.path_qs.removeprefix(prefix)}"
-        headers = {name: value for name, value in request.headers.items() if name.lower() in PASSED}
-        if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await pass_on_socket(request, target, headers)
-        async with http.request(request.method, target, headers=headers, data=await request.read()) as answer:
-            passed = [(name, value) for name, value in answer.headers.items() if name.lower() in ANSWERED]
-            return web.Response(status=answer.status, body=await answer.read(), headers=passed)
-
-    async def pass_on_socket(request: web.Request, target: str, headers: dict[str, str]) -> web.StreamResponse:
-        here = web.WebSocketResponse()
-        await here.prepare(request)
-        async with http.ws_connect(target, headers=headers) as there:
-            await asyncio.wait(
-                [asyncio.create_task(pump(here, there)), asyncio.create_task(pump(there, here))],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        return here
-
-    app = web.Application()
-    app.router.add_route("*", f"{prefix}/{{rest:.*}}", pass_on)
-    async with ClientSession(timeout=ClientTimeout(total=60), auto_decompress=False) as http:
-        runner = web.AppRunner(app, shutdown_timeout=1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}{prefix}/"
-        finally:
-            await runner.cleanup()

@@ -8,7 +8,7 @@ from playwright.async_api import expect
 from tests.journeys.client import PASSWORD
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
-from tests.web.window import Device, OpenWindow, Window
+from tests.web.window import PHONE, Device, OpenWindow, Window
 
 SLOW = "[[text=one two three four five six seven eight nine ten&delay=0.15&first=0.3]]"
 
@@ -86,7 +86,10 @@ async def test_branches_of_a_whole_conversation_are_asked_for_at_once(window: Wi
     assert [url.split("/")[-2] for url in asked if "/siblings/" in url or "/branches/" in url] == ["branches"]
 
 
-async def test_another_answer_stands_beside_the_first_and_both_can_be_leafed_through(window: Window, llm: LLM) -> None:
+async def test_another_answer_stands_beside_the_first_and_both_can_be_leafed_through(
+    shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
+) -> None:
+    window = await open_window(shared_server, device=device)
     await llm.control(text="The Loire.")
     await window.say("Name a river.")
     await llm.control(text="The Po.")
@@ -162,21 +165,29 @@ async def test_writing_on_another_device_is_seen_and_ones_own_is_not(
     await expect(here.page.get_by_text("You are writing on another device…")).to_have_count(0)
 
 
-async def test_server_that_dies_in_the_middle_is_waited_for_and_the_answer_made_anew(
+async def test_server_that_dies_in_the_middle_is_waited_for_in_every_window_and_the_answer_made_anew(
     server: Server, open_window: OpenWindow
 ) -> None:
-    window = await open_window(server)
-    await window.write(f"Count. {SLOW}")
-    await expect(window.answers).to_contain_text("two")
+    desktop = await open_window(server)
+    phone = await open_window(server, desktop.name, device=PHONE)
+    await desktop.write(f"Count. {SLOW}")
+    await (await phone.open_list()).get_by_role("link", name="Count.").click()
+    for window in (desktop, phone):
+        await expect(window.answers).to_contain_text("two")
     server.kill()
-    await expect(window.page.get_by_text("No connection to the server.")).to_be_visible()
+    for window in (desktop, phone):
+        await expect(window.page.get_by_text("No connection to the server.")).to_be_visible()
     await server.start()
-    # Sooner than by itself, as when a network comes back.
-    await window.page.evaluate("() => dispatchEvent(new Event('online'))")
-    await expect(window.page.get_by_text("No connection to the server.")).to_have_count(0)
-    await window.page.get_by_role("button", name="Try again").click()
-    await expect(window.answers).to_have_text(["one two three four five six seven eight nine ten"])
-    assert await window.prompts.count() == 1
+    for window in (desktop, phone):
+        # Sooner than by itself, as when a network comes back.
+        await window.page.evaluate("() => dispatchEvent(new Event('online'))")
+        await expect(window.page.get_by_text("No connection to the server.")).to_have_count(0)
+        await expect(window.page.get_by_text("The answer broke off here.")).to_be_visible()
+    await phone.page.get_by_role("button", name="Try again").click()
+    for window in (desktop, phone):
+        await expect(window.answers).to_have_text(["one two three four five six seven eight nine ten"])
+        await expect(window.page.get_by_text("The answer broke off here.")).to_have_count(0)
+        assert await window.prompts.count() == 1
 
 
 async def test_what_is_written_offline_is_sent_once_when_there_is_a_network_again(window: Window, llm: LLM) -> None:
@@ -212,7 +223,10 @@ async def test_what_was_not_sent_is_kept_over_a_reload_and_sent_then(window: Win
     assert len(await llm.record("ended", n=2)) == 2
 
 
-async def test_slow_network_makes_it_slow_and_nothing_else(window: Window) -> None:
+async def test_slow_network_makes_it_slow_and_nothing_else(
+    shared_server: Server, open_window: OpenWindow, device: Device
+) -> None:
+    window = await open_window(shared_server, device=device)
     devtools = await window.context.new_cdp_session(window.page)
     slow = {"offline": False, "latency": 300, "downloadThroughput": 50_000, "uploadThroughput": 20_000}
     await devtools.send("Network.emulateNetworkConditions", slow)
@@ -237,9 +251,9 @@ async def test_two_windows_of_a_person_see_the_same_as_it_happens(
     shared_server: Server, open_window: OpenWindow
 ) -> None:
     here = await open_window(shared_server)
-    there = await open_window(shared_server, here.name)
+    there = await open_window(shared_server, here.name, device=PHONE)
     await here.say("Name a river. [[text=The Loire.]]")
-    await there.page.locator(".sidebar").get_by_role("link", name="Name a river.").click()
+    await (await there.open_list()).get_by_role("link", name="Name a river.").click()
     await expect(there.answers).to_have_text(["The Loire."])
     await there.write(f"Count. {SLOW}")
     await expect(here.answers.nth(1)).to_contain_text("one two")

@@ -5,6 +5,7 @@ import { ConversationView } from "./conversation/view.tsx";
 import { showHelp } from "./help/help.ts";
 import { comeBack, listLine, openList } from "./list/list.ts";
 import { Sidebar } from "./list/sidebar.tsx";
+import { toComposer } from "./parts/focus.ts";
 import { Icon } from "./parts/icon.tsx";
 import { ToastList } from "./parts/toast_list.tsx";
 import { useWatched } from "./parts/watched.ts";
@@ -24,7 +25,7 @@ export function App() {
   if (who.isError) {
     return (
       <main className="empty">
-        <h1>{t("away")}</h1>
+        <h1>{t(navigator.onLine ? "away" : "offline.start")}</h1>
         <button type="button" className="button primary" onClick={() => who.refetch()}>
           {t("away.now")}
         </button>
@@ -135,10 +136,6 @@ function Inside() {
       )}
     </div>
   );
-}
-
-function toComposer(): void {
-  document.getElementById("composer")?.focus();
 }
 
 function isWriting(target: EventTarget | null): boolean {

@@ -6,6 +6,7 @@ import { useHashLocation } from "wouter/use-hash-location";
 import { App } from "./app.tsx";
 import "./look/index.css";
 import { showTheme } from "./look/theme.ts";
+import { keepPage } from "./offline/keep_page.ts";
 import { Safely } from "./parts/safely.tsx";
 import { queries } from "./people/people.ts";
 import { startLanguage } from "./words/index.ts";
@@ -35,3 +36,4 @@ createRoot(root).render(
     </QueryClientProvider>
   </StrictMode>,
 );
+keepPage();

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from palaver.api.call import Answer, Call
 from palaver.api.operation import HTML_ONLY, JSON_OR_HTML, Also, Api, Style
-from palaver.api.web_app import HTML, app_file, app_page
+from palaver.api.web_app import HTML, app_file, app_page, service_worker
 from palaver.chat.errors import NotFound, StoreUnavailable
 
 api = Api("palaver", Style.FASTAPI)
@@ -55,6 +55,15 @@ async def home(call: Call) -> Answer:
 async def asset(call: Call) -> Answer:
     """A file of the web app."""
     found = app_file(call, call.parameters["name"])
+    if found is None:
+        raise NotFound
+    return found
+
+
+@api.add("GET", "/service-worker.js", who="open", content_types=("text/javascript",), raises=(NotFound,))
+async def worker(call: Call) -> Answer:
+    """What keeps the web app in the browser for when there is no network."""
+    found = service_worker(call)
     if found is None:
         raise NotFound
     return found

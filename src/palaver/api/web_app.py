@@ -17,13 +17,16 @@ TYPES = {
 }
 CODINGS = {"br": "br", "gzip": "gz"}
 
-# No script and no style but from our own files, and no string that becomes either. Images from elsewhere are shown once
-# the reader asks for them, and then by https alone.
+# No script and no style but from our own files, and no string that becomes either: the only policy of Trusted Types
+# gives the service worker's address, whatever it is asked for. Images from elsewhere are shown once the reader asks for
+# them, and then by https alone.
 POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; font-src 'self'; "
-    b"connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    b"require-trusted-types-for 'script'; trusted-types 'none'"
+    b"connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; "
+    b"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types palaver-worker"
 )
+# What keeps the page for when there is no network only fetches, and only from here.
+WORKER_POLICY = (b"content-security-policy", b"default-src 'none'; connect-src 'self'")
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 GUARDS = ((b"content-security-policy", POLICY), (b"referrer-policy", b"same-origin"), NO_SNIFFING)
 
@@ -53,6 +56,14 @@ def app_file(call: Call, name: str) -> Answer | None:
         return None
     caching = FOREVER if HASHED.fullmatch(name) else A_WHILE
     return _answer(call, UI / "assets" / name, content_type, (caching, NO_SNIFFING))
+
+
+def service_worker(call: Call) -> Answer | None:
+    """None where the app was not built. It is looked at each time: what it says decides what browsers keep."""
+    file = UI / "service-worker.js"
+    if not file.is_file():
+        return None
+    return _answer(call, file, TYPES["js"], (EACH_TIME, WORKER_POLICY, NO_SNIFFING))
 
 
 def _answer(call: Call, file: Path, content_type: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> Answer:

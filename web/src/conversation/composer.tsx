@@ -8,6 +8,7 @@ import {
   useRef,
   useState,
 } from "react";
+import { backToComposer } from "../parts/focus.ts";
 import { Icon } from "../parts/icon.tsx";
 import { useWords } from "../words/index.ts";
 import { draftOf, keepDraft } from "./drafts.ts";
@@ -54,10 +55,7 @@ export function Composer({
     setText(words);
     keepDraft(place, words);
   };
-  useEffect(() => {
-    // On a phone this would open the keyboard over what is to be read.
-    if (!matchMedia("(pointer: coarse)").matches) area.current?.focus();
-  }, []);
+  useEffect(backToComposer, []);
   useImperativeHandle(ref, () => ({ focus: () => area.current?.focus(), write }));
 
   // It is as tall as its text.
@@ -122,7 +120,10 @@ export function Composer({
             className="round stop"
             aria-label={t("stop")}
             title={t("stop")}
-            onClick={onStop}
+            onClick={() => {
+              onStop();
+              backToComposer();
+            }}
           >
             <Icon name="stop" />
           </button>

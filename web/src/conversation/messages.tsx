@@ -2,6 +2,7 @@ import { memo, type ReactNode, useEffect, useState } from "react";
 import type { MessageShown, UsageShown } from "../api/schema.ts";
 import { Text } from "../markdown/text.tsx";
 import { CopyButton } from "../parts/copy.tsx";
+import { backToComposer } from "../parts/focus.ts";
 import { Icon } from "../parts/icon.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
@@ -38,11 +39,15 @@ export const Prompt = memo(function Prompt(props: PromptProps) {
   const { live, message, queued, editing, beside, onEdit, onTakeBack } = props;
   const t = useWords();
   if (editing) {
-    const send = (text: string) => {
+    const done = () => {
       onEdit(null);
+      backToComposer();
+    };
+    const send = (text: string) => {
+      done();
       if (text !== message.content) live.send(text, message.id);
     };
-    return <EditForm text={message.content} onSend={send} onCancel={() => onEdit(null)} />;
+    return <EditForm text={message.content} onSend={send} onCancel={done} />;
   }
   return (
     <Said who={t("you")} id={message.id} className="prompt">
@@ -87,7 +92,8 @@ export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
       message?.status === "interrupted" && prompt !== null
         ? live.askAgain(prompt, message)
         : live.command({ type: "regenerate", message_id: id });
-    if (!done) say(t("offline.try"));
+    if (!done) return say(t("offline.try"));
+    backToComposer();
   };
   // What there is of the answer stays, and the bot sees it.
   const goOn = () => live.send(t("continue.words"));
@@ -149,7 +155,8 @@ export function Missing({ live, prompt, others }: MissingProps) {
     return () => clearTimeout(timer);
   }, []);
   const again = () => {
-    if (!live.askAgain(prompt, null)) say(t("offline.try"));
+    if (!live.askAgain(prompt, null)) return say(t("offline.try"));
+    backToComposer();
   };
   if (!sure) return null;
   return (
@@ -161,6 +168,10 @@ export function Missing({ live, prompt, others }: MissingProps) {
 
 export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting; away: boolean }) {
   const t = useWords();
+  const takeBack = () => {
+    live.takeBack(waiting);
+    backToComposer();
+  };
   return (
     <Said who={t("you")} className="prompt pending">
       <div className="bubble plain">{waiting.text}</div>
@@ -169,7 +180,7 @@ export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting;
           <span className="dot" />
           {t(away ? "sent.later" : "sending")}
           {away && (
-            <button type="button" className="link" onClick={() => live.takeBack(waiting)}>
+            <button type="button" className="link" onClick={takeBack}>
               {t("take_back")}
             </button>
           )}
@@ -181,7 +192,7 @@ export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting;
           <button type="button" className="link" onClick={() => live.sendAgain(waiting)}>
             {t("retry")}
           </button>
-          <button type="button" className="link" onClick={() => live.takeBack(waiting)}>
+          <button type="button" className="link" onClick={takeBack}>
             {t("take_back")}
           </button>
         </p>

@@ -2,6 +2,8 @@ import { useEffect, useState } from "react";
 import { useLocation } from "wouter";
 import { Refused } from "../api/http.ts";
 import { useModels, usePresets } from "../api/queries.ts";
+import { comeBack, listLine } from "../list/list.ts";
+import { Away, useAway } from "../parts/away.tsx";
 import { ModelOptions } from "../parts/model_options.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
@@ -10,7 +12,7 @@ import { useWords } from "../words/index.ts";
 import { Composer } from "./composer.tsx";
 import { keepDraft } from "./drafts.ts";
 import { ModelNotice } from "./model_notice.tsx";
-import { start, startFrom, unstarted } from "./start.ts";
+import { type Beginning, giveUpStarting, leftUnstarted, start, startFrom, unstarted } from "./start.ts";
 
 const SUGGESTED = 4;
 const PLACE = "new";
@@ -23,16 +25,19 @@ export function NewConversation() {
   const presets = usePresets().data ?? [];
   const [model, setModel] = useState<string | null>(null);
   const waiting = useWatched(unstarted);
+  const away = useAway(useWatched(listLine));
   useEffect(() => {
     document.title = "Palaver";
+    const left = leftUnstarted();
+    if (left !== null) void begin(left, true);
   }, []);
 
-  const begin = async (text: string) => {
+  const begin = async (beginning: Beginning, again = false) => {
     try {
-      const id = await start(text, model);
+      const id = await start(beginning, again);
       if (id !== null) go(`/c/${id}`);
     } catch (error) {
-      keepDraft(PLACE, text);
+      keepDraft(PLACE, beginning.text);
       say(error instanceof Refused && error.message ? error.message : t("offline.try"));
     }
   };
@@ -48,8 +53,9 @@ export function NewConversation() {
       <div className="welcome-inside">
         <h1>{who?.name ? t("hello.name", { name: who.name }) : t("hello")}</h1>
         <ModelNotice />
+        {away && <Away onTry={comeBack} />}
         {waiting === null ? (
-          <Composer place={PLACE} onSend={begin}>
+          <Composer place={PLACE} onSend={(text) => begin({ text, model })}>
             {models.length > 0 && (
               <label className="model-picker">
                 <span className="visually-hidden">{t("model")}</span>
@@ -103,7 +109,7 @@ function NotStarted({ text }: { text: string }) {
             className="link"
             onClick={() => {
               keepDraft(PLACE, text);
-              unstarted.set(null);
+              giveUpStarting();
             }}
           >
             {t("take_back")}

@@ -1,12 +1,14 @@
 /** Keeps the end of what grows in view, as long as its reader is there; whoever reads further up is left alone. */
 
-import { type RefObject, useCallback, useEffect, useRef, useState } from "react";
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 
 const NEAR = 80;
 
+/** `letGo`: the reader goes elsewhere. `hold`: what is drawn next leaves that row where it is, whatever comes above it. */
 export function usePinned(scroller: RefObject<HTMLElement | null>, content: RefObject<HTMLElement | null>) {
   const pinned = useRef(true);
   const before = useRef(0);
+  const held = useRef<{ row: Element; top: number } | null>(null);
   const [atEnd, setAtEnd] = useState(true);
 
   const toEnd = useCallback(() => {
@@ -18,10 +20,21 @@ export function usePinned(scroller: RefObject<HTMLElement | null>, content: RefO
     before.current = shown.scrollTop;
   }, [scroller]);
 
-  /** Whoever was led to a place further up stays there. */
   const letGo = useCallback(() => {
     pinned.current = false;
+    if (scroller.current !== null) scroller.current.style.overflowAnchor = "auto";
+  }, [scroller]);
+
+  const hold = useCallback((row: Element) => {
+    held.current = { row, top: row.getBoundingClientRect().top };
   }, []);
+
+  useLayoutEffect(() => {
+    const before = held.current;
+    held.current = null;
+    if (before === null || scroller.current === null) return;
+    scroller.current.scrollTop += before.row.getBoundingClientRect().top - before.top;
+  });
 
   useEffect(() => {
     const shown = scroller.current;
@@ -49,5 +62,5 @@ export function usePinned(scroller: RefObject<HTMLElement | null>, content: RefO
     };
   }, [scroller, content, toEnd]);
 
-  return { atEnd, toEnd, letGo };
+  return { atEnd, toEnd, letGo, hold };
 }

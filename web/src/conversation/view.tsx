@@ -1,8 +1,9 @@
-import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import type { LineState } from "../api/line.ts";
 import type { MessageShown } from "../api/schema.ts";
 import { list, lookAt } from "../list/list.ts";
+import { Away, useAway } from "../parts/away.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
@@ -65,7 +66,7 @@ function Talk({ live, line, sought }: TalkProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const composer = useRef<ComposerHandle>(null);
-  const { atEnd, toEnd, letGo } = usePinned(scroller, content);
+  const { atEnd, toEnd, letGo, hold } = usePinned(scroller, content);
   const rows = useMemo(() => rowsOf(story), [story]);
   const away = useAway(line);
   const places = useBranches(live);
@@ -111,7 +112,7 @@ function Talk({ live, line, sought }: TalkProps) {
       </header>
       <div className="scroller" ref={scroller}>
         <div className="column" ref={content}>
-          <Older live={live} scroller={scroller} />
+          {story.hasMore && <Older live={live} onLoad={letGo} onLoaded={hold} />}
           {rows.map((row, index) => (
             <OneRow
               key={row.key}
@@ -142,7 +143,7 @@ function Talk({ live, line, sought }: TalkProps) {
         </button>
       )}
       <footer className="talk-foot">
-        {away && <Away live={live} />}
+        {away && <Away onTry={() => live.comeBack()} />}
         <WhoWrites writers={story.writers} me={story.settings?.user.username} />
         {ended ? (
           <p className="notice">{t("ended")}</p>
@@ -224,70 +225,36 @@ function WhoWrites({ writers, me }: { writers: readonly string[]; me: string | u
   );
 }
 
-/** Being away is worth a word only when it lasts. */
-function useAway(line: LineState): boolean {
-  const [away, setAway] = useState(false);
-  useEffect(() => {
-    if (line === "open") return setAway(false);
-    const timer = setTimeout(() => setAway(true), navigator.onLine ? 1500 : 0);
-    return () => clearTimeout(timer);
-  }, [line]);
-  return away;
+interface OlderProps {
+  live: Live;
+  onLoad: () => void;
+  /** With the row that stands first, before older ones are drawn above it. */
+  onLoaded: (first: Element) => void;
 }
 
-function Away({ live }: { live: Live }) {
-  const t = useWords();
-  return (
-    <p className="notice away" role="status">
-      <span className="dot" />
-      {t(navigator.onLine ? "away" : "offline")}
-      <button type="button" className="link" onClick={() => live.comeBack()}>
-        {t("away.now")}
-      </button>
-    </p>
-  );
-}
-
-function Older({ live, scroller }: { live: Live; scroller: React.RefObject<HTMLDivElement | null> }) {
+function Older({ live, onLoad, onLoaded }: OlderProps) {
   const t = useWords();
   const [busy, setBusy] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
-  const story = useWatched(live.story);
-  const before = useRef<{ shown: Element; top: number } | null>(null);
-  const first = story.messages[0]?.id;
-
-  // What came above must not push away what is read.
-  useLayoutEffect(() => {
-    if (before.current !== null && scroller.current !== null) {
-      scroller.current.scrollTop += topOf(before.current.shown) - before.current.top;
-    }
-    before.current = null;
-  }, [first]);
-
   const load = async () => {
+    if (busy) return;
     setBusy(true);
+    onLoad();
     try {
       await live.loadOlder();
-      // They are drawn with the next frame: until now what stands there may have changed its height.
-      const shown = button.current?.nextElementSibling ?? null;
-      before.current = shown === null ? null : { shown, top: topOf(shown) };
+      const first = button.current?.nextElementSibling;
+      if (first) onLoaded(first);
     } catch {
       say(t("offline.try"));
     } finally {
       setBusy(false);
     }
   };
-  // It stays for the last page, too, whose place is kept like that of all others.
-  if (!story.hasMore) return null;
   return (
-    <button ref={button} type="button" className="button ghost older" disabled={busy} onClick={load}>
+    <button ref={button} type="button" className="button ghost older" aria-disabled={busy} onClick={load}>
       {t("older")}
     </button>
   );
-}
-
-function topOf(shown: Element): number {
-  return shown.getBoundingClientRect().top;
 }
 
 /** Read out once a reply is whole, and never while it is written. */

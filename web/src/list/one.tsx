@@ -1,7 +1,8 @@
-import { type FormEvent, type ReactNode, useState } from "react";
+import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { Refused } from "../api/http.ts";
 import type { MarkedSession } from "../api/schema.ts";
+import { backToComposer } from "../parts/focus.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Menu } from "../parts/menu.tsx";
 import { say } from "../parts/toasts.ts";
@@ -19,10 +20,23 @@ export function OneConversation({ session, isCurrent, unread, onChoose }: OneCon
   const t = useWords();
   const [renaming, setRenaming] = useState(false);
   const [, go] = useLocation();
-  if (renaming) return <RenameForm session={session} onDone={() => setRenaming(false)} />;
+  const row = useRef<HTMLLIElement>(null);
+  const byKey = useRef(false);
+  useEffect(() => {
+    if (!renaming && byKey.current) row.current?.querySelector("a")?.focus();
+    byKey.current = false;
+  }, [renaming]);
+  if (renaming) {
+    const done = (isByKey: boolean) => {
+      byKey.current = isByKey;
+      setRenaming(false);
+    };
+    return <RenameForm session={session} onDone={done} />;
+  }
   const remove = () => {
     if (isCurrent) go("/");
     deleteSession(session);
+    backToComposer();
   };
   const tried = (done: Promise<void>) => {
     done.catch((error: unknown) =>
@@ -31,7 +45,7 @@ export function OneConversation({ session, isCurrent, unread, onChoose }: OneCon
   };
   const { id, pinned, archived, title } = session;
   return (
-    <li className={isCurrent ? "conversation current" : "conversation"}>
+    <li ref={row} className={isCurrent ? "conversation current" : "conversation"}>
       <Link href={`/c/${id}`} onClick={onChoose} aria-current={isCurrent ? "page" : undefined}>
         {title}
         {unread > 0 && <Badge>{t("unread", { n: unread })}</Badge>}
@@ -63,12 +77,18 @@ function Badge({ children }: { children: ReactNode }) {
   );
 }
 
-function RenameForm({ session, onDone }: { session: MarkedSession; onDone: () => void }) {
+interface RenameFormProps {
+  session: MarkedSession;
+  /** Whoever ends it by a key is still there; others have gone elsewhere. */
+  onDone: (byKey: boolean) => void;
+}
+
+function RenameForm({ session, onDone }: RenameFormProps) {
   const t = useWords();
   const submit = (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const title = String(new FormData(event.currentTarget).get("title")).trim();
-    onDone();
+    onDone(event.currentTarget.contains(document.activeElement));
     if (title !== "" && title !== session.title) {
       rename(session.id, title).catch(() => say(t("offline.try")));
     }
@@ -85,7 +105,7 @@ function RenameForm({ session, onDone }: { session: MarkedSession; onDone: () =>
           autoFocus
           onFocus={(event) => event.currentTarget.select()}
           onBlur={(event) => event.currentTarget.form?.requestSubmit()}
-          onKeyDown={(event) => event.key === "Escape" && onDone()}
+          onKeyDown={(event) => event.key === "Escape" && onDone(true)}
         />
       </form>
     </li>

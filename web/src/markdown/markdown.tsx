@@ -13,18 +13,55 @@ import { CodeBlock } from "./code.tsx";
 import { Formula } from "./formula.tsx";
 import { RemoteImage } from "./image.tsx";
 
+/**
+ * Blocks stand together in stretches. Those out of sight are neither laid out nor painted anew when the text grows: with a
+ * thousand blocks side by side the browser's own work for each piece doubled.
+ */
+const STRETCH = 20;
+
 export default function Markdown({ text, grows }: { text: string; grows: boolean }) {
   const last = useRef<Blocks>(NO_BLOCKS);
   last.current = split(text, last.current);
   const { blocks, definitions } = last.current;
-  return blocks.map((block, index) => (
-    <OneBlock
-      key={block.start}
-      block={block}
+  const starts = Array.from({ length: Math.ceil(blocks.length / STRETCH) }, (_, index) => index * STRETCH);
+  return starts.map((start) => (
+    <Stretch
+      key={start}
+      blocks={blocks.slice(start, start + STRETCH)}
       definitions={definitions}
-      grows={grows && index === blocks.length - 1}
+      grows={grows && start + STRETCH >= blocks.length}
     />
   ));
+}
+
+interface StretchProps {
+  blocks: readonly Block[];
+  definitions: readonly Definition[];
+  grows: boolean;
+}
+
+const Stretch = memo(function Stretch({ blocks, definitions, grows }: StretchProps) {
+  return (
+    <div className="stretch">
+      {blocks.map((block, index) => (
+        <OneBlock
+          key={block.start}
+          block={block}
+          definitions={definitions}
+          grows={grows && index === blocks.length - 1}
+        />
+      ))}
+    </div>
+  );
+}, isSameStretch);
+
+function isSameStretch(one: StretchProps, other: StretchProps): boolean {
+  return (
+    one.grows === other.grows &&
+    one.definitions === other.definitions &&
+    one.blocks.length === other.blocks.length &&
+    one.blocks.every((block, index) => block === other.blocks[index])
+  );
 }
 
 interface OneBlockProps {

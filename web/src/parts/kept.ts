@@ -3,20 +3,26 @@
 const PREFIX = "palaver.";
 const instead = new Map<string, string>();
 
-export function keep(name: string, value: unknown): void {
+type Where = () => Storage;
+
+const inBrowser: Where = () => localStorage;
+/** Over reloads, and not in other tabs. */
+export const inTab: Where = () => sessionStorage;
+
+export function keep(name: string, value: unknown, where = inBrowser): void {
   const text = value === null ? null : JSON.stringify(value);
   try {
-    if (text === null) localStorage.removeItem(PREFIX + name);
-    else localStorage.setItem(PREFIX + name, text);
+    if (text === null) where().removeItem(PREFIX + name);
+    else where().setItem(PREFIX + name, text);
   } catch {
     if (text === null) instead.delete(name);
     else instead.set(name, text);
   }
 }
 
-export function kept<T>(name: string, otherwise: T): T {
+export function kept<T>(name: string, otherwise: T, where = inBrowser): T {
   try {
-    const text = instead.get(name) ?? localStorage.getItem(PREFIX + name);
+    const text = instead.get(name) ?? where().getItem(PREFIX + name);
     return text === null ? otherwise : (JSON.parse(text) as T);
   } catch {
     return otherwise;
@@ -27,8 +33,10 @@ export function kept<T>(name: string, otherwise: T): T {
 export function forgetPerson(): void {
   instead.clear();
   try {
-    for (const name of Object.keys(localStorage)) {
-      if (/^palaver\.(draft|outbox)\./.test(name)) localStorage.removeItem(name);
+    for (const storage of [localStorage, sessionStorage]) {
+      for (const name of Object.keys(storage)) {
+        if (/^palaver\.(draft|outbox)\./.test(name)) storage.removeItem(name);
+      }
     }
   } catch {
     // Nothing is kept where nothing may be.

@@ -1,15 +1,20 @@
-import { toasts } from "./toasts.ts";
+import { backToComposer } from "./focus.ts";
+import { type Toast, toasts } from "./toasts.ts";
 import { useWatched } from "./watched.ts";
 
 export function ToastList() {
   const shown = useWatched(toasts);
+  const act = (action: NonNullable<Toast["action"]>) => {
+    action.run();
+    backToComposer();
+  };
   return (
     <div className="toasts" role="status">
       {shown.map((toast) => (
         <div key={toast.id} className="toast">
           <span>{toast.words}</span>
           {toast.action && (
-            <button type="button" onClick={toast.action.run}>
+            <button type="button" onClick={() => toast.action && act(toast.action)}>
               {toast.action.label}
             </button>
           )}

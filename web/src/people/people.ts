@@ -1,10 +1,10 @@
 /** Who is there. */
 
-import { QueryClient, useQuery } from "@tanstack/react-query";
-import { ask, Refused } from "../api/http.ts";
+import { onlineManager, QueryClient, useQuery } from "@tanstack/react-query";
+import { ask, Refused, Unreachable } from "../api/http.ts";
 import type { AccountShown } from "../api/schema.ts";
 import { forgetAll } from "../conversation/live.ts";
-import { forgetPerson } from "../parts/kept.ts";
+import { forgetPerson, keep, kept } from "../parts/kept.ts";
 import { chooseLanguage } from "../words/index.ts";
 
 export interface Person {
@@ -21,11 +21,24 @@ export const queries = new QueryClient({
   },
 });
 
+// It takes for granted that there is a network, until it hears that one went away.
+onlineManager.setOnline(navigator.onLine);
+
 const WHO = ["who"];
 export const ACCOUNT = ["account"];
+/** Whoever was there last. */
+const LAST = "who";
 
 export function useWho() {
-  return useQuery({ queryKey: WHO, queryFn: whoIsThere, staleTime: Number.POSITIVE_INFINITY });
+  return useQuery({
+    queryKey: WHO,
+    queryFn: whoIsThere,
+    staleTime: Number.POSITIVE_INFINITY,
+    // Asked without a network too: then it is whoever was there last.
+    networkMode: "always",
+    retry: (tries, error) => navigator.onLine && !(error instanceof Refused) && tries < 3,
+    refetchOnReconnect: "always",
+  });
 }
 
 export function fetchAccount(): Promise<AccountShown> {
@@ -35,7 +48,9 @@ export function fetchAccount(): Promise<AccountShown> {
 /** As it is now. The language is the person's on every device. */
 export async function takeAccount(account: AccountShown): Promise<void> {
   queries.setQueryData(ACCOUNT, account);
-  queries.setQueryData(WHO, toPerson(account));
+  const person = toPerson(account);
+  queries.setQueryData(WHO, person);
+  keep(LAST, person);
   await chooseLanguage(account.language);
 }
 
@@ -58,8 +73,20 @@ async function isAdmin(): Promise<boolean> {
   }
 }
 
-/** null: nobody that the server knows. */
+/** null: nobody that the server knows. Without a way to the server, whoever was there last. */
 async function whoIsThere(): Promise<Person | null> {
+  try {
+    const person = await askWho();
+    keep(LAST, person);
+    return person;
+  } catch (error) {
+    const last = kept<Person | null>(LAST, null);
+    if (error instanceof Unreachable && last !== null) return last;
+    throw error;
+  }
+}
+
+async function askWho(): Promise<Person | null> {
   const account = await unlessRefused(fetchAccount());
   if (account !== null) {
     queries.setQueryData(ACCOUNT, account);
@@ -97,6 +124,7 @@ export async function signOut(everywhere: boolean): Promise<void> {
 
 /** The server knows nobody any more. */
 export function nobody(): void {
+  keep(LAST, null);
   forgetAll();
   queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== WHO[0] });
   queries.setQueryData(WHO, null);

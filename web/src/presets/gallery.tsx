@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { ask, Refused } from "../api/http.ts";
 import { usePresets } from "../api/queries.ts";
@@ -28,6 +28,7 @@ export default function Presets() {
   const me = useWho().data?.username ?? null;
   const [sheet, setSheet] = useState<Sheet | null>(null);
   const [filter, setFilter] = useState<Whose | "all">("all");
+  const make = useRef<HTMLButtonElement>(null);
   useEffect(() => {
     document.title = `${t("presets")} · Palaver`;
   }, [t]);
@@ -43,6 +44,7 @@ export default function Presets() {
             <p className="quiet">{t("presets.what")}</p>
           </div>
           <button
+            ref={make}
             type="button"
             className="button primary"
             onClick={() => setSheet({ kind: "form", id: null })}
@@ -57,13 +59,19 @@ export default function Presets() {
           options={(["all", ...ALL_WHOSE] as const).map((one) => [one, t(`filter.${one}`)])}
           onChoose={setFilter}
         />
-        {presets.isError && <p className="notice warn">{t("offline.try")}</p>}
+        {(presets.isError || presets.isPaused) && <p className="notice warn">{t("offline.try")}</p>}
         {presets.isSuccess && found.length === 0 && (
           <p className="quiet">{t(filter === "shared" ? "presets.none_shared" : "presets.none")}</p>
         )}
         <ul className="cards">
           {found.map((preset) => (
-            <Card key={preset.id} preset={preset} whose={whoseIs(preset, me)} onOpen={setSheet} />
+            <Card
+              key={preset.id}
+              preset={preset}
+              whose={whoseIs(preset, me)}
+              onOpen={setSheet}
+              onGone={() => make.current?.focus()}
+            />
           ))}
         </ul>
       </div>
@@ -80,9 +88,10 @@ interface CardProps {
   preset: PresetListed;
   whose: Whose;
   onOpen: (sheet: Sheet) => void;
+  onGone: () => void;
 }
 
-function Card({ preset, whose, onOpen }: CardProps) {
+function Card({ preset, whose, onOpen, onGone }: CardProps) {
   const t = useMoreWords();
   const [, go] = useLocation();
   const queries = useQueryClient();
@@ -99,6 +108,7 @@ function Card({ preset, whose, onOpen }: CardProps) {
       refused(error);
     }
     await queries.invalidateQueries({ queryKey: ["presets"] });
+    onGone();
   };
   const { id } = preset;
   const copy: Item = {

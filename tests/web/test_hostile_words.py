@@ -62,6 +62,7 @@ async def test_nothing_that_has_a_name_runs_or_fetches(shared_server: Server, op
     await window.page.get_by_text("Instructions").click()
     await watch.expect_nothing(window.page)
     await window.page.get_by_role("button", name="Settings of this conversation").click()
+    await expect(window.page.get_by_role("dialog")).to_be_visible()
     await watch.expect_nothing(window.page)
     await window.page.keyboard.press("Escape")
     await window.page.get_by_role("link", name="Presets").click()

@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from palaver.api.call import Answer, Call, to_time
-from palaver.api.fields import Body, Flag, Number, Text, changing, defaulting, required
+from palaver.api.fields import Body, Flag, Text, Whole, changing, defaulting, required
 from palaver.api.operation import Api, Style, worded
 from palaver.chat.errors import Disabled, Invalid, NotFound, Taken
 from palaver.chat.user import Token, TokenId, User
@@ -29,7 +29,7 @@ class NewAppToken(Body):
     """0 days: until it is revoked."""
 
     label = defaulting(Text(at_most=100, trimmed=True), "")
-    days = defaulting(Number(0, MOST_DAYS), 0.0)
+    days = defaulting(Whole(0, MOST_DAYS), 0)
 
 
 class AppShown(Struct):

@@ -141,14 +141,7 @@ function Tokens({ app, onClose }: { app: AppShown; onClose: () => void }) {
       <h3>{t("token.new")}</h3>
       <Form key={made?.id} save={add} go={t("token.make")}>
         <Field name="label" label={t("token.label")} placeholder={t("token.label.example")} most={100} />
-        <Field
-          name="days"
-          label={t("token.days")}
-          placeholder={t("token.forever")}
-          type="number"
-          min={0}
-          step="any"
-        />
+        <Field name="days" label={t("token.days")} placeholder={t("token.forever")} type="number" min={0} />
       </Form>
     </Dialog>
   );

@@ -113,14 +113,14 @@ async def test_page_opens_while_its_server_is_away(server: Server, open_window: 
 async def test_only_the_page_itself_is_kept_and_nothing_of_a_person_is_left_after_signing_out(window: Window) -> None:
     page = window.page
     await page.evaluate(KEEPS)
-    await window.say("A secret of mine. [[text=And one of ours.]]")
+    await window.say("A riddle of mine. [[text=And one of ours.]]")
     await page.reload()
     await expect(window.answers).to_have_text(["And one of ours."])
-    await window.composer.fill("Half a secret")
+    await window.composer.fill("Half a riddle")
     expected = re.compile(rf"{re.escape(window.server.url)}/(assets/[\w.-]+)?")
     assert [url for url in await page.evaluate(KEPT) if not expected.fullmatch(url)] == []
     await window.context.set_offline(True)
-    await window.write("A secret that waits")
+    await window.write("A riddle that waits")
     await expect(page.get_by_text("Is sent once there is a connection")).to_be_visible()
     await window.context.set_offline(False)
     await expect(page.locator(".reply .foot")).to_have_count(2)
@@ -129,7 +129,7 @@ async def test_only_the_page_itself_is_kept_and_nothing_of_a_person_is_left_afte
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     remembered = await page.evaluate(REMEMBERED)
     assert "Palaver needs JavaScript" in remembered
-    assert [word for word in (window.name, "secret") if word in remembered] == []
+    assert [word for word in (window.name, "riddle") if word in remembered] == []
     await window.context.set_offline(True)
     await page.reload()
     await expect(page.get_by_text("Palaver opens here as soon as there is a network.")).to_be_visible()

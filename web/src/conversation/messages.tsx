@@ -96,7 +96,10 @@ export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
     backToComposer();
   };
   // What there is of the answer stays, and the bot sees it.
-  const goOn = () => live.send(t("continue.words"));
+  const goOn = () => {
+    live.send(t("continue.words"));
+    backToComposer();
+  };
   return (
     <Said who={message?.metadata.model ?? t("bot")} id={id} className={isWritten ? "reply growing" : "reply"}>
       {isWritten && (text === "" || !streams) ? (

@@ -4,8 +4,15 @@ import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef, useSta
 
 const NEAR = 80;
 
-/** `letGo`: the reader goes elsewhere. `hold`: what is drawn next leaves that row where it is, whatever comes above it. */
-export function usePinned(scroller: RefObject<HTMLElement | null>, content: RefObject<HTMLElement | null>) {
+/**
+ * `letGo`: the reader goes elsewhere. `hold`: whatever comes above it next leaves that row where it is. `first`: which
+ * message stands first.
+ */
+export function usePinned(
+  scroller: RefObject<HTMLElement | null>,
+  content: RefObject<HTMLElement | null>,
+  first: string | undefined,
+) {
   const pinned = useRef(true);
   const before = useRef(0);
   const held = useRef<{ row: Element; top: number } | null>(null);
@@ -34,7 +41,7 @@ export function usePinned(scroller: RefObject<HTMLElement | null>, content: RefO
     held.current = null;
     if (before === null || scroller.current === null) return;
     scroller.current.scrollTop += before.row.getBoundingClientRect().top - before.top;
-  });
+  }, [scroller, first]);
 
   useEffect(() => {
     const shown = scroller.current;

@@ -1,9 +1,10 @@
-import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import type { LineState } from "../api/line.ts";
 import type { MessageShown } from "../api/schema.ts";
 import { list, lookAt } from "../list/list.ts";
 import { Away, useAway } from "../parts/away.tsx";
+import { backToComposer } from "../parts/focus.ts";
 import { Icon } from "../parts/icon.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
@@ -66,7 +67,7 @@ function Talk({ live, line, sought }: TalkProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const composer = useRef<ComposerHandle>(null);
-  const { atEnd, toEnd, letGo, hold } = usePinned(scroller, content);
+  const { atEnd, toEnd, letGo, hold } = usePinned(scroller, content, story.messages[0]?.id);
   const rows = useMemo(() => rowsOf(story), [story]);
   const away = useAway(line);
   const places = useBranches(live);
@@ -86,8 +87,11 @@ function Talk({ live, line, sought }: TalkProps) {
   const takeBack = useCallback(
     (message: MessageShown) => {
       live.takeBackSaid(message).then(
-        // What is being written just now is worth more.
-        (text) => draftOf(live.id) === "" && composer.current?.write(text),
+        (text) => {
+          // What is being written just now is worth more.
+          if (draftOf(live.id) === "") composer.current?.write(text);
+          backToComposer();
+        },
         (error: Error) => say(error.message || t("offline.try")),
       );
     },
@@ -236,6 +240,8 @@ function Older({ live, onLoad, onLoaded }: OlderProps) {
   const t = useWords();
   const [busy, setBusy] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
+  // It goes away with the last page.
+  useLayoutEffect(() => () => void (document.activeElement?.matches(".older") && backToComposer()), []);
   const load = async () => {
     if (busy) return;
     setBusy(true);

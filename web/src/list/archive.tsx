@@ -34,7 +34,13 @@ export default function Archive({ current, onChoose, onBack }: ArchiveProps) {
   const shown = (data?.sessions ?? []).filter((session) => !hidden.has(session.id));
   return (
     <nav className="conversations" aria-label={t("archive")}>
-      <button type="button" className="to-archive" onClick={onBack}>
+      <button
+        type="button"
+        className="to-archive"
+        // biome-ignore lint/a11y/noAutofocus: it stands where the button was that led here.
+        autoFocus
+        onClick={onBack}
+      >
         <Icon name="back" />
         {t("conversations")}
       </button>

@@ -16,12 +16,20 @@ interface OneConversationProps {
   onChoose: () => void;
 }
 
+/** What was pinned just now stands elsewhere in the list, and has the focus again there. */
+let moved: string | null = null;
+
 export function OneConversation({ session, isCurrent, unread, onChoose }: OneConversationProps) {
   const t = useWords();
   const [renaming, setRenaming] = useState(false);
   const [, go] = useLocation();
   const row = useRef<HTMLLIElement>(null);
   const byKey = useRef(false);
+  useEffect(() => {
+    if (moved !== session.id) return;
+    moved = null;
+    if (document.activeElement === document.body) row.current?.querySelector("button")?.focus();
+  }, [session.id]);
   useEffect(() => {
     if (!renaming && byKey.current) row.current?.querySelector("a")?.focus();
     byKey.current = false;
@@ -44,6 +52,14 @@ export function OneConversation({ session, isCurrent, unread, onChoose }: OneCon
     );
   };
   const { id, pinned, archived, title } = session;
+  const move = () => {
+    moved = id;
+    tried(pin(id, !pinned));
+  };
+  const putAway = () => {
+    tried(archive(session, !archived));
+    backToComposer();
+  };
   return (
     <li ref={row} className={isCurrent ? "conversation current" : "conversation"}>
       <Link href={`/c/${id}`} onClick={onChoose} aria-current={isCurrent ? "page" : undefined}>
@@ -54,11 +70,11 @@ export function OneConversation({ session, isCurrent, unread, onChoose }: OneCon
         label={t("conversation.menu", { title })}
         items={[
           { label: t("rename"), icon: "edit", run: () => setRenaming(true) },
-          { label: t(pinned ? "unpin" : "pin"), icon: "pin", run: () => tried(pin(id, !pinned)) },
+          { label: t(pinned ? "unpin" : "pin"), icon: "pin", run: move },
           {
             label: t(archived ? "unarchive" : "to_archive"),
             icon: "archive",
-            run: () => tried(archive(session, !archived)),
+            run: putAway,
           },
           { label: t("delete"), icon: "trash", danger: true, run: remove },
         ]}

@@ -1,4 +1,5 @@
-import { lazy, Suspense, useState } from "react";
+import { lazy, type Ref, Suspense, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import { Link } from "wouter";
 import { Icon } from "../parts/icon.tsx";
 import { Mark } from "../parts/mark.tsx";
@@ -23,6 +24,11 @@ export function Sidebar({ current, onChoose }: SidebarProps) {
   const t = useWords();
   const [sought, setSought] = useState("");
   const [away, setAway] = useState(false);
+  const toArchive = useRef<HTMLButtonElement>(null);
+  const comeBack = () => {
+    flushSync(() => setAway(false));
+    toArchive.current?.focus();
+  };
   return (
     <>
       <header className="sidebar-head">
@@ -45,9 +51,14 @@ export function Sidebar({ current, onChoose }: SidebarProps) {
         {sought.trim() !== "" ? (
           <Found words={sought} current={current} onChoose={onChoose} />
         ) : away ? (
-          <Archive current={current} onChoose={onChoose} onBack={() => setAway(false)} />
+          <Archive current={current} onChoose={onChoose} onBack={comeBack} />
         ) : (
-          <Conversations current={current} onChoose={onChoose} onArchive={() => setAway(true)} />
+          <Conversations
+            current={current}
+            onChoose={onChoose}
+            onArchive={() => setAway(true)}
+            toArchive={toArchive}
+          />
         )}
       </Suspense>
       <footer className="sidebar-foot">
@@ -61,9 +72,11 @@ interface ConversationsProps {
   current: string | null;
   onChoose: () => void;
   onArchive: () => void;
+  /** The button that leads there. */
+  toArchive: Ref<HTMLButtonElement>;
 }
 
-function Conversations({ current, onChoose, onArchive }: ConversationsProps) {
+function Conversations({ current, onChoose, onArchive, toArchive }: ConversationsProps) {
   const t = useWords();
   const { sessions, total } = useWatched(list);
   const hidden = useWatched(leaving);
@@ -99,7 +112,7 @@ function Conversations({ current, onChoose, onArchive }: ConversationsProps) {
           {t("conversations.more")}
         </button>
       )}
-      <button type="button" className="to-archive" onClick={onArchive}>
+      <button ref={toArchive} type="button" className="to-archive" onClick={onArchive}>
         <Icon name="archive" />
         {t("archive")}
       </button>

@@ -32,6 +32,8 @@ export default function SignIn() {
             autoComplete="username"
             required
             maxLength={255}
+            // biome-ignore lint/a11y/noAutofocus: there is nothing else to be done here, and whoever signs out stays somewhere.
+            autoFocus
             autoCapitalize="none"
             spellCheck={false}
           />

@@ -225,7 +225,7 @@ function Announcer({ live }: { live: Live }) {
   }, [finished, live]);
   return (
     <div className="visually-hidden" aria-live="polite" data-announcer>
-      {finished !== null && `${t("answered")} ${finished.content}`}
+      {finished !== null && finished.content !== "" && `${t("answered")} ${finished.content}`}
     </div>
   );
 }

@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { Refused } from "../api/http.ts";
 import { Mark } from "../parts/mark.tsx";
 import { useWords } from "../words/index.ts";
@@ -8,6 +8,10 @@ export function SignIn() {
   const t = useWords();
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
+  const first = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (!matchMedia("(pointer: coarse)").matches) first.current?.focus();
+  }, []);
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
@@ -28,6 +32,7 @@ export function SignIn() {
         <label className="field">
           <span>{t("sign_in.name")}</span>
           <input
+            ref={first}
             name="username"
             autoComplete="username"
             required

@@ -10,7 +10,8 @@ from tests.web.window import SECONDS, OpenWindow, Window
 
 # A second full round finds nothing that the first has not found.
 FAR = 60
-COUNT = "[[text=one two three four five six seven eight nine ten&delay=0.15&first=0.3]]"
+# It is stopped long before its end.
+COUNT = "[[text=one two three four five six seven eight nine ten&delay=2&first=0.3]]"
 # What has the focus is in view, and has a ring of two pixels, or stands in one (the message field), or what stands for
 # it does (a choice of several). Past the last and before the first the browser's own window has it.
 IS_SEEN = """(mayLeave) => {
@@ -89,7 +90,8 @@ async def test_somebody_signs_in_and_out(shared_server: Server, open_window: Ope
     await window.page.emulate_media(reduced_motion="reduce")
     keys = Keys(window)
     await keys.choose(window.name, "Sign out")
-    await expect(window.page.get_by_label("User name")).to_be_focused()
+    await expect(window.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    await expect(window.page.get_by_label("User name or e-mail")).to_be_focused()
     await keys.type(window.name, "Tab")
     await keys.type("wrong", "Enter")
     await expect(window.page.get_by_role("alert")).not_to_be_empty()
@@ -112,7 +114,7 @@ async def test_messages_are_sent_stopped_edited_and_answered_again_and_branches_
     await keys.press("Escape")
     await expect(page.get_by_text("Stopped", exact=True)).to_be_visible()
     await keys.do("Another answer", "Shift+Tab")
-    await expect(page.locator(".reply.growing")).to_contain_text("one")
+    await expect(page.locator(".growing .prose")).to_contain_text("one")
     await expect(window.composer).to_be_focused()
     await keys.do("Stop the answer")
     await expect(page.get_by_text("Stopped", exact=True)).to_be_visible()

@@ -122,4 +122,5 @@ async def test_other_page_opens_no_socket(shared_server: Server, foreign_page: P
 
 async def test_other_page_shows_nothing_of_ours_in_a_frame(shared_server: Server, foreign_page: Page) -> None:
     assert await foreign_page.evaluate(FRAME, shared_server.url) == "no"
-    assert [frame.url for frame in foreign_page.frames[1:]] == ["chrome-error://chromewebdata/"]
+    [frame] = foreign_page.frames[1:]
+    await frame.wait_for_url("chrome-error://chromewebdata/")

@@ -269,7 +269,7 @@ function Announcer({ live }: { live: Live }) {
   const finished = useWatched(live.finished);
   return (
     <div className="visually-hidden" aria-live="polite" data-announcer>
-      {finished !== null && `${t("answered")} ${finished.content}`}
+      {finished !== null && finished.content !== "" && `${t("answered")} ${finished.content}`}
     </div>
   );
 }

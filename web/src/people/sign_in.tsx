@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from "react";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { Refused } from "../api/http.ts";
 import { Mark } from "../parts/mark.tsx";
 import { useWords } from "../words/index.ts";
@@ -8,6 +8,10 @@ export default function SignIn() {
   const t = useWords();
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
+  const first = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (!matchMedia("(pointer: coarse)").matches) first.current?.focus();
+  }, []);
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget);
@@ -28,12 +32,11 @@ export default function SignIn() {
         <label className="field">
           <span>{t("sign_in.name")}</span>
           <input
+            ref={first}
             name="username"
             autoComplete="username"
             required
             maxLength={255}
-            // biome-ignore lint/a11y/noAutofocus: there is nothing else to be done here, and whoever signs out stays somewhere.
-            autoFocus
             autoCapitalize="none"
             spellCheck={false}
           />

@@ -183,11 +183,11 @@ async def test_prompt_that_waits_is_taken_back_for_all_devices(alice: Client, by
         assert said(await read_messages(alice, session)) == [("user", STALLED)]
         refused = await alice.having(Accept_Language="de").send("POST", path)
         assert refused.status == 404
-        # The one that runs is stopped by its prompt's id, too, and none is answered after it.
+        # The one that runs is not taken back, but stopped; and none is answered after it.
         prompt = running["prompt_id"]
         refused = await alice.having(Accept_Language="it").send("POST", path.replace(waiting, prompt))
         assert (refused.status, "turno" in refused.body["detail"]) == (409, True)
-        await laptop.send("stop", message_id=prompt)
+        await laptop.send("stop", message_id=running["message_id"])
         assert (await phone.until("ai_typing_stop"))["reason"] == "stopped"
         assert await phone.settle() == []
     assert await branches(alice, session) == {"branches": [], "open_replies": []}

@@ -184,15 +184,14 @@ async def _begin_another(chat: Chat, asked: AnotherReply, request_id: str, grant
 
 
 async def stop_reply(chat: Chat, conversation: ConversationId, reply: str | None = None) -> Begun | None:
-    """Has the reply end that runs there, wherever it does; the one named `reply`, or by its prompt, alone where that is
-    given.
+    """Has the reply end that runs there, wherever it does; the one named `reply` alone, where that is given.
 
     Gives the turn, which `Replies.wait_end` waits for; None where none runs.
     """
     running = await chat.store.turns.open_reply(conversation)
     if running is None or running.turn.reply.status != "running":
         return None
-    if reply is not None and reply not in (running.turn.reply.uuid, running.turn.prompt.uuid):
+    if reply is not None and running.turn.reply.uuid != reply:
         return None
     await chat.replies.stop(running.turn.reply.id)
     return running

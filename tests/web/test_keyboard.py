@@ -5,6 +5,7 @@ from playwright.async_api import TimeoutError as TooLate
 from playwright.async_api import expect
 
 from tests.journeys.client import PASSWORD
+from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 from tests.web.window import SECONDS, OpenWindow, Window
 
@@ -184,6 +185,22 @@ async def test_conversations_are_begun_found_renamed_and_deleted(window: Window,
     await expect(page.get_by_role("heading", name="Rivers")).to_be_visible()
     await keys.do("New conversation")
     await expect(page.locator(".welcome")).to_be_visible()
+    await expect(window.composer).to_be_focused()
+
+
+async def test_last_of_the_older_messages_leave_the_reader_where_they_are_and_the_focus_in_the_page(
+    window: Window, keys: Keys, llm: LLM
+) -> None:
+    await llm.control(text="Yes.")
+    session = await window.ask("POST", "ai-chat/api/sessions/", {"title": "Long"})
+    for n in range(1, 61):
+        await window.ask("POST", f"ai-chat/api/sessions/{session['id']}/send_message/", {"message": f"Question {n}"})
+    await keys.do("Long")
+    await expect(window.prompts).to_have_count(50)
+    await window.page.get_by_role("button", name="Earlier messages").focus()
+    await keys.press("Enter")
+    await expect(window.prompts).to_have_count(60)
+    await expect(window.page.get_by_text("Question 11", exact=True)).to_be_in_viewport()
     await expect(window.composer).to_be_focused()
 
 

@@ -241,7 +241,12 @@ function Older({ live, onLoad, onLoaded }: OlderProps) {
   const [busy, setBusy] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
   // It goes away with the last page.
-  useLayoutEffect(() => () => void (document.activeElement?.matches(".older") && backToComposer()), []);
+  useLayoutEffect(() => {
+    const shown = button.current;
+    return () => {
+      if (document.activeElement === shown) backToComposer();
+    };
+  }, []);
   const load = async () => {
     if (busy) return;
     setBusy(true);

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
 import msgspec
@@ -81,7 +81,7 @@ class JsonSocket(ABC):
         self._out: Frames = []
         # Lists, here as in a room: an empty deque is fourteen times as large, and most sockets are idle.
         self._under_way: Frames = []
-        self._coming: Awaitable[Frames] | None = None
+        self._coming: Coroutine[Any, Any, Frames] | None = None
         self._woken = False
         self._will_tell = False
         self._shut = False
@@ -97,7 +97,7 @@ class JsonSocket(ABC):
         """Does what a message of a known type asks for. Raises `ChatError` or `Invalid`."""
 
     @abstractmethod
-    def take(self) -> Frames | Awaitable[Frames]:
+    def take(self) -> Frames | Coroutine[Any, Any, Frames]:
         """The frames that are to be sent now, none where nothing is new; or what gives them, where that takes time."""
 
     @abstractmethod
@@ -280,6 +280,10 @@ class JsonSocket(ABC):
             self.over = True
         finally:
             self._pump = None
+            if self._coming is not None:
+                # Nobody is there any more who would wait for it.
+                self._coming.close()
+                self._coming = None
 
     def _gather(self) -> bool:
         """Whether there are frames under way, by now. Where they take time, `_coming` is what gives them."""

@@ -4,7 +4,7 @@ With `?marks=1`, which is ours, it is the list as its owner has ordered it (`mar
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from typing import Any
 
 import msgspec
@@ -86,7 +86,7 @@ class ListSocket(JsonSocket):
             self._ended.append((conversation, reply))
             self.wake()
 
-    def take(self) -> Frames | Awaitable[Frames]:
+    def take(self) -> Frames | Coroutine[Any, Any, Frames]:
         return self._tell_news() if self._ended or self._is_list_due() else []
 
     def _is_list_due(self) -> bool:

@@ -1,6 +1,6 @@
 """One conversation over a WebSocket: turns, events as they happen, and all that was missed since a cursor."""
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, assert_never
 
@@ -284,7 +284,7 @@ class SessionSocket(JsonSocket):
         assert self._listener is not None, "only who is in has a place"
         return self._listener.cursor
 
-    def take(self) -> Frames | Awaitable[Frames]:
+    def take(self) -> Frames | Coroutine[Any, Any, Frames]:
         listener = self._listener
         if listener is None or not self._listens:
             return []
@@ -303,6 +303,9 @@ class SessionSocket(JsonSocket):
                 await self._look_anew()
         except NotFound:
             self.say_gone()
+        if self._shut:
+            # The last word is said already, and comes after nothing.
+            return []
         waiting, self._out = self._out, []
         if not waiting:
             more = self.take()
@@ -323,8 +326,7 @@ class SessionSocket(JsonSocket):
             case Typing():
                 return [frames.typing(heard, cursor)]
             case Dropped():
-                self._say_dropped(heard)
-                return []
+                return self._why_dropped(heard)
             case Gone():
                 self.say_gone()
                 return []
@@ -347,9 +349,11 @@ class SessionSocket(JsonSocket):
                 return [frames.error("bot_unavailable", words, **asked.named())]
         return []
 
-    def _say_dropped(self, dropped: Dropped) -> None:
+    def _why_dropped(self, dropped: Dropped) -> Frames:
+        why: Frames = []
         for reply_id in dropped.replies:
             asked = self._asked.pop(reply_id, None)
             if asked is not None and not dropped.taken_back:
                 code = "ended" if dropped.ended else "bot_unavailable"
-                self.error(code, text(code, self.call.language), **asked.named())
+                why.append(frames.error(code, text(code, self.call.language), **asked.named()))
+        return why

@@ -45,7 +45,7 @@ export function Health() {
   const llmState = llm && (llm.llm_server_healthy ? "good" : llm.llm_server_url === null ? "none" : "bad");
   return (
     <Section title={t("health")} what={t("health.what")}>
-      <ul className="health" aria-live="polite">
+      <ul className="lights" aria-live="polite">
         <Light
           name={t("health.server")}
           tone={state === undefined ? "plain" : state === "ready" ? "good" : "bad"}

@@ -260,8 +260,8 @@ function PriceRow({ price, currency, isCurrent, onChange }: PriceRowProps) {
       <div className="admin-row-words">
         <h3>
           <span>{times.moment(price.since)}</span>
-          {isCurrent && <span className="tag good">{t("price.current")}</span>}
-          {isToCome && <span className="tag plain">{t("price.to_come")}</span>}
+          {isCurrent && <span className="state good">{t("price.current")}</span>}
+          {isToCome && <span className="state plain">{t("price.to_come")}</span>}
         </h3>
         <p>
           {t("price.words", { input: money(price.input, currency), output: money(price.output, currency) })}

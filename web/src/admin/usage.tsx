@@ -71,7 +71,7 @@ export function Usage() {
       }
     >
       <ByDay period={period} metric={metric} />
-      <div className="charts">
+      <div className="cuts">
         {CUTS.map((by) => (
           <ByName key={by} by={by} period={period} metric={metric} />
         ))}
@@ -180,7 +180,7 @@ interface ChartProps {
 function Chart({ title, csv, cut, children }: ChartProps) {
   const t = useAdminWords();
   return (
-    <section className="chart" aria-label={title}>
+    <section className="cut" aria-label={title}>
       <header>
         <h3>{title}</h3>
         <a

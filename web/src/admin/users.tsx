@@ -53,7 +53,7 @@ export function Users() {
         </button>
       }
     >
-      <label className="field search">
+      <label className="field people-search">
         <span className="visually-hidden">{t("users.search")}</span>
         <input
           type="search"

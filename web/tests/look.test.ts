@@ -15,7 +15,9 @@ function classesOf(text: string): string[] {
 /** What stands before each block, without the rules that only hold other rules. */
 function selectorsOf(css: string): string[] {
   const blocks = [...css.replace(/\/\*.*?\*\//gs, "").matchAll(/([^{};]+)\{/g)];
-  return blocks.map(([, selector]) => (selector ?? "").trim()).filter((selector) => !selector.startsWith("@"));
+  return blocks
+    .map(([, selector]) => (selector ?? "").trim())
+    .filter((selector) => !selector.startsWith("@"));
 }
 
 /** Of `a > b, c`: `a` and `c`. */

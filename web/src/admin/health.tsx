@@ -4,11 +4,9 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { ask, Refused } from "../api/http.ts";
 import { useHealth } from "../api/queries.ts";
-import type { CallerStats } from "../api/schema.ts";
 import { Badge, type Tone } from "./row.tsx";
 import { Section } from "./section.tsx";
 import { healthOf, useServers } from "./servers.tsx";
-import { useNumbers, useTimes } from "./times.ts";
 import { type AdminWord, useAdminWords } from "./words.ts";
 
 const LOOK_EVERY = 10_000;
@@ -26,8 +24,6 @@ async function readiness(): Promise<Readiness> {
 
 export function Health() {
   const t = useAdminWords();
-  const numbers = useNumbers();
-  const times = useTimes();
   const ready = useQuery({
     queryKey: ["admin", "ready"],
     queryFn: readiness,
@@ -36,11 +32,6 @@ export function Health() {
   });
   const llm = useHealth().data;
   const servers = useServers().data ?? [];
-  const stats = useQuery({
-    queryKey: ["admin", "stats"],
-    queryFn: () => ask<CallerStats>("GET", "ai-chat/api/health/stats/"),
-    staleTime: 0,
-  }).data;
   const state = ready.data;
   const llmState = llm && (llm.llm_server_healthy ? "good" : llm.llm_server_url === null ? "none" : "bad");
   return (
@@ -73,30 +64,6 @@ export function Health() {
       <p>
         <Link href="/administration/servers">{t("health.to_servers")}</Link>
       </p>
-      {stats && (
-        <dl className="totals">
-          <div>
-            <dt>{t("stats.sessions")}</dt>
-            <dd>{numbers.whole(stats.total_sessions)}</dd>
-          </div>
-          <div>
-            <dt>{t("stats.messages")}</dt>
-            <dd>{numbers.whole(stats.total_messages)}</dd>
-          </div>
-          {stats.favorite_model && (
-            <div>
-              <dt>{t("stats.favorite")}</dt>
-              <dd>{stats.favorite_model.model_name}</dd>
-            </div>
-          )}
-          {llm?.timestamp && (
-            <div>
-              <dt>{t("stats.last")}</dt>
-              <dd>{times.moment(llm.timestamp)}</dd>
-            </div>
-          )}
-        </dl>
-      )}
       <p className="quiet">{t("health.more")}</p>
     </Section>
   );

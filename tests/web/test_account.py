@@ -113,3 +113,9 @@ async def test_what_was_used_is_told_and_axe_finds_nothing_serious(
     for scheme in ("light", "dark"):
         await window.page.emulate_media(color_scheme=scheme)
         assert await find_faults(window) == []
+
+
+async def test_usage_that_cannot_be_had_is_said_to_be_so(window: Window) -> None:
+    await window.page.route("**/api/usage", lambda route: route.fulfill(status=500))
+    page = await open_account(window)
+    await expect(page.get_by_role("region", name="What you have used").get_by_role("alert")).to_be_visible()

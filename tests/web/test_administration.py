@@ -417,6 +417,14 @@ async def test_health_is_told_and_followed(admin: Window, llm: LLM) -> None:
     await expect(row(admin, "llm-server").get_by_text("answers", exact=True)).to_be_visible()
 
 
+@at_a_desk
+async def test_what_health_cannot_tell_it_says_so(admin: Window) -> None:
+    await admin.page.route("**/api/admin/servers", lambda route: route.fulfill(status=500))
+    shown = await go_to(admin, "health")
+    await expect(shown.locator("li", has_text="This server")).to_contain_text("ready")
+    await expect(shown.locator("li", has_text="LLM servers")).to_contain_text("cannot be told just now")
+
+
 async def test_what_administration_looks_like_is_left_behind_with_it(admin: Window) -> None:
     await admin.say("Name a river.")
     lights = (await go_to(admin, "health")).get_by_role("list")

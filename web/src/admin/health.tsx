@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "wouter";
 import { ask, Refused } from "../api/http.ts";
 import { useHealth } from "../api/queries.ts";
+import type { ServerShown } from "../api/schema.ts";
 import { Badge, type Tone } from "./row.tsx";
 import { Section } from "./section.tsx";
 import { healthOf, useServers } from "./servers.tsx";
@@ -11,7 +12,7 @@ import { type AdminWord, useAdminWords } from "./words.ts";
 
 const LOOK_EVERY = 10_000;
 
-type Readiness = "ready" | "draining" | "unavailable" | "away";
+type Readiness = "ready" | "unavailable" | "away";
 
 async function readiness(): Promise<Readiness> {
   try {
@@ -30,10 +31,12 @@ export function Health() {
     refetchInterval: LOOK_EVERY,
     staleTime: 0,
   });
-  const llm = useHealth().data;
-  const servers = useServers().data ?? [];
+  const health = useHealth();
+  const servers = useServers();
   const state = ready.data;
+  const llm = health.data;
   const llmState = llm && (llm.llm_server_healthy ? "good" : llm.llm_server_url === null ? "none" : "bad");
+  const unknown = { tone: "bad", words: t("health.unknown") } as const;
   return (
     <Section title={t("health")} what={t("health.what")}>
       <ul className="lights" aria-live="polite">
@@ -42,30 +45,40 @@ export function Health() {
           tone={state === undefined ? "plain" : state === "ready" ? "good" : "bad"}
           words={state === undefined ? "…" : t(`ready.${state}` as AdminWord)}
         />
-        <Light
-          name={t("health.models")}
-          tone={llmState === undefined ? "plain" : llmState === "none" ? "warn" : llmState}
-          words={llmState === undefined ? "…" : t(`llm.${llmState}` as AdminWord)}
-        />
-        {servers.map((server) => {
-          const [tone, words] = healthOf(server, t);
-          const isAsked = server.breaker === "closed";
-          return (
-            <Light
-              key={server.name}
-              name={t("health.one", { name: server.name })}
-              tone={isAsked ? tone : "warn"}
-              words={isAsked ? words : t(`breaker.${server.breaker}` as AdminWord)}
-              more={server.running === 0 ? "" : t("server.running", { n: server.running })}
-            />
-          );
-        })}
+        {health.isError ? (
+          <Light name={t("health.models")} {...unknown} />
+        ) : (
+          <Light
+            name={t("health.models")}
+            tone={llmState === undefined ? "plain" : llmState === "none" ? "warn" : llmState}
+            words={llmState === undefined ? "…" : t(`llm.${llmState}` as AdminWord)}
+          />
+        )}
+        {servers.isError ? (
+          <Light name={t("servers")} {...unknown} />
+        ) : (
+          servers.data?.map((server) => <ServerLight key={server.name} server={server} />)
+        )}
       </ul>
       <p>
         <Link href="/administration/servers">{t("health.to_servers")}</Link>
       </p>
       <p className="quiet">{t("health.more")}</p>
     </Section>
+  );
+}
+
+function ServerLight({ server }: { server: ServerShown }) {
+  const t = useAdminWords();
+  const [tone, words] = healthOf(server, t);
+  const isAsked = server.breaker === "closed";
+  return (
+    <Light
+      name={t("health.one", { name: server.name })}
+      tone={isAsked ? tone : "warn"}
+      words={isAsked ? words : t(`breaker.${server.breaker}` as AdminWord)}
+      more={server.running === 0 ? "" : t("server.running", { n: server.running })}
+    />
   );
 }
 

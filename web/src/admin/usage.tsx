@@ -4,12 +4,13 @@ import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { addressOf, ask } from "../api/http.ts";
 import type { UsageReport, UsedByShown } from "../api/schema.ts";
+import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Bars } from "./bars.tsx";
 import { Columns } from "./columns.tsx";
 import { METRICS, type Metric } from "./figures.ts";
 import { fillDays, PERIODS, type Period, type PeriodName, periodOf } from "./periods.ts";
-import { Fetched, Section } from "./section.tsx";
+import { Section } from "./section.tsx";
 import { useNumbers, useTimes } from "./times.ts";
 import { type Say, useAdminWords } from "./words.ts";
 

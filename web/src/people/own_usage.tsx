@@ -12,6 +12,7 @@ import type {
 } from "../api/schema.ts";
 import { lastDays, sumUp } from "../parts/bars.ts";
 import { Chart } from "../parts/chart.tsx";
+import { Fetched } from "../parts/fetched.tsx";
 import { Segments } from "../parts/segments.tsx";
 import { language } from "../words/index.ts";
 import { type MoreWord, useMoreWords } from "../words/more.ts";
@@ -19,22 +20,27 @@ import { money } from "./money.ts";
 
 export function OwnUsage() {
   const t = useMoreWords();
-  const { data } = useQuery({
+  const usage = useQuery({
     queryKey: ["usage"],
     queryFn: () => ask<OwnUsageShown>("GET", "api/usage"),
     staleTime: 0,
   });
-  if (data === undefined) return null;
   return (
     <section className="panel" aria-labelledby="own-usage">
       <h2 id="own-usage">{t("own_usage")}</h2>
-      <div className="tiles">
-        <Tile title={t("day.today")} used={data.today} currency={data.currency} />
-        <Tile title={t("own_usage.month")} used={data.this_month} currency={data.currency} />
-      </div>
-      {data.budget.map((left) => (
-        <Left key={left.limit} left={left} currency={data.currency} />
-      ))}
+      <Fetched query={usage}>
+        {({ today, this_month, budget, currency }) => (
+          <>
+            <div className="tiles">
+              <Tile title={t("day.today")} used={today} currency={currency} />
+              <Tile title={t("own_usage.month")} used={this_month} currency={currency} />
+            </div>
+            {budget.map((left) => (
+              <Left key={left.limit} left={left} currency={currency} />
+            ))}
+          </>
+        )}
+      </Fetched>
       <OverTime />
     </section>
   );

@@ -433,7 +433,7 @@ async def test_what_administration_looks_like_is_left_behind_with_it(admin: Wind
     await go_to(admin, "usage")
     await expect(admin.page.get_by_role("region", name="By model").get_by_role("img")).to_be_visible()
     account = await open_account(admin)
-    today = account.locator("figure.chart .bar i").last
+    today = account.get_by_role("img", name="Tokens a day").locator(".columns-one").last
     await expect(today).to_be_visible()
     assert await height_of(today) > 20
 

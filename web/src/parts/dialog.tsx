@@ -1,6 +1,6 @@
 /** A sheet above the page: the browser's own dialog, which keeps the focus and gives it back. */
 
-import { type ReactNode, useId, useLayoutEffect, useRef, useState } from "react";
+import { createContext, type ReactNode, useId, useLayoutEffect, useRef, useState } from "react";
 import { useWords } from "../words/index.ts";
 import { Icon } from "./icon.tsx";
 import { sheets } from "./toasts.ts";
@@ -13,6 +13,9 @@ interface DialogProps {
   /** At the side, as tall as the page. */
   side?: boolean;
 }
+
+/** To be called where something is saved and the sheet stays open. */
+export const Saved = createContext<() => void>(() => undefined);
 
 /** What was written in a form of it is thrown away only by who says so. */
 export function Dialog({ title, onClose, children, side = false }: DialogProps) {
@@ -75,7 +78,7 @@ export function Dialog({ title, onClose, children, side = false }: DialogProps) 
             <Icon name="close" />
           </button>
         </header>
-        {children}
+        <Saved value={() => written.forget()}>{children}</Saved>
       </div>
       {isAsked && (
         <Dialog title={t("written.discard")} onClose={() => setAsked(false)}>

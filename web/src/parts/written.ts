@@ -12,6 +12,11 @@ export class WrittenIn {
     }
   }
 
+  /** It is saved as it is now. */
+  forget(): void {
+    this.before.clear();
+  }
+
   isChanged(): boolean {
     return [...this.before].some(([field, value]) => field.isConnected && contentOf(field) !== value);
   }

@@ -1,12 +1,12 @@
 /** A bar for each of the greatest, with its name and its figure. */
 
-import { FigureTable } from "./figure_table.tsx";
-import { type ChartProps, greatest } from "./figures.ts";
+import { FigureTable } from "../parts/figure_table.tsx";
+import { type ChartProps, greatest } from "../parts/figures.ts";
 import { useAdminWords } from "./words.ts";
 
 const SHOWN = 8;
 
-export function Bars({ label, heads, figures, spell }: ChartProps) {
+export function Ranks({ label, heads, figures, spell }: ChartProps) {
   const t = useAdminWords();
   const shown = greatest(figures, SHOWN, t("others"));
   const top = Math.max(...shown.map(({ figure }) => figure), 1);

@@ -37,7 +37,6 @@ WANTED = (
     "TokenMade",
     "Me",
     "Synced",
-    "CallerStats",
     "PeoplePage",
     "PersonAdded",
     "AppShown",

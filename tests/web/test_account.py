@@ -106,10 +106,17 @@ async def test_what_was_used_is_told_and_axe_finds_nothing_serious(
     await expect(page.locator(".tile").first.locator("strong")).to_have_text(f"{tokens_used} tokens")
     await expect(page.locator(".tile").first).to_contain_text("1 answer")
     await page.get_by_role("radio", name="7 days").check()
-    await expect(page.locator(".bar")).to_have_count(7)
-    await expect(page.locator(".bar").last).to_have_attribute("title", re.compile(rf": {tokens_used}$"))
+    days = page.get_by_role("img", name="Tokens a day").locator("g")
+    await expect(days).to_have_count(7)
+    await expect(days.last).to_contain_text(re.compile(rf": {tokens_used}$"))
     await page.get_by_text("As a table").click()
     await expect(page.get_by_role("table", name="Tokens a day").get_by_role("cell")).to_have_text(tokens_used)
     for scheme in ("light", "dark"):
         await window.page.emulate_media(color_scheme=scheme)
         assert await find_faults(window) == []
+
+
+async def test_usage_that_cannot_be_had_is_said_to_be_so(window: Window) -> None:
+    await window.page.route("**/api/usage", lambda route: route.fulfill(status=500))
+    page = await open_account(window)
+    await expect(page.get_by_role("region", name="What you have used").get_by_role("alert")).to_be_visible()

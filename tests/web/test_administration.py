@@ -14,6 +14,7 @@ from tests.journeys.client import PASSWORD, Client, new_name, open_client
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 from tests.web.payloads import PAYLOADS
+from tests.web.test_account import open_account
 from tests.web.test_everybody import find_faults
 from tests.web.test_hostile_words import Watch
 from tests.web.window import DESKTOP, PHONE, Device, OpenWindow, Window
@@ -414,6 +415,33 @@ async def test_health_is_told_and_followed(admin: Window, llm: LLM) -> None:
     await llm.control()
     await admin.page.get_by_role("button", name="Ask for models").click()
     await expect(row(admin, "llm-server").get_by_text("answers", exact=True)).to_be_visible()
+
+
+@at_a_desk
+async def test_what_health_cannot_tell_it_says_so(admin: Window) -> None:
+    await admin.page.route("**/api/admin/servers", lambda route: route.fulfill(status=500))
+    shown = await go_to(admin, "health")
+    await expect(shown.locator("li", has_text="This server")).to_contain_text("ready")
+    await expect(shown.locator("li", has_text="LLM servers")).to_contain_text("cannot be told just now")
+
+
+async def test_what_administration_looks_like_is_left_behind_with_it(admin: Window) -> None:
+    await admin.say("Name a river.")
+    lights = (await go_to(admin, "health")).get_by_role("list")
+    await expect(lights.get_by_role("listitem").first).to_be_visible()
+    assert await height_of(lights) >= 3 * 40
+    await go_to(admin, "usage")
+    await expect(admin.page.get_by_role("region", name="By model").get_by_role("img")).to_be_visible()
+    account = await open_account(admin)
+    today = account.get_by_role("img", name="Tokens a day").locator(".columns-one").last
+    await expect(today).to_be_visible()
+    assert await height_of(today) > 20
+
+
+async def height_of(shown: Locator) -> float:
+    box = await shown.bounding_box()
+    assert box is not None
+    return box["height"]
 
 
 # Everybody

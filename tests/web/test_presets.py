@@ -113,3 +113,57 @@ async def test_new_preset_with_finer_settings_keeps_them(shared_server: Server, 
     [preset] = [one for one in await window.ask("GET", "ai-chat/api/presets/") if one["name"] == "Careful"]
     settings = await window.ask("GET", f"ai-chat/api/presets/{preset['id']}/settings/")
     assert (settings["token_budget"], settings["presence_penalty"], settings["window"]) == (900, 1, None)
+
+
+async def test_failed_save_is_said_where_one_looks(
+    shared_server: Server, open_window: OpenWindow, device: Device
+) -> None:
+    window = await open_window(shared_server, device=device)
+    await open_gallery(window)
+    await window.page.get_by_role("button", name="New preset").click()
+    sheet = window.page.get_by_role("dialog")
+    await sheet.get_by_label("Name").fill("Careful")
+    await sheet.get_by_role("textbox", name="Instructions").fill("Take care.")
+    await window.context.set_offline(True)
+    await sheet.get_by_role("button", name="Save").click()
+    said = sheet.get_by_role("status").locator(".toast")
+    await expect(said).to_be_visible()
+    # Nothing lies above it.
+    await said.click(trial=True)
+    await window.context.set_offline(False)
+
+
+async def test_what_was_written_in_a_sheet_is_thrown_away_only_by_who_says_so(window: Window) -> None:
+    page, keyboard = window.page, window.page.keyboard
+    await open_gallery(window)
+    await page.get_by_role("button", name="New preset").click()
+    sheet = page.get_by_role("dialog", name="New preset")
+    question = page.get_by_role("dialog", name="Discard what you have changed?")
+    await sheet.get_by_label("Name").fill("Careful")
+    await page.mouse.click(10, 400)
+    await expect(sheet.get_by_label("Name")).to_have_value("Careful")
+    for _ in range(3):
+        await keyboard.press("Escape")
+        await expect(question).to_be_visible()
+        await keyboard.press("Escape")
+        await expect(question).to_have_count(0)
+        await expect(sheet.get_by_label("Name")).to_have_value("Careful")
+    await sheet.get_by_role("button", name="Close").click()
+    await question.get_by_role("button", name="Keep writing").click()
+    await keyboard.press("Escape")
+    await question.get_by_role("button", name="Discard").click()
+    await expect(sheet).to_have_count(0)
+    await page.get_by_role("button", name="New preset").click()
+    await page.mouse.click(10, 400)
+    await expect(sheet).to_have_count(0)
+
+
+async def test_names_to_share_with_are_thrown_away_only_by_who_says_so(window: Window) -> None:
+    await make_preset(window, "Editor")
+    await open_gallery(window)
+    await window.choose("More about Editor", "Share")
+    sheet = window.page.get_by_role("dialog", name="Share")
+    await sheet.get_by_placeholder("User name").fill("somebody")
+    await sheet.get_by_role("button", name="Add").click()
+    await window.page.mouse.click(10, 400)
+    await expect(sheet.get_by_role("listitem")).to_have_text("somebody")

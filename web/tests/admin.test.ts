@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { greatest, roundUp } from "../src/admin/figures.ts";
 import { fillDays, PERIODS, periodOf } from "../src/admin/periods.ts";
 import { priceOf, toMillionths } from "../src/admin/prices.ts";
 import { toServerName } from "../src/admin/server_name.ts";
+import { greatest, roundUp } from "../src/parts/figures.ts";
 
 const USED = {
   turns: 1,

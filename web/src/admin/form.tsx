@@ -11,6 +11,7 @@ import {
   useState,
 } from "react";
 import { Refused } from "../api/http.ts";
+import { Saved } from "../parts/dialog.tsx";
 import { useWords } from "../words/index.ts";
 import { wordsOf } from "./refused.ts";
 
@@ -73,6 +74,7 @@ export function Form({ save, onCancel, go, about, children }: FormProps) {
   const t = useWords();
   const [problems, setProblems] = useState<Problems>({});
   const [busy, setBusy] = useState(false);
+  const saved = useContext(Saved);
   const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
     const wrong = form.current?.querySelector<HTMLElement>("[aria-invalid=true]");
@@ -84,6 +86,7 @@ export function Form({ save, onCancel, go, about, children }: FormProps) {
     setBusy(true);
     try {
       await save(new Filled(event.currentTarget));
+      saved();
       setProblems({});
     } catch (error) {
       setProblems(toProblems(error, about));

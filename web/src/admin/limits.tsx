@@ -5,13 +5,15 @@ import { useState } from "react";
 import { ask } from "../api/http.ts";
 import type { LimitsShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { MILLIONTHS } from "../parts/money.ts";
 import { Field, type Filled, Form } from "./form.tsx";
 import { usePrices } from "./models.tsx";
-import { MILLIONTHS, toMillionths } from "./prices.ts";
+import { toMillionths } from "./prices.ts";
 import { sayRefused } from "./refused.ts";
 import { Row, Rows } from "./row.tsx";
-import { Fetched, Section } from "./section.tsx";
+import { Section } from "./section.tsx";
 import { useNumbers } from "./times.ts";
 import { useAdminWords } from "./words.ts";
 

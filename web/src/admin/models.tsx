@@ -5,12 +5,14 @@ import { useState } from "react";
 import { ask } from "../api/http.ts";
 import type { AdminModel, PriceList, PriceShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { Fetched } from "../parts/fetched.tsx";
 import type { Item } from "../parts/menu.tsx";
+import { MILLIONTHS } from "../parts/money.ts";
 import { Field, type Filled, Form, Switch } from "./form.tsx";
-import { MILLIONTHS, priceOf, toMillionths } from "./prices.ts";
+import { priceOf, toMillionths } from "./prices.ts";
 import { sayRefused } from "./refused.ts";
 import { Row, Rows } from "./row.tsx";
-import { Fetched, Section } from "./section.tsx";
+import { Section } from "./section.tsx";
 import { MODELS, useAnew } from "./serving.ts";
 import { useNumbers, useTimes } from "./times.ts";
 import { useAdminWords } from "./words.ts";
@@ -260,8 +262,8 @@ function PriceRow({ price, currency, isCurrent, onChange }: PriceRowProps) {
       <div className="admin-row-words">
         <h3>
           <span>{times.moment(price.since)}</span>
-          {isCurrent && <span className="tag good">{t("price.current")}</span>}
-          {isToCome && <span className="tag plain">{t("price.to_come")}</span>}
+          {isCurrent && <span className="state good">{t("price.current")}</span>}
+          {isToCome && <span className="state plain">{t("price.to_come")}</span>}
         </h3>
         <p>
           {t("price.words", { input: money(price.input, currency), output: money(price.output, currency) })}

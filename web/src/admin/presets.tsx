@@ -5,12 +5,13 @@ import { useState } from "react";
 import { ask } from "../api/http.ts";
 import type { PresetOverview, Shares } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { Item } from "../parts/menu.tsx";
 import { PresetForm } from "../presets/form.tsx";
 import { Field, type Filled, Form, Switch } from "./form.tsx";
 import { Row, Rows } from "./row.tsx";
-import { Fetched, Section } from "./section.tsx";
+import { Section } from "./section.tsx";
 import { Sure } from "./sure.tsx";
 import { useAdminWords } from "./words.ts";
 

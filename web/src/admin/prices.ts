@@ -1,8 +1,7 @@
-/** Money goes over the wire in millionths, so that it stays whole. */
+/** What is asked for a model, and when. */
 
 import type { PriceShown } from "../api/schema.ts";
-
-export const MILLIONTHS = 1_000_000;
+import { MILLIONTHS } from "../parts/money.ts";
 
 /** Of what somebody has written, with a point or a comma. */
 export function toMillionths(text: string): number {

@@ -34,7 +34,7 @@ export function Row({ name, badges = [], items, children }: RowProps) {
 }
 
 export function Badge({ tone, words }: { tone: Tone; words: string }) {
-  return <span className={`tag ${tone}`}>{words}</span>;
+  return <span className={`state ${tone}`}>{words}</span>;
 }
 
 export function Rows({ children, none }: { children: readonly ReactNode[]; none: string }) {

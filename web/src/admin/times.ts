@@ -1,8 +1,7 @@
 /** Days, times, numbers and money as people write them in the language that is chosen. */
 
+import { money } from "../parts/money.ts";
 import { useLanguage } from "../words/index.ts";
-
-const MILLION = 1_000_000;
 
 export function useTimes() {
   const language = useLanguage();
@@ -24,19 +23,6 @@ export function useNumbers() {
   return {
     whole: (number: number) => whole.format(number),
     short: (number: number) => short.format(number),
-    /** `millionths` of a currency that may be none that the browser knows. */
-    money: (millionths: number, currency: string) => {
-      const options = {
-        maximumFractionDigits: Math.abs(millionths) < 10 * MILLION ? 4 : 2,
-        minimumFractionDigits: 2,
-      };
-      try {
-        return new Intl.NumberFormat(language, { ...options, style: "currency", currency }).format(
-          millionths / MILLION,
-        );
-      } catch {
-        return `${new Intl.NumberFormat(language, options).format(millionths / MILLION)} ${currency}`;
-      }
-    },
+    money: (millionths: number, currency: string) => money(millionths, currency, language),
   };
 }

@@ -4,17 +4,20 @@ import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { addressOf, ask } from "../api/http.ts";
 import type { UsageReport, UsedByShown } from "../api/schema.ts";
+import { Columns } from "../parts/columns.tsx";
+import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
-import { Bars } from "./bars.tsx";
-import { Columns } from "./columns.tsx";
-import { METRICS, type Metric } from "./figures.ts";
+import { Segments } from "../parts/segments.tsx";
 import { fillDays, PERIODS, type Period, type PeriodName, periodOf } from "./periods.ts";
-import { Fetched, Section } from "./section.tsx";
+import { Ranks } from "./ranks.tsx";
+import { Section } from "./section.tsx";
 import { useNumbers, useTimes } from "./times.ts";
 import { type Say, useAdminWords } from "./words.ts";
 
+const METRICS = ["total_tokens", "cost", "turns"] as const;
 const CUTS = ["user", "model"] as const;
 
+type Metric = (typeof METRICS)[number];
 type By = "day" | (typeof CUTS)[number];
 
 function addressOfUsage(period: Period, by: By, ending = ""): string {
@@ -51,27 +54,17 @@ export function Usage() {
               ))}
             </select>
           </label>
-          <fieldset>
-            <legend className="visually-hidden">{t("metric")}</legend>
-            <div className="segments">
-              {METRICS.map((one) => (
-                <label key={one}>
-                  <input
-                    type="radio"
-                    name="metric"
-                    checked={one === metric}
-                    onChange={() => setMetric(one)}
-                  />
-                  <span>{t(`metric.${one}`)}</span>
-                </label>
-              ))}
-            </div>
-          </fieldset>
+          <Segments
+            label={t("metric")}
+            chosen={metric}
+            options={METRICS.map((one) => [one, t(`metric.${one}`)] as const)}
+            onChoose={setMetric}
+          />
         </>
       }
     >
       <ByDay period={period} metric={metric} />
-      <div className="charts">
+      <div className="cuts">
         {CUTS.map((by) => (
           <ByName key={by} by={by} period={period} metric={metric} />
         ))}
@@ -123,7 +116,7 @@ function ByName({ by, period, metric }: { by: (typeof CUTS)[number]; period: Per
     <Chart title={cut} csv={addressOfUsage(period, by, ".csv")} cut={cut}>
       <Fetched query={usage}>
         {({ rows }) => (
-          <Bars
+          <Ranks
             label={t("usage.chart", { metric: t(`metric.${metric}`), cut })}
             heads={[t(by), t(`metric.${metric}`)]}
             figures={rows.map((row) => ({ name: nameOf(row, t), figure: row[metric] }))}
@@ -180,7 +173,7 @@ interface ChartProps {
 function Chart({ title, csv, cut, children }: ChartProps) {
   const t = useAdminWords();
   return (
-    <section className="chart" aria-label={title}>
+    <section className="cut" aria-label={title}>
       <header>
         <h3>{title}</h3>
         <a

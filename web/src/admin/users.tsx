@@ -5,6 +5,7 @@ import { useDeferredValue, useState } from "react";
 import { ask } from "../api/http.ts";
 import type { LinkShown, PeoplePage, PersonAdded, PersonShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { Item } from "../parts/menu.tsx";
 import { say } from "../parts/toasts.ts";
@@ -12,7 +13,7 @@ import { Field, type Filled, Form, Switch } from "./form.tsx";
 import { sayRefused } from "./refused.ts";
 import { Row, Rows } from "./row.tsx";
 import { Secret } from "./secret.tsx";
-import { Fetched, Section } from "./section.tsx";
+import { Section } from "./section.tsx";
 import { Sure } from "./sure.tsx";
 import { useTimes } from "./times.ts";
 import { useAdminWords } from "./words.ts";
@@ -53,7 +54,7 @@ export function Users() {
         </button>
       }
     >
-      <label className="field search">
+      <label className="field people-search">
         <span className="visually-hidden">{t("users.search")}</span>
         <input
           type="search"

@@ -63,24 +63,12 @@ export interface BranchingShown {
   siblings: Array<string>;
 }
 
-export interface CallerStats {
-  total_sessions: number;
-  total_messages: number;
-  recent_sessions: number;
-  favorite_model: Favorite | null;
-}
-
 export interface DaysOfUsage {
   from: string;
   to: string;
   currency: string;
   rows: Array<UsedOnDay>;
   total: UsedShown;
-}
-
-export interface Favorite {
-  model_name: string;
-  count: number;
 }
 
 export interface Found {

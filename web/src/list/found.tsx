@@ -26,7 +26,7 @@ export default function Found({ words, current, onChoose }: FoundProps) {
   const t = useMoreWords();
   const wanted = usePaused(words.trim());
   const [most, setMost] = useState(PAGE);
-  const { data, isError } = useQuery({
+  const { data, isError, isPending } = useQuery({
     queryKey: ["search", wanted, most],
     queryFn: () =>
       ask<FoundShown>("GET", `ai-chat/api/search/?q=${encodeURIComponent(wanted)}&limit=${most}`),
@@ -36,11 +36,16 @@ export default function Found({ words, current, onChoose }: FoundProps) {
   });
   const nothing = data !== undefined && data.sessions.length + data.messages.length === 0;
   return (
-    <nav className="conversations" aria-label={t("search.found")} aria-busy={data === undefined}>
+    <nav className="conversations" aria-label={t("search.found")} aria-busy={isPending}>
       <p className="visually-hidden" role="status">
         {data !== undefined && t("search.count", { n: data.sessions.length + data.messages.length })}
       </p>
-      {isError && <p className="quiet">{t("offline.try")}</p>}
+      {isPending && <div className="loading" />}
+      {isError && (
+        <p className="notice warn" role="alert">
+          {t("offline.try")}
+        </p>
+      )}
       {nothing && <p className="quiet">{t(data.complete ? "search.nothing" : "search.reading")}</p>}
       {data !== undefined && data.sessions.length > 0 && (
         <section>

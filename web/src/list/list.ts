@@ -25,6 +25,7 @@ export interface List {
 }
 
 const PAGE = 100;
+const MOST_SAID = 30;
 export const MINE = "ai-chat/api/my_sessions/";
 
 export const list = new Watched<List>({ sessions: null, total: 0 });
@@ -98,7 +99,8 @@ export async function pin(id: string, pinned: boolean): Promise<void> {
 export async function archive(session: MarkedSession, archived: boolean): Promise<void> {
   await ask("PATCH", `ai-chat/api/sessions/${session.id}/marks/`, { archived });
   const undo = () => void archive(session, !archived).catch(() => say(t("offline.try")));
-  say(t(archived ? "archived" : "unarchived", { title: session.title }), { label: t("undo"), run: undo });
+  const words = t(archived ? "archived" : "unarchived", { title: inShort(session.title) });
+  say(words, { label: t("undo"), run: undo });
 }
 
 // Deleting: at once for the eye, and for good once it cannot be undone any more
@@ -110,11 +112,11 @@ export function deleteSession(session: MarkedSession): void {
     undoable.delete(session.id);
     leaving.set(new Set([...leaving.value].filter((id) => id !== session.id)));
   };
-  say(t("deleted", { title: session.title }), { label: t("undo"), run: undo }, () => {
+  say(t("deleted", { title: inShort(session.title) }), { label: t("undo"), run: undo }, () => {
     deleteForGood(session.id).catch((error: unknown) => {
       if (error instanceof Refused && error.status === 404) return;
       undo();
-      say(t("delete.failed", { title: session.title }));
+      say(t("delete.failed", { title: inShort(session.title) }));
     });
   });
 }
@@ -127,6 +129,12 @@ async function deleteForGood(id: string): Promise<void> {
 /** Whoever leaves the page undoes nothing. */
 function deleteAll(): void {
   for (const id of undoable) deleteForGood(id).catch(() => undefined);
+}
+
+/** So much of a title that what is said of it has room beside it. */
+function inShort(title: string): string {
+  const signs = [...title];
+  return signs.length <= MOST_SAID ? title : `${signs.slice(0, MOST_SAID).join("").trimEnd()}…`;
 }
 
 // What is heard

@@ -1,14 +1,16 @@
+import { createPortal } from "react-dom";
 import { backToComposer } from "./focus.ts";
-import { type Toast, toasts } from "./toasts.ts";
+import { sheets, type Toast, toasts } from "./toasts.ts";
 import { useWatched } from "./watched.ts";
 
 export function ToastList() {
   const shown = useWatched(toasts);
+  const sheet = useWatched(sheets).at(-1);
   const act = (action: NonNullable<Toast["action"]>) => {
     action.run();
     backToComposer();
   };
-  return (
+  const list = (
     <div className="toasts" role="status">
       {shown.map((toast) => (
         <div key={toast.id} className="toast">
@@ -22,4 +24,5 @@ export function ToastList() {
       ))}
     </div>
   );
+  return sheet === undefined ? list : createPortal(list, sheet);
 }

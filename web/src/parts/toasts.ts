@@ -9,6 +9,8 @@ export interface Toast {
 }
 
 export const toasts = new Watched<readonly Toast[]>([]);
+/** The sheets that are open, the topmost last. All outside of it is out of reach, and toasts are shown within it. */
+export const sheets = new Watched<readonly HTMLElement[]>([]);
 const SECONDS = 6;
 let last = 0;
 

@@ -10,31 +10,37 @@ import type {
   UsedOnDay,
   UsedShown,
 } from "../api/schema.ts";
-import { lastDays, sumUp } from "../parts/bars.ts";
-import { Chart } from "../parts/chart.tsx";
+import { Columns } from "../parts/columns.tsx";
+import { lastDays, sumUp } from "../parts/days.ts";
+import { Fetched } from "../parts/fetched.tsx";
+import { money } from "../parts/money.ts";
 import { Segments } from "../parts/segments.tsx";
 import { language } from "../words/index.ts";
 import { type MoreWord, useMoreWords } from "../words/more.ts";
-import { money } from "./money.ts";
 
 export function OwnUsage() {
   const t = useMoreWords();
-  const { data } = useQuery({
+  const usage = useQuery({
     queryKey: ["usage"],
     queryFn: () => ask<OwnUsageShown>("GET", "api/usage"),
     staleTime: 0,
   });
-  if (data === undefined) return null;
   return (
     <section className="panel" aria-labelledby="own-usage">
       <h2 id="own-usage">{t("own_usage")}</h2>
-      <div className="tiles">
-        <Tile title={t("day.today")} used={data.today} currency={data.currency} />
-        <Tile title={t("own_usage.month")} used={data.this_month} currency={data.currency} />
-      </div>
-      {data.budget.map((left) => (
-        <Left key={left.limit} left={left} currency={data.currency} />
-      ))}
+      <Fetched query={usage}>
+        {({ today, this_month, budget, currency }) => (
+          <>
+            <div className="tiles">
+              <Tile title={t("day.today")} used={today} currency={currency} />
+              <Tile title={t("own_usage.month")} used={this_month} currency={currency} />
+            </div>
+            {budget.map((left) => (
+              <Left key={left.limit} left={left} currency={currency} />
+            ))}
+          </>
+        )}
+      </Fetched>
       <OverTime />
     </section>
   );
@@ -59,7 +65,12 @@ function OverTime() {
   if (data === undefined) return <div className="loading" aria-busy="true" />;
   const counted = (row: UsedShown) => (count === "cost" ? row.cost : row.total_tokens);
   const spell = (amount: number) =>
-    count === "cost" ? money(amount, data.currency) : new Intl.NumberFormat(language()).format(amount);
+    count === "cost"
+      ? money(amount, data.currency, language())
+      : new Intl.NumberFormat(language()).format(amount);
+  const short = new Intl.NumberFormat(language(), { notation: "compact", maximumFractionDigits: 1 });
+  const date = new Intl.DateTimeFormat(language(), { day: "numeric", month: "short", timeZone: "UTC" });
+  const title = t(count === "cost" ? "cost.a_day" : "tokens.a_day");
   return (
     <>
       <div className="spans">
@@ -81,10 +92,17 @@ function OverTime() {
           />
         )}
       </div>
-      <Chart
-        title={t(count === "cost" ? "cost.a_day" : "tokens.a_day")}
-        bars={sumUp(days, data.rows, counted)}
-        spell={spell}
+      <p className="quiet">
+        {title} <strong>{spell(data.rows.reduce((sum, row) => sum + counted(row), 0))}</strong>
+      </p>
+      <Columns
+        label={title}
+        heads={[t("day"), t(count === "cost" ? "cost" : "tokens.counted")]}
+        figures={sumUp(days, data.rows, counted).map(({ day, value }) => ({
+          name: date.format(new Date(day)),
+          figure: value,
+        }))}
+        spell={{ short: count === "cost" ? spell : short.format, whole: spell }}
       />
       <ByModel rows={data.rows} counted={counted} spell={spell} />
     </>
@@ -127,7 +145,7 @@ function Tile({ title, used, currency }: { title: string; used: UsedShown; curre
       <strong>{t("tokens", { n: used.total_tokens, number: number(used.total_tokens) })}</strong>
       <small>
         {t("own_usage.turns", { n: used.turns })}
-        {used.cost > 0 && ` · ${money(used.cost, currency)}`}
+        {used.cost > 0 && ` · ${money(used.cost, currency, language())}`}
       </small>
     </div>
   );
@@ -147,7 +165,7 @@ function Left({ left, currency }: { left: LeftShown; currency: string }) {
   const used = Math.max(0, left.most - left.left);
   const spell = (amount: number) =>
     left.limit === "money_a_month"
-      ? money(amount, currency)
+      ? money(amount, currency, language())
       : new Intl.NumberFormat(language()).format(amount);
   const day = new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" });
   return (

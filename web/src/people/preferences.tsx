@@ -3,6 +3,7 @@ import { ask } from "../api/http.ts";
 import type { AccountShown } from "../api/schema.ts";
 import { chooseTheme, THEMES, theme } from "../look/theme.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { Segments } from "../parts/segments.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { chooseLanguage, chosenLanguage, LANGUAGES, nameOf, useWords } from "../words/index.ts";
@@ -41,22 +42,15 @@ export default function Preferences({ onClose }: { onClose: () => void }) {
           ))}
         </select>
       </label>
-      <fieldset className="field">
-        <legend>{t("theme")}</legend>
-        <div className="segments">
-          {THEMES.map((one) => (
-            <label key={one}>
-              <input
-                type="radio"
-                name="theme"
-                checked={shownTheme === one}
-                onChange={() => chooseTheme(one)}
-              />
-              <span>{t(`theme.${one}`)}</span>
-            </label>
-          ))}
-        </div>
-      </fieldset>
+      <div className="field">
+        <span aria-hidden="true">{t("theme")}</span>
+        <Segments
+          label={t("theme")}
+          chosen={shownTheme}
+          options={THEMES.map((one) => [one, t(`theme.${one}`)] as const)}
+          onChoose={chooseTheme}
+        />
+      </div>
       <label className="switch">
         <input
           type="checkbox"

@@ -88,6 +88,8 @@ export default function Sharing({ preset, onClose }: { preset: PresetListed; onC
             </button>
           </div>
           <Problem words={problem} />
+          {/* That the sheet knows of them as of every other field. */}
+          <input type="hidden" value={names.join("\n")} />
           {names.length > 0 && (
             <ul className="chips" aria-label={t("sharing.with")}>
               {names.map((name) => (

@@ -1,9 +1,5 @@
 /** What a chart shows, and up to where its scale goes. */
 
-export const METRICS = ["total_tokens", "cost", "turns"] as const;
-
-export type Metric = (typeof METRICS)[number];
-
 export interface Figure {
   name: string;
   figure: number;

@@ -1,13 +1,13 @@
 /** The same figures as a table: for who does not see the chart, and for who wants them exactly. */
 
+import { useMoreWords } from "../words/more.ts";
 import type { ChartProps } from "./figures.ts";
-import { useAdminWords } from "./words.ts";
 
 export function FigureTable({ label, heads, figures, spell }: ChartProps) {
-  const t = useAdminWords();
+  const t = useMoreWords();
   return (
     <details className="figures">
-      <summary>{t("figures")}</summary>
+      <summary>{t("chart.table")}</summary>
       <table>
         <caption className="visually-hidden">{label}</caption>
         <thead>

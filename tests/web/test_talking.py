@@ -42,6 +42,18 @@ async def test_reply_is_shown_while_it_is_written_and_stops_when_told(window: Wi
     await expect(window.answers).to_have_text(stopped)
 
 
+async def test_answer_that_is_stopped_before_its_first_word_is_no_failure_and_can_be_asked_for_again(
+    window: Window,
+) -> None:
+    await window.write("Name a river. [[text=The Loire.&fault=no-first-byte&times=1&key=never-begun]]")
+    await window.page.get_by_role("button", name="Stop the answer").click()
+    await expect(window.page.get_by_text("Stopped", exact=True)).to_be_visible()
+    await expect(window.page.get_by_role("alert")).to_have_count(0)
+    await window.page.get_by_role("button", name="Another answer").click()
+    await expect(window.answers).to_have_text(["The Loire."])
+    await expect(window.page.get_by_text("Stopped", exact=True)).to_have_count(0)
+
+
 async def test_prompts_meanwhile_wait_visibly_and_are_answered_in_order(window: Window) -> None:
     await window.write(f"First. {SLOW}")
     await expect(window.answers).to_contain_text("one")

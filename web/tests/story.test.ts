@@ -46,7 +46,8 @@ function seen(story: Story): unknown {
   return {
     messages: story.messages,
     replies: story.replies.map(({ id, text, position }) => ({ id, text, position })),
-    rows: rowsOf(story),
+    // Why there is no answer is told once.
+    rows: rowsOf({ ...story, whys: new Map() }),
   };
 }
 
@@ -207,6 +208,21 @@ test("a message whose answer never came says so, and not while it is still to co
     rowsOf(fresh(server)).map((row) => row.kind),
     ["prompt", "missing"],
   );
+});
+
+test("whoever stopped an answer before its first word is told that it stopped, and not that it failed", () => {
+  const server = new Server();
+  server.say("first");
+  server.say("second");
+  server.end("stopped");
+  const told = () => server.events.map((event) => event.frame).reduce(tell, NOTHING);
+  const [, missing] = rowsOf(told());
+  assert.equal(missing?.kind === "missing" && missing.why?.kind, "stopped");
+  server.end("stopped");
+  server.regenerate();
+  server.end("failed");
+  const [, , , again] = rowsOf(told());
+  assert.equal(again?.kind === "missing" && again.why, null);
 });
 
 test("older pages come before what is there, once", () => {

@@ -12,6 +12,7 @@ import { Branches } from "./branches.tsx";
 import { LONGEST } from "./composer.tsx";
 import type { Live } from "./live.ts";
 import type { Waiting } from "./outbox.ts";
+import type { Why } from "./story.ts";
 import { Thinking } from "./thinking.tsx";
 
 export function System({ message }: { message: MessageShown }) {
@@ -146,11 +147,12 @@ const A_MOMENT = 700;
 interface MissingProps {
   live: Live;
   prompt: MessageShown;
+  why: Why | null;
   /** Other answers to it, if there are any. */
   others: readonly string[] | undefined;
 }
 
-export function Missing({ live, prompt, others }: MissingProps) {
+export function Missing({ live, prompt, why, others }: MissingProps) {
   const t = useWords();
   const [sure, setSure] = useState(false);
   useEffect(() => {
@@ -158,9 +160,24 @@ export function Missing({ live, prompt, others }: MissingProps) {
     return () => clearTimeout(timer);
   }, []);
   const again = () => {
-    if (!live.askAgain(prompt, null)) return say(t("offline.try"));
+    const done =
+      why?.kind === "stopped"
+        ? live.command({ type: "regenerate", message_id: why.reply })
+        : live.askAgain(prompt, null);
+    if (!done) return say(t("offline.try"));
     backToComposer();
   };
+  if (why?.kind === "stopped") {
+    return (
+      <p className="quiet ended">
+        <span>{t("stopped")}</span>
+        <button type="button" className="link" onClick={again}>
+          {t("regenerate")}
+        </button>
+        <Branches live={live} ids={others} current={null} />
+      </p>
+    );
+  }
   if (!sure) return null;
   return (
     <Trouble words={t("failed")} action={t("retry")} onAction={again}>

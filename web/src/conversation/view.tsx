@@ -211,7 +211,9 @@ function OneRow({ row, live, editing, places, last, onEdit, onTakeBack }: OneRow
         />
       );
     case "missing":
-      return <Missing live={live} prompt={row.prompt} others={places.after.get(row.prompt.id)} />;
+      return (
+        <Missing live={live} prompt={row.prompt} why={row.why} others={places.after.get(row.prompt.id)} />
+      );
   }
 }
 

@@ -132,7 +132,11 @@ async def test_edited_message_begins_a_branch_and_the_old_one_is_still_there(win
 
 async def test_message_that_got_no_answer_is_kept_and_asked_again(window: Window) -> None:
     await window.write("Name a river. [[text=The Loire.&fault=500&times=1&key=again]]")
-    await expect(window.page.get_by_text("No answer came. Your message is kept.")).to_be_visible()
+    trouble = window.page.get_by_text("No answer came. Your message is kept.")
+    await expect(trouble).to_contain_text("The assistant cannot answer just now.")
+    # Who answers is looked at anew.
+    async with window.page.expect_request("**/health/models/"):
+        await window.page.get_by_role("button", name="Settings of this conversation").click()
     await window.page.reload()
     await window.page.get_by_role("button", name="Try again").click()
     await expect(window.answers).to_have_text(["The Loire."])

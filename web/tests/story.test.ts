@@ -225,6 +225,23 @@ test("whoever stopped an answer before its first word is told that it stopped, a
   assert.equal(again?.kind === "missing" && again.why, null);
 });
 
+test("what the server says of a reply that failed is kept with the prompt that it was to answer", () => {
+  const server = new Server();
+  server.say("first");
+  const told = server.events.map((event) => event.frame);
+  const [reply] = told.reduce(tell, NOTHING).replies;
+  assert(reply);
+  server.end("failed");
+  const why: Frame = { type: "error", code: "bot_unavailable", message: "Not now.", message_id: reply.id };
+  const rows = rowsOf(
+    [...told, why, ...server.events.slice(told.length).map(({ frame }) => frame)].reduce(tell, NOTHING),
+  );
+  assert.deepEqual(
+    rows.map((row) => row.kind === "missing" && row.why),
+    [false, { kind: "failed", words: "Not now." }],
+  );
+});
+
 test("older pages come before what is there, once", () => {
   const server = new Server();
   for (let n = 0; n < 10; n += 1) {

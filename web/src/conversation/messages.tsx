@@ -179,8 +179,9 @@ export function Missing({ live, prompt, why, others }: MissingProps) {
     );
   }
   if (!sure) return null;
+  const words = why === null ? t("failed") : `${t("failed")} ${why.words}`;
   return (
-    <Trouble words={t("failed")} action={t("retry")} onAction={again}>
+    <Trouble words={words} action={t("retry")} onAction={again}>
       <Branches live={live} ids={others} current={null} />
     </Trouble>
   );

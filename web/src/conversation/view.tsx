@@ -1,6 +1,7 @@
 import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import type { LineState } from "../api/line.ts";
+import { useHealthAnew } from "../api/queries.ts";
 import type { MessageShown } from "../api/schema.ts";
 import { list, lookAt } from "../list/list.ts";
 import { Away, useAway } from "../parts/away.tsx";
@@ -72,6 +73,7 @@ function Talk({ live, line, sought }: TalkProps) {
   const away = useAway(line);
   const places = useBranches(live);
   useSought(live, sought, letGo);
+  useHealthAnew(useWatched(live.failures));
 
   const listed = sessions?.find((session) => session.id === live.id);
   const title = listed?.title ?? story.settings?.title ?? "";

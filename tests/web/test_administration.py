@@ -336,6 +336,9 @@ async def test_preset_of_somebody_else_is_shared_changed_and_erased(admin: Windo
     made = await owner.client.post("/ai-chat/api/presets/", name=name, system_prompt="Be brief.")
     assert made.status == 201
     page = admin.page
+    await page.goto(f"{admin.server.url}/#/presets")
+    await expect(page.get_by_role("heading", name="general", exact=True)).to_be_visible()
+    await expect(page.get_by_role("heading", name=name)).to_have_count(0)
     await go_to(admin, "presets")
     await expect(row(admin, name)).to_contain_text(f"by {owner.name}")
     await admin.choose(f"More about {name}", "Who may use it")

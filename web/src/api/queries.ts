@@ -65,11 +65,11 @@ export function useSettings(of: "sessions" | "presets", id: string | number | nu
   });
 }
 
-/** Others make some, too: what is known is shown, and looked at again. */
+/** Those that are meant for this person. Others make some, too: what is known is shown, and looked at again. */
 export function usePresets() {
   return useQuery({
     queryKey: ["presets"],
-    queryFn: () => ask<PresetListed[]>("GET", "ai-chat/api/presets/"),
+    queryFn: () => ask<PresetListed[]>("GET", "ai-chat/api/presets/?as_user=1"),
     staleTime: 0,
   });
 }

@@ -263,6 +263,36 @@ async def test_draft_is_kept_until_it_is_sent(window: Window) -> None:
     await expect(window.composer).to_have_value("")
 
 
+async def test_message_that_is_edited_is_gone_on_with_from_its_end_and_after_a_reload(window: Window) -> None:
+    await window.say("Name a river. [[text=The Loire.]]")
+    await window.prompts.first.hover()
+    await window.page.get_by_role("button", name="Edit").click()
+    field = window.page.get_by_label("Your message, edited")
+    await window.page.keyboard.type(" Again")
+    await window.page.reload()
+    await expect(field).to_have_value("Name a river. [[text=The Loire.]] Again")
+    await field.press("Escape")
+    await window.page.reload()
+    await expect(window.answers).to_have_text(["The Loire."])
+    await expect(field).to_have_count(0)
+
+
+async def test_model_that_was_chosen_and_a_list_that_was_put_away_are_still_so_after_a_reload(window: Window) -> None:
+    picker = window.page.get_by_label("Model")
+    chosen = await picker.locator("option").nth(1).get_attribute("value")
+    assert chosen
+    await picker.select_option(chosen)
+    await window.page.keyboard.press("Control+b")
+    await expect(window.page.locator(".shell")).to_have_class("shell narrow")
+    await window.page.reload()
+    await expect(picker).to_have_value(chosen)
+    await expect(window.page.locator(".shell")).to_have_class("shell narrow")
+    await window.page.keyboard.press("Control+b")
+    await window.say("Hello")
+    await window.begin()
+    await expect(picker).to_have_value("")
+
+
 async def test_two_windows_of_a_person_see_the_same_as_it_happens(
     shared_server: Server, open_window: OpenWindow
 ) -> None:

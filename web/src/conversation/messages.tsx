@@ -1,4 +1,4 @@
-import { memo, type ReactNode, useEffect, useState } from "react";
+import { memo, type ReactNode, useEffect, useRef, useState } from "react";
 import type { MessageShown, UsageShown } from "../api/schema.ts";
 import { Text } from "../markdown/text.tsx";
 import { CopyButton } from "../parts/copy.tsx";
@@ -10,6 +10,7 @@ import { streaming } from "../people/tastes.ts";
 import { language, useWords } from "../words/index.ts";
 import { Branches } from "./branches.tsx";
 import { LONGEST } from "./composer.tsx";
+import { editIn, keepEdit } from "./drafts.ts";
 import type { Live } from "./live.ts";
 import type { Waiting } from "./outbox.ts";
 import type { Why } from "./story.ts";
@@ -48,7 +49,7 @@ export const Prompt = memo(function Prompt(props: PromptProps) {
       done();
       if (text !== message.content) live.send(text, message.id);
     };
-    return <EditForm text={message.content} onSend={send} onCancel={done} />;
+    return <EditForm place={live.id} message={message} onSend={send} onCancel={done} />;
   }
   return (
     <Said who={t("you")} id={message.id} className="prompt">
@@ -318,14 +319,21 @@ function Time({ at }: { at: string }) {
 }
 
 interface EditFormProps {
-  text: string;
+  /** The conversation, by which it is kept. */
+  place: string;
+  message: MessageShown;
   onSend: (text: string) => void;
   onCancel: () => void;
 }
 
-function EditForm({ text, onSend, onCancel }: EditFormProps) {
+function EditForm({ place, message, onSend, onCancel }: EditFormProps) {
   const t = useWords();
-  const [edited, setEdited] = useState(text);
+  const [edited, setEdited] = useState(() => {
+    const left = editIn(place);
+    return left?.id === message.id ? left.text : message.content;
+  });
+  const area = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => area.current?.setSelectionRange(area.current.value.length, area.current.value.length), []);
   const length = [...edited.trim()].length;
   const send = () => length > 0 && length <= LONGEST && onSend(edited.trim());
   return (
@@ -337,11 +345,15 @@ function EditForm({ text, onSend, onCancel }: EditFormProps) {
       }}
     >
       <textarea
+        ref={area}
         value={edited}
         aria-label={t("edit.field")}
         // biome-ignore lint/a11y/noAutofocus: who chose to edit goes on by writing.
         autoFocus
-        onChange={(event) => setEdited(event.target.value)}
+        onChange={(event) => {
+          setEdited(event.target.value);
+          keepEdit(place, { id: message.id, text: event.target.value });
+        }}
         onKeyDown={(event) => {
           if (event.key === "Escape") onCancel();
           if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {

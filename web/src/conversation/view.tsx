@@ -13,7 +13,7 @@ import { nobody } from "../people/people.ts";
 import { language, useWords } from "../words/index.ts";
 import { useBranches } from "./branches.tsx";
 import { Composer, type ComposerHandle } from "./composer.tsx";
-import { draftOf } from "./drafts.ts";
+import { draftOf, editIn, keepEdit } from "./drafts.ts";
 import { type Live, liveOf } from "./live.ts";
 import { Missing, NotSent, Prompt, ReplyShown, System } from "./messages.tsx";
 import { usePinned } from "./pinned.ts";
@@ -63,7 +63,7 @@ function Talk({ live, line, sought }: TalkProps) {
   const story = useWatched(live.story);
   const waiting = useWatched(live.waiting);
   const sessions = useWatched(list).sessions;
-  const [editing, setEditing] = useState<string | null>(null);
+  const [editing, setEditing] = useState(() => editIn(live.id)?.id ?? null);
   const [settings, setSettings] = useState(false);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
@@ -86,6 +86,13 @@ function Talk({ live, line, sought }: TalkProps) {
     live.send(text);
     requestAnimationFrame(toEnd);
   };
+  const edit = useCallback(
+    (id: string | null) => {
+      keepEdit(live.id, null);
+      setEditing(id);
+    },
+    [live],
+  );
   const takeBack = useCallback(
     (message: MessageShown) => {
       live.takeBackSaid(message).then(
@@ -103,7 +110,7 @@ function Talk({ live, line, sought }: TalkProps) {
   const stop = () => void (live.command({ type: "stop" }) || say(t("offline.try")));
   const editLast = () => {
     const last = story.messages.findLast((message) => message.role === "user");
-    if (last !== undefined && !isWriting) setEditing(last.id);
+    if (last !== undefined && !isWriting) edit(last.id);
   };
   return (
     <main className="talk">
@@ -125,7 +132,7 @@ function Talk({ live, line, sought }: TalkProps) {
               row={row}
               live={live}
               editing={row.key === editing}
-              onEdit={setEditing}
+              onEdit={edit}
               places={places}
               onTakeBack={takeBack}
               last={index === rows.length - 1}

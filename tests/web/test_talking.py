@@ -20,6 +20,8 @@ async def test_somebody_talks_and_finds_it_again(
     await expect(await window.say("Name a river. [[text=The **Loire**.]]")).to_have_text("The Loire.")
     await expect(await window.say("And another? [[text=The Rhône.]]")).to_have_text("The Rhône.")
     said = await window.texts()
+    # As they write it where the browser says that it is.
+    await expect(window.page.locator(".reply time").first).to_have_text(re.compile(r"^\d\d?:\d\d$"))
     await window.page.reload()
     await expect(window.answers).to_have_text(["The Loire.", "The Rhône."])
     assert await window.texts() == said

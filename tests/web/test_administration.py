@@ -96,6 +96,8 @@ async def test_first_model_is_connected_on_the_page_itself_and_answers(
     await person.page.get_by_text("No language model is connected").click()
     await expect(person.page.get_by_text("ask whoever runs this server")).to_be_visible()
     await expect(person.page.get_by_role("button", name="Connect")).to_have_count(0)
+    await person.say("Hello?")
+    await expect(person.page.get_by_role("button", name="Settings of this conversation")).to_contain_text("No model")
 
     admin = await open_window(server, await add_admin(server), device=device)
     page = admin.page
@@ -113,6 +115,7 @@ async def test_first_model_is_connected_on_the_page_itself_and_answers(
     await page.get_by_label("Model").select_option("gpt-4")
     assert await page.evaluate("() => window.mark") == "not loaded again"
     await expect(await admin.say("Hello? [[text=Here I am.]]")).to_have_text("Here I am.")
+    await expect(admin.page.get_by_role("button", name="Settings of this conversation")).to_contain_text("gpt-4")
     assert (await llm.record("ended", n=1))[-1].body["model"] == "gpt-4"
 
 

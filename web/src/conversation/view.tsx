@@ -14,6 +14,7 @@ import { language, useWords } from "../words/index.ts";
 import { useBranches } from "./branches.tsx";
 import { Composer, type ComposerHandle } from "./composer.tsx";
 import { draftOf, editIn, keepEdit } from "./drafts.ts";
+import { useIsDummy } from "./dummy.ts";
 import { type Live, liveOf } from "./live.ts";
 import { Missing, NotSent, Prompt, ReplyShown, System } from "./messages.tsx";
 import { usePinned } from "./pinned.ts";
@@ -72,6 +73,7 @@ function Talk({ live, line, sought }: TalkProps) {
   const rows = useMemo(() => rowsOf(story), [story]);
   const away = useAway(line);
   const places = useBranches(live);
+  const isDummy = useIsDummy();
   useSought(live, sought, letGo);
   useHealthAnew(useWatched(live.failures));
 
@@ -119,7 +121,7 @@ function Talk({ live, line, sought }: TalkProps) {
         <button type="button" className="button quiet" onClick={() => setSettings(true)}>
           {story.settings !== null && <SmallGauge messages={story.messages} settings={story.settings} />}
           <Icon name="settings" />
-          <span>{(listed ?? story.settings)?.model_name}</span>
+          <span>{isDummy ? t("model.none") : (listed ?? story.settings)?.model_name}</span>
           <span className="visually-hidden">: {t("settings")}</span>
         </button>
       </header>

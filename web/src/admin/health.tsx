@@ -13,7 +13,7 @@ import { type AdminWord, useAdminWords } from "./words.ts";
 
 const LOOK_EVERY = 10_000;
 
-type Readiness = "ready" | "draining" | "unavailable" | "away";
+type Readiness = "ready" | "unavailable" | "away";
 
 async function readiness(): Promise<Readiness> {
   try {

@@ -3,13 +3,13 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { LimitsShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Field, type Filled, Form } from "./form.tsx";
 import { usePrices } from "./models.tsx";
 import { MILLIONTHS, toMillionths } from "./prices.ts";
-import { sayRefused } from "./refused.ts";
 import { Row, Rows } from "./row.tsx";
 import { Fetched, Section } from "./section.tsx";
 import { useNumbers } from "./times.ts";

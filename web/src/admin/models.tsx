@@ -3,12 +3,12 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { AdminModel, PriceList, PriceShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import type { Item } from "../parts/menu.tsx";
 import { Field, type Filled, Form, Switch } from "./form.tsx";
 import { MILLIONTHS, priceOf, toMillionths } from "./prices.ts";
-import { sayRefused } from "./refused.ts";
 import { Row, Rows } from "./row.tsx";
 import { Fetched, Section } from "./section.tsx";
 import { MODELS, useAnew } from "./serving.ts";

@@ -2,7 +2,7 @@
 
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { wordsOf } from "./refused.ts";
+import { wordsOf } from "../api/refused.ts";
 
 interface SectionProps {
   title: string;

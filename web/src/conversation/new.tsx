@@ -1,11 +1,10 @@
 import { useEffect, useState } from "react";
 import { useLocation } from "wouter";
-import { Refused } from "../api/http.ts";
 import { useModels, usePresets } from "../api/queries.ts";
+import { sayRefused } from "../api/refused.ts";
 import { comeBack, listLine } from "../list/list.ts";
 import { Away, useAway } from "../parts/away.tsx";
 import { ModelOptions } from "../parts/model_options.tsx";
-import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useWho } from "../people/people.ts";
 import { useWords } from "../words/index.ts";
@@ -44,7 +43,7 @@ export function NewConversation() {
       go(`/c/${id}`);
     } catch (error) {
       keepDraft(PLACE, beginning.text);
-      say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      sayRefused(error);
     }
   };
   const choose = (name: string) => {
@@ -55,7 +54,7 @@ export function NewConversation() {
     try {
       go(`/c/${(await startFrom(preset)).id}`);
     } catch (error) {
-      say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      sayRefused(error);
     }
   };
   return (

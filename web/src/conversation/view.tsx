@@ -2,6 +2,7 @@ import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRe
 import { useLocation } from "wouter";
 import type { LineState } from "../api/line.ts";
 import { useHealthAnew } from "../api/queries.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { MessageShown } from "../api/schema.ts";
 import { list, lookAt } from "../list/list.ts";
 import { Away, useAway } from "../parts/away.tsx";
@@ -97,16 +98,13 @@ function Talk({ live, line, sought }: TalkProps) {
   );
   const takeBack = useCallback(
     (message: MessageShown) => {
-      live.takeBackSaid(message).then(
-        (text) => {
-          // What is being written just now is worth more.
-          if (draftOf(live.id) === "") composer.current?.write(text);
-          backToComposer();
-        },
-        (error: Error) => say(error.message || t("offline.try")),
-      );
+      live.takeBackSaid(message).then((text) => {
+        // What is being written just now is worth more.
+        if (draftOf(live.id) === "") composer.current?.write(text);
+        backToComposer();
+      }, sayRefused);
     },
-    [live, t],
+    [live],
   );
   const isWriting = story.replies.length > 0;
   const stop = () => void (live.command({ type: "stop" }) || say(t("offline.try")));

@@ -2,6 +2,7 @@
 
 import { type FormEvent, useState } from "react";
 import { ask, Refused } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { AccountShown } from "../api/schema.ts";
 import { changed, Problem } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
@@ -25,7 +26,7 @@ export function Profile({ account }: { account: AccountShown }) {
     } catch (error) {
       if (error instanceof Refused && error.status === 409) setProblems({ email: t("profile.email.taken") });
       else if (error instanceof Refused && Object.keys(error.fields).length > 0) setProblems(error.fields);
-      else say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      else sayRefused(error);
     }
   };
   return (

@@ -151,6 +151,21 @@ async def test_those_a_preset_is_shared_with_use_it_in_every_api_and_change_noth
     assert (await alice.get(at(preset))).body == preset
 
 
+async def test_admin_who_lists_presets_as_a_user_is_not_shown_what_others_keep_to_themselves(
+    alice: Client, admin: Client, preset: Fields
+) -> None:
+    async def seen(query: str) -> set[int]:
+        return {one["id"] for one in (await admin.get(f"{PRESETS}{query}")).body}
+
+    all_that_there_is = await seen("")
+    assert preset["id"] in all_that_there_is
+    as_user = await seen("?as_user=1")
+    assert as_user < all_that_there_is
+    assert preset["id"] not in as_user
+    await share(alice, preset, admin)
+    assert await seen("?as_user=1") == as_user | {preset["id"]}
+
+
 async def test_to_everybody_else_a_shared_preset_is_as_one_that_never_was(
     alice: Client, bob: Client, carol: Client, preset: Fields
 ) -> None:

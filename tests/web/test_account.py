@@ -36,6 +36,7 @@ async def test_name_and_language_are_the_persons_on_every_device(
     await page.get_by_label("Language").select_option("de")
     await page.get_by_role("button", name="Save").click()
     await expect(here.page.get_by_role("heading", name="Dein Konto")).to_be_visible()
+    await expect(here.page.get_by_text("Gespeichert", exact=True)).to_be_visible()
     there = await open_window(shared_server, here.name, device=device)
     await expect(there.page.get_by_role("heading", level=1)).to_have_text("Hallo Mira Lindt. Was beschäftigt dich?")
     assert (await there.ask("GET", "api/account"))["email"] == f"{here.name}@example.org"

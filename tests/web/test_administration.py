@@ -97,6 +97,8 @@ async def test_first_model_is_connected_on_the_page_itself_and_answers(
     await person.page.get_by_text("No language model is connected").click()
     await expect(person.page.get_by_text("ask whoever runs this server")).to_be_visible()
     await expect(person.page.get_by_role("button", name="Connect")).to_have_count(0)
+    await person.say("Hello?")
+    await expect(person.page.get_by_role("button", name="Settings of this conversation")).to_contain_text("No model")
 
     admin = await open_window(server, await add_admin(server), device=device)
     page = admin.page
@@ -114,6 +116,7 @@ async def test_first_model_is_connected_on_the_page_itself_and_answers(
     await page.get_by_label("Model").select_option("gpt-4")
     assert await page.evaluate("() => window.mark") == "not loaded again"
     await expect(await admin.say("Hello? [[text=Here I am.]]")).to_have_text("Here I am.")
+    await expect(admin.page.get_by_role("button", name="Settings of this conversation")).to_contain_text("gpt-4")
     assert (await llm.record("ended", n=1))[-1].body["model"] == "gpt-4"
 
 
@@ -124,9 +127,14 @@ async def test_administration_is_reached_from_ones_own_name_by_admins_alone(
     shared_server: Server, open_window: OpenWindow, admin: Window, device: Device
 ) -> None:
     person = await open_window(shared_server, device=device)
+    answers: list[int] = []
+    person.page.on("response", lambda answer: answers.append(answer.status))
+    await person.page.reload()
     await (await person.open_list()).locator(".account").click()
     await expect(person.page.get_by_role("menuitem", name="Preferences")).to_be_visible()
     await expect(person.page.get_by_role("menuitem", name="Administration")).to_have_count(0)
+    assert answers
+    assert max(answers) < 400
     await person.page.goto(f"{shared_server.url}/#/administration")
     await expect(person.page.get_by_role("heading", name="This page is for administrators.")).to_be_visible()
 
@@ -337,6 +345,9 @@ async def test_preset_of_somebody_else_is_shared_changed_and_erased(admin: Windo
     made = await owner.client.post("/ai-chat/api/presets/", name=name, system_prompt="Be brief.")
     assert made.status == 201
     page = admin.page
+    await page.goto(f"{admin.server.url}/#/presets")
+    await expect(page.get_by_role("heading", name="general", exact=True)).to_be_visible()
+    await expect(page.get_by_role("heading", name=name)).to_have_count(0)
     await go_to(admin, "presets")
     await expect(row(admin, name)).to_contain_text(f"by {owner.name}")
     await admin.choose(f"More about {name}", "Who may use it")

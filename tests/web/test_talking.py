@@ -20,6 +20,8 @@ async def test_somebody_talks_and_finds_it_again(
     await expect(await window.say("Name a river. [[text=The **Loire**.]]")).to_have_text("The Loire.")
     await expect(await window.say("And another? [[text=The Rhône.]]")).to_have_text("The Rhône.")
     said = await window.texts()
+    # As they write it where the browser says that it is.
+    await expect(window.page.locator(".reply time").first).to_have_text(re.compile(r"^\d\d?:\d\d$"))
     await window.page.reload()
     await expect(window.answers).to_have_text(["The Loire.", "The Rhône."])
     assert await window.texts() == said
@@ -40,6 +42,18 @@ async def test_reply_is_shown_while_it_is_written_and_stops_when_told(window: Wi
     assert "ten" not in stopped
     await window.page.reload()
     await expect(window.answers).to_have_text(stopped)
+
+
+async def test_answer_that_is_stopped_before_its_first_word_is_no_failure_and_can_be_asked_for_again(
+    window: Window,
+) -> None:
+    await window.write("Name a river. [[text=The Loire.&fault=no-first-byte&times=1&key=never-begun]]")
+    await window.page.get_by_role("button", name="Stop the answer").click()
+    await expect(window.page.get_by_text("Stopped", exact=True)).to_be_visible()
+    await expect(window.page.get_by_role("alert")).to_have_count(0)
+    await window.page.get_by_role("button", name="Another answer").click()
+    await expect(window.answers).to_have_text(["The Loire."])
+    await expect(window.page.get_by_text("Stopped", exact=True)).to_have_count(0)
 
 
 async def test_prompts_meanwhile_wait_visibly_and_are_answered_in_order(window: Window) -> None:
@@ -120,7 +134,11 @@ async def test_edited_message_begins_a_branch_and_the_old_one_is_still_there(win
 
 async def test_message_that_got_no_answer_is_kept_and_asked_again(window: Window) -> None:
     await window.write("Name a river. [[text=The Loire.&fault=500&times=1&key=again]]")
-    await expect(window.page.get_by_text("No answer came. Your message is kept.")).to_be_visible()
+    trouble = window.page.get_by_text("No answer came. Your message is kept.")
+    await expect(trouble).to_contain_text("The assistant cannot answer just now.")
+    # Who answers is looked at anew.
+    async with window.page.expect_request("**/health/models/"):
+        await window.page.get_by_role("button", name="Settings of this conversation").click()
     await window.page.reload()
     await window.page.get_by_role("button", name="Try again").click()
     await expect(window.answers).to_have_text(["The Loire."])
@@ -245,6 +263,36 @@ async def test_draft_is_kept_until_it_is_sent(window: Window) -> None:
     await window.say("A whole one")
     await window.page.reload()
     await expect(window.composer).to_have_value("")
+
+
+async def test_message_that_is_edited_is_gone_on_with_from_its_end_and_after_a_reload(window: Window) -> None:
+    await window.say("Name a river. [[text=The Loire.]]")
+    await window.prompts.first.hover()
+    await window.page.get_by_role("button", name="Edit").click()
+    field = window.page.get_by_label("Your message, edited")
+    await window.page.keyboard.type(" Again")
+    await window.page.reload()
+    await expect(field).to_have_value("Name a river. [[text=The Loire.]] Again")
+    await field.press("Escape")
+    await window.page.reload()
+    await expect(window.answers).to_have_text(["The Loire."])
+    await expect(field).to_have_count(0)
+
+
+async def test_model_that_was_chosen_and_a_list_that_was_put_away_are_still_so_after_a_reload(window: Window) -> None:
+    picker = window.page.get_by_label("Model")
+    chosen = await picker.locator("option").nth(1).get_attribute("value")
+    assert chosen
+    await picker.select_option(chosen)
+    await window.page.keyboard.press("Control+b")
+    await expect(window.page.locator(".shell")).to_have_class("shell narrow")
+    await window.page.reload()
+    await expect(picker).to_have_value(chosen)
+    await expect(window.page.locator(".shell")).to_have_class("shell narrow")
+    await window.page.keyboard.press("Control+b")
+    await window.say("Hello")
+    await window.begin()
+    await expect(picker).to_have_value("")
 
 
 async def test_two_windows_of_a_person_see_the_same_as_it_happens(

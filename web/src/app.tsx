@@ -10,6 +10,7 @@ import { Icon } from "./parts/icon.tsx";
 import { ToastList } from "./parts/toast_list.tsx";
 import { useWatched } from "./parts/watched.ts";
 import { nobody, useWho } from "./people/people.ts";
+import { chooseSidebar, sidebar } from "./people/tastes.ts";
 import { useWords } from "./words/index.ts";
 
 const Account = lazy(() => import("./people/account.tsx"));
@@ -50,7 +51,7 @@ function Inside() {
   const t = useWords();
   const [place, go] = useLocation();
   const [menu, setMenu] = useState(false);
-  const [wide, setWide] = useState(true);
+  const wide = useWatched(sidebar);
   const help = useWatched(showHelp);
   const line = useWatched(listLine);
   const current = /^\/c\/([^/]+)/.exec(place)?.[1] ?? null;
@@ -66,7 +67,7 @@ function Inside() {
       if (mod && event.shiftKey && key === "o") go("/");
       else if (mod && key === "k") toSearch();
       else if (mod && key === "/") showHelp.set(!showHelp.value);
-      else if (mod && key === "b") setWide((before) => !before);
+      else if (mod && key === "b") chooseSidebar(!sidebar.value);
       else if (!mod && key === "/" && !isWriting(event.target)) toComposer();
       else if (!mod && key === "?" && !isWriting(event.target)) showHelp.set(true);
       else return;
@@ -77,7 +78,7 @@ function Inside() {
       field?.focus();
       if (field === document.activeElement) return;
       // It is out of sight until it is drawn.
-      setWide(true);
+      chooseSidebar(true);
       setMenu(true);
       requestAnimationFrame(() => field?.focus());
     };
@@ -106,7 +107,7 @@ function Inside() {
         className="icon-button menu-button"
         aria-label={t("conversations")}
         aria-expanded={menu}
-        onClick={() => (matchMedia("(max-width: 48rem)").matches ? setMenu(!menu) : setWide(!wide))}
+        onClick={() => (matchMedia("(max-width: 48rem)").matches ? setMenu(!menu) : chooseSidebar(!wide))}
       >
         <Icon name="menu" />
       </button>

@@ -46,7 +46,8 @@ function seen(story: Story): unknown {
   return {
     messages: story.messages,
     replies: story.replies.map(({ id, text, position }) => ({ id, text, position })),
-    rows: rowsOf(story),
+    // Why there is no answer is told once.
+    rows: rowsOf({ ...story, whys: new Map() }),
   };
 }
 
@@ -206,6 +207,38 @@ test("a message whose answer never came says so, and not while it is still to co
   assert.deepEqual(
     rowsOf(fresh(server)).map((row) => row.kind),
     ["prompt", "missing"],
+  );
+});
+
+test("whoever stopped an answer before its first word is told that it stopped, and not that it failed", () => {
+  const server = new Server();
+  server.say("first");
+  server.say("second");
+  server.end("stopped");
+  const told = () => server.events.map((event) => event.frame).reduce(tell, NOTHING);
+  const [, missing] = rowsOf(told());
+  assert.equal(missing?.kind === "missing" && missing.why?.kind, "stopped");
+  server.end("stopped");
+  server.regenerate();
+  server.end("failed");
+  const [, , , again] = rowsOf(told());
+  assert.equal(again?.kind === "missing" && again.why, null);
+});
+
+test("what the server says of a reply that failed is kept with the prompt that it was to answer", () => {
+  const server = new Server();
+  server.say("first");
+  const told = server.events.map((event) => event.frame);
+  const [reply] = told.reduce(tell, NOTHING).replies;
+  assert(reply);
+  server.end("failed");
+  const why: Frame = { type: "error", code: "bot_unavailable", message: "Not now.", message_id: reply.id };
+  const rows = rowsOf(
+    [...told, why, ...server.events.slice(told.length).map(({ frame }) => frame)].reduce(tell, NOTHING),
+  );
+  assert.deepEqual(
+    rows.map((row) => row.kind === "missing" && row.why),
+    [false, { kind: "failed", words: "Not now." }],
   );
 });
 

@@ -3,12 +3,12 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { AppShown, AppTokenAdded, AppTokenShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Field, type Filled, Form } from "./form.tsx";
-import { sayRefused } from "./refused.ts";
 import { Row, Rows } from "./row.tsx";
 import { Secret } from "./secret.tsx";
 import { Section } from "./section.tsx";

@@ -11,9 +11,9 @@ import {
   useState,
 } from "react";
 import { Refused } from "../api/http.ts";
+import { wordsOf } from "../api/refused.ts";
 import { Saved } from "../parts/dialog.tsx";
 import { useWords } from "../words/index.ts";
-import { wordsOf } from "./refused.ts";
 
 /** What somebody has filled in. */
 export class Filled {

@@ -3,6 +3,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { LimitsShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Fetched } from "../parts/fetched.tsx";
@@ -11,7 +12,6 @@ import { MILLIONTHS } from "../parts/money.ts";
 import { Field, type Filled, Form } from "./form.tsx";
 import { usePrices } from "./models.tsx";
 import { toMillionths } from "./prices.ts";
-import { sayRefused } from "./refused.ts";
 import { Row, Rows } from "./row.tsx";
 import { Section } from "./section.tsx";
 import { useNumbers } from "./times.ts";

@@ -3,6 +3,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { AdminModel, PriceList, PriceShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Fetched } from "../parts/fetched.tsx";
@@ -10,7 +11,6 @@ import type { Item } from "../parts/menu.tsx";
 import { MILLIONTHS } from "../parts/money.ts";
 import { Field, type Filled, Form, Switch } from "./form.tsx";
 import { priceOf, toMillionths } from "./prices.ts";
-import { sayRefused } from "./refused.ts";
 import { Row, Rows } from "./row.tsx";
 import { Section } from "./section.tsx";
 import { MODELS, useAnew } from "./serving.ts";

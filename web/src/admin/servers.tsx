@@ -3,12 +3,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { ServerShown } from "../api/schema.ts";
 import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { Item } from "../parts/menu.tsx";
 import { say } from "../parts/toasts.ts";
-import { sayRefused } from "./refused.ts";
 import { Row, Rows, type Tone } from "./row.tsx";
 import { Section } from "./section.tsx";
 import { ServerForm } from "./server_form.tsx";

@@ -1,9 +1,9 @@
 /** Asks before what cannot be undone. */
 
 import { useState } from "react";
+import { wordsOf } from "../api/refused.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { useWords } from "../words/index.ts";
-import { wordsOf } from "./refused.ts";
 
 interface SureProps {
   title: string;

@@ -3,6 +3,7 @@
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useDeferredValue, useState } from "react";
 import { ask } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { LinkShown, PeoplePage, PersonAdded, PersonShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Fetched } from "../parts/fetched.tsx";
@@ -10,7 +11,6 @@ import { Icon } from "../parts/icon.tsx";
 import type { Item } from "../parts/menu.tsx";
 import { say } from "../parts/toasts.ts";
 import { Field, type Filled, Form, Switch } from "./form.tsx";
-import { sayRefused } from "./refused.ts";
 import { Row, Rows } from "./row.tsx";
 import { Secret } from "./secret.tsx";
 import { Section } from "./section.tsx";

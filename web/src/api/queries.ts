@@ -1,6 +1,7 @@
 /** What the app asks for besides the conversations themselves. */
 
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { ask } from "./http.ts";
 import type {
   LlmHealth,
@@ -26,6 +27,14 @@ export function useHealth() {
     queryFn: () => ask<LlmHealth>("GET", "ai-chat/api/health/llm_server/"),
     refetchInterval: HEALTH_EVERY,
   });
+}
+
+/** What is known of who answers is old once a reply has failed. */
+export function useHealthAnew(failures: number): void {
+  const queries = useQueryClient();
+  useEffect(() => {
+    if (failures > 0) void queries.invalidateQueries({ queryKey: ["health"] });
+  }, [failures, queries]);
 }
 
 /** By the model's name: whether it answers just now; null where nobody knows. */
@@ -56,11 +65,11 @@ export function useSettings(of: "sessions" | "presets", id: string | number | nu
   });
 }
 
-/** Others make some, too: what is known is shown, and looked at again. */
+/** Those that are meant for this person. Others make some, too: what is known is shown, and looked at again. */
 export function usePresets() {
   return useQuery({
     queryKey: ["presets"],
-    queryFn: () => ask<PresetListed[]>("GET", "ai-chat/api/presets/"),
+    queryFn: () => ask<PresetListed[]>("GET", "ai-chat/api/presets/?as_user=1"),
     staleTime: 0,
   });
 }

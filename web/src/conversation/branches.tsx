@@ -3,9 +3,9 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import { ask } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { Branches as BranchesShown } from "../api/schema.ts";
 import { Icon } from "../parts/icon.tsx";
-import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useWords } from "../words/index.ts";
 import type { Live } from "./live.ts";
@@ -52,9 +52,7 @@ export function Branches({ live, ids = [], current }: BranchesProps) {
   const show = (id: string | undefined, by: Way) => {
     if (id === undefined) return;
     led = { to: id, by };
-    ask("POST", `ai-chat/api/sessions/${live.id}/messages/${id}/show/`).catch((error: Error) =>
-      say(error.message || t("offline.try")),
-    );
+    ask("POST", `ai-chat/api/sessions/${live.id}/messages/${id}/show/`).catch(sayRefused);
   };
   return (
     <span className="branches">

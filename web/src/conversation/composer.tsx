@@ -17,7 +17,6 @@ export const LONGEST = 10_000;
 const NEARLY = 9_000;
 
 export interface ComposerHandle {
-  focus: () => void;
   write: (text: string) => void;
 }
 
@@ -30,33 +29,23 @@ interface ComposerProps {
   onEditLast?: () => void;
   /** With what has been written so far. */
   onWriting?: (text: string) => void;
-  disabled?: boolean;
   children?: ReactNode;
   ref?: Ref<ComposerHandle>;
 }
 
-export function Composer({
-  place,
-  onSend,
-  onStop,
-  onEditLast,
-  onWriting,
-  disabled = false,
-  children,
-  ref,
-}: ComposerProps) {
+export function Composer({ place, onSend, onStop, onEditLast, onWriting, children, ref }: ComposerProps) {
   const t = useWords();
   const [text, setText] = useState(() => draftOf(place));
   const area = useRef<HTMLTextAreaElement>(null);
   const length = [...text.trim()].length;
-  const canSend = length > 0 && length <= LONGEST && !disabled;
+  const canSend = length > 0 && length <= LONGEST;
 
   const write = (words: string) => {
     setText(words);
     keepDraft(place, words);
   };
   useEffect(backToComposer, []);
-  useImperativeHandle(ref, () => ({ focus: () => area.current?.focus(), write }));
+  useImperativeHandle(ref, () => ({ write }));
 
   // It is as tall as its text.
   useLayoutEffect(() => {
@@ -100,7 +89,6 @@ export function Composer({
         value={text}
         aria-label={t("message")}
         placeholder={t(onStop ? "message.queue" : "message.write")}
-        disabled={disabled}
         onChange={(event) => {
           write(event.target.value);
           onWriting?.(event.target.value);

@@ -8,3 +8,17 @@ export function draftOf(place: string): string {
 export function keepDraft(place: string, text: string): void {
   keep(`draft.${place}`, text === "" ? null : text);
 }
+
+/** A message that is being edited, and how far that is. */
+export interface Edit {
+  id: string;
+  text: string;
+}
+
+export function editIn(conversation: string): Edit | null {
+  return kept<Edit | null>(`draft.edit.${conversation}`, null);
+}
+
+export function keepEdit(conversation: string, edit: Edit | null): void {
+  keep(`draft.edit.${conversation}`, edit);
+}

@@ -24,6 +24,8 @@ export class Live {
   readonly waiting: Watched<readonly Waiting[]>;
   /** The reply that ended last while somebody listened. */
   readonly finished = new Watched<MessageShown | null>(null);
+  /** Counts the replies that failed or broke off while somebody listened. */
+  readonly failures = new Watched(0);
   private current: Story = NOTHING;
   /** Counts when it may have other branches than before. */
   readonly turned = new Watched(0);
@@ -157,6 +159,9 @@ export class Live {
       case "ai_message_stopped":
         this.finished.set(frame.message);
         this.markRead();
+        break;
+      case "ai_typing_stop":
+        if (["failed", "interrupted"].includes(frame.reason)) this.failures.set(this.failures.value + 1);
         break;
       case "error":
         this.hearError(frame);

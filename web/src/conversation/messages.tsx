@@ -1,4 +1,4 @@
-import { memo, type ReactNode, useEffect, useState } from "react";
+import { memo, type ReactNode, useEffect, useRef, useState } from "react";
 import type { MessageShown, UsageShown } from "../api/schema.ts";
 import { Text } from "../markdown/text.tsx";
 import { CopyButton } from "../parts/copy.tsx";
@@ -10,8 +10,10 @@ import { streaming } from "../people/tastes.ts";
 import { language, useWords } from "../words/index.ts";
 import { Branches } from "./branches.tsx";
 import { LONGEST } from "./composer.tsx";
+import { editIn, keepEdit } from "./drafts.ts";
 import type { Live } from "./live.ts";
 import type { Waiting } from "./outbox.ts";
+import type { Why } from "./story.ts";
 import { Thinking } from "./thinking.tsx";
 
 export function System({ message }: { message: MessageShown }) {
@@ -47,7 +49,7 @@ export const Prompt = memo(function Prompt(props: PromptProps) {
       done();
       if (text !== message.content) live.send(text, message.id);
     };
-    return <EditForm text={message.content} onSend={send} onCancel={done} />;
+    return <EditForm place={live.id} message={message} onSend={send} onCancel={done} />;
   }
   return (
     <Said who={t("you")} id={message.id} className="prompt">
@@ -146,11 +148,12 @@ const A_MOMENT = 700;
 interface MissingProps {
   live: Live;
   prompt: MessageShown;
+  why: Why | null;
   /** Other answers to it, if there are any. */
   others: readonly string[] | undefined;
 }
 
-export function Missing({ live, prompt, others }: MissingProps) {
+export function Missing({ live, prompt, why, others }: MissingProps) {
   const t = useWords();
   const [sure, setSure] = useState(false);
   useEffect(() => {
@@ -158,12 +161,28 @@ export function Missing({ live, prompt, others }: MissingProps) {
     return () => clearTimeout(timer);
   }, []);
   const again = () => {
-    if (!live.askAgain(prompt, null)) return say(t("offline.try"));
+    const done =
+      why?.kind === "stopped"
+        ? live.command({ type: "regenerate", message_id: why.reply })
+        : live.askAgain(prompt, null);
+    if (!done) return say(t("offline.try"));
     backToComposer();
   };
+  if (why?.kind === "stopped") {
+    return (
+      <p className="quiet ended">
+        <span>{t("stopped")}</span>
+        <button type="button" className="link" onClick={again}>
+          {t("regenerate")}
+        </button>
+        <Branches live={live} ids={others} current={null} />
+      </p>
+    );
+  }
   if (!sure) return null;
+  const words = why === null ? t("failed") : `${t("failed")} ${why.words}`;
   return (
-    <Trouble words={t("failed")} action={t("retry")} onAction={again}>
+    <Trouble words={words} action={t("retry")} onAction={again}>
       <Branches live={live} ids={others} current={null} />
     </Trouble>
   );
@@ -300,14 +319,21 @@ function Time({ at }: { at: string }) {
 }
 
 interface EditFormProps {
-  text: string;
+  /** The conversation, by which it is kept. */
+  place: string;
+  message: MessageShown;
   onSend: (text: string) => void;
   onCancel: () => void;
 }
 
-function EditForm({ text, onSend, onCancel }: EditFormProps) {
+function EditForm({ place, message, onSend, onCancel }: EditFormProps) {
   const t = useWords();
-  const [edited, setEdited] = useState(text);
+  const [edited, setEdited] = useState(() => {
+    const left = editIn(place);
+    return left?.id === message.id ? left.text : message.content;
+  });
+  const area = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => area.current?.setSelectionRange(area.current.value.length, area.current.value.length), []);
   const length = [...edited.trim()].length;
   const send = () => length > 0 && length <= LONGEST && onSend(edited.trim());
   return (
@@ -319,11 +345,15 @@ function EditForm({ text, onSend, onCancel }: EditFormProps) {
       }}
     >
       <textarea
+        ref={area}
         value={edited}
         aria-label={t("edit.field")}
         // biome-ignore lint/a11y/noAutofocus: who chose to edit goes on by writing.
         autoFocus
-        onChange={(event) => setEdited(event.target.value)}
+        onChange={(event) => {
+          setEdited(event.target.value);
+          keepEdit(place, { id: message.id, text: event.target.value });
+        }}
         onKeyDown={(event) => {
           if (event.key === "Escape") onCancel();
           if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {

@@ -1,29 +1,32 @@
 import { useEffect, useState } from "react";
 import { useLocation } from "wouter";
-import { Refused } from "../api/http.ts";
 import { useModels, usePresets } from "../api/queries.ts";
+import { sayRefused } from "../api/refused.ts";
 import { comeBack, listLine } from "../list/list.ts";
 import { Away, useAway } from "../parts/away.tsx";
 import { ModelOptions } from "../parts/model_options.tsx";
-import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useWho } from "../people/people.ts";
 import { useWords } from "../words/index.ts";
 import { Composer } from "./composer.tsx";
-import { keepDraft } from "./drafts.ts";
+import { draftOf, keepDraft } from "./drafts.ts";
 import { ModelNotice } from "./model_notice.tsx";
 import { type Beginning, giveUpStarting, leftUnstarted, start, startFrom, unstarted } from "./start.ts";
 
 const SUGGESTED = 4;
 const PLACE = "new";
+/** Kept as drafts are, and as long. */
+const MODEL = "new.model";
 
 export function NewConversation() {
   const t = useWords();
   const [, go] = useLocation();
   const who = useWho().data;
-  const models = useModels().data ?? [];
+  const models = useModels().data;
   const presets = usePresets().data ?? [];
-  const [model, setModel] = useState<string | null>(null);
+  const [chosen, setChosen] = useState(() => draftOf(MODEL));
+  const isOffered = models === undefined || models.some(({ name }) => name === chosen);
+  const model = isOffered && chosen !== "" ? chosen : null;
   const waiting = useWatched(unstarted);
   const away = useAway(useWatched(listLine));
   useEffect(() => {
@@ -35,17 +38,23 @@ export function NewConversation() {
   const begin = async (beginning: Beginning, again = false) => {
     try {
       const id = await start(beginning, again);
-      if (id !== null) go(`/c/${id}`);
+      if (id === null) return;
+      keepDraft(MODEL, "");
+      go(`/c/${id}`);
     } catch (error) {
       keepDraft(PLACE, beginning.text);
-      say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      sayRefused(error);
     }
+  };
+  const choose = (name: string) => {
+    setChosen(name);
+    keepDraft(MODEL, name);
   };
   const beginFrom = async (preset: number) => {
     try {
       go(`/c/${(await startFrom(preset)).id}`);
     } catch (error) {
-      say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      sayRefused(error);
     }
   };
   return (
@@ -56,10 +65,10 @@ export function NewConversation() {
         {away && <Away onTry={comeBack} />}
         {waiting === null ? (
           <Composer place={PLACE} onSend={(text) => begin({ text, model })}>
-            {models.length > 0 && (
+            {models !== undefined && models.length > 0 && (
               <label className="model-picker">
                 <span className="visually-hidden">{t("model")}</span>
-                <select value={model ?? ""} onChange={(event) => setModel(event.target.value || null)}>
+                <select value={model ?? ""} onChange={(event) => choose(event.target.value)}>
                   <option value="">{t("model.default")}</option>
                   <ModelOptions />
                 </select>

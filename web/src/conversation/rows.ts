@@ -1,7 +1,7 @@
 /** What stands where in a conversation: each message, and under it the reply that is there, is written, waits, or is missing. */
 
 import type { MessageShown } from "../api/schema.ts";
-import { promptOf, type Reply, type Story } from "./story.ts";
+import { promptOf, type Reply, type Story, type Why } from "./story.ts";
 
 export type Row =
   | { kind: "system"; key: string; message: MessageShown }
@@ -14,7 +14,13 @@ export type Row =
       message: MessageShown | null;
       prompt: MessageShown | null;
     }
-  | { kind: "missing"; key: string; prompt: MessageShown };
+  | {
+      kind: "missing";
+      key: string;
+      prompt: MessageShown;
+      /** null where that was not heard here. */
+      why: Why | null;
+    };
 
 export function rowsOf(story: Story): Row[] {
   const { messages, replies } = story;
@@ -29,12 +35,15 @@ export function rowsOf(story: Story): Row[] {
       rows.push({ kind: "system", key: message.id, message });
     } else if (message.role === "user") {
       const isOpen = !answered.has(message.id) && !writing.has(message);
-      const queued = isOpen && replies.length > 0 && message.number > first;
+      const why = story.whys.get(message.id) ?? null;
+      const queued = isOpen && why === null && replies.length > 0 && message.number > first;
       rows.push({ kind: "prompt", key: message.id, message, queued });
       for (const reply of writing.get(message) ?? []) {
         rows.push({ kind: "reply", key: reply.id, text: reply.text, message: null, prompt: message });
       }
-      if (isOpen && !queued) rows.push({ kind: "missing", key: `missing ${message.id}`, prompt: message });
+      if (isOpen && !queued) {
+        rows.push({ kind: "missing", key: `missing ${message.id}`, prompt: message, why });
+      }
     } else {
       const prompt = messages.find((one) => one.id === message.parent_id) ?? null;
       rows.push({ kind: "reply", key: message.id, text: message.content, message, prompt });

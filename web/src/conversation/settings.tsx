@@ -3,9 +3,9 @@
 import { type FormEvent, useEffect, useState } from "react";
 import { ask, Refused } from "../api/http.ts";
 import { useSettings } from "../api/queries.ts";
+import { sayRefused } from "../api/refused.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { changed, FinerFields, Problem, type Speaking, SpeakingFields } from "../parts/speaking.tsx";
-import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useMoreWords } from "../words/more.ts";
 import { Gauge } from "./gauge.tsx";
@@ -48,7 +48,7 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
       onClose();
     } catch (error) {
       if (error instanceof Refused && Object.keys(error.fields).length > 0) setProblems(error.fields);
-      else say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      else sayRefused(error);
     }
   };
   return (

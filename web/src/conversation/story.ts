@@ -17,6 +17,12 @@ export interface Reply {
   position: number;
 }
 
+/** Why there is no answer, or no whole one, as it was heard here. */
+export type Why =
+  | { kind: "stopped"; reply: string }
+  /** In the server's words. */
+  | { kind: "failed"; words: string };
+
 export interface Story {
   /** As of the last snapshot; null before the first. */
   settings: Settings | null;
@@ -28,6 +34,8 @@ export interface Story {
   replies: readonly Reply[];
   /** Who writes just now, by user name. Nobody tells it a second time: it is no part of what a fresh look gives. */
   writers: readonly string[];
+  /** By the prompt's id. No part of what a fresh look gives either. */
+  whys: ReadonlyMap<string, Why>;
   cursor: string | null;
   lost: boolean;
 }
@@ -38,6 +46,7 @@ export const NOTHING: Story = {
   hasMore: false,
   replies: [],
   writers: [],
+  whys: new Map(),
   cursor: null,
   lost: false,
 };
@@ -85,7 +94,7 @@ function change(story: Story, frame: Frame): Story {
       const cut = frame.replaces === undefined ? story : withoutFrom(story, frame.replaces, "reply");
       const begun = { id: frame.message_id, text: "", position: 0 };
       return {
-        ...cut,
+        ...withWhy(cut, frame.message_id, null),
         messages: without(cut.messages, frame.message_id),
         replies: [...cut.replies.filter((reply) => reply.id !== frame.message_id), begun],
       };
@@ -94,14 +103,22 @@ function change(story: Story, frame: Frame): Story {
       return grow(story, frame.message_id, frame.content, frame.position);
     case "ai_message_complete":
     case "ai_message_stopped": {
-      const messages = isListed(frame.message) ? put(story.messages, frame.message) : story.messages;
-      return { ...story, messages, replies: story.replies.filter((reply) => reply.id !== frame.message_id) };
+      const replies = story.replies.filter((reply) => reply.id !== frame.message_id);
+      if (isListed(frame.message)) return { ...story, replies, messages: put(story.messages, frame.message) };
+      const why: Why = { kind: "stopped", reply: frame.message_id };
+      return {
+        ...(frame.type === "ai_message_stopped" ? withWhy(story, frame.message_id, why) : story),
+        replies,
+      };
     }
     case "ai_typing_stop": {
       const replies = story.replies.filter((reply) => reply.id !== frame.message_id);
       // What was kept of a reply that broke off is not told: it may be less than what was heard.
       return { ...story, replies, lost: story.lost || frame.reason === "interrupted" };
     }
+    case "error":
+      if (frame.code !== "bot_unavailable" || frame.message_id === undefined) return story;
+      return withWhy(story, frame.message_id, { kind: "failed", words: frame.message });
     default:
       return story;
   }
@@ -136,6 +153,16 @@ function grow(story: Story, id: string, content: string, position: number): Stor
   if (position <= reply.position) return story;
   const text = [...reply.text].slice(0, start).join("") + content;
   return withReply(story, { id, text, position });
+}
+
+/** null: it is answered now, for all that is known. */
+function withWhy(story: Story, replyId: string, why: Why | null): Story {
+  const prompt = promptOf(story, replyId)?.id;
+  if (prompt === undefined || (why === null && !story.whys.has(prompt))) return story;
+  const whys = new Map(story.whys);
+  if (why === null) whys.delete(prompt);
+  else whys.set(prompt, why);
+  return { ...story, whys };
 }
 
 /** A piece of a message that has ended is told again. */

@@ -1,6 +1,8 @@
 import { lazy, Suspense, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import type { LineState } from "../api/line.ts";
+import { useHealthAnew } from "../api/queries.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { MessageShown } from "../api/schema.ts";
 import { list, lookAt } from "../list/list.ts";
 import { Away, useAway } from "../parts/away.tsx";
@@ -12,7 +14,8 @@ import { nobody } from "../people/people.ts";
 import { language, useWords } from "../words/index.ts";
 import { useBranches } from "./branches.tsx";
 import { Composer, type ComposerHandle } from "./composer.tsx";
-import { draftOf } from "./drafts.ts";
+import { draftOf, editIn, keepEdit } from "./drafts.ts";
+import { useIsDummy } from "./dummy.ts";
 import { type Live, liveOf } from "./live.ts";
 import { Missing, NotSent, Prompt, ReplyShown, System } from "./messages.tsx";
 import { usePinned } from "./pinned.ts";
@@ -62,7 +65,7 @@ function Talk({ live, line, sought }: TalkProps) {
   const story = useWatched(live.story);
   const waiting = useWatched(live.waiting);
   const sessions = useWatched(list).sessions;
-  const [editing, setEditing] = useState<string | null>(null);
+  const [editing, setEditing] = useState(() => editIn(live.id)?.id ?? null);
   const [settings, setSettings] = useState(false);
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
@@ -71,7 +74,9 @@ function Talk({ live, line, sought }: TalkProps) {
   const rows = useMemo(() => rowsOf(story), [story]);
   const away = useAway(line);
   const places = useBranches(live);
+  const isDummy = useIsDummy();
   useSought(live, sought, letGo);
+  useHealthAnew(useWatched(live.failures));
 
   const listed = sessions?.find((session) => session.id === live.id);
   const title = listed?.title ?? story.settings?.title ?? "";
@@ -84,24 +89,28 @@ function Talk({ live, line, sought }: TalkProps) {
     live.send(text);
     requestAnimationFrame(toEnd);
   };
+  const edit = useCallback(
+    (id: string | null) => {
+      keepEdit(live.id, null);
+      setEditing(id);
+    },
+    [live],
+  );
   const takeBack = useCallback(
     (message: MessageShown) => {
-      live.takeBackSaid(message).then(
-        (text) => {
-          // What is being written just now is worth more.
-          if (draftOf(live.id) === "") composer.current?.write(text);
-          backToComposer();
-        },
-        (error: Error) => say(error.message || t("offline.try")),
-      );
+      live.takeBackSaid(message).then((text) => {
+        // What is being written just now is worth more.
+        if (draftOf(live.id) === "") composer.current?.write(text);
+        backToComposer();
+      }, sayRefused);
     },
-    [live, t],
+    [live],
   );
   const isWriting = story.replies.length > 0;
   const stop = () => void (live.command({ type: "stop" }) || say(t("offline.try")));
   const editLast = () => {
     const last = story.messages.findLast((message) => message.role === "user");
-    if (last !== undefined && !isWriting) setEditing(last.id);
+    if (last !== undefined && !isWriting) edit(last.id);
   };
   return (
     <main className="talk">
@@ -110,7 +119,7 @@ function Talk({ live, line, sought }: TalkProps) {
         <button type="button" className="button quiet" onClick={() => setSettings(true)}>
           {story.settings !== null && <SmallGauge messages={story.messages} settings={story.settings} />}
           <Icon name="settings" />
-          <span>{(listed ?? story.settings)?.model_name}</span>
+          <span>{isDummy ? t("model.none") : (listed ?? story.settings)?.model_name}</span>
           <span className="visually-hidden">: {t("settings")}</span>
         </button>
       </header>
@@ -123,7 +132,7 @@ function Talk({ live, line, sought }: TalkProps) {
               row={row}
               live={live}
               editing={row.key === editing}
-              onEdit={setEditing}
+              onEdit={edit}
               places={places}
               onTakeBack={takeBack}
               last={index === rows.length - 1}
@@ -211,7 +220,9 @@ function OneRow({ row, live, editing, places, last, onEdit, onTakeBack }: OneRow
         />
       );
     case "missing":
-      return <Missing live={live} prompt={row.prompt} others={places.after.get(row.prompt.id)} />;
+      return (
+        <Missing live={live} prompt={row.prompt} why={row.why} others={places.after.get(row.prompt.id)} />
+      );
   }
 }
 

@@ -65,10 +65,6 @@ export function comeBack(): void {
   line?.comeBack();
 }
 
-export function sessionOf(id: string): MarkedSession | undefined {
-  return list.value.sessions?.find((session) => session.id === id);
-}
-
 /** Which one is looked at: what comes in it is read. */
 export function lookAt(id: string | null): void {
   opened = id;

@@ -1,6 +1,6 @@
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from "react";
 import { Link, useLocation } from "wouter";
-import { Refused } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { MarkedSession } from "../api/schema.ts";
 import { backToComposer } from "../parts/focus.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -47,9 +47,7 @@ export function OneConversation({ session, isCurrent, unread, onChoose }: OneCon
     backToComposer();
   };
   const tried = (done: Promise<void>) => {
-    done.catch((error: unknown) =>
-      say(error instanceof Refused && error.message ? error.message : t("offline.try")),
-    );
+    done.catch(sayRefused);
   };
   const { id, pinned, archived, title } = session;
   const move = () => {

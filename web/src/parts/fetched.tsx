@@ -1,6 +1,6 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { wordsOf } from "../admin/refused.ts";
+import { wordsOf } from "../api/refused.ts";
 
 interface FetchedProps<T> {
   query: UseQueryResult<T>;

@@ -1,6 +1,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { ask, Refused } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { AccountShown } from "../api/schema.ts";
 import { Problem } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
@@ -33,7 +34,7 @@ export function Password({ account }: { account: AccountShown }) {
       await queries.invalidateQueries({ queryKey: ["tokens"] });
     } catch (error) {
       if (error instanceof Refused && Object.keys(error.fields).length > 0) setProblems(error.fields);
-      else say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      else sayRefused(error);
     }
   };
   return (

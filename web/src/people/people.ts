@@ -13,6 +13,7 @@ export interface Person {
   /** By which others know them; null for a guest. */
   username: string | null;
   isGuest: boolean;
+  isAdmin: boolean;
 }
 
 export const queries = new QueryClient({
@@ -57,20 +58,7 @@ export async function takeAccount(account: AccountShown): Promise<void> {
 /** Whether who is there may do what admins do; undefined until that is known. The server decides it each time. */
 export function useIsAdmin(): boolean | undefined {
   const who = useWho().data;
-  const isSomebody = who !== undefined && who !== null && !who.isGuest;
-  const asked = { queryKey: ["admin", "am"], queryFn: isAdmin, staleTime: Number.POSITIVE_INFINITY };
-  const told = useQuery({ ...asked, enabled: isSomebody }).data;
-  return isSomebody ? told : false;
-}
-
-async function isAdmin(): Promise<boolean> {
-  try {
-    await ask("GET", "api/admin/servers");
-    return true;
-  } catch (error) {
-    if (error instanceof Refused && error.status === 403) return false;
-    throw error;
-  }
+  return who === undefined ? undefined : who?.isAdmin === true;
 }
 
 /** null: nobody that the server knows. Without a way to the server, whoever was there last. */
@@ -95,11 +83,11 @@ async function askWho(): Promise<Person | null> {
   }
   // Where guests may talk, whoever has no account is one.
   const listed = await unlessRefused(ask<unknown>("GET", "ai-chat/api/sessions/?limit=1"));
-  return listed === null ? null : { name: "", username: null, isGuest: true };
+  return listed === null ? null : { name: "", username: null, isGuest: true, isAdmin: false };
 }
 
-function toPerson({ full_name, username }: AccountShown): Person {
-  return { name: full_name || username, username, isGuest: false };
+function toPerson({ full_name, username, is_admin }: AccountShown): Person {
+  return { name: full_name || username, username, isGuest: false, isAdmin: is_admin };
 }
 
 async function unlessRefused<T>(asked: Promise<T>): Promise<T | null> {

@@ -2,11 +2,12 @@
 
 import { type FormEvent, useState } from "react";
 import { ask, Refused } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { AccountShown } from "../api/schema.ts";
 import { changed, Problem } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
 import { LANGUAGES, nameOf } from "../words/index.ts";
-import { useMoreWords } from "../words/more.ts";
+import { moreWord, useMoreWords } from "../words/more.ts";
 import { takeAccount } from "./people.ts";
 
 export function Profile({ account }: { account: AccountShown }) {
@@ -21,11 +22,11 @@ export function Profile({ account }: { account: AccountShown }) {
     setProblems({});
     try {
       await takeAccount(await ask<AccountShown>("PATCH", "api/account", change));
-      say(t("saved"));
+      say(await moreWord("saved"));
     } catch (error) {
       if (error instanceof Refused && error.status === 409) setProblems({ email: t("profile.email.taken") });
       else if (error instanceof Refused && Object.keys(error.fields).length > 0) setProblems(error.fields);
-      else say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      else sayRefused(error);
     }
   };
   return (

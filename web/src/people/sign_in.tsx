@@ -1,5 +1,5 @@
 import { type FormEvent, useEffect, useRef, useState } from "react";
-import { Refused } from "../api/http.ts";
+import { wordsOf } from "../api/refused.ts";
 import { Mark } from "../parts/mark.tsx";
 import { useWords } from "../words/index.ts";
 import { signIn } from "./people.ts";
@@ -19,7 +19,7 @@ export default function SignIn() {
     try {
       await signIn(String(form.get("username")), String(form.get("password")));
     } catch (error) {
-      setProblem(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      setProblem(wordsOf(error));
     } finally {
       setBusy(false);
     }

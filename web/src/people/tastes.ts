@@ -10,3 +10,11 @@ export function chooseStreaming(on: boolean): void {
   keep("streaming", on);
   streaming.set(on);
 }
+
+/** Whether the list stands beside the conversation, where there is room for it. */
+export const sidebar = new Watched<boolean>(kept("sidebar", true));
+
+export function chooseSidebar(on: boolean): void {
+  keep("sidebar", on);
+  sidebar.set(on);
+}

@@ -2,7 +2,8 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { ask, Refused } from "../api/http.ts";
+import { ask } from "../api/http.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { TokenMade, TokenShown } from "../api/schema.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { Dialog } from "../parts/dialog.tsx";
@@ -25,8 +26,6 @@ export function Tokens() {
   });
   const [made, setMade] = useState<TokenMade | null>(null);
   const [doomed, setDoomed] = useState<TokenShown | null>(null);
-  const failed = (error: unknown) =>
-    say(error instanceof Refused && error.message ? error.message : t("offline.try"));
 
   const make = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
@@ -40,7 +39,7 @@ export function Tokens() {
       form.reset();
       await queries.invalidateQueries({ queryKey: TOKENS });
     } catch (error) {
-      failed(error);
+      sayRefused(error);
     }
   };
   const revoke = async (token: TokenShown) => {
@@ -50,7 +49,7 @@ export function Tokens() {
       await ask("DELETE", `api/account/tokens/${token.id}`);
       say(t("token.revoked", { name: token.name || t("token.unnamed") }));
     } catch (error) {
-      failed(error);
+      sayRefused(error);
     }
     await queries.invalidateQueries({ queryKey: TOKENS });
   };

@@ -2,6 +2,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
 import { ask, Refused } from "../api/http.ts";
 import { usePreset, useSettings } from "../api/queries.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { PresetShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import {
@@ -12,7 +13,6 @@ import {
   SpeakingFields,
   UNSETTLED,
 } from "../parts/speaking.tsx";
-import { say } from "../parts/toasts.ts";
 import { useMoreWords } from "../words/more.ts";
 
 interface Fields {
@@ -59,7 +59,7 @@ export function PresetForm({ id, copyOf = null, onClose }: PresetFormProps) {
       onClose();
     } catch (error) {
       if (error instanceof Refused && Object.keys(error.fields).length > 0) setProblems(error.fields);
-      else say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      else sayRefused(error);
     }
   };
   return (

@@ -1,15 +1,15 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
-import { ask, Refused } from "../api/http.ts";
+import { ask } from "../api/http.ts";
 import { usePresets } from "../api/queries.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { PresetListed } from "../api/schema.ts";
 import { startFrom } from "../conversation/start.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { type Item, Menu } from "../parts/menu.tsx";
 import { Segments } from "../parts/segments.tsx";
-import { say } from "../parts/toasts.ts";
 import { useWho } from "../people/people.ts";
 import { useMoreWords } from "../words/more.ts";
 import { PresetForm } from "./form.tsx";
@@ -97,15 +97,13 @@ function Card({ preset, whose, onOpen, onGone }: CardProps) {
   const queries = useQueryClient();
   const mayShare = useWho().data?.isGuest === false;
   const [sure, setSure] = useState(false);
-  const refused = (error: unknown) =>
-    say(error instanceof Refused && error.message ? error.message : t("offline.try"));
-  const use = () => startFrom(preset.id).then((session) => go(`/c/${session.id}`), refused);
+  const use = () => startFrom(preset.id).then((session) => go(`/c/${session.id}`), sayRefused);
   const remove = async () => {
     setSure(false);
     try {
       await ask("DELETE", `ai-chat/api/presets/${preset.id}/`);
     } catch (error) {
-      refused(error);
+      sayRefused(error);
     }
     await queries.invalidateQueries({ queryKey: ["presets"] });
     onGone();

@@ -4,11 +4,11 @@ import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { ask, Refused } from "../api/http.ts";
 import { useShares } from "../api/queries.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { PresetListed } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Problem, Switch } from "../parts/speaking.tsx";
-import { say } from "../parts/toasts.ts";
 import { useMoreWords } from "../words/more.ts";
 
 export default function Sharing({ preset, onClose }: { preset: PresetListed; onClose: () => void }) {
@@ -49,7 +49,7 @@ export default function Sharing({ preset, onClose }: { preset: PresetListed; onC
     } catch (error) {
       if (error instanceof Refused && error.fields.usernames !== undefined) {
         setProblem(error.fields.usernames);
-      } else say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      } else sayRefused(error);
     }
   };
   return (

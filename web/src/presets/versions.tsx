@@ -2,8 +2,9 @@
 
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { ask, Refused } from "../api/http.ts";
+import { ask } from "../api/http.ts";
 import { useVersion, useVersions } from "../api/queries.ts";
+import { sayRefused } from "../api/refused.ts";
 import type { PresetListed, VersionShown, WholeVersion } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { say } from "../parts/toasts.ts";
@@ -25,7 +26,7 @@ export default function Versions({ preset, onClose }: { preset: PresetListed; on
       say(t("version.back", { number: version }), undo);
       onClose();
     } catch (error) {
-      say(error instanceof Refused && error.message ? error.message : t("offline.try"));
+      sayRefused(error);
     }
   };
   return (

@@ -6,10 +6,10 @@ export type Whose = "own" | "shared" | "public";
 
 export const ALL_WHOSE: readonly Whose[] = ["own", "shared", "public"];
 
-/** What comes with the server is everybody's, or the admins' alone. */
+/** Of those that are meant for this person: what comes with the server is everybody's. */
 export function whoseIs(preset: PresetListed, me: string | null): Whose {
   if (preset.created_by !== null && preset.created_by.username === me) return "own";
-  return preset.is_public || preset.created_by === null ? "public" : "shared";
+  return preset.is_public ? "public" : "shared";
 }
 
 export function makerOf(preset: PresetListed): string {

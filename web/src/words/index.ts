@@ -34,8 +34,10 @@ export function chosenLanguage(): string | null {
   return kept<string | null>("language", null);
 }
 
+/** By what dates and numbers are written: the browser's own kind of the language, such as that of a country. */
 export function language(): string {
-  return current.value.language;
+  const { language } = current.value;
+  return navigator.languages.find((tag) => bare(tag) === language) ?? language;
 }
 
 /** The word, with its values put in. `{n}` also chooses between `word` and `word.one`. */
@@ -58,9 +60,19 @@ export function fill(
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
-/** The language, for components: they are drawn again in the other one. */
+/** For components: they are drawn again in the other one. */
 export function useLanguage(): string {
+  useWatched(current);
+  return language();
+}
+
+/** The language that has a file here. */
+export function useSpoken(): string {
   return useWatched(current).language;
+}
+
+export function spoken(): string {
+  return current.value.language;
 }
 
 /** For components: they are drawn again in the other language. */
@@ -84,6 +96,10 @@ async function speak(wanted: string): Promise<void> {
 }
 
 function preferred(): string {
-  const offered = navigator.languages.map((tag) => tag.split("-")[0] ?? "");
+  const offered = navigator.languages.map(bare);
   return offered.find((tag) => LANGUAGES.includes(tag)) ?? "en";
+}
+
+function bare(tag: string): string {
+  return tag.split("-")[0] ?? "";
 }

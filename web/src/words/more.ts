@@ -1,28 +1,26 @@
-/** The words of what is opened now and then, which come with it. A language is a file here as it is beside `index.ts`. */
+/** The words of what is opened now and then, which come with it. */
 
-import { use } from "react";
-import { fill, t, useLanguage, type Values, type Word } from "./index.ts";
+import { wordsIn } from "./fetched.ts";
+import { t, type Values, type Word } from "./index.ts";
 import en from "./more/en.json" with { type: "json" };
 
-export type MoreWord = Word | keyof typeof en;
-type Words = Readonly<Record<string, string>>;
+type Further = keyof typeof en;
+export type MoreWord = Word | Further;
 
-const files = import.meta.glob<Words>(["./more/*.json", "!./more/en.json"], { import: "default" });
-const fetched = new Map<string, Promise<Words>>([["en", Promise.resolve<Words>(en)]]);
+const more = wordsIn<Further>(
+  en,
+  import.meta.glob<Readonly<Record<string, string>>>(["./more/*.json", "!./more/en.json"], {
+    import: "default",
+  }),
+);
 
 /** All words. Waits for the language's own, within a `Suspense`. */
 export function useMoreWords(): (word: MoreWord, values?: Values) => string {
-  const language = useLanguage();
-  const words = use(wordsOf(language));
-  return (word, values = {}) =>
-    word in en ? fill(word, values, language, words, en) : t(word as Word, values);
+  const say = more.useThem();
+  return (word, values) => (word in en ? say(word as Further, values) : t(word as Word, values));
 }
 
-function wordsOf(language: string): Promise<Words> {
-  const known = fetched.get(language);
-  if (known !== undefined) return known;
-  // Without a network English is better than nothing.
-  const found = files[`./more/${language}.json`]?.().catch(() => en) ?? Promise.resolve<Words>(en);
-  fetched.set(language, found);
-  return found;
+/** As it is said in the language that is spoken by then, whatever it was when the page was drawn. */
+export async function moreWord(word: Further, values?: Values): Promise<string> {
+  return (await more.fetch())(word, values);
 }

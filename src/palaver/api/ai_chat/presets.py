@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from msgspec import UNSET, Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from palaver.api.ai_chat.contract import PREFIX, new_api
 from palaver.api.ai_chat.sessions import whole_session
 from palaver.api.ai_chat.shapes import UserShown, WholeSession, show_user
 from palaver.api.call import Answer, Call, to_time
-from palaver.api.fields import Body, Flag, NoFields, Text, changing, clearing, defaulting, optional, required
+from palaver.api.fields import Body, Flag, NoFields, QueryFlag, Text, changing, clearing, defaulting, optional, required
 from palaver.api.operation import Also
 from palaver.api.speaking import MAX_TOKENS, MODEL, NAME, PROMPT, TEMPERATURE
 from palaver.chat.conversation import PresetId, Speaking
@@ -24,6 +24,10 @@ from palaver.chat.user import User, UserId
 api = new_api()
 
 DESCRIPTION = Text(at_most=500)
+
+
+class ListWanted(Body):
+    as_user = defaulting(QueryFlag(), False)
 
 
 class NewPresetBody(Body):
@@ -66,9 +70,12 @@ class PresetShown(PresetListed):
     enable_tools: bool
 
 
-@api.add("GET", f"{PREFIX}/presets/", answer=list[PresetListed])
+@api.add("GET", f"{PREFIX}/presets/", query=ListWanted, answer=list[PresetListed])
 async def list_presets(call: Call) -> list[PresetListed]:
-    presets = sorted(await call.chat.store.presets.visible(call.reader), key=lambda preset: (preset.name, preset.id))
+    """`as_user`: an admin too gets their own, those shared with them and the public ones alone."""
+    as_user = call.read_query(ListWanted).as_user
+    reader = replace(call.reader, is_admin=False) if as_user else call.reader
+    presets = sorted(await call.chat.store.presets.visible(reader), key=lambda preset: (preset.name, preset.id))
     makers = await call.chat.store.accounts.get_users(
         {preset.owner_id for preset in presets if preset.owner_id is not None}
     )

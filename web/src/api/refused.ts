@@ -1,8 +1,8 @@
 /** What to say of something that did not go through: the server's own words, where it has said any. */
 
-import { Refused } from "../api/http.ts";
 import { say } from "../parts/toasts.ts";
 import { t } from "../words/index.ts";
+import { Refused } from "./http.ts";
 
 export function wordsOf(error: unknown): string {
   return error instanceof Refused && error.message ? error.message : t("offline.try");

@@ -1,0 +1,48 @@
+/** Words that only some pages need, and that come with these. A language is a file, as it is beside `index.ts`. */
+
+import { use } from "react";
+import { fill, spoken, useSpoken, type Values } from "./index.ts";
+
+type Words = Readonly<Record<string, string>>;
+type Say<W> = (word: W, values?: Values) => string;
+
+interface Fetched<W> {
+  /** Waits for the language's words, within a `Suspense`. */
+  useThem: () => Say<W>;
+  /** Those of the language that is spoken now. */
+  fetch: () => Promise<Say<W>>;
+}
+
+/** `files`: by path, which ends in the language's name and `.json`. */
+export function wordsIn<W extends string>(
+  english: Readonly<Record<W, string>>,
+  files: Readonly<Record<string, () => Promise<Words>>>,
+): Fetched<W> {
+  const loads = new Map(Object.entries(files).map(([path, load]) => [/(\w+)\.json$/.exec(path)?.[1], load]));
+  const fetched = new Map<string, Promise<Words>>([["en", Promise.resolve<Words>(english)]]);
+
+  function wordsOf(language: string): Promise<Words> {
+    const known = fetched.get(language);
+    if (known !== undefined) return known;
+    // Without a network English is better than nothing.
+    const found =
+      loads
+        .get(language)?.()
+        .catch(() => english) ?? Promise.resolve<Words>(english);
+    fetched.set(language, found);
+    return found;
+  }
+  function sayIn(language: string, words: Words): Say<W> {
+    return (word, values = {}) => fill(word, values, language, words, english);
+  }
+  return {
+    useThem: () => {
+      const language = useSpoken();
+      return sayIn(language, use(wordsOf(language)));
+    },
+    fetch: async () => {
+      const language = spoken();
+      return sayIn(language, await wordsOf(language));
+    },
+  };
+}

@@ -29,6 +29,15 @@ async def test_person_is_found_by_name_and_email_whatever_the_case(store: SqlSto
     assert await store.accounts.find_user(name) == (added, "hash")
 
 
+async def test_only_a_name_says_who_a_person_is(store: SqlStore) -> None:
+    impostor = await store.accounts.add_user(new_user("mallory", email="boss@example.com"))
+    by_email = await store.accounts.add_user(new_user("Zoe@example.com", email="zoe@example.com"))
+    await store.accounts.add_user(new_user("boss", "app"))
+    assert [await store.accounts.find_person(name) for name in ("boss@example.com", "boss")] == [None, None]
+    assert await store.accounts.find_person("MALLORY") == impostor
+    assert await store.accounts.find_person("zoe@EXAMPLE.com") == by_email
+
+
 async def test_name_finds_its_person_before_an_email_does(store: SqlStore, alice: User) -> None:
     found = await store.accounts.find_user("alice")
     assert found is not None

@@ -9,7 +9,7 @@ from palaver.chat.clock import Micros
 from palaver.chat.conversation import MessageId
 from palaver.chat.errors import LastAdmin, NotFound, Taken
 from palaver.chat.ports import People, PeopleWanted
-from palaver.chat.user import Profile, ProfileChange, Token, TokenId, TokenKind, User, UserChange, UserId
+from palaver.chat.user import Profile, ProfileChange, Token, TokenId, TokenKind, User, UserChange, UserId, UserKind
 from palaver.store.conversations import purge, stop_all
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.rows import TOKEN, USER, to_token, to_user
@@ -97,6 +97,9 @@ class SqlAccounts:
         row = await self._database.read(lambda tx: tx.one(SIGNING_IN, name.casefold()))
         return None if row is None else (to_user(row[:10]), row[10])
 
+    async def find_person(self, name: str) -> User | None:
+        return await self._named("person", name)
+
     async def get_user(self, user_id: UserId) -> User | None:
         row = await self._database.read(lambda tx: tx.one(BY_ID, user_id))
         return None if row is None else to_user(row)
@@ -113,7 +116,10 @@ class SqlAccounts:
         return None if row is None else to_user(row)
 
     async def find_app(self, name: str) -> User | None:
-        row = await self._database.read(lambda tx: tx.one(BY_NAME, "app", name.casefold()))
+        return await self._named("app", name)
+
+    async def _named(self, kind: UserKind, name: str) -> User | None:
+        row = await self._database.read(lambda tx: tx.one(BY_NAME, kind, name.casefold()))
         return None if row is None else to_user(row)
 
     async def app_user(self, app: User, name: str, uuid: str, now: Micros) -> User:

@@ -58,6 +58,12 @@ class Closed(ChatError):
     code = "closed"
 
 
+class SessionNeeded(Forbidden):
+    """A token alone may not do it: somebody signed in with a browser has to."""
+
+    code = "session_needed"
+
+
 class AccountRules(Struct, frozen=True):
     """`attempts` are those of one account. `token_days` is how long a token lives by itself; 0: until it is revoked."""
 
@@ -74,6 +80,7 @@ class Caller(Struct, frozen=True):
     user: User
     token_id: TokenId | None = None
     expires_at: Micros | None = None
+    kind: TokenKind = "token"
 
 
 class Accounts:
@@ -113,7 +120,7 @@ class Accounts:
             raise WrongCredentials(expired=True)
         if now - self._touched.get(token.id, token.last_used_at or 0) > TOUCH_SECONDS * 1_000_000:
             self._touched[token.id] = self._used[token.id] = now
-        return Caller(user, token.id, token.expires_at)
+        return Caller(user, token.id, token.expires_at, kind)
 
     async def _find(self, digest: bytes) -> tuple[Token, User] | None:
         now = self._monotonic()
@@ -299,11 +306,14 @@ class Accounts:
     async def change_password(self, caller: Caller, old: str | None, new: str, address: str) -> None:
         """Who signed in before has to do it again, but for the caller. Who has no password yet gets the first one.
 
-        Raises `Forbidden`, `Invalid`, and `RateLimited` after too many wrong ones.
+        Raises `Forbidden`, `SessionNeeded` (a token that leaked must not make itself a password), `Invalid`, and
+        `RateLimited` after too many wrong ones.
         """
         user = caller.user
         _check_person(user)
         password_hash = await self._store.password_hash(user.id)
+        if password_hash is None and caller.kind != "session":
+            raise SessionNeeded
         if password_hash is not None:
             if old is None:
                 raise Invalid("old_password", "missing")
@@ -320,9 +330,17 @@ class Accounts:
         tokens = await self._store.list_tokens(user.id)
         return [one for one in reversed(tokens) if one.revoked_at is None and (one.expires_at or now + 1) > now]
 
-    async def new_own_token(self, user: User, name: str, days: float) -> tuple[Token, str]:
-        """One that is called so, and its secret, which nobody can tell again. Raises `Forbidden`."""
+    async def new_own_token(self, caller: Caller, name: str, days: float) -> tuple[Token, str]:
+        """One that is called so, and its secret, which nobody can tell again.
+
+        Raises `Forbidden`, and `Invalid` where it would outlive the token that asks for it.
+        """
+        user = caller.user
         _check_person(user)
+        if caller.kind == "token" and caller.expires_at is not None:
+            left = (caller.expires_at - self._clock.now()) / DAY
+            if not 0 < days <= left:
+                raise Invalid("days", "outlives")
         secret = await self.new_token(user, label=name, days=days)
         found = await self._store.find_token(to_digest(secret))
         assert found is not None, "it was kept a moment ago"

@@ -10,7 +10,7 @@ from palaver.chat.conversation import Speaking, Usage
 from palaver.chat.errors import LastAdmin, NotFound, Taken
 from palaver.chat.ports import PeopleWanted
 from palaver.chat.preset import NewPreset
-from palaver.chat.user import TokenId, User, UserChange, UserId
+from palaver.chat.user import TokenId, TokenKind, User, UserChange, UserId
 from palaver.store import SqlStore
 from tests.ports.talking import LATER, NOW, answer, dump, new_conversation, new_user, rows, said
 
@@ -148,6 +148,8 @@ async def test_people_are_found_page_by_page_and_by_a_part_of_what_they_are_call
 
 
 async def test_one_admin_who_can_sign_in_is_always_left(store: SqlStore, alice: User, bob: User) -> None:
+    for user in (alice, bob):
+        await store.accounts.set_password(user.id, "hash")
     admins = [
         await store.accounts.change_user(user.id, UserChange(is_admin=True, full_name="Boss"), NOW)
         for user in (alice, bob)
@@ -159,7 +161,7 @@ async def test_one_admin_who_can_sign_in_is_always_left(store: SqlStore, alice: 
         with pytest.raises(LastAdmin):
             await store.accounts.change_user(bob.id, change, LATER)
     with pytest.raises(LastAdmin):
-        await store.accounts.erase_user(bob.id, keep_an_admin=True)
+        await store.accounts.erase_user(bob.id, NOW, keep_an_admin=True)
     with pytest.raises(NotFound):
         await store.accounts.change_user(UserId(999), UserChange(full_name="Nobody"), LATER)
     assert await dump(store) == before
@@ -167,10 +169,31 @@ async def test_one_admin_who_can_sign_in_is_always_left(store: SqlStore, alice: 
     assert not (await store.accounts.change_user(bob.id, UserChange(is_admin=False), LATER)).is_admin
 
 
+@pytest.mark.parametrize("way_in", ["token", "session", "link"])
+async def test_admin_who_has_no_way_in_is_not_counted(
+    store: SqlStore, alice: User, bob: User, way_in: TokenKind
+) -> None:
+    for user in (alice, bob):
+        await store.accounts.change_user(user.id, UserChange(is_admin=True), NOW)
+    await store.accounts.add_token(alice.id, "token", b"alice", "", NOW, None)
+    # Bob has been signed out, and what else he had has expired.
+    await store.accounts.add_token(bob.id, way_in, b"old", "", NOW, Micros(LATER - 1))
+    revoked = await store.accounts.add_token(bob.id, way_in, b"revoked", "", NOW, None)
+    await store.accounts.revoke_token(revoked, NOW)
+    for change in (UserChange(disabled=True), UserChange(is_admin=False)):
+        with pytest.raises(LastAdmin):
+            await store.accounts.change_user(alice.id, change, LATER)
+    with pytest.raises(LastAdmin):
+        await store.accounts.erase_user(alice.id, LATER, keep_an_admin=True)
+    await store.accounts.add_token(bob.id, way_in, b"new", "", LATER, Micros(LATER + 1))
+    assert (await store.accounts.change_user(alice.id, UserChange(disabled=True), LATER)).disabled
+
+
 async def test_two_admins_cannot_shut_each_other_out_at_the_same_moment(
     store: SqlStore, other_store: SqlStore, alice: User, bob: User
 ) -> None:
     for user in (alice, bob):
+        await store.accounts.set_password(user.id, "hash")
         await store.accounts.change_user(user.id, UserChange(is_admin=True), NOW)
     outcomes = await asyncio.gather(
         store.accounts.change_user(alice.id, UserChange(is_admin=False), LATER),
@@ -259,7 +282,7 @@ async def test_erased_user_leaves_nothing_and_others_keep_everything(store: SqlS
     await store.accounts.add_token(mallory.id, "token", b"mallory", "mallory's", NOW, None)
     await store.presets.add(mallory, NewPreset("mallory's own", "Be mallory.", Speaking()), NOW, refuse_taken=None)
 
-    stopped = await store.accounts.erase_user(mallory.id)
+    stopped = await store.accounts.erase_user(mallory.id, NOW)
     assert set(stopped) == {running.turn.reply.id, waiting.turn.reply.id}
     after = await dump(store)
     assert "mallory" not in repr(after)
@@ -277,14 +300,14 @@ async def test_erased_application_takes_its_users_with_it(store: SqlStore) -> No
     customer = await store.accounts.app_user(shop, "7", new_user("x").uuid, NOW)
     begun = await store.turns.begin(said(customer, "hello", new_conversation(customer)))
     await answer(store, begun, usage=Usage(1, 2))
-    assert await store.accounts.erase_user(shop.id) == []
+    assert await store.accounts.erase_user(shop.id, NOW) == []
     after = await dump(store)
     left = ("users", "conversations", "messages", "texts", "usage")
     assert {name: after[name] for name in left} == {name: [] for name in left}
 
 
 async def test_number_of_an_erased_user_is_never_anothers(store: SqlStore, alice: User) -> None:
-    await store.accounts.erase_user(alice.id)
+    await store.accounts.erase_user(alice.id, NOW)
     bob = await store.accounts.add_user(new_user("bob"))
     assert bob.id != alice.id
 

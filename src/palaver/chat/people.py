@@ -78,6 +78,6 @@ class People:
     async def erase(self, named: str) -> None:
         """With all that is theirs; what ran is stopped. Raises `NotFound` or `LastAdmin`."""
         user = await self.get(named)
-        for reply_id in await self._store.erase_user(user.id, keep_an_admin=True):
+        for reply_id in await self._store.erase_user(user.id, self._clock.now(), keep_an_admin=True):
             self._chat.replies.stop_here(reply_id)
         self._accounts.when_changed()

@@ -99,7 +99,7 @@ class Accounts(Protocol):
         """Ends what was signed in by then: sessions, links and tokens without a name, all but the one to keep."""
         ...
 
-    async def erase_user(self, user_id: UserId, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
+    async def erase_user(self, user_id: UserId, now: Micros, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
         """Removes the user with all that is theirs. Gives the replies that ran.
 
         With `keep_an_admin` it raises `LastAdmin` where no admin would be left who can sign in.

@@ -25,7 +25,12 @@ PEOPLE = (
 )
 PEOPLE_PAGE = f"SELECT {USER} {PEOPLE} AND u.name_key > $3 ORDER BY u.name_key LIMIT $4"
 PEOPLE_TOTAL = f"SELECT COUNT(*) {PEOPLE}"
-ADMINS = "SELECT id FROM users WHERE kind = 'person' AND is_admin AND disabled_at IS NULL ORDER BY id"
+# Who has no password, and nothing that is still good for signing in, is no help to anybody.
+ADMINS = (
+    "SELECT u.id, u.password_hash IS NOT NULL OR EXISTS (SELECT 1 FROM tokens t WHERE t.user_id = u.id "
+    "AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1)) "
+    "FROM users u WHERE u.kind = 'person' AND u.is_admin AND u.disabled_at IS NULL ORDER BY u.id"
+)
 BY_APP = f"SELECT {USER} FROM users u WHERE u.kind = 'app_user' AND u.app_id = $1 AND u.name = $2"
 SIGNING_IN = (
     f"SELECT {USER}, u.password_hash FROM users u "
@@ -167,7 +172,7 @@ class SqlAccounts:
     async def change_user(self, user_id: UserId, change: UserChange, now: Micros) -> User:
         async def work(tx: Transaction) -> User:
             if change.takes_admin_away:
-                await _check_an_admin_stays(tx, user_id)
+                await _check_an_admin_stays(tx, user_id, now)
             for column, value in _columns(change, now).items():
                 await tx.run(f"UPDATE users SET {column} = $2 WHERE id = $1", user_id, value)
             await tx.run(ACCESS_CHANGED)
@@ -215,10 +220,10 @@ class SqlAccounts:
 
         await self._database.write(work)
 
-    async def erase_user(self, user_id: UserId, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
+    async def erase_user(self, user_id: UserId, now: Micros, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
         async def work(tx: Transaction) -> list[MessageId]:
             if keep_an_admin:
-                await _check_an_admin_stays(tx, user_id)
+                await _check_an_admin_stays(tx, user_id, now)
             stopped: list[MessageId] = []
             for (conversation_id,) in await tx.all("SELECT id FROM conversations WHERE owner_id = $1", user_id):
                 stopped += await stop_all(tx, conversation_id, "deleted")
@@ -386,9 +391,10 @@ def _to_pattern(search: str) -> str:
     return f"%{search}%"
 
 
-async def _check_an_admin_stays(tx: Transaction, leaving: UserId) -> None:
+async def _check_an_admin_stays(tx: Transaction, leaving: UserId, now: Micros) -> None:
     """Two admins who shut each other out at the same moment wait for each other here."""
-    if [row[0] for row in await tx.all(ADMINS + tx.lock)] == [leaving]:
+    admins = {row[0]: bool(row[1]) for row in await tx.all(ADMINS + tx.lock, now)}
+    if leaving in admins and not any(can for id_, can in admins.items() if id_ != leaving):
         raise LastAdmin
 
 

@@ -218,6 +218,26 @@ async def test_token_is_found_with_its_user(store: SqlStore, alice: User) -> Non
     assert await store.accounts.find_token(b"other") is None
 
 
+async def test_password_that_was_changed_signs_nobody_in_whoever_comes_first(
+    store: SqlStore, other_store: SqlStore, alice: User
+) -> None:
+    for number in range(10):
+        old, new = f"hash {number}", f"hash {number + 1}"
+        await store.accounts.set_password(alice.id, old)
+        digest = b"%d" % number
+        signing_in = store.accounts.add_sign_in(alice.id, "session", digest, NOW, None, password_hash=old)
+        changing = other_store.accounts.change_password(alice.id, new, None, NOW)
+        first, second = ((signing_in, changing), (changing, signing_in))[number % 2]
+        await asyncio.gather(first, second)
+        found = await store.accounts.find_token(digest)
+        assert found is None or found[0].revoked_at == NOW
+    assert not await store.accounts.add_sign_in(alice.id, "token", b"old", NOW, None, password_hash="hash 9")
+    assert await store.accounts.add_sign_in(alice.id, "token", b"new", NOW, None, password_hash="hash 10")
+    await store.accounts.set_disabled(alice.id, NOW)
+    assert not await store.accounts.add_sign_in(alice.id, "token", b"out", NOW, None, password_hash="hash 10")
+    assert [one.label for one in await store.accounts.list_tokens(alice.id)] == [""]
+
+
 async def test_sessions_and_links_are_no_tokens_to_list(store: SqlStore, alice: User) -> None:
     await store.accounts.add_token(alice.id, "session", b"1", "", NOW, None)
     await store.accounts.add_token(alice.id, "link", b"2", "", NOW, None)

@@ -12,6 +12,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from msgspec import UNSET, Struct
 
@@ -206,14 +207,24 @@ class Accounts:
         user = User(NOT_STORED, str(uuid.uuid4()), "app", name, created_at=self._clock.now())
         return await self._store.add_user(user)
 
-    async def sign_in(self, name: str, password: str, address: str) -> User:
-        """Raises `WrongCredentials`, and `RateLimited` after too many failures."""
+    async def sign_in(
+        self, name: str, password: str, address: str, kind: Literal["token", "session"] = "token"
+    ) -> tuple[User, str]:
+        """The user, and a token of theirs, or a browser's session.
+
+        Raises `WrongCredentials`, and `RateLimited` after too many failures.
+        """
         found = await self._store.find_user(name)
         user, password_hash = found if found is not None else (None, None)
         usable = None if user is None or user.disabled else password_hash
-        if not await self._is_right(name, usable, password, address) or user is None:
+        if not await self._is_right(name, usable, password, address) or user is None or usable is None:
             raise WrongCredentials
-        return user
+        secret, now = secrets.token_urlsafe(32), self._clock.now()
+        expires_at = _after(now, SESSION_DAYS if kind == "session" else self.rules.token_days)
+        if not await self._store.add_sign_in(user.id, kind, to_digest(secret), now, expires_at, password_hash=usable):
+            # Changed while this one was looked at.
+            raise WrongCredentials
+        return user, secret
 
     async def _is_right(self, name: str, password_hash: str | None, password: str, address: str) -> bool:
         """Raises `RateLimited` after too many that were not."""
@@ -272,8 +283,7 @@ class Accounts:
     async def _new(self, user: User, kind: TokenKind, label: str, days: float) -> str:
         secret = secrets.token_urlsafe(32)
         now = self._clock.now()
-        expires_at = Micros(now + int(days * DAY)) if days else None
-        await self._store.add_token(user.id, kind, to_digest(secret), label, now, expires_at)
+        await self._store.add_token(user.id, kind, to_digest(secret), label, now, _after(now, days))
         return secret
 
     async def revoke(self, token_id: TokenId) -> bool:
@@ -369,6 +379,10 @@ def _check_person(user: User) -> None:
     """Applications, their users and guests have no account to look after. Raises `Forbidden`."""
     if user.kind != "person":
         raise Forbidden
+
+
+def _after(now: Micros, days: float) -> Micros | None:
+    return Micros(now + int(days * DAY)) if days else None
 
 
 def _check_attempt(wanted: Wanted, standing: Standing) -> None:

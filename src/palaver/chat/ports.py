@@ -109,6 +109,20 @@ class Accounts(Protocol):
     async def add_token(
         self, user_id: UserId, kind: TokenKind, digest: bytes, label: str, now: Micros, expires_at: Micros | None
     ) -> TokenId: ...
+    async def add_sign_in(
+        self,
+        user_id: UserId,
+        kind: TokenKind,
+        digest: bytes,
+        now: Micros,
+        expires_at: Micros | None,
+        *,
+        password_hash: str,
+    ) -> bool:
+        """As `add_token`, for who has shown the password of that hash. False, and nothing is added, where it is not the
+        user's any more, or the user is disabled: a change of the password ends what began before it, too."""
+        ...
+
     async def find_token(self, digest: bytes) -> tuple[Token, User] | None: ...
     async def spend_link(self, digest: bytes, now: Micros) -> User | None:
         """The user of a sign-in link that is unused and not expired; it is used up by this. Else None."""

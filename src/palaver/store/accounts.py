@@ -49,6 +49,11 @@ ADD = (
     "INSERT INTO users (uuid, kind, name, name_key, email, email_key, full_name, password_hash, is_admin, app_id, "
     "created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id"
 )
+ADD_TOKEN = (
+    "INSERT INTO tokens (user_id, kind, digest, label, created_at, expires_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6) RETURNING id"
+)
+STILL_ITS_PASSWORD = "SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL"
 FIND_TOKEN = f"SELECT {TOKEN}, {USER} FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.digest = $1"
 OPEN_TOKEN = (
     f"SELECT t.id, {USER} FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $1 AND t.revoked_at IS NULL"
@@ -248,13 +253,28 @@ class SqlAccounts:
         now: Micros,
         expires_at: Micros | None,
     ) -> TokenId:
-        sql = (
-            "INSERT INTO tokens (user_id, kind, digest, label, created_at, expires_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6) RETURNING id"
-        )
-        row = await self._database.write(lambda tx: tx.one(sql, user_id, kind, digest, label, now, expires_at))
+        row = await self._database.write(lambda tx: tx.one(ADD_TOKEN, user_id, kind, digest, label, now, expires_at))
         assert row is not None
         return TokenId(row[0])
+
+    async def add_sign_in(
+        self,
+        user_id: UserId,
+        kind: TokenKind,
+        digest: bytes,
+        now: Micros,
+        expires_at: Micros | None,
+        *,
+        password_hash: str,
+    ) -> bool:
+        async def work(tx: Transaction) -> bool:
+            # The row is held: who changes the password ends this one, or has ended it before it is there.
+            if await tx.one(STILL_ITS_PASSWORD + tx.lock, user_id, password_hash) is None:
+                return False
+            await tx.one(ADD_TOKEN, user_id, kind, digest, "", now, expires_at)
+            return True
+
+        return await self._database.write(work)
 
     async def find_token(self, digest: bytes) -> tuple[Token, User] | None:
         row = await self._database.read(lambda tx: tx.one(FIND_TOKEN, digest))

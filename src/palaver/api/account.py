@@ -78,7 +78,7 @@ async def get_account(call: Call) -> AccountShown:
     who="signed_in",
     body=AccountChange,
     answer=AccountShown,
-    refusals={Taken: worded(409, "taken")},
+    refusals={Taken: worded(409, "email_taken")},
     summary="Change one's own name, e-mail or language",
 )
 async def change_account(call: Call) -> AccountShown:

@@ -204,3 +204,13 @@ async def test_token_gives_nobody_a_first_password(nobody: Client, shared_server
     assert (refused.status, "Browser" in refused.body["detail"]) == (403, True)
     assert not (await leaked.get(ACCOUNT)).body["has_password"]
     assert (await nobody.post("/sign-in", username=name, password=NEW_PASSWORD)).status == 401
+
+
+async def test_nobody_makes_tokens_without_end(alice: Client) -> None:
+    made = [await make_token(alice, name=f"script {number}", days=1) for number in range(100)]
+    refused = await alice.having(Accept_Language="de").post(TOKENS, name="one more", days=1)
+    assert (refused.status, refused.body["detail"]) == (
+        409, "Es gibt schon 100 Tokens mit Namen. Bitte zuerst eines widerrufen.",
+    )  # fmt: skip
+    assert (await alice.delete(f"{TOKENS}/{made[0]['id']}")).status == 204
+    await make_token(alice, name="one more", days=1)

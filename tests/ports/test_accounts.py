@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import Speaking, Usage
-from palaver.chat.errors import LastAdmin, NotFound, Taken
+from palaver.chat.errors import LastAdmin, NotFound, Taken, TooManyTokens
 from palaver.chat.ports import PeopleWanted
 from palaver.chat.preset import NewPreset
 from palaver.chat.user import TokenId, TokenKind, User, UserChange, UserId
@@ -236,6 +236,26 @@ async def test_password_that_was_changed_signs_nobody_in_whoever_comes_first(
     await store.accounts.set_disabled(alice.id, NOW)
     assert not await store.accounts.add_sign_in(alice.id, "token", b"out", NOW, None, password_hash="hash 10")
     assert [one.label for one in await store.accounts.list_tokens(alice.id)] == [""]
+
+
+async def test_tokens_by_name_are_counted_however_many_ask_at_once(
+    store: SqlStore, other_store: SqlStore, alice: User, bob: User
+) -> None:
+    await store.accounts.add_token(bob.id, "token", b"bob", "bob's", NOW, None)
+    await store.accounts.add_token(alice.id, "token", b"sign-in", "", NOW, None)
+    await store.accounts.add_token(alice.id, "token", b"expired", "old", NOW, NOW)
+    outcomes = await asyncio.gather(
+        *(
+            one.accounts.add_token(alice.id, "token", b"%d" % number, f"script {number}", NOW, LATER, most=3)
+            for number, one in enumerate([store, other_store] * 3)
+        ),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes].count(TooManyTokens) == 3
+    made = [one for one in await store.accounts.list_tokens(alice.id) if one.label.startswith("script")]
+    assert len(made) == 3
+    await store.accounts.revoke_token(made[0].id, NOW)
+    await store.accounts.add_token(alice.id, "token", b"another", "script", NOW, LATER, most=3)
 
 
 async def test_sessions_and_links_are_no_tokens_to_list(store: SqlStore, alice: User) -> None:

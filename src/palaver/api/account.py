@@ -11,7 +11,7 @@ from palaver.api.fields import Body, Choice, Number, Text, changing, clearing, o
 from palaver.api.language import LANGUAGES, Language
 from palaver.api.operation import Api, Style, worded
 from palaver.chat.accounts import SessionNeeded
-from palaver.chat.errors import RateLimited, Taken
+from palaver.chat.errors import RateLimited, Taken, TooManyTokens
 from palaver.chat.user import Profile, ProfileChange, Token, TokenId
 
 api = Api("account", Style.FASTAPI)
@@ -116,6 +116,7 @@ async def list_tokens(call: Call) -> list[TokenShown]:
     body=NewToken,
     answer=TokenMade,
     status=201,
+    refusals={TooManyTokens: worded(409, "too_many_tokens")},
     summary="Make a token, which is shown this once",
 )
 async def add_token(call: Call) -> TokenMade:

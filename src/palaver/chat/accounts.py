@@ -29,6 +29,8 @@ EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,185}")
 
 LINK_MINUTES = 15
 SESSION_DAYS = 30
+# What somebody makes by name. Nobody has use for more, and all of them are listed.
+MOST_OWN_TOKENS = 100
 
 REMEMBER_SECONDS = 1.0
 REMEMBERED = 20_000
@@ -280,10 +282,10 @@ class Accounts:
         """The code of a link that signs in once, for a quarter of an hour or (`forever`) until it is used."""
         return await self._new(user, "link", "", 0 if forever else LINK_MINUTES * MINUTE / DAY)
 
-    async def _new(self, user: User, kind: TokenKind, label: str, days: float) -> str:
+    async def _new(self, user: User, kind: TokenKind, label: str, days: float, *, most: int | None = None) -> str:
         secret = secrets.token_urlsafe(32)
         now = self._clock.now()
-        await self._store.add_token(user.id, kind, to_digest(secret), label, now, _after(now, days))
+        await self._store.add_token(user.id, kind, to_digest(secret), label, now, _after(now, days), most=most)
         return secret
 
     async def revoke(self, token_id: TokenId) -> bool:
@@ -343,7 +345,7 @@ class Accounts:
     async def new_own_token(self, caller: Caller, name: str, days: float) -> tuple[Token, str]:
         """One that is called so, and its secret, which nobody can tell again.
 
-        Raises `Forbidden`, and `Invalid` where it would outlive the token that asks for it.
+        Raises `Forbidden`, `TooManyTokens`, and `Invalid` where it would outlive the token that asks for it.
         """
         user = caller.user
         _check_person(user)
@@ -351,7 +353,7 @@ class Accounts:
             left = (caller.expires_at - self._clock.now()) / DAY
             if not 0 < days <= left:
                 raise Invalid("days", "outlives")
-        secret = await self.new_token(user, label=name, days=days)
+        secret = await self._new(user, "token", name, days, most=MOST_OWN_TOKENS)
         found = await self._store.find_token(to_digest(secret))
         assert found is not None, "it was kept a moment ago"
         return found[0], secret

@@ -107,8 +107,19 @@ class Accounts(Protocol):
         ...
 
     async def add_token(
-        self, user_id: UserId, kind: TokenKind, digest: bytes, label: str, now: Micros, expires_at: Micros | None
-    ) -> TokenId: ...
+        self,
+        user_id: UserId,
+        kind: TokenKind,
+        digest: bytes,
+        label: str,
+        now: Micros,
+        expires_at: Micros | None,
+        *,
+        most: int | None = None,
+    ) -> TokenId:
+        """Raises `TooManyTokens` where the user has `most` tokens with a name that are open."""
+        ...
+
     async def add_sign_in(
         self,
         user_id: UserId,

@@ -7,7 +7,7 @@ from msgspec import UNSET
 
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import MessageId
-from palaver.chat.errors import LastAdmin, NotFound, Taken
+from palaver.chat.errors import LastAdmin, NotFound, Taken, TooManyTokens
 from palaver.chat.ports import People, PeopleWanted
 from palaver.chat.user import Profile, ProfileChange, Token, TokenId, TokenKind, User, UserChange, UserId, UserKind
 from palaver.store.conversations import purge, stop_all
@@ -52,6 +52,11 @@ ADD = (
 ADD_TOKEN = (
     "INSERT INTO tokens (user_id, kind, digest, label, created_at, expires_at) "
     "VALUES ($1, $2, $3, $4, $5, $6) RETURNING id"
+)
+HOLD = "SELECT id FROM users WHERE id = $1"
+OPEN_BY_NAME = (
+    "SELECT COUNT(*) FROM tokens WHERE user_id = $1 AND kind = 'token' AND label <> '' AND revoked_at IS NULL "
+    "AND (expires_at IS NULL OR expires_at > $2)"
 )
 STILL_ITS_PASSWORD = "SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL"
 FIND_TOKEN = f"SELECT {TOKEN}, {USER} FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.digest = $1"
@@ -252,10 +257,21 @@ class SqlAccounts:
         label: str,
         now: Micros,
         expires_at: Micros | None,
+        *,
+        most: int | None = None,
     ) -> TokenId:
-        row = await self._database.write(lambda tx: tx.one(ADD_TOKEN, user_id, kind, digest, label, now, expires_at))
-        assert row is not None
-        return TokenId(row[0])
+        async def work(tx: Transaction) -> TokenId:
+            if most is not None:
+                # Held, so that of many that ask at once none is counted too late.
+                await tx.one(HOLD + tx.lock, user_id)
+                count = await tx.one(OPEN_BY_NAME, user_id, now)
+                if count is not None and count[0] >= most:
+                    raise TooManyTokens
+            row = await tx.one(ADD_TOKEN, user_id, kind, digest, label, now, expires_at)
+            assert row is not None
+            return TokenId(row[0])
+
+        return await self._database.write(work)
 
     async def add_sign_in(
         self,

@@ -8,6 +8,7 @@ import pytest
 from palaver.chat.accounts import AccountRules, Accounts, Closed, WrongCredentials, to_reader
 from palaver.chat.clock import DAY
 from palaver.chat.errors import Invalid, NotFound, RateLimited, Taken
+from palaver.chat.passwords import Passwords
 from palaver.chat.user import NOT_STORED, User
 from palaver.store import SqlStore
 from tests.chat.talking import HandClock
@@ -47,7 +48,7 @@ def accounts(counting: CountingDatabase, clock: HandClock, seconds: Seconds) -> 
 async def test_person_signs_in_with_name_or_email_and_password(accounts: Accounts) -> None:
     carol = await accounts.register("Carol", PASSWORD, email="carol@example.com", full_name="Carol C.")
     for name in ("Carol", "carol", "CAROL@example.com"):
-        assert await accounts.sign_in(name, PASSWORD, "1.2.3.4") == carol
+        assert (await accounts.sign_in(name, PASSWORD, "1.2.3.4"))[0] == carol
     for name, password in (("carol", "Correct horse"), ("carol", ""), ("nobody", PASSWORD)):
         with pytest.raises(WrongCredentials):
             await accounts.sign_in(name, password, "5.6.7.8")
@@ -70,7 +71,7 @@ async def test_too_many_failures_close_the_account_for_a_while_even_to_its_owner
     with pytest.raises(RateLimited):
         await accounts.sign_in("carol", PASSWORD, "4")
     seconds.now += 60
-    assert await accounts.sign_in("carol", PASSWORD, "4") == carol
+    assert (await accounts.sign_in("carol", PASSWORD, "4"))[0] == carol
 
 
 async def test_guesses_made_at_once_are_limited_like_those_one_after_another(accounts: Accounts) -> None:
@@ -89,20 +90,20 @@ def strict(store: SqlStore, clock: HandClock, seconds: Seconds) -> Accounts:
 async def test_right_password_is_never_counted(strict: Accounts) -> None:
     carol = await strict.register("carol", PASSWORD)
     for _ in range(11):
-        assert await strict.sign_in("carol", PASSWORD, "1") == carol
+        assert (await strict.sign_in("carol", PASSWORD, "1"))[0] == carol
 
 
 async def test_typos_of_a_few_do_not_lock_out_the_others_behind_their_address(strict: Accounts) -> None:
     carol = await strict.register("carol", PASSWORD)
     for number in range(10):
-        assert await strict.sign_in("carol", PASSWORD, "1") == carol
+        assert (await strict.sign_in("carol", PASSWORD, "1"))[0] == carol
         with pytest.raises(WrongCredentials):
             await strict.sign_in(f"somebody {number}", "wrong", "1")
     with pytest.raises(RateLimited):
         await strict.sign_in("carol", PASSWORD, "1")
     with pytest.raises(RateLimited):
         await strict.check_address("1")
-    assert await strict.sign_in("carol", PASSWORD, "2") == carol
+    assert (await strict.sign_in("carol", PASSWORD, "2"))[0] == carol
 
 
 async def test_disabled_person_cannot_sign_in(accounts: Accounts, store: SqlStore, clock: HandClock) -> None:
@@ -110,6 +111,23 @@ async def test_disabled_person_cannot_sign_in(accounts: Accounts, store: SqlStor
     await store.accounts.set_disabled(carol.id, clock.now())
     with pytest.raises(WrongCredentials):
         await accounts.sign_in("carol", PASSWORD, "1")
+
+
+async def test_sign_in_under_way_does_not_outlive_a_change_of_the_password(
+    accounts: Accounts, store: SqlStore, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carol = await accounts.register("carol", PASSWORD)
+    verify = Passwords.verify
+
+    async def verify_and_be_late(self: Passwords, password_hash: str | None, password: str) -> bool:
+        right = await verify(self, password_hash, password)
+        await store.accounts.change_password(carol.id, "another hash", None, clock.now())
+        return right
+
+    monkeypatch.setattr(Passwords, "verify", verify_and_be_late)
+    with pytest.raises(WrongCredentials):
+        await accounts.sign_in("carol", PASSWORD, "1")
+    assert await store.accounts.list_tokens(carol.id) == []
 
 
 async def test_nobody_registers_where_registration_is_off(store: SqlStore, clock: HandClock) -> None:

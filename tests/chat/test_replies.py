@@ -779,7 +779,7 @@ async def test_what_a_reply_has_used_is_counted_although_its_user_was_erased_mea
     begun = await say(chat, alice, "hello", conversation)
     talk = await bot.asked()
     await talk.say("Yes.")
-    await store.accounts.erase_user(alice.id)
+    await store.accounts.erase_user(alice.id, NOW)
     talk.finish(Finished(usage=Usage(70, 40), model="gpt-4"))
     await end_of(chat, begun)
     [used] = await store.ledger.usage("user", Period(0, 100_000))

@@ -92,7 +92,7 @@ async def test_account_takes_nothing_that_is_anothers_or_cannot_be(nobody: Clien
     await register(nobody, email=taken)
     before = (await alice.get(ACCOUNT)).body
     refused = await alice.having(Accept_Language="de").patch(ACCOUNT, email=taken.upper())
-    assert (refused.status, refused.body) == (409, {"detail": TEXT})
+    assert (refused.status, refused.body["detail"]) == (409, "Diese E-Mail-Adresse gehört schon jemandem.")
     for wrong in ({"email": "no address"}, {"language": "xx"}, {"full_name": "x" * 256}, {"full_name": 5}):
         refused = await alice.patch(ACCOUNT, **wrong)
         assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["body", *wrong])
@@ -159,7 +159,8 @@ async def test_tokens_are_made_listed_without_their_secret_and_revoked(nobody: C
         "id": WHOLE, "name": "laptop", "created_at": TIME, "last_used_at": None, "expires_at": TIME, "current": False,
     }  # fmt: skip
     assert made == shown
-    forever = await make_token(alice, name="server")
+    browser = await open_browser(nobody, await name_of(alice))
+    forever = await make_token(browser, name="server")
     assert forever["expires_at"] is None
     listed = await alice.get(TOKENS)
     assert [(one["name"], one["current"]) for one in listed.body] == [("server", False), ("laptop", False), ("", True)]
@@ -175,7 +176,7 @@ async def test_tokens_are_made_listed_without_their_secret_and_revoked(nobody: C
 
 async def test_tokens_are_ones_own(nobody: Client, alice: Client) -> None:
     bob = await register(nobody)
-    made = await make_token(alice, name="hers")
+    made = await make_token(alice, name="hers", days=1)
     for path in (f"{TOKENS}/{made['id']}", f"{TOKENS}/0", f"{TOKENS}/x", f"{TOKENS}/{10**17}"):
         assert (await bob.delete(path)).status == 404
     # A session is none of them.
@@ -184,3 +185,32 @@ async def test_tokens_are_ones_own(nobody: Client, alice: Client) -> None:
     assert await statuses(nobody.bearing(made["token"]), browser) == [200, 200]
     for wrong in ({"name": " "}, {}, {"name": "x", "days": 0}, {"name": "x" * 101}, {"name": "x", "days": "soon"}):
         assert (await alice.post(TOKENS, **wrong)).status == 422
+
+
+async def test_token_makes_none_that_outlives_it(nobody: Client, alice: Client) -> None:
+    short = nobody.bearing((await make_token(alice, name="leaked", days=2))["token"])
+    italian = short.having(Accept_Language="it")
+    for longer in ({"days": 2.01}, {}, {"days": None}):
+        refused = await italian.post(TOKENS, name="mine for ever", **longer)
+        assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["body", "days"])
+        assert "browser" in refused.body["detail"][0]["msg"]
+    assert (await make_token(short, name="shorter", days=1.9))["expires_at"] is not None
+
+
+async def test_token_gives_nobody_a_first_password(nobody: Client, shared_server: Server) -> None:
+    name = new_name()
+    leaked = nobody.bearing(await shared_server.token(name))
+    refused = await leaked.having(Accept_Language="de").post(f"{ACCOUNT}/password", new_password=NEW_PASSWORD)
+    assert (refused.status, "Browser" in refused.body["detail"]) == (403, True)
+    assert not (await leaked.get(ACCOUNT)).body["has_password"]
+    assert (await nobody.post("/sign-in", username=name, password=NEW_PASSWORD)).status == 401
+
+
+async def test_nobody_makes_tokens_without_end(alice: Client) -> None:
+    made = [await make_token(alice, name=f"script {number}", days=1) for number in range(100)]
+    refused = await alice.having(Accept_Language="de").post(TOKENS, name="one more", days=1)
+    assert (refused.status, refused.body["detail"]) == (
+        409, "Es gibt schon 100 Tokens mit Namen. Bitte zuerst eines widerrufen.",
+    )  # fmt: skip
+    assert (await alice.delete(f"{TOKENS}/{made[0]['id']}")).status == 204
+    await make_token(alice, name="one more", days=1)

@@ -76,7 +76,7 @@ async def test_person_is_added_with_a_link_that_signs_in_once(nobody: Client, ad
     mira = await enter_by(nobody, added["sign_in_link"])
     assert (await mira.get("/api/auth/me")).body["fullName"] == "Mira Lindt"
     assert (await nobody.get(added["sign_in_link"]["url"].removeprefix(nobody.url))).status == 410
-    for named in (name, f"{name}@example.org", added["user"]["user_id"]):
+    for named in (name, added["user"]["user_id"]):
         assert (await admin.get(f"{USERS}/{named}")).body == added["user"]
     again = await admin.post(f"{USERS}/{name}/sign-in-link")
     assert (again.status, await status_of(await enter_by(nobody, again.body))) == (201, 200)
@@ -86,6 +86,22 @@ async def test_email_may_be_the_name(admin: Client) -> None:
     email = f"{new_name()}@example.org"
     user = (await add(admin, name=email))["user"]
     assert (user["name"], user["email"]) == (email, email)
+
+
+async def test_email_that_anybody_may_claim_leads_to_nobody(admin: Client) -> None:
+    email = f"{new_name()}@example.org"
+    claimed = (await add(admin, email=email))["user"]
+    for refused in (
+        await admin.get(f"{USERS}/{email}"),
+        await admin.patch(f"{USERS}/{email}", is_admin=True),
+        await admin.post(f"{USERS}/{email}/sign-in-link"),
+        await admin.post(f"{USERS}/{email}/sign-out"),
+        await admin.delete(f"{USERS}/{email}"),
+        await admin.get(f"/api/admin/limits/{email}"),
+        await admin.get(f"/api/admin/usage?user={email}"),
+    ):
+        assert refused.status == 404
+    assert (await admin.get(f"{USERS}/{claimed['name']}")).body == claimed
 
 
 async def test_what_cannot_be_a_person_is_refused_at_its_field(admin: Client) -> None:

@@ -1,6 +1,6 @@
 """What ai_chat has beyond its page: marks, search, branches at a glance, prompts taken back."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -162,22 +162,18 @@ async def until_snapshot(device: Socket) -> list[str]:
     return [message["content"] for message in snapshot["session"]["messages"]]
 
 
-@pytest.mark.parametrize("by", ["the socket", "HTTP"])
-async def test_prompt_that_waits_is_taken_back_for_all_devices(alice: Client, by: str) -> None:
+async def test_prompt_that_waits_is_taken_back_for_all_devices(alice: Client) -> None:
     session = await make(alice)
     async with enter(alice, session) as phone, enter(alice, session) as laptop:
         await phone.say(STALLED)
-        await phone.until("ai_message_chunk")
+        for device in (phone, laptop):
+            await device.until("ai_message_chunk")
         await phone.say("never mind", client_message_id="k-1")
         waiting = (await laptop.until("user_message", client_message_id="k-1"))["message"]["id"]
         [running, queued] = (await branches(alice, session))["open_replies"]
         assert (running["status"], queued["status"], queued["prompt_id"]) == ("running", "queued", waiting)
         path = f"{SESSIONS}{session}/messages/{waiting}/take_back/"
-        taking: dict[str, Callable[[], Awaitable[object]]] = {
-            "HTTP": lambda: alice.send("POST", path),
-            "the socket": lambda: laptop.send("stop", message_id=waiting),
-        }
-        await taking[by]()
+        assert (await alice.send("POST", path)).body == {"message_id": waiting, "content": "never mind"}
         assert await until_snapshot(phone) == await until_snapshot(laptop) == [STALLED]
         assert [event["type"] for event in phone.heard if event["type"] == "error"] == []
         assert said(await read_messages(alice, session)) == [("user", STALLED)]
@@ -191,6 +187,21 @@ async def test_prompt_that_waits_is_taken_back_for_all_devices(alice: Client, by
         assert (await phone.until("ai_typing_stop"))["reason"] == "stopped"
         assert await phone.settle() == []
     assert await branches(alice, session) == {"branches": [], "open_replies": []}
+
+
+async def test_stop_takes_nothing_back(alice: Client) -> None:
+    session = await make(alice)
+    async with enter(alice, session) as device:
+        await device.say(STALLED)
+        await device.until("ai_message_chunk")
+        await device.say("wait for me", client_message_id="k-1")
+        await device.until("user_message", client_message_id="k-1")
+        [_, queued] = (await branches(alice, session))["open_replies"]
+        for waiting in (queued["message_id"], queued["prompt_id"]):
+            await device.send("stop", message_id=waiting)
+            refused = await device.until("error")
+            assert (refused["code"], refused["message_id"]) == ("not_running", waiting)
+        assert (await branches(alice, session))["open_replies"][1] == queued
 
 
 async def test_branches_of_a_whole_session_are_told_at_once(alice: Client, bob: Client) -> None:

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import Speaking, Usage
-from palaver.chat.errors import LastAdmin, NotFound, Taken
+from palaver.chat.errors import LastAdmin, NotFound, Taken, TooManyTokens
 from palaver.chat.ports import PeopleWanted
 from palaver.chat.preset import NewPreset
-from palaver.chat.user import TokenId, User, UserChange, UserId
+from palaver.chat.user import TokenId, TokenKind, User, UserChange, UserId
 from palaver.store import SqlStore
 from tests.ports.talking import LATER, NOW, answer, dump, new_conversation, new_user, rows, said
 
@@ -27,6 +27,15 @@ async def test_user_comes_back_as_added(store: SqlStore) -> None:
 async def test_person_is_found_by_name_and_email_whatever_the_case(store: SqlStore, name: str) -> None:
     added = await store.accounts.add_user(new_user("Zoë", email="Zoe@Example.com"), password_hash="hash")
     assert await store.accounts.find_user(name) == (added, "hash")
+
+
+async def test_only_a_name_says_who_a_person_is(store: SqlStore) -> None:
+    impostor = await store.accounts.add_user(new_user("mallory", email="boss@example.com"))
+    by_email = await store.accounts.add_user(new_user("Zoe@example.com", email="zoe@example.com"))
+    await store.accounts.add_user(new_user("boss", "app"))
+    assert [await store.accounts.find_person(name) for name in ("boss@example.com", "boss")] == [None, None]
+    assert await store.accounts.find_person("MALLORY") == impostor
+    assert await store.accounts.find_person("zoe@EXAMPLE.com") == by_email
 
 
 async def test_name_finds_its_person_before_an_email_does(store: SqlStore, alice: User) -> None:
@@ -139,6 +148,8 @@ async def test_people_are_found_page_by_page_and_by_a_part_of_what_they_are_call
 
 
 async def test_one_admin_who_can_sign_in_is_always_left(store: SqlStore, alice: User, bob: User) -> None:
+    for user in (alice, bob):
+        await store.accounts.set_password(user.id, "hash")
     admins = [
         await store.accounts.change_user(user.id, UserChange(is_admin=True, full_name="Boss"), NOW)
         for user in (alice, bob)
@@ -150,7 +161,7 @@ async def test_one_admin_who_can_sign_in_is_always_left(store: SqlStore, alice: 
         with pytest.raises(LastAdmin):
             await store.accounts.change_user(bob.id, change, LATER)
     with pytest.raises(LastAdmin):
-        await store.accounts.erase_user(bob.id, keep_an_admin=True)
+        await store.accounts.erase_user(bob.id, NOW, keep_an_admin=True)
     with pytest.raises(NotFound):
         await store.accounts.change_user(UserId(999), UserChange(full_name="Nobody"), LATER)
     assert await dump(store) == before
@@ -158,10 +169,31 @@ async def test_one_admin_who_can_sign_in_is_always_left(store: SqlStore, alice: 
     assert not (await store.accounts.change_user(bob.id, UserChange(is_admin=False), LATER)).is_admin
 
 
+@pytest.mark.parametrize("way_in", ["token", "session", "link"])
+async def test_admin_who_has_no_way_in_is_not_counted(
+    store: SqlStore, alice: User, bob: User, way_in: TokenKind
+) -> None:
+    for user in (alice, bob):
+        await store.accounts.change_user(user.id, UserChange(is_admin=True), NOW)
+    await store.accounts.add_token(alice.id, "token", b"alice", "", NOW, None)
+    # Bob has been signed out, and what else he had has expired.
+    await store.accounts.add_token(bob.id, way_in, b"old", "", NOW, Micros(LATER - 1))
+    revoked = await store.accounts.add_token(bob.id, way_in, b"revoked", "", NOW, None)
+    await store.accounts.revoke_token(revoked, NOW)
+    for change in (UserChange(disabled=True), UserChange(is_admin=False)):
+        with pytest.raises(LastAdmin):
+            await store.accounts.change_user(alice.id, change, LATER)
+    with pytest.raises(LastAdmin):
+        await store.accounts.erase_user(alice.id, LATER, keep_an_admin=True)
+    await store.accounts.add_token(bob.id, way_in, b"new", "", LATER, Micros(LATER + 1))
+    assert (await store.accounts.change_user(alice.id, UserChange(disabled=True), LATER)).disabled
+
+
 async def test_two_admins_cannot_shut_each_other_out_at_the_same_moment(
     store: SqlStore, other_store: SqlStore, alice: User, bob: User
 ) -> None:
     for user in (alice, bob):
+        await store.accounts.set_password(user.id, "hash")
         await store.accounts.change_user(user.id, UserChange(is_admin=True), NOW)
     outcomes = await asyncio.gather(
         store.accounts.change_user(alice.id, UserChange(is_admin=False), LATER),
@@ -184,6 +216,46 @@ async def test_token_is_found_with_its_user(store: SqlStore, alice: User) -> Non
     assert (token.created_at, token.expires_at, token.revoked_at, token.last_used_at) == (NOW, LATER, None, None)
     assert await store.accounts.list_tokens(alice.id) == [token]
     assert await store.accounts.find_token(b"other") is None
+
+
+async def test_password_that_was_changed_signs_nobody_in_whoever_comes_first(
+    store: SqlStore, other_store: SqlStore, alice: User
+) -> None:
+    for number in range(10):
+        old, new = f"hash {number}", f"hash {number + 1}"
+        await store.accounts.set_password(alice.id, old)
+        digest = b"%d" % number
+        signing_in = store.accounts.add_sign_in(alice.id, "session", digest, NOW, None, password_hash=old)
+        changing = other_store.accounts.change_password(alice.id, new, None, NOW)
+        first, second = ((signing_in, changing), (changing, signing_in))[number % 2]
+        await asyncio.gather(first, second)
+        found = await store.accounts.find_token(digest)
+        assert found is None or found[0].revoked_at == NOW
+    assert not await store.accounts.add_sign_in(alice.id, "token", b"old", NOW, None, password_hash="hash 9")
+    assert await store.accounts.add_sign_in(alice.id, "token", b"new", NOW, None, password_hash="hash 10")
+    await store.accounts.set_disabled(alice.id, NOW)
+    assert not await store.accounts.add_sign_in(alice.id, "token", b"out", NOW, None, password_hash="hash 10")
+    assert [one.label for one in await store.accounts.list_tokens(alice.id)] == [""]
+
+
+async def test_tokens_by_name_are_counted_however_many_ask_at_once(
+    store: SqlStore, other_store: SqlStore, alice: User, bob: User
+) -> None:
+    await store.accounts.add_token(bob.id, "token", b"bob", "bob's", NOW, None)
+    await store.accounts.add_token(alice.id, "token", b"sign-in", "", NOW, None)
+    await store.accounts.add_token(alice.id, "token", b"expired", "old", NOW, NOW)
+    outcomes = await asyncio.gather(
+        *(
+            one.accounts.add_token(alice.id, "token", b"%d" % number, f"script {number}", NOW, LATER, most=3)
+            for number, one in enumerate([store, other_store] * 3)
+        ),
+        return_exceptions=True,
+    )
+    assert [type(outcome) for outcome in outcomes].count(TooManyTokens) == 3
+    made = [one for one in await store.accounts.list_tokens(alice.id) if one.label.startswith("script")]
+    assert len(made) == 3
+    await store.accounts.revoke_token(made[0].id, NOW)
+    await store.accounts.add_token(alice.id, "token", b"another", "script", NOW, LATER, most=3)
 
 
 async def test_sessions_and_links_are_no_tokens_to_list(store: SqlStore, alice: User) -> None:
@@ -250,7 +322,7 @@ async def test_erased_user_leaves_nothing_and_others_keep_everything(store: SqlS
     await store.accounts.add_token(mallory.id, "token", b"mallory", "mallory's", NOW, None)
     await store.presets.add(mallory, NewPreset("mallory's own", "Be mallory.", Speaking()), NOW, refuse_taken=None)
 
-    stopped = await store.accounts.erase_user(mallory.id)
+    stopped = await store.accounts.erase_user(mallory.id, NOW)
     assert set(stopped) == {running.turn.reply.id, waiting.turn.reply.id}
     after = await dump(store)
     assert "mallory" not in repr(after)
@@ -268,14 +340,14 @@ async def test_erased_application_takes_its_users_with_it(store: SqlStore) -> No
     customer = await store.accounts.app_user(shop, "7", new_user("x").uuid, NOW)
     begun = await store.turns.begin(said(customer, "hello", new_conversation(customer)))
     await answer(store, begun, usage=Usage(1, 2))
-    assert await store.accounts.erase_user(shop.id) == []
+    assert await store.accounts.erase_user(shop.id, NOW) == []
     after = await dump(store)
     left = ("users", "conversations", "messages", "texts", "usage")
     assert {name: after[name] for name in left} == {name: [] for name in left}
 
 
 async def test_number_of_an_erased_user_is_never_anothers(store: SqlStore, alice: User) -> None:
-    await store.accounts.erase_user(alice.id)
+    await store.accounts.erase_user(alice.id, NOW)
     bob = await store.accounts.add_user(new_user("bob"))
     assert bob.id != alice.id
 

@@ -111,5 +111,5 @@ async def test_erasing_a_person_removes_what_they_were_answered(
     bobs = await store.conversations.create(new_conversation(bob), NOW)
     await store.answers.keep(numbered(kept, 1), MANY)
     await store.answers.keep(replace(numbered(kept, 2), user_id=bob.id, conversation_id=bobs.id), MANY)
-    await store.accounts.erase_user(alice.id)
+    await store.accounts.erase_user(alice.id, NOW)
     assert [row[0] for row in await rows(store, "SELECT user_id FROM answers")] == [bob.id]

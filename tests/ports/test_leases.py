@@ -217,7 +217,7 @@ async def test_reply_whose_conversation_is_erased_never_speaks_in_a_later_one(
     store: SqlStore, alice: User, bob: User
 ) -> None:
     gone = await store.turns.begin(said(alice, "hello", new_conversation(alice)))
-    await store.accounts.erase_user(alice.id)
+    await store.accounts.erase_user(alice.id, NOW)
     fresh = await store.turns.begin(said(bob, "hello", new_conversation(bob)))
     before = await dump(store)
     assert not (await answer(store, gone, "for Alice alone", usage=Usage(1, 1))).done

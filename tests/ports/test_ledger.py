@@ -225,7 +225,7 @@ async def test_sums_name_whom_they_are_about_and_can_be_of_one_alone(
     for by in ("day", "user", "model", "app", "preset"):
         sums = {who.name: to_total(await store.ledger.usage(by, ALWAYS, who)) for who in (alice, customer, app)}
         assert {name: one.prompt_tokens for name, one in sums.items()} == {"alice": 1, "customer": 20, "shop": 320}
-    await store.accounts.erase_user(alice.id)
+    await store.accounts.erase_user(alice.id, NOW)
     gone = next(one for one in await store.ledger.usage("user", ALWAYS) if one.key == alice.id)
     assert (gone.uuid, gone.name, gone.prompt_tokens) == (None, None, 1)
     assert conversation.preset_id is not None
@@ -253,7 +253,7 @@ async def test_what_was_billed_outlives_asking_again_purge_and_erasure(store: Sq
     assert await total(store) == whole
     assert await kept(store) == (20, 6, 0, 26)
     await say(store, alice, budgets(10**6))
-    await store.accounts.erase_user(alice.id)
+    await store.accounts.erase_user(alice.id, NOW)
     assert await total(store) == whole
     assert [tuple(row) for row in await rows(store, "SELECT * FROM spending")] == []
 
@@ -362,7 +362,7 @@ async def test_nothing_stays_held_back_whatever_becomes_of_a_reply(store: SqlSto
             assert (await store.turns.finish(left)).done
 
     async def erase() -> None:
-        await store.accounts.erase_user(alice.id)
+        await store.accounts.erase_user(alice.id, NOW)
 
     ways = {"failed": fail, "dropped": drop, "deleted": delete, "left behind": leave, "purged": erase}
     await ways[end]()

@@ -3,6 +3,7 @@
 from palaver.chat.limit import NO_OWN, OwnLimits
 from palaver.chat.user import User
 from palaver.store import SqlStore
+from tests.ports.talking import NOW
 
 
 async def test_limits_are_kept_until_others_are_given(store: SqlStore, other_store: SqlStore, alice: User) -> None:
@@ -28,5 +29,5 @@ async def test_every_change_is_seen_by_other_processes(store: SqlStore, other_st
 async def test_person_who_is_erased_leaves_no_limits(store: SqlStore, alice: User, bob: User) -> None:
     for user in (alice, bob):
         await store.limits.put(user.id, OwnLimits(turns_a_minute=1))
-    await store.accounts.erase_user(alice.id)
+    await store.accounts.erase_user(alice.id, NOW)
     assert list(await store.limits.all()) == [bob.id]

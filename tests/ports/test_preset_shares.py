@@ -106,5 +106,5 @@ async def test_erasing_either_side_of_a_share_removes_it(
     store: SqlStore, alice: User, bob: User, preset: Preset, erased: str
 ) -> None:
     await store.presets.share(preset.id, ["bob"])
-    await store.accounts.erase_user({"alice": alice, "bob": bob}[erased].id)
+    await store.accounts.erase_user({"alice": alice, "bob": bob}[erased].id, NOW)
     assert await rows(store, "SELECT * FROM preset_shares") == []

@@ -143,7 +143,7 @@ async def test_erasing_who_made_a_version_leaves_it_without_a_name(
     await store.presets.change(preset.id, PresetChange(title="bob's"), LATER, by=bob.id)
     await store.presets.change(preset.id, PresetChange(title="alice's"), LATER, by=alice.id)
     await store.presets.change(preset.id, PresetChange(title="bob's again"), LATER, by=bob.id)
-    await store.accounts.erase_user(bob.id)
+    await store.accounts.erase_user(bob.id, NOW)
     assert [by for _, _, by in await listed(store, preset)] == [None, alice.id, None, alice.id]
-    await store.accounts.erase_user(alice.id)
+    await store.accounts.erase_user(alice.id, NOW)
     assert await rows(store, "SELECT * FROM preset_versions") == []

@@ -180,7 +180,7 @@ async def test_kept_conversation_is_hidden_and_never_purged(
     assert await store.conversations.purge(Micros(NOW + 1000 * DAY)) == 0
     assert len(await rows(store, "SELECT 1 FROM messages")) == 1
     # Whoever is erased takes it along.
-    await store.accounts.erase_user(alice.id)
+    await store.accounts.erase_user(alice.id, NOW)
     assert (await rows(store, "SELECT 1 FROM messages"), await texts(store)) == ([], set())
 
 

@@ -10,7 +10,8 @@ from palaver.api.doors import ANY_PASSWORD, PASSWORD, Said
 from palaver.api.fields import Body, Choice, Number, Text, changing, clearing, optional, required
 from palaver.api.language import LANGUAGES, Language
 from palaver.api.operation import Api, Style, worded
-from palaver.chat.errors import RateLimited, Taken
+from palaver.chat.accounts import SessionNeeded
+from palaver.chat.errors import RateLimited, Taken, TooManyTokens
 from palaver.chat.user import Profile, ProfileChange, Token, TokenId
 
 api = Api("account", Style.FASTAPI)
@@ -30,7 +31,7 @@ class PasswordChange(Body):
 
 
 class NewToken(Body):
-    """Without `days` it lives until it is revoked."""
+    """Without `days` it lives until it is revoked. None outlives the token by which it is asked for."""
 
     name = required(Text(at_least=1, at_most=100, trimmed=True))
     days = optional(Number(0.001, 3650))
@@ -77,7 +78,7 @@ async def get_account(call: Call) -> AccountShown:
     who="signed_in",
     body=AccountChange,
     answer=AccountShown,
-    refusals={Taken: worded(409, "taken")},
+    refusals={Taken: worded(409, "email_taken")},
     summary="Change one's own name, e-mail or language",
 )
 async def change_account(call: Call) -> AccountShown:
@@ -92,6 +93,7 @@ async def change_account(call: Call) -> AccountShown:
     who="signed_in",
     body=PasswordChange,
     answer=Said,
+    refusals={SessionNeeded: worded(403, "session_needed")},
     raises=(RateLimited,),
     summary="Change one's own password, and end all other sessions",
 )
@@ -114,11 +116,13 @@ async def list_tokens(call: Call) -> list[TokenShown]:
     body=NewToken,
     answer=TokenMade,
     status=201,
+    refusals={TooManyTokens: worded(409, "too_many_tokens")},
     summary="Make a token, which is shown this once",
 )
 async def add_token(call: Call) -> TokenMade:
     body = call.read(NewToken)
-    made, secret = await call.site.accounts.new_own_token(call.user, body.name, body.days or 0)
+    assert call.caller is not None
+    made, secret = await call.site.accounts.new_own_token(call.caller, body.name, body.days or 0)
     return TokenMade(**asdict(_token(call, made)), token=secret)
 
 

@@ -91,10 +91,10 @@ class Said(Struct):
 async def users_token(call: Call) -> TokenAnswer | Answer:
     body = call.read(Credentials)
     try:
-        user = await call.site.accounts.sign_in(body.username, body.password, call.address())
+        _, token = await call.site.accounts.sign_in(body.username, body.password, call.address())
     except WrongCredentials:
         return Answer({"non_field_errors": [text("wrong_pair", call.language)]}, status=400)
-    return TokenAnswer(await call.site.accounts.new_token(user))
+    return TokenAnswer(token)
 
 
 @drf.add(
@@ -109,8 +109,8 @@ async def users_token(call: Call) -> TokenAnswer | Answer:
 )
 async def auth_login(call: Call) -> TokenAnswer:
     body = call.read(Credentials)
-    user = await call.site.accounts.sign_in(body.username, body.password, call.address())
-    return TokenAnswer(await call.site.accounts.new_token(user))
+    _, token = await call.site.accounts.sign_in(body.username, body.password, call.address())
+    return TokenAnswer(token)
 
 
 @drf.add(
@@ -145,7 +145,7 @@ async def register(call: Call) -> SignedIn:
     call.site.accounts.check_open()
     body = call.read(MailRegistration)
     user = await call.site.accounts.register(body.email, body.password, email=body.email, full_name=body.full_name)
-    return await _signed_in(call, user, "User registered successfully")
+    return SignedIn("User registered successfully", await call.site.accounts.new_token(user), _user(user))
 
 
 @fastapi.add(
@@ -159,8 +159,8 @@ async def register(call: Call) -> SignedIn:
 )
 async def login(call: Call) -> SignedIn:
     body = call.read(MailCredentials)
-    user = await call.site.accounts.sign_in(body.email, body.password, call.address())
-    return await _signed_in(call, user, "Login successful")
+    user, token = await call.site.accounts.sign_in(body.email, body.password, call.address())
+    return SignedIn("Login successful", token, _user(user))
 
 
 @fastapi.add("GET", "/api/auth/me", who="signed_in", answer=Me)
@@ -185,8 +185,8 @@ async def logout(call: Call) -> Answer:
 )
 async def sign_in(call: Call) -> Answer:
     body = call.read(Credentials)
-    user = await call.site.accounts.sign_in(body.username, body.password, call.address())
-    return Answer(WithUser(_user(user)), headers=await _new_session(call, user))
+    user, session = await call.site.accounts.sign_in(body.username, body.password, call.address(), "session")
+    return Answer(WithUser(_user(user)), headers=_session_headers(call, session))
 
 
 @fastapi.add(
@@ -206,7 +206,8 @@ async def sign_in_by_link(call: Call) -> Answer:
     user = await accounts.sign_in_by_link(code)
     if user is None:
         return _link_gone(call)
-    return Answer(headers=(to_the_app, *await _new_session(call, user)))
+    session = await call.site.accounts.new_session(user)
+    return Answer(headers=(to_the_app, *_session_headers(call, session)))
 
 
 def _link_gone(call: Call) -> Answer:
@@ -222,10 +223,6 @@ async def sign_out(call: Call) -> Answer:
     return await _signed_out(call, everywhere=call.read(SignOut).everywhere)
 
 
-async def _signed_in(call: Call, user: User, message: str) -> SignedIn:
-    return SignedIn(message, await call.site.accounts.new_token(user), _user(user))
-
-
 async def _signed_out(call: Call, *, everywhere: bool) -> Answer:
     assert call.caller is not None
     if everywhere:
@@ -235,8 +232,7 @@ async def _signed_out(call: Call, *, everywhere: bool) -> Answer:
     return Answer(Said("Signed out"), headers=tuple(cleared_cookies(call)))
 
 
-async def _new_session(call: Call, user: User) -> tuple[tuple[bytes, bytes], ...]:
-    session = await call.site.accounts.new_session(user)
+def _session_headers(call: Call, session: str) -> tuple[tuple[bytes, bytes], ...]:
     return tuple(session_cookies(call, session, secrets.token_urlsafe(24), SESSION_DAYS))
 
 

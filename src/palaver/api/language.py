@@ -37,6 +37,21 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Das ist nicht das Passwort.",
         "Questa non è la password.",
     ),
+    "session_needed": (
+        "Sign in with a browser to choose your first password.",
+        "Das erste Passwort kann nur wählen, wer im Browser angemeldet ist.",
+        "Per scegliere la prima password accedi con un browser.",
+    ),
+    "too_many_tokens": (
+        "You have 100 tokens with a name. Revoke one before you make another.",
+        "Es gibt schon 100 Tokens mit Namen. Bitte zuerst eines widerrufen.",
+        "Hai già 100 token con un nome. Revocane uno prima di crearne un altro.",
+    ),
+    "outlives": (
+        "A token cannot make one that lives longer than itself. Choose fewer days, or sign in with a browser.",
+        "Ein Token erstellt keines, das länger gilt als es selbst: weniger Tage wählen oder im Browser anmelden.",
+        "Un token non può crearne uno che duri più di sé stesso. Scegli meno giorni o accedi con un browser.",
+    ),
     "closed": (
         "Registration is closed on this server.",
         "Die Registrierung ist auf diesem Server geschlossen.",

@@ -12,6 +12,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from msgspec import UNSET, Struct
 
@@ -28,6 +29,8 @@ EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,185}")
 
 LINK_MINUTES = 15
 SESSION_DAYS = 30
+# What somebody makes by name. Nobody has use for more, and all of them are listed.
+MOST_OWN_TOKENS = 100
 
 REMEMBER_SECONDS = 1.0
 REMEMBERED = 20_000
@@ -58,6 +61,12 @@ class Closed(ChatError):
     code = "closed"
 
 
+class SessionNeeded(Forbidden):
+    """A token alone may not do it: somebody signed in with a browser has to."""
+
+    code = "session_needed"
+
+
 class AccountRules(Struct, frozen=True):
     """`attempts` are those of one account. `token_days` is how long a token lives by itself; 0: until it is revoked."""
 
@@ -74,6 +83,7 @@ class Caller(Struct, frozen=True):
     user: User
     token_id: TokenId | None = None
     expires_at: Micros | None = None
+    kind: TokenKind = "token"
 
 
 class Accounts:
@@ -113,7 +123,7 @@ class Accounts:
             raise WrongCredentials(expired=True)
         if now - self._touched.get(token.id, token.last_used_at or 0) > TOUCH_SECONDS * 1_000_000:
             self._touched[token.id] = self._used[token.id] = now
-        return Caller(user, token.id, token.expires_at)
+        return Caller(user, token.id, token.expires_at, kind)
 
     async def _find(self, digest: bytes) -> tuple[Token, User] | None:
         now = self._monotonic()
@@ -199,14 +209,24 @@ class Accounts:
         user = User(NOT_STORED, str(uuid.uuid4()), "app", name, created_at=self._clock.now())
         return await self._store.add_user(user)
 
-    async def sign_in(self, name: str, password: str, address: str) -> User:
-        """Raises `WrongCredentials`, and `RateLimited` after too many failures."""
+    async def sign_in(
+        self, name: str, password: str, address: str, kind: Literal["token", "session"] = "token"
+    ) -> tuple[User, str]:
+        """The user, and a token of theirs, or a browser's session.
+
+        Raises `WrongCredentials`, and `RateLimited` after too many failures.
+        """
         found = await self._store.find_user(name)
         user, password_hash = found if found is not None else (None, None)
         usable = None if user is None or user.disabled else password_hash
-        if not await self._is_right(name, usable, password, address) or user is None:
+        if not await self._is_right(name, usable, password, address) or user is None or usable is None:
             raise WrongCredentials
-        return user
+        secret, now = secrets.token_urlsafe(32), self._clock.now()
+        expires_at = _after(now, SESSION_DAYS if kind == "session" else self.rules.token_days)
+        if not await self._store.add_sign_in(user.id, kind, to_digest(secret), now, expires_at, password_hash=usable):
+            # Changed while this one was looked at.
+            raise WrongCredentials
+        return user, secret
 
     async def _is_right(self, name: str, password_hash: str | None, password: str, address: str) -> bool:
         """Raises `RateLimited` after too many that were not."""
@@ -262,11 +282,10 @@ class Accounts:
         """The code of a link that signs in once, for a quarter of an hour or (`forever`) until it is used."""
         return await self._new(user, "link", "", 0 if forever else LINK_MINUTES * MINUTE / DAY)
 
-    async def _new(self, user: User, kind: TokenKind, label: str, days: float) -> str:
+    async def _new(self, user: User, kind: TokenKind, label: str, days: float, *, most: int | None = None) -> str:
         secret = secrets.token_urlsafe(32)
         now = self._clock.now()
-        expires_at = Micros(now + int(days * DAY)) if days else None
-        await self._store.add_token(user.id, kind, to_digest(secret), label, now, expires_at)
+        await self._store.add_token(user.id, kind, to_digest(secret), label, now, _after(now, days), most=most)
         return secret
 
     async def revoke(self, token_id: TokenId) -> bool:
@@ -299,11 +318,14 @@ class Accounts:
     async def change_password(self, caller: Caller, old: str | None, new: str, address: str) -> None:
         """Who signed in before has to do it again, but for the caller. Who has no password yet gets the first one.
 
-        Raises `Forbidden`, `Invalid`, and `RateLimited` after too many wrong ones.
+        Raises `Forbidden`, `SessionNeeded` (a token that leaked must not make itself a password), `Invalid`, and
+        `RateLimited` after too many wrong ones.
         """
         user = caller.user
         _check_person(user)
         password_hash = await self._store.password_hash(user.id)
+        if password_hash is None and caller.kind != "session":
+            raise SessionNeeded
         if password_hash is not None:
             if old is None:
                 raise Invalid("old_password", "missing")
@@ -320,10 +342,18 @@ class Accounts:
         tokens = await self._store.list_tokens(user.id)
         return [one for one in reversed(tokens) if one.revoked_at is None and (one.expires_at or now + 1) > now]
 
-    async def new_own_token(self, user: User, name: str, days: float) -> tuple[Token, str]:
-        """One that is called so, and its secret, which nobody can tell again. Raises `Forbidden`."""
+    async def new_own_token(self, caller: Caller, name: str, days: float) -> tuple[Token, str]:
+        """One that is called so, and its secret, which nobody can tell again.
+
+        Raises `Forbidden`, `TooManyTokens`, and `Invalid` where it would outlive the token that asks for it.
+        """
+        user = caller.user
         _check_person(user)
-        secret = await self.new_token(user, label=name, days=days)
+        if caller.kind == "token" and caller.expires_at is not None:
+            left = (caller.expires_at - self._clock.now()) / DAY
+            if not 0 < days <= left:
+                raise Invalid("days", "outlives")
+        secret = await self._new(user, "token", name, days, most=MOST_OWN_TOKENS)
         found = await self._store.find_token(to_digest(secret))
         assert found is not None, "it was kept a moment ago"
         return found[0], secret
@@ -351,6 +381,10 @@ def _check_person(user: User) -> None:
     """Applications, their users and guests have no account to look after. Raises `Forbidden`."""
     if user.kind != "person":
         raise Forbidden
+
+
+def _after(now: Micros, days: float) -> Micros | None:
+    return Micros(now + int(days * DAY)) if days else None
 
 
 def _check_attempt(wanted: Wanted, standing: Standing) -> None:

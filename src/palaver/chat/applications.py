@@ -47,7 +47,7 @@ class Applications:
     async def erase(self, named: str) -> None:
         """With its users and all that is theirs; what ran is stopped. Raises `NotFound`."""
         app = await self.get(named)
-        for reply_id in await self._store.erase_user(app.id):
+        for reply_id in await self._store.erase_user(app.id, self._chat.clock.now()):
             self._chat.replies.stop_here(reply_id)
         self._accounts.when_changed()
 

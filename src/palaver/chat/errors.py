@@ -11,6 +11,7 @@ ChatError
 ├── Busy                a reply runs and the policy refuses
 ├── NotWaiting          what was to be taken back does not wait (any more)
 ├── Taken               a name that somebody else has
+├── TooManyTokens       more by name than anybody has use for
 ├── RateLimited         too often; `retry_after` says when to come back, `limit` what was met
 │   └── OverBudget      what is left of tokens or money is less than the reply may take
 ├── BotUnavailable      the bot failed, broke off or said nothing
@@ -83,6 +84,10 @@ class Taken(ChatError):
     def __init__(self, field: str) -> None:
         super().__init__(field)
         self.field = field
+
+
+class TooManyTokens(ChatError):
+    code = "too_many_tokens"
 
 
 class RateLimited(ChatError):

@@ -304,7 +304,7 @@ class Limits:
 
 
 async def find_named(accounts: Accounts, named: str) -> User:
-    """Whoever has this UUID; else the person of this name or e-mail, or the application of this name.
+    """Whoever has this UUID; else the person or the application of this name. An e-mail will not do, as for `People`.
 
     Raises `NotFound`, and `Conflict` where a person and an application have the name.
     """
@@ -312,11 +312,11 @@ async def find_named(accounts: Accounts, named: str) -> User:
         known = await accounts.get_user_by_uuid(str(UUID(named)))
         if known is not None:
             return known
-    person, app = await accounts.find_user(named), await accounts.find_app(named)
+    person, app = await accounts.find_person(named), await accounts.find_app(named)
     if person is not None and app is not None:
         raise Conflict
     if person is not None:
-        return person[0]
+        return person
     if app is None:
         raise NotFound
     return app

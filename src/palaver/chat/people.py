@@ -8,7 +8,7 @@ from msgspec import Struct
 from palaver.chat import ports
 from palaver.chat.accounts import LINK_MINUTES, Accounts, email_in
 from palaver.chat.clock import MINUTE, Micros
-from palaver.chat.errors import Disabled
+from palaver.chat.errors import Disabled, NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.ports import PeopleWanted
 from palaver.chat.user import User, UserChange
@@ -34,12 +34,18 @@ class People:
         return await self._store.find_people(wanted)
 
     async def get(self, named: str) -> User:
-        """The person of that UUID, name or e-mail. Raises `NotFound`."""
+        """The person of that UUID or name. Raises `NotFound`.
+
+        An e-mail will not do: anybody may claim one, and nobody has looked whether it is theirs.
+        """
         with suppress(ValueError):
             known = await self._store.get_user_by_uuid(str(UUID(named)))
             if known is not None and known.kind == "person":
                 return known
-        return await self._accounts.must_find(named)
+        found = await self._store.find_person(named)
+        if found is None:
+            raise NotFound
+        return found
 
     async def add(self, name: str, *, email: str | None, full_name: str, is_admin: bool) -> tuple[User, SignInLink]:
         """Somebody who signs in by the link, and has no password. Raises `Taken` or `Invalid`."""
@@ -72,6 +78,6 @@ class People:
     async def erase(self, named: str) -> None:
         """With all that is theirs; what ran is stopped. Raises `NotFound` or `LastAdmin`."""
         user = await self.get(named)
-        for reply_id in await self._store.erase_user(user.id, keep_an_admin=True):
+        for reply_id in await self._store.erase_user(user.id, self._clock.now(), keep_an_admin=True):
             self._chat.replies.stop_here(reply_id)
         self._accounts.when_changed()

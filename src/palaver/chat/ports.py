@@ -64,6 +64,11 @@ class Accounts(Protocol):
         """The person of that name or e-mail, compared without case, with the hash of the password."""
         ...
 
+    async def find_person(self, name: str) -> User | None:
+        """The person of that name, compared without case. Of an e-mail nobody knows whose it is: it finds who is called
+        by it alone."""
+        ...
+
     async def get_user(self, user_id: UserId) -> User | None: ...
     async def get_users(self, user_ids: Collection[UserId]) -> Mapping[UserId, User]: ...
     async def get_user_by_uuid(self, uuid: str) -> User | None: ...
@@ -94,7 +99,7 @@ class Accounts(Protocol):
         """Ends what was signed in by then: sessions, links and tokens without a name, all but the one to keep."""
         ...
 
-    async def erase_user(self, user_id: UserId, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
+    async def erase_user(self, user_id: UserId, now: Micros, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
         """Removes the user with all that is theirs. Gives the replies that ran.
 
         With `keep_an_admin` it raises `LastAdmin` where no admin would be left who can sign in.
@@ -102,8 +107,33 @@ class Accounts(Protocol):
         ...
 
     async def add_token(
-        self, user_id: UserId, kind: TokenKind, digest: bytes, label: str, now: Micros, expires_at: Micros | None
-    ) -> TokenId: ...
+        self,
+        user_id: UserId,
+        kind: TokenKind,
+        digest: bytes,
+        label: str,
+        now: Micros,
+        expires_at: Micros | None,
+        *,
+        most: int | None = None,
+    ) -> TokenId:
+        """Raises `TooManyTokens` where the user has `most` tokens with a name that are open."""
+        ...
+
+    async def add_sign_in(
+        self,
+        user_id: UserId,
+        kind: TokenKind,
+        digest: bytes,
+        now: Micros,
+        expires_at: Micros | None,
+        *,
+        password_hash: str,
+    ) -> bool:
+        """As `add_token`, for who has shown the password of that hash. False, and nothing is added, where it is not the
+        user's any more, or the user is disabled: a change of the password ends what began before it, too."""
+        ...
+
     async def find_token(self, digest: bytes) -> tuple[Token, User] | None: ...
     async def spend_link(self, digest: bytes, now: Micros) -> User | None:
         """The user of a sign-in link that is unused and not expired; it is used up by this. Else None."""

@@ -80,7 +80,7 @@ async def erase(installation: Installation, name: str, yes: bool) -> None:
     user = await installation.find_person(name)
     if sys.stdin.isatty() and not yes:
         click.confirm(f"Erase {user.name} and all that is theirs? It cannot be brought back.", abort=True)
-    await installation.store.accounts.erase_user(user.id)
+    await installation.store.accounts.erase_user(user.id, installation.clock.now())
     click.echo(f"{user.name} is erased, with all that was theirs.")
 
 

@@ -7,9 +7,9 @@ from msgspec import UNSET
 
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import MessageId
-from palaver.chat.errors import LastAdmin, NotFound, Taken
+from palaver.chat.errors import LastAdmin, NotFound, Taken, TooManyTokens
 from palaver.chat.ports import People, PeopleWanted
-from palaver.chat.user import Profile, ProfileChange, Token, TokenId, TokenKind, User, UserChange, UserId
+from palaver.chat.user import Profile, ProfileChange, Token, TokenId, TokenKind, User, UserChange, UserId, UserKind
 from palaver.store.conversations import purge, stop_all
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.rows import TOKEN, USER, to_token, to_user
@@ -25,7 +25,12 @@ PEOPLE = (
 )
 PEOPLE_PAGE = f"SELECT {USER} {PEOPLE} AND u.name_key > $3 ORDER BY u.name_key LIMIT $4"
 PEOPLE_TOTAL = f"SELECT COUNT(*) {PEOPLE}"
-ADMINS = "SELECT id FROM users WHERE kind = 'person' AND is_admin AND disabled_at IS NULL ORDER BY id"
+# Who has no password, and nothing that is still good for signing in, is no help to anybody.
+ADMINS = (
+    "SELECT u.id, u.password_hash IS NOT NULL OR EXISTS (SELECT 1 FROM tokens t WHERE t.user_id = u.id "
+    "AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1)) "
+    "FROM users u WHERE u.kind = 'person' AND u.is_admin AND u.disabled_at IS NULL ORDER BY u.id"
+)
 BY_APP = f"SELECT {USER} FROM users u WHERE u.kind = 'app_user' AND u.app_id = $1 AND u.name = $2"
 SIGNING_IN = (
     f"SELECT {USER}, u.password_hash FROM users u "
@@ -44,6 +49,16 @@ ADD = (
     "INSERT INTO users (uuid, kind, name, name_key, email, email_key, full_name, password_hash, is_admin, app_id, "
     "created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id"
 )
+ADD_TOKEN = (
+    "INSERT INTO tokens (user_id, kind, digest, label, created_at, expires_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6) RETURNING id"
+)
+HOLD = "SELECT id FROM users WHERE id = $1"
+OPEN_BY_NAME = (
+    "SELECT COUNT(*) FROM tokens WHERE user_id = $1 AND kind = 'token' AND label <> '' AND revoked_at IS NULL "
+    "AND (expires_at IS NULL OR expires_at > $2)"
+)
+STILL_ITS_PASSWORD = "SELECT id FROM users WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL"
 FIND_TOKEN = f"SELECT {TOKEN}, {USER} FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.digest = $1"
 OPEN_TOKEN = (
     f"SELECT t.id, {USER} FROM tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $1 AND t.revoked_at IS NULL"
@@ -97,6 +112,9 @@ class SqlAccounts:
         row = await self._database.read(lambda tx: tx.one(SIGNING_IN, name.casefold()))
         return None if row is None else (to_user(row[:10]), row[10])
 
+    async def find_person(self, name: str) -> User | None:
+        return await self._named("person", name)
+
     async def get_user(self, user_id: UserId) -> User | None:
         row = await self._database.read(lambda tx: tx.one(BY_ID, user_id))
         return None if row is None else to_user(row)
@@ -113,7 +131,10 @@ class SqlAccounts:
         return None if row is None else to_user(row)
 
     async def find_app(self, name: str) -> User | None:
-        row = await self._database.read(lambda tx: tx.one(BY_NAME, "app", name.casefold()))
+        return await self._named("app", name)
+
+    async def _named(self, kind: UserKind, name: str) -> User | None:
+        row = await self._database.read(lambda tx: tx.one(BY_NAME, kind, name.casefold()))
         return None if row is None else to_user(row)
 
     async def app_user(self, app: User, name: str, uuid: str, now: Micros) -> User:
@@ -161,7 +182,7 @@ class SqlAccounts:
     async def change_user(self, user_id: UserId, change: UserChange, now: Micros) -> User:
         async def work(tx: Transaction) -> User:
             if change.takes_admin_away:
-                await _check_an_admin_stays(tx, user_id)
+                await _check_an_admin_stays(tx, user_id, now)
             for column, value in _columns(change, now).items():
                 await tx.run(f"UPDATE users SET {column} = $2 WHERE id = $1", user_id, value)
             await tx.run(ACCESS_CHANGED)
@@ -209,10 +230,10 @@ class SqlAccounts:
 
         await self._database.write(work)
 
-    async def erase_user(self, user_id: UserId, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
+    async def erase_user(self, user_id: UserId, now: Micros, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
         async def work(tx: Transaction) -> list[MessageId]:
             if keep_an_admin:
-                await _check_an_admin_stays(tx, user_id)
+                await _check_an_admin_stays(tx, user_id, now)
             stopped: list[MessageId] = []
             for (conversation_id,) in await tx.all("SELECT id FROM conversations WHERE owner_id = $1", user_id):
                 stopped += await stop_all(tx, conversation_id, "deleted")
@@ -236,14 +257,40 @@ class SqlAccounts:
         label: str,
         now: Micros,
         expires_at: Micros | None,
+        *,
+        most: int | None = None,
     ) -> TokenId:
-        sql = (
-            "INSERT INTO tokens (user_id, kind, digest, label, created_at, expires_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6) RETURNING id"
-        )
-        row = await self._database.write(lambda tx: tx.one(sql, user_id, kind, digest, label, now, expires_at))
-        assert row is not None
-        return TokenId(row[0])
+        async def work(tx: Transaction) -> TokenId:
+            if most is not None:
+                # Held, so that of many that ask at once none is counted too late.
+                await tx.one(HOLD + tx.lock, user_id)
+                count = await tx.one(OPEN_BY_NAME, user_id, now)
+                if count is not None and count[0] >= most:
+                    raise TooManyTokens
+            row = await tx.one(ADD_TOKEN, user_id, kind, digest, label, now, expires_at)
+            assert row is not None
+            return TokenId(row[0])
+
+        return await self._database.write(work)
+
+    async def add_sign_in(
+        self,
+        user_id: UserId,
+        kind: TokenKind,
+        digest: bytes,
+        now: Micros,
+        expires_at: Micros | None,
+        *,
+        password_hash: str,
+    ) -> bool:
+        async def work(tx: Transaction) -> bool:
+            # The row is held: who changes the password ends this one, or has ended it before it is there.
+            if await tx.one(STILL_ITS_PASSWORD + tx.lock, user_id, password_hash) is None:
+                return False
+            await tx.one(ADD_TOKEN, user_id, kind, digest, "", now, expires_at)
+            return True
+
+        return await self._database.write(work)
 
     async def find_token(self, digest: bytes) -> tuple[Token, User] | None:
         row = await self._database.read(lambda tx: tx.one(FIND_TOKEN, digest))
@@ -380,9 +427,10 @@ def _to_pattern(search: str) -> str:
     return f"%{search}%"
 
 
-async def _check_an_admin_stays(tx: Transaction, leaving: UserId) -> None:
+async def _check_an_admin_stays(tx: Transaction, leaving: UserId, now: Micros) -> None:
     """Two admins who shut each other out at the same moment wait for each other here."""
-    if [row[0] for row in await tx.all(ADMINS + tx.lock)] == [leaving]:
+    admins = {row[0]: bool(row[1]) for row in await tx.all(ADMINS + tx.lock, now)}
+    if leaving in admins and not any(can for id_, can in admins.items() if id_ != leaving):
         raise LastAdmin
 
 

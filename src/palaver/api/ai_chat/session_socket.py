@@ -1,7 +1,7 @@
 """One conversation over a WebSocket: turns, events as they happen, and all that was missed since a cursor."""
 
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, assert_never
 
 from msgspec import Struct
@@ -18,9 +18,9 @@ from palaver.api.socket import Frames, JsonSocket, echo
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
 from palaver.chat.conversation import Message, MessageId
 from palaver.chat.cursor import Cursor, decode_cursor
-from palaver.chat.errors import BotUnavailable, Ended, NotFound, NotWaiting
+from palaver.chat.errors import BotUnavailable, Ended, NotFound
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, ReplyEnded, ReplyStarted, Turned, Typing
-from palaver.chat.flow import ask_for_another, check_answered, continue_chat, read_up_to, stop_reply, take_back
+from palaver.chat.flow import ask_for_another, check_answered, continue_chat, read_up_to, stop_reply
 from palaver.chat.limits import Grant
 from palaver.chat.ports import Begun, Since
 from palaver.chat.room import Behind, Entry, Heard, Listener, Part, Quiet, Room
@@ -221,11 +221,6 @@ class SessionSocket(JsonSocket):
         assert conversation is not None, "a room that somebody is in is open"
         if await stop_reply(self.call.chat, conversation.id, body.message_id) is not None:
             return
-        if body.message_id is not None:
-            # It may wait for its turn: then it is not to begin.
-            with suppress(NotWaiting, NotFound):
-                await take_back(self.call.chat, self.call.reader, self._uuid, body.message_id)
-                return
         named = {} if body.message_id is None else {"message_id": body.message_id}
         self.error("not_running", text("not_running", self.call.language), **named)
 

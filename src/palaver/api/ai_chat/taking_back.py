@@ -1,4 +1,4 @@
-"""A prompt that waits behind a reply is taken back. It is ours, in ai_chat's style; over a socket `stop` does it."""
+"""A prompt that waits behind a reply is taken back. It is ours, in ai_chat's style."""
 
 from msgspec import Struct
 

@@ -1,6 +1,7 @@
 """Words are found in one's own conversations, and nowhere else."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 
@@ -11,7 +12,8 @@ from palaver.chat.clock import Micros
 from palaver.chat.conversation import Conversation, ConversationChange
 from palaver.chat.ports import AnotherReply, Begun
 from palaver.chat.user import Reader, User
-from palaver.store import SqlStore
+from palaver.chat.words import to_snippets
+from palaver.store import SqlStore, search
 from palaver.store.database import Transaction
 from tests.ports.talking import HERE, LATER, LEASE, NOW, answer, new_conversation, rows, said
 
@@ -98,6 +100,22 @@ async def test_other_branches_are_found_and_said_to_be_out_of_view(
     assert [(one.snippet, one.role, one.in_view) for one in searched.messages] == [
         ("apple again", "assistant", True), ("You said apple", "assistant", False), ("apple", "user", True),
     ]  # fmt: skip
+
+
+async def test_loop_does_not_wait_for_snippets(
+    store: SqlStore, alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await talk(store, alice, conversation.uuid, "é" * 50_000 + " needle")
+    cut_in = []
+
+    def cut(texts: Sequence[str], wanted: Sequence[str]) -> list[str]:
+        cut_in.append(threading.current_thread())
+        return to_snippets(texts, wanted)
+
+    monkeypatch.setattr(search, "to_snippets", cut)
+    assert len(await found(store, alice, "needle")) == 2
+    assert cut_in != [threading.current_thread()]
+    assert len(cut_in) == 1
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palaver.chat.words import MOST_WANTED, SNIPPET, to_snippet, to_wanted, to_words
+from palaver.chat.words import LOOKED_AT_IN_ALL, MOST_WANTED, SNIPPET, to_snippet, to_snippets, to_wanted, to_words
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,25 @@ def test_snippet_shows_the_first_word_that_was_wanted() -> None:
     assert snippet.startswith("…")
     assert snippet.endswith("…")
     assert to_snippet("all of it", to_wanted("nothing")) == "all of it"
+
+
+@pytest.mark.parametrize(
+    ("text", "sought", "shown"),
+    [
+        ("ﬃ½" * 60 + " Straße, Übermut", "ubermut", "Übermut"),
+        ("ﬃ½" * 60 + " 東京都に行く tokyo", "京都", "京都に行く"),
+        ("ﬃ½ " * 60 + "行くtokyo", "tok", "tokyo"),
+        ("history " * 30 + "his story", "story", " story"),
+    ],
+)
+def test_place_of_a_word_is_found_whatever_stands_before_it(text: str, sought: str, shown: str) -> None:
+    snippet = to_snippet(text, to_wanted(sought))
+    assert snippet.startswith("…")
+    assert shown in snippet
+
+
+def test_long_texts_are_looked_at_no_further_than_all_together_may_be() -> None:
+    text = "é" * 5_000 + " needle " + "é" * 50_000
+    assert all("needle" in snippet for snippet in to_snippets([text] * (LOOKED_AT_IN_ALL // 10_000), ["needle"]))
+    snippets = to_snippets([text] * 100, ["needle"])
+    assert snippets == ["é" * SNIPPET + "…"] * 100

@@ -1,6 +1,7 @@
 """Words are found in one's own conversations, and nowhere else."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 
@@ -11,7 +12,8 @@ from palaver.chat.clock import Micros
 from palaver.chat.conversation import Conversation, ConversationChange
 from palaver.chat.ports import AnotherReply, Begun
 from palaver.chat.user import Reader, User
-from palaver.store import SqlStore
+from palaver.chat.words import to_snippets
+from palaver.store import SqlStore, search
 from palaver.store.database import Transaction
 from tests.ports.talking import HERE, LATER, LEASE, NOW, answer, new_conversation, rows, said
 
@@ -19,6 +21,8 @@ HOSTILE = (
     "", " ", '"', "'", "*", "a*", "@1", '@1 OR "x"', "NEAR(a b)", "a AND", "NOT a", "words:a", "(", ")", "a:*", "' & '",
     "!a", "a <-> b", "\\", "%", "_", "\x00", "\ud800", "🜁", "-1", "a" * 5000, "x " * 5000, "'; DROP TABLE search; --",
 )  # fmt: skip
+
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 async def found(store: SqlStore, who: User, text: str) -> list[str]:
@@ -98,6 +102,43 @@ async def test_other_branches_are_found_and_said_to_be_out_of_view(
     assert [(one.snippet, one.role, one.in_view) for one in searched.messages] == [
         ("apple again", "assistant", True), ("You said apple", "assistant", False), ("apple", "user", True),
     ]  # fmt: skip
+
+
+# Only there two write at once.
+@pytest.mark.parametrize("store_kind", ["postgres"])
+async def test_words_that_are_being_read_are_purged_too(
+    store: SqlStore, other_store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    await talk(store, alice, conversation.uuid, "secret plans")
+    [[message_id], _] = await rows(store, "SELECT id FROM messages ORDER BY id")
+    await store.conversations.delete(Reader(alice.id), conversation.uuid, NOW)
+
+    async def read_meanwhile(tx: Transaction) -> asyncio.Task[int]:
+        await tx.one(search.HOLD + tx.lock, conversation.id)
+        purging = asyncio.create_task(store.conversations.purge(Micros(NOW + 1)))
+        while await rows(other_store, WAITING) == []:
+            assert not purging.done()
+        await tx.run(search.KEEP["postgres"], message_id, ["secret"])
+        return purging
+
+    assert await (await other_store.database.write(read_meanwhile)) == 1
+    assert await rows(store, "SELECT rowid FROM search") == []
+
+
+async def test_loop_does_not_wait_for_snippets(
+    store: SqlStore, alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await talk(store, alice, conversation.uuid, "é" * 50_000 + " needle")
+    cut_in = []
+
+    def cut(texts: Sequence[str], wanted: Sequence[str]) -> list[str]:
+        cut_in.append(threading.current_thread())
+        return to_snippets(texts, wanted)
+
+    monkeypatch.setattr(search, "to_snippets", cut)
+    assert len(await found(store, alice, "needle")) == 2
+    assert cut_in != [threading.current_thread()]
+    assert len(cut_in) == 1
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

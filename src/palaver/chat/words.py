@@ -7,10 +7,12 @@ script writes no blanks between words, by every two characters that follow each 
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 # Letters and digits; what scripts without blanks write (Thai to Khmer, kana, Han) is cut further.
 WORD = re.compile(r"[^\W_]+")
-UNBROKEN = re.compile("([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]+)")
+UNBROKEN_LETTER = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
+UNBROKEN = re.compile(f"({UNBROKEN_LETTER}+)")
 
 # A word longer than this is no word, and one database takes none of 2 KiB.
 LONGEST = 40
@@ -22,10 +24,15 @@ MOST_CHARACTERS = 200_000
 # Of what somebody looks for.
 MOST_WANTED = 12
 
+# More than any few languages have letters.
+REMEMBERED = 30_000
+
 SNIPPET = 160
 BEFORE = 40
-# Of a longer text the beginning is shown where its first part does not hold the words.
-LOOKED_AT = 50_000
+# Of a longer text the beginning is shown where its first part does not hold the words. All texts of a page together are
+# looked at no further than that either: it takes some milliseconds.
+LOOKED_AT = 10_000
+LOOKED_AT_IN_ALL = 200_000
 
 
 def to_words(text: str) -> list[str]:
@@ -48,9 +55,15 @@ def to_wanted(text: str) -> list[str]:
     return [word for word in wanted if not _ends_another(word, wanted)][:MOST_WANTED]
 
 
-def to_snippet(text: str, wanted: Sequence[str]) -> str:
+def to_snippets(texts: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """As `to_snippet`, in a time that has a bound, however many they are and however long."""
+    looked_at = min(LOOKED_AT, LOOKED_AT_IN_ALL // max(1, len(texts)))
+    return [to_snippet(text, wanted, looked_at) for text in texts]
+
+
+def to_snippet(text: str, wanted: Sequence[str], looked_at: int = LOOKED_AT) -> str:
     """About a line of the text, with the first of the wanted words that it holds."""
-    start = max(0, _first_place(text[:LOOKED_AT], wanted) - BEFORE)
+    start = max(0, _first_place(text[:looked_at], wanted) - BEFORE)
     if start:
         # Not in the middle of a word, where there is a blank to begin after.
         blank = text.find(" ", start, start + BEFORE)
@@ -75,9 +88,26 @@ def _words(text: str) -> Iterator[str]:
 def _folded(text: str) -> str:
     if text.isascii():
         return text.lower()
-    # Case last: it makes one letter of what was composed of several.
-    apart = unicodedata.normalize("NFKD", text)
-    return "".join(letter for letter in apart if not unicodedata.category(letter).startswith("M")).casefold()
+    return text.translate(FOLDED)
+
+
+class _Folded(dict[int, str]):
+    """What becomes of each letter, by itself: so a place in a folded text is known in the text, too.
+
+    It holds the letters of those who talk here; of all that there are it would be a hundred megabytes.
+    """
+
+    def __missing__(self, letter: int) -> str:
+        # Case last: it makes one letter of what was composed of several.
+        apart = unicodedata.normalize("NFKD", chr(letter))
+        folded = "".join(one for one in apart if not unicodedata.category(one).startswith("M")).casefold()
+        if len(self) >= REMEMBERED:
+            self.clear()
+        self[letter] = folded
+        return folded
+
+
+FOLDED = _Folded()
 
 
 def _ends_another(word: str, words: Sequence[str]) -> bool:
@@ -85,8 +115,25 @@ def _ends_another(word: str, words: Sequence[str]) -> bool:
 
 
 def _first_place(text: str, wanted: Sequence[str]) -> int:
-    for chunk in re.finditer(r"\S+", text):
-        for word in _words(chunk.group()):
-            if word.startswith(tuple(wanted)):
-                return chunk.start() + max(0, _folded(chunk.group()).find(word))
+    """Where the first word begins that begins with a wanted one; 0 where there is none."""
+    if not wanted:
+        return 0
+    folded = _folded(text)
+    found = _beginning_with(tuple(wanted)).search(folded)
+    if found is None:
+        return 0
+    place = 0
+    for before, letter in enumerate(text):
+        place += len(FOLDED[ord(letter)])
+        if place > found.start():
+            return before
     return 0
+
+
+@lru_cache(maxsize=100)
+def _beginning_with(wanted: tuple[str, ...]) -> re.Pattern[str]:
+    """A word begins behind what is no letter or digit; in a script without blanks, and behind it, anywhere."""
+    anywhere = [word for word in wanted if UNBROKEN.match(word)]
+    words = "|".join(word for word in wanted if word not in anywhere)
+    behind = [f"(?:(?<![^\\W_])|(?<={UNBROKEN_LETTER}))(?:{words})"] if words else []
+    return re.compile("|".join(behind + anywhere))

@@ -23,6 +23,7 @@ from palaver.chat.ports import ALL_ROLES, Hidden, Said, Totals
 from palaver.chat.user import Reader, UserId
 from palaver.store.answers import FORGET_ANSWERS
 from palaver.store.database import Database, Row, Transaction
+from palaver.store.locks import LOCK_CONVERSATION
 from palaver.store.prompts import change_prompt, list_prompt
 from palaver.store.rows import CONVERSATION, MESSAGE, OPEN, READABLE, to_conversation, to_message
 from palaver.store.search import FORGET_WORDS
@@ -313,6 +314,9 @@ async def _deleted(tx: Transaction, before: Micros) -> Sequence[ConversationId]:
 
 
 async def purge(tx: Transaction, conversation_id: ConversationId) -> None:
+    if tx.lock:
+        # Held before its words are forgotten: who reads it for search would write them again behind our back.
+        await tx.one(LOCK_CONVERSATION, conversation_id)
     for statement in PURGE:
         await tx.run(statement, conversation_id)
     gone = await tx.one("DELETE FROM conversations WHERE id = $1 RETURNING prompt_id", conversation_id)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from palaver.chat.conversation import ConversationId
 from palaver.chat.ports import FoundMessage, Searched
 from palaver.chat.user import Reader, UserId
-from palaver.chat.words import to_snippet, to_wanted, to_words
+from palaver.chat.words import to_snippets, to_wanted, to_words
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.rows import CONVERSATION, to_conversation
 
@@ -111,9 +111,12 @@ class SqlSearch:
             return said, [] if offset else await tx.all(hits + TITLES, owner, in_titles, limit)
 
         said, named = await self._database.read(work)
+        page = said[:limit]
+        # Long texts take their time, here too.
+        snippets = await asyncio.to_thread(to_snippets, [row[-1] for row in page], wanted)
         return Searched(
             [to_conversation(row) for row in named],
-            [_to_found(row, wanted) for row in said[:limit]],
+            [_to_found(row, snippet) for row, snippet in zip(page, snippets, strict=True)],
             has_more=len(said) > limit,
             is_whole=is_whole,
         )
@@ -211,8 +214,6 @@ def _of_titles(owner: UserId) -> str:
     return f"@{owner}@"
 
 
-def _to_found(row: Row, wanted: Sequence[str]) -> FoundMessage:
-    conversation, title, archived_at, uuid, role, in_view, created_at, content = row
-    return FoundMessage(
-        conversation, title, archived_at is not None, uuid, role, bool(in_view), created_at, to_snippet(content, wanted)
-    )
+def _to_found(row: Row, snippet: str) -> FoundMessage:
+    conversation, title, archived_at, uuid, role, in_view, created_at, _content = row
+    return FoundMessage(conversation, title, archived_at is not None, uuid, role, bool(in_view), created_at, snippet)

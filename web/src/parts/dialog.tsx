@@ -43,43 +43,45 @@ export function Dialog({ title, onClose, children, side = false }: DialogProps) 
     else onClose();
   };
   return (
-    <dialog
-      ref={dialog}
-      className={side ? "dialog side" : "dialog"}
-      aria-labelledby={id}
-      onFocus={look}
-      onPointerDownCapture={look}
-      onKeyDownCapture={look}
-      onKeyDown={(event) => {
-        // Left to the browser, it would close the sheet below the topmost one, too.
-        if (event.key !== "Escape" || event.defaultPrevented) return;
-        event.preventDefault();
-        leave();
-      }}
-      onCancel={(event) => {
-        if (event.target !== dialog.current) return;
-        event.preventDefault();
-        leave();
-      }}
-      onClose={(event) => {
-        // Some browsers close it when told so twice, whatever the page says.
-        if (dialog.current === null || event.target !== dialog.current || dialog.current.open) return;
-        dialog.current.showModal();
-        leave();
-      }}
-      onClick={(event) => {
-        if (event.target === dialog.current && !written.isChanged()) onClose();
-      }}
-    >
-      <div className="dialog-inside">
-        <header>
-          <h2 id={id}>{title}</h2>
-          <button type="button" className="icon-button" aria-label={t("close")} onClick={leave}>
-            <Icon name="close" />
-          </button>
-        </header>
-        <Saved value={() => written.forget()}>{children}</Saved>
-      </div>
+    <>
+      <dialog
+        ref={dialog}
+        className={side ? "dialog side" : "dialog"}
+        aria-labelledby={id}
+        onFocus={look}
+        onPointerDownCapture={look}
+        onKeyDownCapture={look}
+        onKeyDown={(event) => {
+          // Left to the browser, it would close the sheet below the topmost one, too.
+          if (event.key !== "Escape" || event.defaultPrevented) return;
+          event.preventDefault();
+          leave();
+        }}
+        onCancel={(event) => {
+          if (event.target !== dialog.current) return;
+          event.preventDefault();
+          leave();
+        }}
+        onClose={(event) => {
+          // Some browsers close it when told so twice, whatever the page says.
+          if (dialog.current === null || event.target !== dialog.current || dialog.current.open) return;
+          dialog.current.showModal();
+          leave();
+        }}
+        onClick={(event) => {
+          if (event.target === dialog.current && !written.isChanged()) onClose();
+        }}
+      >
+        <div className="dialog-inside">
+          <header>
+            <h2 id={id}>{title}</h2>
+            <button type="button" className="icon-button" aria-label={t("close")} onClick={leave}>
+              <Icon name="close" />
+            </button>
+          </header>
+          <Saved value={() => written.forget()}>{children}</Saved>
+        </div>
+      </dialog>
       {isAsked && (
         <Dialog title={t("written.discard")} onClose={() => setAsked(false)}>
           <div className="actions">
@@ -92,6 +94,6 @@ export function Dialog({ title, onClose, children, side = false }: DialogProps) 
           </div>
         </Dialog>
       )}
-    </dialog>
+    </>
   );
 }

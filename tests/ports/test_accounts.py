@@ -10,7 +10,7 @@ from palaver.chat.conversation import Speaking, Usage
 from palaver.chat.errors import LastAdmin, NotFound, Taken, TooManyTokens
 from palaver.chat.ports import PeopleWanted
 from palaver.chat.preset import NewPreset
-from palaver.chat.user import TokenId, TokenKind, User, UserChange, UserId
+from palaver.chat.user import Reader, TokenId, TokenKind, User, UserChange, UserId
 from palaver.store import SqlStore
 from tests.ports.talking import LATER, NOW, answer, dump, new_conversation, new_user, rows, said
 
@@ -333,6 +333,37 @@ async def test_erased_user_leaves_nothing_and_others_keep_everything(store: SqlS
         name: table for name, table in before.items() if name not in counted
     }
     assert alice.id in [row[0] for row in await rows(store, "SELECT id FROM users")]
+
+
+async def test_erasing_somebody_holds_up_nobody_else(store: SqlStore, alice: User, bob: User) -> None:
+    for _ in range(50):
+        await store.conversations.create(new_conversation(alice), NOW)
+    erasing = asyncio.create_task(store.accounts.erase_user(alice.id, NOW))
+    await store.conversations.create(new_conversation(bob), NOW)
+    assert not erasing.done()
+    await erasing
+    assert await rows(store, f"SELECT id FROM conversations WHERE owner_id = {alice.id}") == []
+
+
+async def test_erasing_that_broke_off_has_shut_out_already_and_can_be_done_again(
+    store: SqlStore, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = await store.conversations.create(new_conversation(alice), NOW)
+
+    async def broken(*_all: object) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("palaver.store.accounts.purge", broken)
+        with pytest.raises(RuntimeError):
+            await store.accounts.erase_user(alice.id, NOW)
+    left = await store.accounts.get_user(alice.id)
+    assert left is not None
+    assert left.disabled
+    with pytest.raises(NotFound):
+        await store.conversations.access(Reader(alice.id), kept.uuid)
+    await store.accounts.erase_user(alice.id, NOW)
+    assert await store.accounts.get_user(alice.id) is None
 
 
 async def test_erased_application_takes_its_users_with_it(store: SqlStore) -> None:

@@ -21,6 +21,8 @@ from tests.parts.process import wait_until
 from tests.parts.run import Run
 
 TURNS, APP_TURNS, CONVERSATION_TURNS = 20, 30, 10
+# More than the tests ever use: whoever has less is refused as soon as the budget is heard of.
+PLENTY = 7_000_000
 REPLIES, APP_REPLIES, SOCKETS, ADDRESS_SOCKETS = 3, 4, 5, 12
 ATTEMPTS = 4
 LONGEST, LARGEST = 500, 4000
@@ -514,9 +516,13 @@ async def test_admin_gives_a_person_and_an_application_other_limits(
     person = nobody.bearing(token)
     assert (await flood(lambda: say(person), times=TURNS + 1))[429] == 1
     path = f"/api/admin/limits/{name}"
-    given = await admin.send("PUT", path, {"turns_a_minute": 0, "tokens_a_day": 7})
+    given = await admin.send("PUT", path, {"turns_a_minute": 0, "tokens_a_day": PLENTY})
     assert given.status == 200
-    assert (given.body["turns_a_minute"], given.body["replies_at_once"], given.body["tokens_a_day"]) == (0, None, 7)
+    assert (given.body["turns_a_minute"], given.body["replies_at_once"], given.body["tokens_a_day"]) == (
+        0,
+        None,
+        PLENTY,
+    )
     assert (await admin.get(f"/api/admin/limits/{given.body['user_id']}")).body == given.body
     # Every worker holds to it soon.
     for _ in range(10 * workers):

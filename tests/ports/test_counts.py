@@ -76,7 +76,8 @@ async def test_who_is_refused_hears_when_to_come_back_and_then_has_it(here: Coun
     assert standing.left == 0
     began = asyncio.get_running_loop().time()
     await wait_until_had(there, short)
-    assert asyncio.get_running_loop().time() - began == pytest.approx(standing.wait, abs=0.05)
+    # Not sooner; and how much later is for the machine to say.
+    assert standing.wait - 0.01 <= asyncio.get_running_loop().time() - began < standing.wait + 2
 
 
 async def test_in_no_window_are_there_more_than_may_be(here: Counts) -> None:

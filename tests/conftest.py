@@ -41,6 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("prove" if _is_proof() else "suite")
 
 
+# At the end nobody should be at work for long while the others have nothing left to do.
+_LONGEST = ("tests/web/", "tests/contracts/test_openapi.py", "tests/bench/", "tests/chaos/", "tests/serve/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(_LONGEST))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """xdist starts a worker: it takes part in this run."""

@@ -7,7 +7,8 @@ export function money(millionths: number, currency: string, language: string): s
   const amount = millionths / MILLIONTHS;
   const digits = { maximumFractionDigits: Math.abs(amount) < 10 ? 4 : 2, minimumFractionDigits: 2 };
   try {
-    return new Intl.NumberFormat(language, { ...digits, style: "currency", currency }).format(amount);
+    const shown = { ...digits, style: "currency", currency, currencyDisplay: "narrowSymbol" } as const;
+    return new Intl.NumberFormat(language, shown).format(amount);
   } catch {
     return `${new Intl.NumberFormat(language, digits).format(amount)} ${currency}`;
   }

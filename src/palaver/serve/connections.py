@@ -117,6 +117,8 @@ class SocketConnection(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
+        # Nobody reads it again, and an idle socket would hold all its headers.
+        del self.request
         if self.handshake_initiated and not self.handshake_complete:
             self.scope["extensions"][AT_ONCE] = {"send_text": self.send_text}
 
@@ -124,6 +126,9 @@ class SocketConnection(WebSocketsSansIOProtocol):
         text = message.get("text") if message["type"] == "websocket.send" else None
         if text is None or not self.send_text(text):
             await super().send(message)
+            if message["type"] == "websocket.accept" and self.handshake_complete:
+                # As little as the request's.
+                del self.response
 
     def send_text(self, text: str) -> bool:
         """Sends it now. False where it has to be waited for, or the client is gone: then `send` does, or tells."""

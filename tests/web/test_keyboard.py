@@ -196,7 +196,7 @@ async def test_last_of_the_older_messages_leave_the_reader_where_they_are_and_th
     for n in range(1, 61):
         await window.ask("POST", f"ai-chat/api/sessions/{session['id']}/send_message/", {"message": f"Question {n}"})
     # The list is told of it in its own time.
-    await expect(window.page.get_by_role("link", name="Long", exact=True)).to_be_visible()
+    await expect(window.page.get_by_role("link", name="Long 60 new answers")).to_be_visible()
     await keys.do("Long")
     await expect(window.prompts).to_have_count(50)
     await window.page.get_by_role("button", name="Earlier messages").focus()

@@ -90,6 +90,17 @@ class TooManyTokens(ChatError):
     code = "too_many_tokens"
 
 
+class OverQuota(ChatError):
+    """More than one person may keep: `most` of `what`."""
+
+    code = "over_quota"
+
+    def __init__(self, what: Literal["collections", "documents", "bytes"], most: int) -> None:
+        super().__init__(what)
+        self.what: Literal["collections", "documents", "bytes"] = what
+        self.most = most
+
+
 class RateLimited(ChatError):
     """`left` is how much there still is of the limit, and `reset` the seconds until it is whole again; 0: never."""
 

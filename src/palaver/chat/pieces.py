@@ -6,6 +6,20 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 from palaver.chat.conversation import Past, Role, Speaking, Usage
+from palaver.chat.knowledge import Source
+from palaver.chat.user import Reader
+
+
+class Knowledge(Struct, frozen=True):
+    """What of its collection a bot may be given: passages that this reader may see, no more than fit into `tokens`, and
+    at most so many. `in_front`: before the history, as chat_flow says; else behind it, where they leave the front as it
+    was."""
+
+    reader: Reader
+    collection: str
+    tokens: int
+    most: int | None = None
+    in_front: bool = False
 
 
 class Prompt(Struct, frozen=True):
@@ -27,6 +41,9 @@ class Prompt(Struct, frozen=True):
     summary: str = ""
     volatile: str = ""
     cache_key: str | None = None
+    knowledge: Knowledge | None = None
+    pinned: str = ""
+    """A system message of its own, between `system` and `history`."""
 
 
 class Text(Struct, frozen=True):
@@ -35,6 +52,12 @@ class Text(Struct, frozen=True):
 
 class Reasoning(Struct, frozen=True):
     text: str
+
+
+class Sources(Struct, frozen=True):
+    """The passages that the bot was given, before it says anything."""
+
+    sources: tuple[Source, ...]
 
 
 class Finished(Struct, frozen=True):
@@ -59,7 +82,7 @@ class KnownAnswer(Struct, frozen=True):
     model: str | None = None
 
 
-Piece = Text | Reasoning | Finished
+Piece = Text | Reasoning | Sources | Finished
 
 
 class Bot(Protocol):

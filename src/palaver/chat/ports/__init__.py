@@ -6,6 +6,7 @@ from palaver.chat.ports.branches import Branches, Branching, OpenReply, Overview
 from palaver.chat.ports.bus import Bus, Counts, Hear, Standing, Wanted
 from palaver.chat.ports.conversations import ALL_ROLES, Conversations, Hidden, Said, Totals
 from palaver.chat.ports.events import Events, Present, ReadMark, Since
+from palaver.chat.ports.knowledge import Collections, Documents, Passages
 from palaver.chat.ports.ledger import Ledger
 from palaver.chat.ports.memory import Answers, AnswerToKeep, Summaries
 from palaver.chat.ports.models import KnownModels
@@ -38,8 +39,10 @@ __all__ = [
     "Branching",
     "Bus",
     "Checkpoint",
+    "Collections",
     "Conversations",
     "Counts",
+    "Documents",
     "EndedReply",
     "Ending",
     "Events",
@@ -52,6 +55,7 @@ __all__ = [
     "NewTurn",
     "OpenReply",
     "Overview",
+    "Passages",
     "People",
     "PeopleWanted",
     "Present",

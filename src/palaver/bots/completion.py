@@ -106,6 +106,8 @@ def _to_messages(prompt: Prompt) -> list[AskedMessage]:
         summary = f"{SUMMARY_HEAD}\n{prompt.summary}"
         front = f"{front}\n\n{summary}" if front else summary
     messages = [AskedMessage("system", front)] if front else []
+    if prompt.pinned:
+        messages.append(AskedMessage("system", prompt.pinned))
     messages += [AskedMessage(past.role, past.content) for past in prompt.history]
     # With the new message, not before it: there, too, many templates take no message that nobody has said.
     message = f"{prompt.volatile}\n\n{prompt.message}" if prompt.volatile else prompt.message

@@ -15,6 +15,7 @@ from palaver.bots.openai import OpenAIBot
 from palaver.bots.options import ALWAYS_KNOWN, LOCAL_MODEL, OPENAI_MODELS, BotOptions
 from palaver.bots.plugins import Plugins
 from palaver.bots.pool import LlmServer, Pool
+from palaver.bots.rag import Knowing, RagBot
 from palaver.bots.servers import Servers
 from palaver.bots.upstream import BadBotOptions, Untold, Upstream, UpstreamFailed
 from palaver.chat.errors import BotUnavailable, NotFound
@@ -32,7 +33,13 @@ class InstalledBots:
     """Who can answer here, and with which models."""
 
     def __init__(
-        self, options: BotOptions, plugins: Plugins, servers: Servers, pool: Pool, catalogue: Catalogue
+        self,
+        options: BotOptions,
+        plugins: Plugins,
+        servers: Servers,
+        pool: Pool,
+        catalogue: Catalogue,
+        knowing: Knowing | None,
     ) -> None:
         self._default_provider = options.default_provider
         self._plugins = plugins
@@ -41,6 +48,7 @@ class InstalledBots:
         self._catalogue = catalogue
         self._dummy = DummyBot()
         self._openai = OpenAIBot(pool, catalogue, AskingOptions(Backoff(tries=options.tries), options.patience))
+        self._rag: Bot = self._openai if knowing is None else RagBot(self._openai, knowing)
         self._nobody = _Nobody()
 
     def known(self, provider: str) -> bool:
@@ -58,8 +66,12 @@ class InstalledBots:
         """Raises `BotUnavailable` for one that is no longer installed."""
         if provider == "dummy":
             return self._dummy
+        if provider in BUILT_IN and not self._pool.servers:
+            return self._nobody
+        if provider == "openai_rag":
+            return self._rag
         if provider in BUILT_IN:
-            return self._openai if self._pool.servers else self._nobody
+            return self._openai
         return self._plugins.bot(provider)
 
     def knows_model(self, name: str) -> bool:
@@ -182,8 +194,9 @@ class _Nobody:
 
 
 @asynccontextmanager
-async def open_bots(options: BotOptions) -> AsyncIterator[InstalledBots]:
-    """All bots, until the block is left. Raises `BadBotOptions` for options that cannot work."""
+async def open_bots(options: BotOptions, knowing: Knowing | None = None) -> AsyncIterator[InstalledBots]:
+    """All bots, until the block is left. Without `knowing`, none of them finds anything in documents. Raises
+    `BadBotOptions` for options that cannot work."""
     plugins = Plugins(taken=BUILT_IN)
     _check_default_provider(options.default_provider, plugins)
     pool = Pool()
@@ -191,7 +204,7 @@ async def open_bots(options: BotOptions) -> AsyncIterator[InstalledBots]:
     servers = Servers(options, pool)
     try:
         await servers.open()
-        yield InstalledBots(options, plugins, servers, pool, catalogue)
+        yield InstalledBots(options, plugins, servers, pool, catalogue, knowing)
     finally:
         await servers.close()
 

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any, cast
 
 from palaver.chat.errors import BotUnavailable
+from palaver.chat.ledger import BILLED_BY_MODEL
 from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Text
 from palaver.chat.ports import Bots
 from palaver.watching.spans import TalkSpan, Tracing
@@ -34,7 +35,7 @@ class _TracedBot:
         self._bot = bot
         self._provider = provider
         self._tracing = tracing
-        self._default_model = default_model if provider == "openai" else None
+        self._default_model = default_model if provider in BILLED_BY_MODEL else None
 
     async def talk(self, prompt: Prompt) -> AsyncGenerator[Piece, None]:
         speaking = prompt.speaking

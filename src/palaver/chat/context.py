@@ -22,12 +22,14 @@ class Seen(Struct, frozen=True):
 
 class Allowance(Struct, frozen=True):
     """What a turn has room for: the model's context, and of it what the reply may take and what is sent beside the
-    history. `key` names the model for what is learned of its counts."""
+    history. `key` names the model for what is learned of its counts. `knowledge` is held back for passages, which are
+    found only later; less of it may be sent."""
 
     context: int
     reply: int
     besides: int
     key: str
+    knowledge: int = 0
 
 
 def count_tokens(text: str) -> int:
@@ -46,6 +48,11 @@ def reasoning_tokens(characters: int) -> int:
 def reply_share(context: int, wanted: int) -> int:
     """What of a model's context is set aside for its reply: however long that may be, half is left for the past."""
     return min(wanted, context // 2)
+
+
+def knowledge_share(context: int, wanted: int) -> int:
+    """What of a model's context passages may take: never more than a quarter."""
+    return min(wanted, context // 4)
 
 
 def history_budget(context: int, *, reply: int, besides: int, factor: float, most: int | None = None) -> int:

@@ -7,6 +7,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
+from palaver.chat.knowledge import Source
 from palaver.chat.user import Reader, UserId
 
 ConversationId = NewType("ConversationId", int)
@@ -127,6 +128,8 @@ class ConversationChange(Struct, frozen=True):
     presence_penalty: float | UnsetType | None = UNSET
     frequency_penalty: float | UnsetType | None = UNSET
     caches_answers: bool | UnsetType = UNSET
+    provider: str | UnsetType | None = UNSET
+    collection: str | UnsetType | None = UNSET
     system_prompt: str | UnsetType = UNSET
 
 
@@ -178,6 +181,8 @@ class Message(Struct, frozen=True):
     """The message it follows, where whoever made this knew it."""
     cached: bool = False
     """Of a reply: nobody was asked for it, it had been given before."""
+    sources: tuple[Source, ...] = ()
+    """Of a reply: the passages that it was given. As they come from the store, they tell nothing but their places."""
 
 
 class Past(Struct, frozen=True):
@@ -203,6 +208,15 @@ def to_spoken(conversation: Conversation, max_tokens: int) -> Speaking:
     if speaking.max_tokens is None and conversation.origin == "ai_chat":
         return replace(speaking, max_tokens=max_tokens)
     return speaking
+
+
+# Bots that are given no passages, whatever collection is named beside them.
+KNOWS_NOTHING = ("dummy", "openai")
+
+
+def may_know(speaking: Speaking) -> bool:
+    """Whether its bot may be given passages. Who answers where nobody is named is not known before a turn runs."""
+    return bool(speaking.collection) and speaking.provider not in KNOWS_NOTHING
 
 
 def to_title(text: str) -> str:

@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from palaver.chat.clock import DAY, SECOND, Micros, to_datetime
-from palaver.chat.context import TOKENS_AROUND
-from palaver.chat.conversation import PresetId, Speaking, Usage
+from palaver.chat.context import TOKENS_AROUND, knowledge_share
+from palaver.chat.conversation import PresetId, Speaking, Usage, may_know
 from palaver.chat.errors import OverBudget
 from palaver.chat.limit import BudgetName, Limit, LimitOf, Shortage
 from palaver.chat.user import User, UserId
@@ -141,14 +141,16 @@ def _usual_size(_speaking: Speaking) -> ModelSize:
 class Budgets(Struct, frozen=True):
     """The budgets of all: the usual ones, and whether anybody has one of their own.
 
-    `reply_tokens` are held back for a reply that nothing bounds; `size_of` tells of the model that is going to answer.
-    Where a conversation names none, `default_provider` answers (None: an LLM server), with `default_model`.
+    `reply_tokens` are held back for a reply that nothing bounds, `knowledge_tokens` for passages; `size_of` tells of
+    the model that is going to answer. Where a conversation names none, `default_provider` answers (None: an LLM
+    server), with `default_model`.
     """
 
     person: Budget = NO_BUDGET
     app: Budget = NO_BUDGET
     conversation_tokens: int = 0
     reply_tokens: int = 2000
+    knowledge_tokens: int = 2000
     size_of: Callable[[Speaking], ModelSize] = _usual_size
     default_model: str | None = None
     some_have_their_own: bool = False
@@ -191,6 +193,8 @@ def to_reserve(past_tokens: int, besides: int, speaking: Speaking, budgets: Budg
     reply = speaking.max_tokens or budgets.reply_tokens
     past_tokens += waits_for * (reply + TOKENS_AROUND)
     size = budgets.size_of(speaking)
+    if may_know(speaking):
+        besides += knowledge_share(size.context, budgets.knowledge_tokens)
     margin = max(MARGIN, size.factor)
     uncut = int(besides * margin) + FRAME_TOKENS
     prompt = min(uncut + int(past_tokens * margin), max(size.context, uncut))

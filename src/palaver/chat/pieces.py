@@ -55,9 +55,10 @@ class Reasoning(Struct, frozen=True):
 
 
 class Sources(Struct, frozen=True):
-    """The passages that the bot was given, before it says anything."""
+    """The passages that the bot was given, before it says anything; `tokens` is what they take of its context."""
 
     sources: tuple[Source, ...]
+    tokens: int = 0
 
 
 class Finished(Struct, frozen=True):

@@ -6,13 +6,25 @@ from hashlib import blake2b
 from msgspec.structs import replace
 
 from palaver.chat.cache import Cache, to_question
-from palaver.chat.context import TOKENS_AROUND, Allowance, Seen, history_budget, reply_share, to_seen
-from palaver.chat.conversation import Conversation, to_spoken
-from palaver.chat.pieces import Piece, Prompt
+from palaver.chat.context import (
+    TOKENS_AROUND,
+    Allowance,
+    Seen,
+    history_budget,
+    knowledge_share,
+    reply_share,
+    to_seen,
+)
+from palaver.chat.conversation import KNOWS_NOTHING, Conversation, may_know, to_spoken
+from palaver.chat.pieces import Knowledge, Piece, Prompt
 from palaver.chat.ports import Begun, Bots
 from palaver.chat.running import ReplyLimits, RunningReply
 from palaver.chat.summary import Summaries
 from palaver.chat.tokens import Tokens, to_key
+from palaver.chat.user import Reader
+
+# So many of the best passages chat_flow puts before the history, as its page says.
+MOST_IN_FRONT = 3
 
 
 class Prompting:
@@ -40,6 +52,7 @@ class Prompting:
             reply=reply_share(context, speaking.max_tokens or unbounded),
             besides=besides,
             key=to_key(speaking.provider, model),
+            knowledge=knowledge_share(context, self._limits.knowledge_tokens) if may_know(speaking) else 0,
         )
 
     def see(self, begun: Begun, allowance: Allowance) -> Seen:
@@ -48,7 +61,7 @@ class Prompting:
         budget = history_budget(
             allowance.context,
             reply=allowance.reply,
-            besides=allowance.besides,
+            besides=allowance.besides + allowance.knowledge,
             factor=self._tokens.factor(allowance.key),
             most=conversation.speaking.token_budget,
         )
@@ -83,6 +96,7 @@ class Prompting:
             attempt=reply.begun.turn.reply.attempt,
             summary=reply.begun.summary,
             cache_key=to_cache_key(conversation.uuid),
+            knowledge=to_knowledge(conversation, reply.provider, reply.allowance.knowledge),
         )
 
     def learn(self, reply: RunningReply, *, goes_on: bool) -> None:
@@ -93,6 +107,16 @@ class Prompting:
         if self._summaries is not None and reply.prompt is not None and goes_on:
             conversation = reply.begun.turn.conversation
             self._summaries.turn_ended(conversation, reply.seen.context_from, reply.prompt, reply.allowance)
+
+
+def to_knowledge(conversation: Conversation, provider: str, tokens: int) -> Knowledge | None:
+    """What of its collection the bot may be given: as much as its owner may see, whatever an admin may."""
+    collection = conversation.speaking.collection
+    if not collection or not tokens or provider in KNOWS_NOTHING:
+        return None
+    in_front = conversation.origin == "chat_flow"
+    reader = Reader(conversation.owner_id)
+    return Knowledge(reader, collection, tokens, MOST_IN_FRONT if in_front else None, in_front)
 
 
 def to_cache_key(conversation: str) -> str:

@@ -9,13 +9,14 @@ from palaver.chat.context import TOKENS_AROUND, Allowance, Seen
 from palaver.chat.conversation import End, MessageId, Turn
 from palaver.chat.counting import Tally
 from palaver.chat.limits import Grant
-from palaver.chat.pieces import Finished, Prompt
+from palaver.chat.pieces import Finished, Prompt, Sources
 from palaver.chat.ports import Begun
 from palaver.chat.telling import Telling
 
 
 class ReplyLimits(Struct, frozen=True):
-    """Seconds a bot may be silent before its first piece and between pieces, and talk in all; tokens it may be sent.
+    """Seconds a bot may be silent before its first piece and between pieces, and talk in all; tokens it may be sent,
+    and of these for passages.
 
     `max_tokens`: how long a reply may be where that is left to the server. `cache_seconds`: how long an answer may be
     given again, where that is wanted (0: never); `cache_answers`: how many are kept for that.
@@ -28,6 +29,7 @@ class ReplyLimits(Struct, frozen=True):
     context_tokens: int = 16_384
     reserved_tokens: int = 1024
     max_tokens: int = 2000
+    knowledge_tokens: int = 2000
     cache_seconds: float = 3600
     cache_answers: int = 10_000
 
@@ -57,6 +59,8 @@ class RunningReply:
         self.tally = Tally(self.telling, asked=bool(request_id))
         self.log = self.telling.log
         self.finished: Finished | None = None
+        self.given: Sources | None = None
+        """The passages that the bot was given, once it says so."""
         self.thought = 0
         """How many characters of reasoning there were."""
         self.started = now
@@ -78,7 +82,8 @@ class RunningReply:
     def counted(self) -> int:
         """The tokens of all that the bot was sent, as they are counted here."""
         history = self.seen.history
-        return self.allowance.besides + sum([past.token_count for past in history]) + TOKENS_AROUND * len(history)
+        besides = self.allowance.besides + (0 if self.given is None else self.given.tokens)
+        return besides + sum([past.token_count for past in history]) + TOKENS_AROUND * len(history)
 
     def has_ended(self, outcome: Outcome) -> None:
         """The first word stands: whoever waited may have been told already that the end cannot be kept just now."""

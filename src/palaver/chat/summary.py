@@ -157,6 +157,7 @@ class Summaries:
             summary=cut.summary,
             history=tuple(reversed(past)),
             volatile="",
+            knowledge=None,
             speaking=replace(prompt.speaking, max_tokens=words),
         )
 

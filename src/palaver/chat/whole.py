@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from palaver.chat.context import count_tokens, reasoning_tokens
 from palaver.chat.errors import BotTimeout, BotUnavailable
-from palaver.chat.pieces import Bot, Finished, Prompt, Text
+from palaver.chat.pieces import Bot, Finished, Prompt, Reasoning, Text
 
 log = logging.getLogger("palaver.bots")
 
@@ -63,7 +63,7 @@ async def hear_out(bot: Bot, prompt: Prompt, patience: Patience, heard: Heard) -
                     return piece
                 if isinstance(piece, Text):
                     said.append(piece.text)
-                else:
+                elif isinstance(piece, Reasoning):
                     heard.thought += len(piece.text)
                 allowed = patience.between if said else patience.first
                 silence.reschedule(min(clock() + allowed, ends))

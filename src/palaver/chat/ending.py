@@ -46,12 +46,13 @@ async def keep_end(store: Store, reply: RunningReply, ending: Ending) -> tuple[O
                 reply.has_ended(unkept)
         except Exception:
             log.exception("the end of reply %s cannot be kept", reply.id)
-            if ending.details is None and ending.model is None and ending.usage is None:
+            if ending.details is None and ending.model is None and ending.usage is None and not ending.sources:
                 # Nobody renews its lease from here on: the sweep ends it with what was kept.
                 return unkept, nothing
             # The text is what matters: once more without what came beside it, the bill last.
-            beside = ending.details is not None or ending.model is not None
-            ending = replace(ending, details=None, model=None, usage=ending.usage if beside else None)
+            beside = ending.details is not None or ending.model is not None or bool(ending.sources)
+            usage = ending.usage if beside else None
+            ending = replace(ending, details=None, model=None, sources=(), usage=usage)
 
 
 async def _bill_gone(store: Store, conversation: Conversation, ending: Ending) -> None:
@@ -107,6 +108,7 @@ def ended_turn(turn: Turn, ending: Ending, kept: EndedReply | None = None) -> Tu
         usage=ending.usage,
         cached=ending.cached,
         details=ending.details,
+        sources=ending.sources,
         exchange=kept.exchange if kept else None,
         end_event=kept.mark.event if kept else 0,
     )

@@ -25,7 +25,7 @@ from palaver.chat.ending import abandoned_as, billed_as, keep_end, to_abandoned_
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.events import ReplyEnded, ReplyStarted
 from palaver.chat.limits import Grant
-from palaver.chat.pieces import Finished, Text
+from palaver.chat.pieces import Finished, Sources, Text
 from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Store
 from palaver.chat.prompting import Prompting
 from palaver.chat.rooms import Rooms
@@ -272,6 +272,8 @@ class Replies:
                 elif isinstance(piece, Finished):
                     reply.finished = piece
                     return
+                elif isinstance(piece, Sources):
+                    reply.given = piece
                 else:
                     reply.thought += len(piece.text)
                 reply.last_piece = clock()
@@ -332,6 +334,7 @@ class Replies:
             cached=finished is not None and finished.cached,
             billed_as=billed_as(self._bots, reply),
             details=None if details is None else msgspec.json.encode(details).decode(),
+            sources=() if reply.given is None else reply.given.sources,
             checkpointed=reply.logged,
             promote_to=None if self.draining else self.worker,
             lease_until=self.lease_until(),

@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from msgspec import DecodeError
+from msgspec.structs import replace
 
+from palaver.chat.citing import cite
 from palaver.chat.conversation import Message, MessageId
-from palaver.chat.cursor import Cursor
+from palaver.chat.cursor import Cursor, Mark
 from palaver.chat.errors import NotFound
 from palaver.chat.events import (
     Dropped,
@@ -166,13 +168,19 @@ class Rooms:
             listener.resume(cursor)
             return True
         if found is None:
-            found = await self._store.events.since(None, room.uuid, cursor.mark)
+            found = await self._since(None, room.uuid, cursor.mark)
         if not found.known or not is_kept(to_events(found, cursor.mark), cursor):
             return False
         if not await self._is_said(room, cursor):
             return False
         listener.resume_by(found, cursor)
         return True
+
+    async def _since(self, reader: Reader | None, uuid: str, mark: Mark) -> Since:
+        """Whoever is present sees of its sources what its owner does. Raises `NotFound`."""
+        found = await self._store.events.since(reader, uuid, mark)
+        owner = Reader(found.present.conversation.owner_id)
+        return replace(found, messages=await cite(self._store.passages, owner, found.messages))
 
     async def _is_said(self, room: Room, cursor: Cursor) -> bool:
         telling = room.telling
@@ -250,7 +258,7 @@ class Rooms:
             if cursor is None or not uuid.startswith(cursor.conversation):
                 present = await self._store.events.present(reader, uuid)
             else:
-                found = await self._store.events.since(reader, uuid, cursor.mark)
+                found = await self._since(reader, uuid, cursor.mark)
                 present = found.present
             complete = room.open(present, None if present.reply is None else self._find(present.reply, present.worker))
         except BaseException:
@@ -419,7 +427,7 @@ class Rooms:
         try:
             async with self._reading:
                 room.is_stale = False
-                found = await self._store.events.since(None, room.uuid, room.mark)
+                found = await self._since(None, room.uuid, room.mark)
         except NotFound:
             room.resyncing = None
             self._pass_on(room, Gone())

@@ -13,6 +13,7 @@ from palaver.store.events import KEPT, lowest_open
 from palaver.store.going_on import promote
 from palaver.store.ledger import COST, PAST_TOKENS, STANDING_TOKENS, spend
 from palaver.store.locks import LOCK_CONVERSATIONS
+from palaver.store.rows import from_sources
 
 # An ended conversation counts no more exchanges: what was told when it ended stays true.
 # The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
@@ -40,6 +41,7 @@ COUNT_REPLY = (
     "last_message_at = CASE WHEN $2 > 0 THEN $7 ELSE last_message_at END WHERE id = $1 "
     "RETURNING id, exchange_count, open_replies, revision, event, last_number, app_id, preset_id"
 )
+KEEP_SOURCES = "UPDATE messages SET sources = $2 WHERE id = $1"
 FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
 LEFT_RUNNING = (
     "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from, c.uuid, c.model, "
@@ -73,6 +75,9 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
         ],
     )
     counts = {row[0]: row[1:] for row in counted}
+    cited = [(ending.reply_id, from_sources(ending.sources)) for ending in kept if ending.sources]
+    if cited:
+        await tx.run_many(KEEP_SOURCES, cited)
     logged = [(ending.reply_id,) for ending in kept if ending.checkpointed]
     if logged:
         await tx.run_many(FORGET_LOG, logged)

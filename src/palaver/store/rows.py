@@ -1,8 +1,10 @@
 """Rows to what the core knows, and the columns they are read from."""
 
 import json
+from collections.abc import Sequence
 
 from palaver.chat.conversation import Conversation, Message, Speaking, Usage
+from palaver.chat.knowledge import Source
 from palaver.chat.preset import Preset
 from palaver.chat.user import Token, User
 from palaver.store.database import Row
@@ -22,9 +24,10 @@ CONVERSATION = (
 MESSAGE = (
     "m.id, m.uuid, m.conversation_id, m.number, m.parent_number, m.role, m.status, m.content, m.created_at, "
     "m.sender_id, m.client_message_id, m.token_count, m.model, m.reason, m.prompt_tokens, m.completion_tokens, "
-    "m.cached_tokens, m.usage_estimated, m.details, m.attempt, m.exchange, m.event, m.end_event, m.in_view, m.cached"
+    "m.cached_tokens, m.usage_estimated, m.details, m.attempt, m.exchange, m.event, m.end_event, m.in_view, m.cached, "
+    "m.sources"
 )
-MESSAGE_COLUMNS = 25
+MESSAGE_COLUMNS = 26
 
 USER = (
     "u.id, u.uuid, u.kind, u.name, u.email, u.full_name, u.is_admin, u.app_id, u.created_at, "
@@ -76,15 +79,24 @@ def to_conversation(row: Row) -> Conversation:
 def to_message(row: Row, parent_uuid: str | None = None) -> Message:
     (id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model, reason,
      prompt_tokens, completion_tokens, cached_tokens, estimated, details, attempt, exchange, event,
-     end_event, in_view, from_cache) = row[:MESSAGE_COLUMNS]  # fmt: skip
+     end_event, in_view, from_cache, sources) = row[:MESSAGE_COLUMNS]  # fmt: skip
     usage = None
     if prompt_tokens is not None:
         usage = Usage(prompt_tokens, completion_tokens, cached_tokens or 0, bool(estimated))
     return Message(
         id_, uuid, conversation, number, parent, role, status, content, created, sender, client_id, tokens, model,
         reason, usage, details, attempt, exchange, event, end_event,
-        bool(in_view), parent_uuid, bool(from_cache),
+        bool(in_view), parent_uuid, bool(from_cache), to_sources(sources) if sources else (),
     )  # fmt: skip
+
+
+def from_sources(sources: Sequence[Source]) -> str:
+    """Their places alone: whatever else they tell goes with the document."""
+    return json.dumps([[source.document, source.passage] for source in sources])
+
+
+def to_sources(kept: str) -> tuple[Source, ...]:
+    return tuple(Source(number, document, passage) for number, (document, passage) in enumerate(json.loads(kept), 1))
 
 
 def to_user(row: Row) -> User:

@@ -92,9 +92,9 @@ KEEP_USAGE_OF_ALL = KEEP_USAGE.format(which="m.conversation_id = $1")
 ASK_AGAIN = (
     "UPDATE messages SET status = $2, attempt = attempt + 1, content = '', reason = NULL, token_count = NULL, "
     "exchange = NULL, model = NULL, prompt_tokens = NULL, completion_tokens = NULL, cached_tokens = NULL, "
-    "usage_estimated = FALSE, details = NULL, worker = $3, lease_until = $4, created_at = $5, stop_asked = FALSE, "
-    "event = $6, end_event = 0, cost = NULL, payer_id = $7, payer_app_id = $8, reserved_tokens = $9, "
-    "reserved_money = $10 WHERE id = $1"
+    "usage_estimated = FALSE, details = NULL, sources = NULL, worker = $3, lease_until = $4, created_at = $5, "
+    "stop_asked = FALSE, event = $6, end_event = 0, cost = NULL, payer_id = $7, payer_app_id = $8, "
+    "reserved_tokens = $9, reserved_money = $10 WHERE id = $1"
 )
 ADVANCE_AGAIN = (
     "UPDATE conversations SET revision = revision + 1, message_count = message_count - $2, "
@@ -408,7 +408,8 @@ async def _begin_known(
     await tx.run(ADVANCE_AGAIN, conversation.id, 1 if was_listed else 0, turn.now, 1 if leased else 0)
     fresh = replace(
         reply, status=status, attempt=reply.attempt + 1, content="", reason=None, created_at=turn.now,
-        token_count=None, model=None, usage=None, details=None, event=event, end_event=0, parent_uuid=prompt.uuid,
+        token_count=None, model=None, usage=None, details=None, sources=(), event=event, end_event=0,
+        parent_uuid=prompt.uuid,
     )  # fmt: skip
     mark = Mark(
         conversation.revision + 1,

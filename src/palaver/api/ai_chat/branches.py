@@ -8,6 +8,7 @@ from palaver.api.ai_chat.contract import PREFIX, new_api
 from palaver.api.ai_chat.sessions import whole_session
 from palaver.api.ai_chat.shapes import MessageShown, WholeSession, show_message
 from palaver.api.call import Call
+from palaver.chat.citing import cite
 from palaver.chat.errors import Busy
 from palaver.chat.flow import show_branch
 
@@ -64,6 +65,7 @@ async def list_branches(call: Call) -> Branches:
 @api.add("GET", f"{PREFIX}/sessions/{{id}}/messages/{{message_id}}/siblings/", answer=Siblings)
 async def list_siblings(call: Call) -> Siblings:
     found = await call.chat.store.branches.siblings(call.reader, call.parameters["id"], call.parameters["message_id"])
+    found = await cite(call.chat.store.passages, call.reader, found)
     shown = next((message.uuid for message in found if message.in_view), None)
     return Siblings([show_message(message) for message in found], shown)
 

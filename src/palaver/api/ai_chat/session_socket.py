@@ -16,6 +16,7 @@ from palaver.api.fields import Body, Text, optional, required
 from palaver.api.language import text
 from palaver.api.socket import Frames, JsonSocket, echo
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
+from palaver.chat.citing import cite
 from palaver.chat.conversation import Message, MessageId
 from palaver.chat.cursor import Cursor, decode_cursor
 from palaver.chat.errors import BotUnavailable, Ended, NotFound
@@ -161,7 +162,7 @@ class SessionSocket(JsonSocket):
                 request_id=self.call.request_id,
                 granted=granted,
             )
-            self._asked_for(begun)
+            await self._asked_for(begun)
 
     async def _granted(self) -> Grant:
         return await self.call.site.limits.allow_turn(self.call.user, self.call.counted_as)
@@ -173,10 +174,10 @@ class SessionSocket(JsonSocket):
             return False
         return True
 
-    def _asked_for(self, begun: Begun) -> None:
+    async def _asked_for(self, begun: Begun) -> None:
         self._note_asked(begun)
         if begun.state == "known":
-            self._say_again(begun)
+            await self._say_again(begun)
         elif begun.turn.reply.attempt > 1:
             # It was said before, and only its reply is made anew.
             self.say(frames.said(begun.turn.prompt, self._cursor))
@@ -189,9 +190,10 @@ class SessionSocket(JsonSocket):
                 # Its end was passed over, by a snapshot.
                 del self._asked[next(iter(self._asked))]
 
-    def _say_again(self, begun: Begun) -> None:
+    async def _say_again(self, begun: Begun) -> None:
         """A turn that was asked for before, once more to this one alone; what is still to come of it comes as ever."""
-        prompt, reply = begun.turn.prompt, begun.turn.reply
+        prompt = begun.turn.prompt
+        [reply] = await cite(self.call.chat.store.passages, self.call.reader, [begun.turn.reply])
         self.say(frames.said(prompt, self._cursor))
         telling = self.call.chat.replies.telling(reply.id) or self._room.telling
         if telling is not None and telling.id != reply.id:

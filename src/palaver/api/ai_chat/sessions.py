@@ -16,6 +16,7 @@ from palaver.api.call import Answer, Call
 from palaver.api.fields import Body, Flag, Text, Whole, changing, clearing, defaulting, optional
 from palaver.api.speaking import MAX_TOKENS, TEMPERATURE, TOKEN_BUDGET, WINDOW
 from palaver.chat import ranges
+from palaver.chat.citing import cite
 from palaver.chat.conversation import Conversation, ConversationChange
 from palaver.chat.conversations import change_conversation, deactivate_conversation
 from palaver.chat.flow import delete_conversation, owner
@@ -129,12 +130,14 @@ async def list_session_messages(call: Call) -> MessagePage:
     conversation = await _access(call)
     page = call.read_query(Page)
     messages = await call.chat.store.conversations.messages(conversation, limit=page.limit, offset=page.offset)
+    messages = await cite(call.chat.store.passages, call.reader, messages)
     return MessagePage(conversation.uuid, [show_message(message) for message in messages], conversation.message_count)
 
 
 async def whole_session(call: Call, conversation: Conversation, *, is_active: bool = True) -> WholeSession:
     """It with all its messages, as it is read now."""
     messages = await call.chat.store.conversations.messages(conversation, limit=None, offset=0)
+    messages = await cite(call.chat.store.passages, call.reader, messages)
     whose = await owner(call.chat, call.user, conversation)
     session = show_session(conversation, whose, _default_model(call), is_active=is_active)
     # More may have been said since the conversation was read: whoever counts the list finds the number right.
@@ -153,7 +156,8 @@ async def show_sessions(call: Call, limit: int) -> tuple[list[SessionShown], int
 async def show_snapshot(call: Call, snapshot: Snapshot) -> frames.Snapshot:
     whose = await owner(call.chat, call.user, snapshot.conversation)
     session = show_session(snapshot.conversation, whose, _default_model(call))
-    shown = show_whole_session(session, snapshot.conversation, snapshot.messages)
+    messages = await cite(call.chat.store.passages, call.reader, snapshot.messages)
+    shown = show_whole_session(session, snapshot.conversation, messages)
     running = None
     if snapshot.reply is not None:
         running = frames.ReplyShown(snapshot.reply.uuid, snapshot.text, len(snapshot.text))

@@ -9,6 +9,7 @@ from msgspec.structs import asdict
 
 from palaver.api.call import to_time
 from palaver.chat.conversation import Conversation, Message, Role, Usage
+from palaver.chat.knowledge import Source
 from palaver.chat.user import User
 
 ShownStatus = Literal["complete", "running", "stopped", "interrupted", "failed"]
@@ -27,6 +28,18 @@ class UsageShown(Struct):
     total_tokens: int
 
 
+class SourceShown(Struct):
+    """A passage that the reply was given: `number` is what its text cites it by. `document_name` is empty where the
+    reader may not see the document (any more)."""
+
+    number: int
+    document_id: str
+    document_name: str
+    passage: int
+    page: int | None
+    heading: str
+
+
 class Metadata(Struct):
     """Only what there is."""
 
@@ -34,6 +47,7 @@ class Metadata(Struct):
     usage: UsageShown | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     client_message_id: str | UnsetType = UNSET
+    passages: list[SourceShown] | UnsetType = UNSET
 
 
 class MessageShown(Struct):
@@ -134,6 +148,13 @@ def _metadata(message: Message) -> Metadata:
         usage=_usage(message.usage),
         reason=UNSET if message.status == "complete" else message.reason or UNSET,
         client_message_id=message.client_message_id or UNSET,
+        passages=[_source(source) for source in message.sources] or UNSET,
+    )
+
+
+def _source(source: Source) -> SourceShown:
+    return SourceShown(
+        source.number, source.document, source.name, source.passage, source.page, source.heading
     )
 
 

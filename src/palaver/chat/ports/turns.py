@@ -19,6 +19,7 @@ from palaver.chat.conversation import (
 )
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import RateLimited
+from palaver.chat.knowledge import Source
 from palaver.chat.ledger import Budgets
 from palaver.chat.user import Reader, UserId
 
@@ -116,6 +117,7 @@ class Ending(Struct, frozen=True):
     usage: Usage | None = None
     cached: bool = False
     details: str | None = None
+    sources: tuple[Source, ...] = ()
     checkpointed: bool = True
     expired_before: Micros | None = None
     promote_to: str | None = None

@@ -34,6 +34,8 @@ from palaver.api import (
 )
 from palaver.api.ai_chat import (
     branches,
+    collections,
+    documents,
     health,
     marks,
     models,
@@ -53,6 +55,7 @@ from palaver.api.openapi import describe
 from palaver.api.operation import Operation
 from palaver.bots.installed import open_bots
 from palaver.bots.options import BotOptions
+from palaver.bots.rag import Knowing
 from palaver.bots.tokenizer import use_tokenizer
 from palaver.bots.traced import traced
 from palaver.bus import BusOptions, open_bus, open_counts
@@ -63,7 +66,7 @@ from palaver.chat.flow import Chat, Rules
 from palaver.chat.ledger import MILLION, Budget, Budgets
 from palaver.chat.limits import LimitRules, Limits
 from palaver.chat.models import Models
-from palaver.chat.ports import Bots
+from palaver.chat.ports import Bots, Finding
 from palaver.chat.reply import Replies
 from palaver.chat.rooms import Rooms
 from palaver.chat.running import ReplyLimits
@@ -72,6 +75,7 @@ from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.sweep import sweep
 from palaver.chat.tokens import Tokens
+from palaver.knowledge.search import Searcher
 from palaver.settings import Settings
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
@@ -100,6 +104,8 @@ APIS = (
     search.api,
     branches.api,
     taking_back.api,
+    collections.api,
+    documents.api,
     models.api,
     presets.api,
     preset_shares.api,
@@ -139,7 +145,9 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
     """Everything opened, in order; closed again in reverse. Raises `StoreUnavailable` or `SchemaTooNew`."""
     async with AsyncExitStack() as opened:
         store = await opened.enter_async_context(open_store(store_options(settings)))
-        installed = await opened.enter_async_context(open_bots(bot_options(settings, port)))
+        finding = Searcher(store.passages)
+        knowing = Knowing(finding, store.collections)
+        installed = await opened.enter_async_context(open_bots(bot_options(settings, port), knowing))
         await migrate(store.database, store.engine)
         secret = await store.accounts.server_secret()
         bus_options, prefix = BusOptions(settings.redis_url), channel_prefix(secret)
@@ -192,7 +200,8 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             )
         ]
         try:
-            yield Palaver(make_app(settings, chat, accounts, stays, known, limits), chat, accounts, store)
+            app = make_app(settings, chat, accounts, stays, known, finding, limits)
+            yield Palaver(app, chat, accounts, store)
         finally:
             await replies.drain(0)
             for task in working:
@@ -229,7 +238,13 @@ async def open_tracing(settings: Settings, worker: str) -> AsyncIterator[Tracing
 
 
 def make_app(
-    settings: Settings, chat: Chat, accounts: Accounts, stays: Stays, known: Models, limits: Limits | None = None
+    settings: Settings,
+    chat: Chat,
+    accounts: Accounts,
+    stays: Stays,
+    known: Models,
+    finding: Finding,
+    limits: Limits | None = None,
 ) -> Dispatcher:
     site = Site(
         chat=chat,
@@ -237,6 +252,7 @@ def make_app(
         stays=stays,
         models=known,
         servers=Servers(chat.store, chat.bots, chat.clock, known),
+        finding=finding,
         version=__version__,
         language=settings.language,
         max_body_bytes=settings.max_body_bytes,
@@ -324,6 +340,7 @@ def reply_limits(settings: Settings) -> ReplyLimits:
         lease_seconds=settings.lease_seconds,
         context_tokens=settings.context_tokens,
         max_tokens=settings.llm_max_tokens,
+        knowledge_tokens=settings.knowledge_tokens,
         cache_seconds=settings.cache_minutes * 60,
         cache_answers=settings.cache_answers,
     )
@@ -361,6 +378,7 @@ def budgets(settings: Settings) -> Budgets:
         app=Budget(settings.app_tokens_a_day, settings.app_tokens_a_month, _to_millionths(settings.app_money_a_month)),
         conversation_tokens=settings.conversation_tokens,
         reply_tokens=settings.llm_max_tokens,
+        knowledge_tokens=settings.knowledge_tokens,
         currency=settings.currency,
     )
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from palaver.api.fields import Body
 from palaver.api.language import Language
@@ -24,6 +24,7 @@ from palaver.chat.flow import Chat
 from palaver.chat.limits import Grant, Limits
 from palaver.chat.models import Models
 from palaver.chat.people import People
+from palaver.chat.ports import Finding
 from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
@@ -34,6 +35,10 @@ B = TypeVar("B", bound=Body)
 NUMBER = re.compile("[1-9][0-9]{0,17}")
 
 decode = msgspec.json.Decoder().decode
+
+
+class ClientLeft(Exception):
+    """The client closed before it had sent its whole request; nobody reads an answer."""
 
 
 class MalformedBody(Exception):
@@ -49,6 +54,7 @@ class Site(Struct, frozen=True):
     models: Models
     version: str
     servers: Servers
+    finding: Finding
     language: Language = "en"
     max_body_bytes: int = 1_048_576
     public_url: str | None = None
@@ -98,6 +104,7 @@ class Call:
         "language",
         "parameters",
         "payload",
+        "receive",
         "request_id",
         "route",
         "scope",
@@ -116,6 +123,8 @@ class Call:
         self.api = "-"
         self.parameters: dict[str, str] = {}
         self.payload: dict[str, Any] = {}
+        self.receive: Receive | None = None
+        """Where the body still is, of an operation that takes a file."""
         self.caller: Caller | None = None
         self.granted: Grant | None = None
         """What the caller's limits have granted: to begin a turn, or to have one more socket open."""
@@ -157,6 +166,17 @@ class Call:
         """One parameter of the query; None where it is absent."""
         raw = self.scope.get("query_string", b"").decode("latin-1")
         return dict(parse_qsl(raw, keep_blank_values=True)).get(name) if raw else None
+
+    async def file(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises `ClientLeft` where it breaks off."""
+        assert self.receive is not None, "the operation takes no file"
+        more = True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientLeft
+            yield message.get("body", b"")
+            more = message.get("more_body", False)
 
     def number(self, name: str) -> int:
         """The integer of that name in the path. What is none names nothing: raises `NotFound`."""

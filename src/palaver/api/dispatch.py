@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from starlette.types import Message, Receive, Scope, Send
 
-from palaver.api.call import Answer, Call, MalformedBody, Site, Stream, parse_form, parse_json
+from palaver.api.call import Answer, Call, ClientLeft, MalformedBody, Site, Stream, parse_form, parse_json
 from palaver.api.fields import FieldProblem, Invalid
 from palaver.api.language import accepted_language, text
 from palaver.api.limited import met_headers, standing_headers
@@ -24,7 +24,7 @@ from palaver.api.operation import NO_SUCH_PATH, Operation
 from palaver.api.refusals import count_refused, error_body, find_refusal, invalid_body, malformed_body, retry_after
 from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
-from palaver.chat.errors import BotUnavailable, ChatError, Draining, RateLimited
+from palaver.chat.errors import BotUnavailable, ChatError, Draining, NotFound, RateLimited
 from palaver.chat.errors import Invalid as InvalidValue
 from palaver.watching import spans
 from palaver.watching.asking import asked_by
@@ -55,10 +55,6 @@ class TooLong(Exception):
 
 class WrongMediaType(Exception):
     """The body is not JSON."""
-
-
-class ClientLeft(Exception):
-    """The client closed before it had sent its whole request; nobody reads an answer."""
 
 
 class Spelled(Struct, frozen=True):
@@ -140,9 +136,13 @@ class Dispatcher:
             with_body = scope["method"] != "HEAD"
             if spelled.pieces is not None and with_body:
                 await _send_pieces(receive, send, spelled, spelled.pieces)
+            elif spelled.pieces is not None:
+                await send({"type": "http.response.start", "status": spelled.status, "headers": spelled.headers})
+                await send({"type": "http.response.body", "body": b""})
             else:
                 await _send(send, spelled, with_body=with_body)
-        except ClientLeft:
+        except (ClientLeft, NotFound):
+            # What was being sent may have gone: the connection is closed, so that nobody takes a part for the whole.
             return
         finally:
             if call.span is not None:
@@ -173,7 +173,7 @@ class Dispatcher:
                 )
         new_guest: str | None = None
         try:
-            body = await _read_body(call.scope, receive, self.site.max_body_bytes)
+            body = await self._take_body(call, operation, receive)
             if operation.starts_turn and call.chat.replies.draining:
                 raise Draining
             if operation.who == "anyone":
@@ -224,6 +224,13 @@ class Dispatcher:
         if new_guest is not None:
             spelled.headers.append(guest_cookie(call, new_guest))
         return spelled
+
+    async def _take_body(self, call: Call, operation: Operation, receive: Receive) -> bytes:
+        if not operation.takes_file:
+            return await _read_body(call.scope, receive, self.site.max_body_bytes)
+        _check_announced(call.scope, call.chat.rules.document_bytes)
+        call.receive = receive
+        return b""
 
     def _preflight(self, call: Call, origin: str) -> Spelled:
         if not self._allows(origin):
@@ -297,9 +304,7 @@ class Routes:
 async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     if scope["method"] not in UNSAFE_BODY_METHODS:
         return b""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and (not value.isdigit() or int(value) > limit):
-            raise TooLong
+    _check_announced(scope, limit)
     body = b""
     while True:
         message = await receive()
@@ -311,6 +316,13 @@ async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             raise TooLong
         if not message.get("more_body"):
             return body
+
+
+def _check_announced(scope: Scope, limit: int) -> None:
+    """Raises `TooLong` for what would be, before any of it is read."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and (not value.isdigit() or int(value) > limit):
+            raise TooLong
 
 
 def _parse(call: Call, operation: Operation, body: bytes) -> dict[str, Any]:

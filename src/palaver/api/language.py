@@ -83,6 +83,61 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Die Anfrage ist zu groß.",
         "La richiesta è troppo grande.",
     ),
+    "document_too_large": (
+        "This document is too large.",
+        "Dieses Dokument ist zu groß.",
+        "Questo documento è troppo grande.",
+    ),
+    "quota_collections": (
+        "You can have {most} collections. Delete one first.",
+        "Höchstens {most} Sammlungen. Bitte zuerst eine löschen.",
+        "Puoi avere {most} raccolte. Eliminane prima una.",
+    ),
+    "quota_documents": (
+        "You can have {most} documents. Delete one first.",
+        "Höchstens {most} Dokumente. Bitte zuerst eines löschen.",
+        "Puoi avere {most} documenti. Eliminane prima uno.",
+    ),
+    "quota_bytes": (
+        "Your documents can take {most} in all. Delete one first.",
+        "Alle Dokumente zusammen: höchstens {most}. Bitte zuerst eines löschen.",
+        "I tuoi documenti possono occupare {most} in tutto. Eliminane prima uno.",
+    ),
+    "problem_unknown_kind": (
+        "This kind of file cannot be read. Text, Markdown, HTML, PDF, DOCX, XLSX and CSV can.",
+        "Diese Art von Datei kann nicht gelesen werden. Möglich sind Text, Markdown, HTML, PDF, DOCX, XLSX und CSV.",
+        "Questo tipo di file non si può leggere. Si leggono testo, Markdown, HTML, PDF, DOCX, XLSX e CSV.",
+    ),
+    "problem_broken": (
+        "The file is damaged. Save it anew and upload it again.",
+        "Die Datei ist beschädigt. Bitte neu speichern und noch einmal hochladen.",
+        "Il file è danneggiato. Salvalo di nuovo e ricaricalo.",
+    ),
+    "problem_encrypted": (
+        "The file is protected by a password. Upload it without one.",
+        "Die Datei ist mit einem Passwort geschützt. Bitte ohne hochladen.",
+        "Il file è protetto da una password. Caricalo senza.",
+    ),
+    "problem_too_large": (
+        "There is too much in this file. Upload it in parts.",
+        "Die Datei enthält zu viel. Bitte in Teilen hochladen.",
+        "Il file contiene troppo. Caricalo in più parti.",
+    ),
+    "problem_too_slow": (
+        "Reading this file took too long. Upload it in parts.",
+        "Die Datei zu lesen hat zu lange gedauert. Bitte in Teilen hochladen.",
+        "La lettura del file ha richiesto troppo tempo. Caricalo in più parti.",
+    ),
+    "problem_too_deep": (
+        "What this file holds is nested too deeply.",
+        "Der Inhalt der Datei ist zu tief verschachtelt.",
+        "Il contenuto del file è annidato troppo in profondità.",
+    ),
+    "problem_empty": (
+        "There is no text in this file. A scan has to be turned into text first.",
+        "Die Datei enthält keinen Text. Ein Scan muss zuerst in Text umgewandelt werden.",
+        "Il file non contiene testo. Una scansione va prima convertita in testo.",
+    ),
     "over_budget": (
         "Your allowance is used up for now.",
         "Das Kontingent ist vorerst aufgebraucht.",

@@ -111,6 +111,8 @@ def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
         if operation.takes_form:
             media["application/x-www-form-urlencoded"] = {"schema": operation.body.schema()}
         described["requestBody"] = {"required": not operation.body.all_optional(), "content": media}
+    if operation.takes_file:
+        described["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
     return described
 
 
@@ -180,6 +182,8 @@ def _statuses(operation: Operation) -> set[int]:
         statuses.add((operation.refusals.get(kind) or EVERYWHERE[kind]).status)
     if operation.body is not None:
         statuses |= {413, 415, invalid}
+    if operation.takes_file:
+        statuses.add(413)
     if operation.query is not None:
         statuses.add(invalid)
     return statuses

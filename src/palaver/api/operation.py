@@ -83,6 +83,8 @@ class Operation(Struct, frozen=True):
     query: type[Body] | None = None
     content_types: tuple[str, ...] = JSON_ONLY
     takes_form: bool = False
+    takes_file: bool = False
+    """The body is a file, read by the handler as it comes."""
     starts_turn: bool = False
     stateless: bool = False
     """The turn is one of no conversation."""

@@ -19,15 +19,26 @@ from palaver.chat.errors import (
     NotFound,
     NotWaiting,
     OverBudget,
+    OverQuota,
     RateLimited,
     StoreUnavailable,
     Taken,
+    TooLarge,
 )
 from palaver.chat.presets import BuiltIn
 from palaver.watching.numbers import REFUSED
 
+MEGABYTE = 1024 * 1024
+
 # Seconds after which it is worth coming back when nobody knows better.
 COME_BACK_SECONDS = 2
+
+
+def _quota_words(error: ChatError, language: Language) -> str:
+    assert isinstance(error, OverQuota)
+    most = f"{error.most / MEGABYTE:.0f} MB" if error.what == "bytes" else error.most
+    return text(f"quota_{error.what}", language, most=most)
+
 
 EVERYWHERE: Refusals = {
     NotFound: worded(404, "not_found"),
@@ -42,6 +53,8 @@ EVERYWHERE: Refusals = {
     Busy: worded(409, "busy"),
     NotWaiting: worded(409, "not_waiting"),
     Taken: worded(400, "taken"),
+    TooLarge: worded(413, "document_too_large"),
+    OverQuota: Refusal(413, _quota_words),
     RateLimited: Refusal(429, limit_words),
     OverBudget: Refusal(429, limit_words),
     BotUnavailable: worded(503, "bot_unavailable"),

@@ -12,6 +12,8 @@ ChatError
 ├── NotWaiting          what was to be taken back does not wait (any more)
 ├── Taken               a name that somebody else has
 ├── TooManyTokens       more by name than anybody has use for
+├── TooLarge            a document of more bytes than may be uploaded
+├── OverQuota           more than one person may keep
 ├── RateLimited         too often; `retry_after` says when to come back, `limit` what was met
 │   └── OverBudget      what is left of tokens or money is less than the reply may take
 ├── BotUnavailable      the bot failed, broke off or said nothing
@@ -88,6 +90,10 @@ class Taken(ChatError):
 
 class TooManyTokens(ChatError):
     code = "too_many_tokens"
+
+
+class TooLarge(ChatError):
+    code = "too_large"
 
 
 class OverQuota(ChatError):

@@ -13,6 +13,7 @@ from palaver.chat.conversation import Conversation, ConversationId, Message, Mes
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import BotTimeout, BotUnavailable, Draining, Ended, NotFound, RateLimited, StoreUnavailable
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, Turned
+from palaver.chat.knowledge import Quota
 from palaver.chat.limits import Grant
 from palaver.chat.ports import AnotherReply, Begun, Bots, Hidden, NewTurn, Store
 from palaver.chat.reply import Replies
@@ -35,6 +36,8 @@ class Rules(Struct, frozen=True):
     default_model: str = "qwen3:8b"
     default_temperature: float = 0.7
     default_tools: bool = True
+    quota: Quota = Quota()
+    document_bytes: int = 50 * 1024 * 1024
 
 
 class Chat(Struct, frozen=True):

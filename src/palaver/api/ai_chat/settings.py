@@ -4,7 +4,7 @@ They are ours, in ai_chat's style. What a preset settles is taken over by the se
 on each has its own.
 """
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from palaver.api.ai_chat.contract import PREFIX, new_api
@@ -12,11 +12,12 @@ from palaver.api.ai_chat.presets import preset_id
 from palaver.api.ai_chat.sessions import SettingsChange, to_change
 from palaver.api.call import Call
 from palaver.api.fields import Body, Flag, changing, clearing
-from palaver.api.speaking import MAX_TOKENS, MODEL, PENALTY, TEMPERATURE, TOKEN_BUDGET, WINDOW
+from palaver.api.speaking import COLLECTION, MAX_TOKENS, MODEL, PENALTY, PROVIDER, TEMPERATURE, TOKEN_BUDGET, WINDOW
 from palaver.chat.conversation import Speaking
 from palaver.chat.conversations import change_conversation
 from palaver.chat.preset import PresetChange
 from palaver.chat.presets import access_own_preset, access_preset, change_preset
+from palaver.chat.starting import check_speaks
 
 api = new_api()
 
@@ -24,6 +25,8 @@ api = new_api()
 class PresetSettingsChange(Body):
     """Null is the server's default, or none."""
 
+    provider = clearing(PROVIDER)
+    collection = clearing(COLLECTION)
     model_name = clearing(MODEL)
     temperature = clearing(TEMPERATURE)
     max_tokens = clearing(MAX_TOKENS)
@@ -36,12 +39,16 @@ class PresetSettingsChange(Body):
 
 
 class SessionSettingsChange(SettingsChange):
+    provider = clearing(PROVIDER)
+    collection = clearing(COLLECTION)
     presence_penalty = clearing(PENALTY)
     frequency_penalty = clearing(PENALTY)
     caches_answers = changing(Flag())
 
 
 class SettingsShown(Struct):
+    provider: str | None
+    collection: str | None
     model_name: str | None
     temperature: float | None
     max_tokens: int | None
@@ -62,9 +69,13 @@ async def get_preset_settings(call: Call) -> SettingsShown:
 async def change_preset_settings(call: Call) -> SettingsShown:
     preset = await access_own_preset(call.chat, call.reader, preset_id(call))
     body = call.read(PresetSettingsChange)
+    provider, collection = _or_none(body.provider), _or_none(body.collection)
+    _check_provider(call, provider)
     change = PresetChange(
+        provider=provider,
+        collection=collection,
         # Without a name of its own it follows the server's default.
-        model=body.model_name or None if isinstance(body.model_name, str) else body.model_name,
+        model=_or_none(body.model_name),
         temperature=body.temperature,
         max_tokens=body.max_tokens,
         presence_penalty=body.presence_penalty,
@@ -87,8 +98,12 @@ async def get_session_settings(call: Call) -> SettingsShown:
 async def change_session_settings(call: Call) -> SettingsShown:
     conversation = await call.chat.store.conversations.access(call.reader, call.parameters["id"])
     body = call.read(SessionSettingsChange)
+    provider = _or_none(body.provider)
+    _check_provider(call, provider)
     change = replace(
         to_change(body),
+        provider=provider,
+        collection=_or_none(body.collection),
         presence_penalty=body.presence_penalty,
         frequency_penalty=body.frequency_penalty,
         caches_answers=body.caches_answers,
@@ -99,6 +114,8 @@ async def change_session_settings(call: Call) -> SettingsShown:
 
 def show_settings(speaking: Speaking) -> SettingsShown:
     return SettingsShown(
+        provider=speaking.provider,
+        collection=speaking.collection,
         model_name=speaking.model,
         temperature=speaking.temperature,
         max_tokens=speaking.max_tokens,
@@ -109,3 +126,13 @@ def show_settings(speaking: Speaking) -> SettingsShown:
         token_budget=speaking.token_budget,
         caches_answers=speaking.caches_answers,
     )
+
+
+def _or_none(name: str | UnsetType | None) -> str | UnsetType | None:
+    """A name of nothing is none."""
+    return name if name is UNSET else name or None
+
+
+def _check_provider(call: Call, provider: str | UnsetType | None) -> None:
+    """Raises `Invalid`."""
+    check_speaks(call.chat, provider=provider if isinstance(provider, str) else None, model=None)

@@ -160,3 +160,15 @@ class Passages(Protocol):
     async def make_current(self, embedding_id: EmbeddingId) -> bool:
         """It is searched from now on and the older one is dropped, if nothing is without a vector; else False."""
         ...
+
+
+class Finding(Protocol):
+    """What answers a question from a collection."""
+
+    async def search(
+        self, reader: Reader, collection: str, question: str, context: Sequence[str], limit: int
+    ) -> Sequence[Passage]:
+        """The passages that this reader may see and that are likely to answer it, best first, none that says the same as
+        one before it. `context`: what the person asked before, oldest first, which tells what a follow-up means. Where
+        there is no such collection, nothing is found."""
+        ...

@@ -64,6 +64,13 @@ class World:
             case "preset":
                 body = {"name": name, "system_prompt": "You are a secret."}
                 return str((await self._made("POST /ai-chat/api/presets/", "owner", body))["id"])
+            case "collection":
+                return str((await self._made("POST /ai-chat/api/collections/", "owner", {"name": name}))["id"])
+            case "document":
+                place = f"/ai-chat/api/collections/{await self.make('collection')}/documents/?name=a.txt"
+                status, made = await self.call(f"POST {place}", place, "owner", {"any": "file"})
+                assert status == 202, made
+                return str(made["id"])
             case "message":
                 session = await self._made("POST /ai-chat/api/sessions/", "owner", {"system_prompt": "You advise."})
                 return f"{session['id']}/messages/{session['messages'][0]['id']}"

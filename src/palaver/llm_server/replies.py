@@ -74,6 +74,10 @@ def last_user_text(messages: list[msgspec.Raw]) -> str:
     return ""
 
 
+def all_texts(messages: list[msgspec.Raw]) -> str:
+    return "\n".join(_to_text(_decode_message(raw).content) for raw in messages)
+
+
 def say(script: Script, heard: str, *, tool_done: bool) -> Said:
     """The words that the script asks for; without any, an echo of what was heard."""
     if script.fault == "empty":

@@ -75,6 +75,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     stamp: bool = False
     """Each piece of a stream says the time at which it was written, `time.monotonic_ns()`, so that a reader on the same
     machine can measure how long it was under way."""
+    repeats: bool = False
+    """Say back all that was sent, whoever said it, as a model would that keeps nothing to itself."""
     reasoning: str | None = None
     tool: str | None = None
     """Call this tool, unless the conversation already ends with a tool's result."""

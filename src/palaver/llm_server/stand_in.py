@@ -15,7 +15,7 @@ from palaver.llm_server.faults import check_refused, give_body, give_completion,
 from palaver.llm_server.http import Answer, Request
 from palaver.llm_server.options import Options
 from palaver.llm_server.record import Entry, Record, Stage
-from palaver.llm_server.replies import ChatRequest, Reply, Said, last_role, last_user_text, say
+from palaver.llm_server.replies import ChatRequest, Reply, Said, all_texts, last_role, last_user_text, say
 from palaver.llm_server.responses import SECRET, to_bad_request, to_error_response, to_json_response
 from palaver.llm_server.script import Script, ScriptInvalid, script_in_message, script_in_model
 from palaver.llm_server.steps import Steps, Until, Wait, Write
@@ -132,6 +132,8 @@ class StandIn:
         refused = _refuse(script, asked)
         if refused:
             return _after(script.first, refused)
+        if script.repeats:
+            heard = all_texts(asked.messages)
         said = say(script, heard, tool_done=last_role(asked.messages) == "tool")
         reply = self._to_reply(asked, script, said)
         # A stream tells it only to who has asked for it.

@@ -1,0 +1,382 @@
+"""Collections and their documents over real HTTP, as docs/knowledge.md says it."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.contracts.knowing import (
+    COLLECTIONS,
+    DOCUMENTS,
+    Fields,
+    collection_shown,
+    document_shown,
+    keep,
+    make_collection,
+    read_whole,
+    search,
+    upload,
+)
+from tests.contracts.talking import make, read
+from tests.journeys.client import TEXT, Answer, Client, new_name, sign_in
+from tests.parts.palaver import Server
+
+UNKNOWN = "0d2b8a54-6f0f-4c55-9e0a-5a3c1d2f7b10"
+MEGABYTE = 1024 * 1024
+BREAD = "# Rates\n\nBread is taxed at seven per cent.\n\n# Exceptions\n\nCake is taxed at nineteen per cent.\n"
+
+pytestmark = pytest.mark.usefixtures("llm")
+
+
+@pytest.fixture(scope="module")
+def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
+    return {
+        "PALAVER_REGISTRATION": "on",
+        "PALAVER_GUESTS": "on",
+        "PALAVER_MAX_BODY_BYTES": "65536",
+        "PALAVER_KNOWLEDGE_DOCUMENT_MEGABYTES": "3",
+        "PALAVER_KNOWLEDGE_COLLECTIONS": "5",
+        **scaled,
+    }
+
+
+@pytest.fixture
+async def collection(newcomer: Client) -> Fields:
+    return await make_collection(newcomer)
+
+
+def at(collection: Fields | str, place: str = "") -> str:
+    return f"{COLLECTIONS}{collection if isinstance(collection, str) else collection['id']}/{place}"
+
+
+async def username(person: Client) -> str:
+    return str((await read(person, await make(person)))["user"]["username"])
+
+
+async def share(person: Client, collection: Fields, *people: Client) -> Answer:
+    names = [await username(one) for one in people]
+    return await person.send("PUT", at(collection, "shares/"), {"usernames": names})
+
+
+async def names_seen(person: Client) -> list[str]:
+    return [one["name"] for one in (await person.get(COLLECTIONS)).body["collections"]]
+
+
+async def documents_of(person: Client, collection: Fields, query: str = "") -> Fields:
+    answer = await person.get(at(collection, f"documents/{query}"))
+    assert answer.status == 200, answer.text
+    listed: Fields = answer.body
+    return listed
+
+
+# Collections
+
+
+async def test_collection_is_shown_as_it_was_made(newcomer: Client) -> None:
+    name = new_name()
+    made = await make_collection(newcomer, name=f"  {name} ", description="Leaflets.")
+    assert made == collection_shown(name=name, description="Leaflets.", owner=await username(newcomer))
+    assert (await newcomer.get(at(made))).body == made
+    assert (await newcomer.get(COLLECTIONS)).body == {"collections": [made]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({}, "name"),
+        ({"name": "  "}, "name"),
+        ({"name": "n" * 101}, "name"),
+        ({"name": "n", "description": "d" * 501}, "description"),
+        ({"name": "n", "is_public": "yes"}, "is_public"),
+    ],
+)
+async def test_what_cannot_be_is_refused_by_its_field(newcomer: Client, fields: Fields, wrong: str) -> None:
+    answer = await newcomer.post(COLLECTIONS, **fields)
+    assert (answer.status, answer.body) == (400, {wrong: [TEXT]})
+    assert await names_seen(newcomer) == []
+
+
+async def test_a_name_is_ones_own_only_once_and_changes_are_kept(newcomer: Client, collection: Fields) -> None:
+    taken = await newcomer.post(COLLECTIONS, name=collection["name"])
+    assert (taken.status, taken.body) == (400, {"name": ["This is taken already."]})
+    other = await make_collection(newcomer)
+    assert (await newcomer.patch(at(other), name=collection["name"])).status == 400
+    changed = await newcomer.patch(at(other), description="Now so.")
+    assert changed.body == {**other, "description": "Now so.", "updated_at": changed.body["updated_at"]}
+    assert (await newcomer.get(at(other))).body == changed.body
+
+
+async def test_nobody_keeps_more_collections_than_there_may_be(newcomer: Client) -> None:
+    for _ in range(5):
+        await make_collection(newcomer)
+    answer = await newcomer.having(Accept_Language="de").post(COLLECTIONS, name=new_name())
+    assert (answer.status, answer.body) == (
+        413, {"detail": "Höchstens 5 Sammlungen. Bitte zuerst eine löschen."},
+    )  # fmt: skip
+    assert len(await names_seen(newcomer)) == 5
+
+
+async def test_shared_is_read_by_those_it_is_shared_with_and_changed_by_none_of_them(
+    newcomer: Client, collection: Fields, bob: Client, alice: Client
+) -> None:
+    document = await keep(newcomer, collection, BREAD, "rates.md")
+    shared = await share(newcomer, collection, bob)
+    assert shared.body == {"usernames": [await username(bob)]}
+    assert (await newcomer.get(at(collection, "shares/"))).body == shared.body
+    reads = [at(collection), at(collection, "documents/"), at(collection, "search/?q=bread")]
+    reads += [f"{DOCUMENTS}{document['id']}/{place}" for place in ("", "passages/", "file/")]
+    changes: list[tuple[str, str, object]] = [
+        ("PATCH", at(collection), {"name": "mine"}),
+        ("DELETE", at(collection), None),
+        ("GET", at(collection, "shares/"), None),
+        ("PUT", at(collection, "shares/"), {"usernames": []}),
+        ("POST", at(collection, "documents/?name=b.txt"), b"more"),
+        ("DELETE", f"{DOCUMENTS}{document['id']}/", None),
+    ]
+    assert [(await bob.get(path)).status for path in reads] == [200] * len(reads)
+    assert [(await alice.get(path)).status for path in reads] == [404] * len(reads)
+    assert [(await bob.send(*change)).status for change in changes] == [403] * len(changes)
+    assert [(await alice.send(*change)).status for change in changes] == [404] * len(changes)
+    assert (await bob.get(at(collection))).body["can_edit"] is False
+    assert collection["name"] in await names_seen(bob)
+    await share(newcomer, collection)
+    assert [(await bob.get(path)).status for path in reads] == [404] * len(reads)
+    assert collection["name"] not in await names_seen(bob)
+
+
+async def test_share_with_nobody_changes_nothing(newcomer: Client, collection: Fields, bob: Client) -> None:
+    await share(newcomer, collection, bob)
+    answer = await newcomer.send("PUT", at(collection, "shares/"), {"usernames": ["nobody-of-that-name"]})
+    assert (answer.status, answer.body) == (400, {"usernames": ["Unknown user name."]})
+    assert (await newcomer.get(at(collection, "shares/"))).body == {"usernames": [await username(bob)]}
+
+
+async def test_guests_read_what_is_public_and_make_nothing(nobody: Client, newcomer: Client) -> None:
+    public, private = await make_collection(newcomer, is_public=True), await make_collection(newcomer)
+    await keep(newcomer, public, BREAD)
+    assert (await nobody.get(at(public))).body["can_edit"] is False
+    assert [passage["text"] for passage in await search(nobody, public, "bread")] != []
+    assert (await nobody.get(at(private))).status == 404
+    refused = [
+        await nobody.post(COLLECTIONS, name=new_name()),
+        await nobody.send("POST", at(public, "documents/?name=a.txt"), b"x"),
+        await nobody.send("PUT", at(public, "shares/"), {"usernames": []}),
+    ]
+    assert [answer.status for answer in refused] == [401] * 3
+    assert [(await nobody.patch(at(public), name="x")).status, (await nobody.delete(at(public))).status] == [403, 403]
+
+
+async def test_an_admin_changes_any_and_finds_nothing_in_what_others_keep_for_themselves(
+    admin: Client, newcomer: Client, collection: Fields
+) -> None:
+    await keep(newcomer, collection, BREAD)
+    assert (await admin.get(at(collection))).body["can_edit"] is True
+    assert await search(admin, collection, "bread") == []
+    assert (await admin.patch(at(collection), description="Looked at.")).status == 200
+
+
+async def test_deleted_collection_takes_all_its_documents_with_it(newcomer: Client, collection: Fields) -> None:
+    document = await keep(newcomer, collection, BREAD)
+    assert (await newcomer.delete(at(collection))).status == 204
+    gone = [at(collection), at(collection, "documents/"), at(collection, "search/?q=bread")]
+    gone += [f"{DOCUMENTS}{document['id']}/{place}" for place in ("", "passages/", "file/")]
+    assert [(await newcomer.get(path)).status for path in gone] == [404] * len(gone)
+    again = await make_collection(newcomer, name=collection["name"])
+    assert await search(newcomer, again, "bread") == []
+
+
+@pytest.mark.parametrize("named", [UNKNOWN, "abc", "1", "%00"])
+async def test_what_is_not_there_is_not_found_in_the_same_words(newcomer: Client, named: str) -> None:
+    paths = [at(named), at(named, "documents/"), at(named, "search/?q=x"), f"{DOCUMENTS}{named}/"]
+    answers = [await newcomer.get(path) for path in paths]
+    assert [(answer.status, answer.text) for answer in answers] == [(404, '{"detail":"Not found."}')] * 4
+
+
+# Documents
+
+
+async def test_document_is_uploaded_read_and_given_back(newcomer: Client, collection: Fields) -> None:
+    answer = await upload(newcomer, collection, BREAD, "taxes/rates.md", kind="Text/Markdown; charset=utf-8")
+    size = len(BREAD.encode())
+    assert answer.status == 202
+    waiting = document_shown(
+        collection_id=collection["id"], name="taxes/rates.md", media_type="text/markdown", size=size,
+        status=answer.body["status"],
+    )  # fmt: skip
+    assert answer.body == waiting
+    assert answer.body["status"] in ("waiting", "reading")
+    document = await read_whole(newcomer, answer.body["id"])
+    assert document == {**waiting, "status": "ready"}
+    passages = (await newcomer.get(f"{DOCUMENTS}{document['id']}/passages/")).body["passages"]
+    assert [passage["number"] for passage in passages] == list(range(document["passage_count"]))
+    assert {passage["document_name"] for passage in passages} == {"taxes/rates.md"}
+    assert set(passages[0]) == {
+        "document_id", "document_name", "number", "start", "end", "page", "heading", "text",
+    }  # fmt: skip
+    file = await newcomer.get(f"{DOCUMENTS}{document['id']}/file/")
+    assert file.content == BREAD.encode()
+    whole = (await newcomer.get(at(collection))).body
+    assert (whole["document_count"], whole["size"]) == (1, size)
+
+
+async def test_file_is_always_a_download(newcomer: Client, collection: Fields) -> None:
+    name = 'x/"é"\r\nSet-Cookie: a=b.html'
+    document = await keep(newcomer, collection, "<script>alert(1)</script> hello", name, kind="text/html")
+    for method in ("GET", "HEAD"):
+        file = await newcomer.send(method, f"{DOCUMENTS}{document['id']}/file/")
+        assert file.status == 200
+        assert file.headers["Content-Type"] == "application/octet-stream"
+        assert file.headers["X-Content-Type-Options"] == "nosniff"
+        assert file.headers["Content-Length"] == str(document["size"])
+        assert file.headers["Content-Disposition"] == (
+            "attachment; filename*=UTF-8''%22%C3%A9%22%0D%0ASet-Cookie%3A%20a%3Db.html"
+        )
+        assert "Set-Cookie" not in file.headers
+
+
+async def test_list_is_by_name_and_in_pages(newcomer: Client, collection: Fields) -> None:
+    for name in ("c.txt", "a.txt", "b.txt"):
+        assert (await upload(newcomer, collection, f"Document {name}.", name)).status == 202
+    page = await documents_of(newcomer, collection, "?limit=2&offset=1")
+    assert ([one["name"] for one in page["documents"]], page["total"]) == (["b.txt", "c.txt"], 3)
+    for query in ("?limit=0", "?limit=201", "?offset=-1", "?limit=x"):
+        assert (await newcomer.get(at(collection, f"documents/{query}"))).status == 400
+
+
+async def test_the_same_bytes_under_the_same_name_change_nothing(newcomer: Client, collection: Fields) -> None:
+    document = await keep(newcomer, collection, BREAD)
+    again = await upload(newcomer, collection, BREAD)
+    assert (again.status, again.body) == (200, document)
+    other = await upload(newcomer, collection, BREAD, "other.txt")
+    assert other.status == 202
+
+
+async def test_other_bytes_under_the_same_name_take_its_place_once_they_are_read(
+    newcomer: Client, collection: Fields
+) -> None:
+    await keep(newcomer, collection, "The old rate is five.")
+    await keep(newcomer, collection, "The new rate is seven.")
+    listed = await documents_of(newcomer, collection)
+    assert (len(listed["documents"]), listed["total"]) == (1, 1)
+    assert [passage["text"].strip() for passage in await search(newcomer, collection, "rate")] == [
+        "The new rate is seven."
+    ]
+
+
+async def test_deleted_document_is_found_no_more(newcomer: Client, collection: Fields) -> None:
+    document = await keep(newcomer, collection, BREAD)
+    assert (await newcomer.delete(f"{DOCUMENTS}{document['id']}/")).status == 204
+    assert await search(newcomer, collection, "bread") == []
+    assert (await documents_of(newcomer, collection)) == {"documents": [], "total": 0}
+    assert (await newcomer.delete(f"{DOCUMENTS}{document['id']}/")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "This kind of file cannot be read. Text, Markdown, HTML, PDF, DOCX, XLSX and CSV can."),
+        ("de", "Diese Art von Datei kann nicht gelesen werden. Möglich sind Text, Markdown, HTML, PDF, DOCX, XLSX und CSV."),
+        ("it", "Questo tipo di file non si può leggere. Si leggono testo, Markdown, HTML, PDF, DOCX, XLSX e CSV."),
+    ],
+)
+async def test_who_uploads_what_cannot_be_read_is_told_why(
+    newcomer: Client, collection: Fields, language: str, words: str
+) -> None:
+    answer = await upload(newcomer, collection, b"\x89PNG\r\n\x1a\n" + bytes(64), "a.png", kind="image/png")
+    document = await read_whole(newcomer.having(Accept_Language=language), answer.body["id"])
+    assert (document["status"], document["problem"]) == ("failed", words)
+
+
+@pytest.mark.parametrize("query", ["", "?name=", "?name=%20", f"?name={'n' * 256}", "?name=%00"])
+async def test_document_needs_a_name(newcomer: Client, collection: Fields, query: str) -> None:
+    answer = await newcomer.send("POST", at(collection, f"documents/{query}"), b"text")
+    assert (answer.status, answer.body) == (400, {"name": [TEXT]})
+
+
+@pytest.mark.parametrize("query", ["", "?q=", f"?q={'q' * 1001}", "?q=x&limit=0", "?q=x&limit=51"])
+async def test_search_needs_a_question(newcomer: Client, collection: Fields, query: str) -> None:
+    assert (await newcomer.get(at(collection, f"search/{query}"))).status == 400
+
+
+# Uploads that are long, or come to no end
+
+
+async def test_upload_is_longer_than_other_requests_may_be_and_comes_back_whole(
+    newcomer: Client, collection: Fields
+) -> None:
+    text = "".join(f"Line {number} of a long document.\n" for number in range(80_000))[: 5 * MEGABYTE // 2]
+    answer = await upload(newcomer, collection, text)
+    assert (answer.status, answer.body["size"]) == (202, len(text))
+    file = await newcomer.get(f"{DOCUMENTS}{answer.body['id']}/file/")
+    assert hashlib.sha256(file.content).digest() == hashlib.sha256(text.encode()).digest()
+
+
+async def _stream(server: Server, person: Client, path: str, announced: int | None, sent: AsyncIterator[bytes]) -> bytes:
+    """What the server answers to an upload that may never end; empty where it says nothing before we leave."""
+    host, port = urlsplit(server.url).hostname, urlsplit(server.url).port
+    reader, writer = await asyncio.open_connection(host, port)
+    length = "Transfer-Encoding: chunked" if announced is None else f"Content-Length: {announced}"
+    token = person.sending({})._headers["Authorization"]
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n{length}\r\n\r\n".encode())
+    try:
+        async for piece in sent:
+            writer.write(piece if announced is not None else b"%x\r\n%b\r\n" % (len(piece), piece))
+            await writer.drain()
+        return await asyncio.wait_for(reader.readuntil(b"\r\n"), 15) if announced != HALF else b""
+    finally:
+        writer.close()
+
+
+HALF = 2 * MEGABYTE
+
+
+async def _pieces(count: int) -> AsyncIterator[bytes]:
+    for _ in range(count):
+        yield bytes(65_536)
+
+
+async def test_upload_that_is_announced_too_long_is_refused_before_it_is_read(
+    shared_server: Server, newcomer: Client, collection: Fields
+) -> None:
+    path = at(collection, "documents/?name=a.txt")
+    answer = await _stream(shared_server, newcomer, path, 3 * MEGABYTE + 1, _pieces(0))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert (await documents_of(newcomer, collection))["total"] == 0
+
+
+async def test_upload_that_turns_out_too_long_is_refused_and_leaves_nothing(
+    shared_server: Server, newcomer: Client, collection: Fields
+) -> None:
+    path = at(collection, "documents/?name=a.txt")
+    answer = await _stream(shared_server, newcomer, path, None, _pieces(3 * 16 + 1))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert (await documents_of(newcomer, collection))["total"] == 0
+    assert (await newcomer.get(at(collection))).body == collection
+
+
+async def test_upload_that_breaks_off_leaves_nothing(
+    shared_server: Server, newcomer: Client, collection: Fields
+) -> None:
+    path = at(collection, "documents/?name=a.txt")
+    assert await _stream(shared_server, newcomer, path, HALF, _pieces(24)) == b""
+    # Under the same name and beside it everything is as if it had never been.
+    assert (await keep(newcomer, collection, BREAD))["size"] == len(BREAD)
+    assert (await documents_of(newcomer, collection))["total"] == 1
+    assert (await newcomer.get(at(collection))).body["size"] == len(BREAD)
+
+
+async def test_upload_from_a_page_of_somebody_else_is_refused(
+    nobody: Client, shared_server: Server, admin: Client
+) -> None:
+    collection = await make_collection(admin)
+    cookies = await sign_in(nobody, shared_server)
+    browser = nobody.carrying(**cookies)
+    path = at(collection, "documents/?name=a.txt")
+    own = browser.having(X_CSRFToken=cookies["csrftoken"])
+    assert (await browser.send("POST", path, b"text")).status == 403
+    assert (await own.having(Origin="https://evil.example").send("POST", path, b"text")).status == 403
+    assert (await documents_of(admin, collection))["total"] == 0
+    assert (await own.having(Origin=shared_server.url).send("POST", path, b"text")).status == 202
+    assert (await admin.delete(at(collection))).status == 204

@@ -85,6 +85,8 @@ from palaver.watching.spans import Tracing
 
 log = logging.getLogger("palaver")
 
+MEGABYTE = 1_000_000
+
 # What a worker that died held of a limit is free again after so many leases of its replies.
 HELD_LEASES = 2
 
@@ -369,6 +371,7 @@ def rules(settings: Settings) -> Rules:
         default_model=settings.llm_default_model,
         default_temperature=settings.llm_temperature,
         default_tools=settings.llm_enable_tools,
+        document_bytes=settings.knowledge_document_megabytes * MEGABYTE,
     )
 
 

@@ -24,7 +24,7 @@ from tests.journeys.client import TEXT, Answer, Client, new_name, sign_in
 from tests.parts.palaver import Server
 
 UNKNOWN = "0d2b8a54-6f0f-4c55-9e0a-5a3c1d2f7b10"
-MEGABYTE = 1024 * 1024
+MEGABYTE = 1_000_000
 BREAD = "# Rates\n\nBread is taxed at seven per cent.\n\n# Exceptions\n\nCake is taxed at nineteen per cent.\n"
 
 pytestmark = pytest.mark.usefixtures("llm")
@@ -350,7 +350,7 @@ async def test_upload_that_turns_out_too_long_is_refused_and_leaves_nothing(
     shared_server: Server, newcomer: Client, collection: Fields
 ) -> None:
     path = at(collection, "documents/?name=a.txt")
-    answer = await _stream(shared_server, newcomer, path, None, _pieces(3 * 16 + 1))
+    answer = await _stream(shared_server, newcomer, path, None, _pieces(3 * 16))
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert (await documents_of(newcomer, collection))["total"] == 0
     assert (await newcomer.get(at(collection))).body == collection

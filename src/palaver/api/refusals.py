@@ -28,7 +28,7 @@ from palaver.chat.errors import (
 from palaver.chat.presets import BuiltIn
 from palaver.watching.numbers import REFUSED
 
-MEGABYTE = 1024 * 1024
+MEGABYTE = 1_000_000
 
 # Seconds after which it is worth coming back when nobody knows better.
 COME_BACK_SECONDS = 2

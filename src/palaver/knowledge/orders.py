@@ -7,8 +7,8 @@ ended by its limits or broke down, that line is missing.
 import msgspec
 from msgspec import Struct
 
-from palaver.chat.knowledge import Cut, Problem
-from palaver.knowledge.cutting import LONGEST_PATH, Sizes
+from palaver.chat.knowledge import Cut, Problem, Sizes
+from palaver.knowledge.cutting import LONGEST_PATH
 
 # Of one passage as it comes back: up to four bytes a character, and as much again for what JSON writes differently.
 LONGEST_LINE = 1024 * 1024

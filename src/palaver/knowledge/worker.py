@@ -14,9 +14,8 @@ from functools import partial
 from msgspec import Struct
 
 from palaver.chat.clock import SECOND, Clock, Micros
-from palaver.chat.knowledge import Claimed, Cut, DocumentId
+from palaver.chat.knowledge import Claimed, Cut, DocumentId, Sizes
 from palaver.chat.ports import Documents, Passages
-from palaver.knowledge.cutting import Sizes
 from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.knowledge.orders import Limits, Order
 from palaver.knowledge.reading import read_document
@@ -128,7 +127,8 @@ class Worker:
 
     async def _read(self, claimed: Claimed) -> None:
         document = claimed.document
-        order = Order(document.name, document.media_type, document.size, self._rules.sizes, self._rules.limits)
+        sizes = document.sizes or self._rules.sizes
+        order = Order(document.name, document.media_type, document.size, sizes, self._rules.limits)
 
         async def keep(cuts: Sequence[Cut]) -> None:
             if not await self._documents.add_passages(claimed, cuts):

@@ -10,9 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from msgspec import Struct
-
-from palaver.chat.knowledge import Cut
+from palaver.chat.knowledge import Cut, Sizes
 from palaver.knowledge.blocks import OF_BLOCKS, Block, BlockKind, between
 
 # What the longest separator weighs: the last that is added to a passage, when it is full already.
@@ -29,15 +27,6 @@ _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'»”’)\]]*\s+|(?<=[。！？])|
 _WORD = re.compile(r"\s*\S+\s*|\s+")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _BLANK = re.compile(r"\s+")
-
-
-class Sizes(Struct, frozen=True):
-    """How long a passage is at most, and how much of the one before it begins with. Tokens are estimated as by
-    `count_tokens`: four bytes of Latin text, one East Asian character."""
-
-    most: int = 400
-    overlap: int = 60
-    unit: Literal["tokens", "characters"] = "tokens"
 
 
 def cut(blocks: Iterable[Block], sizes: Sizes) -> Iterator[Cut]:

@@ -19,6 +19,7 @@ from palaver.chat.knowledge import (
     Passage,
     Problem,
     Quota,
+    Sizes,
     Source,
 )
 from palaver.chat.user import Reader, User
@@ -69,7 +70,12 @@ class Documents(Protocol):
         """If its collection is visible to the reader and it has arrived. Raises `NotFound`."""
         ...
 
-    async def begin(self, collection_id: CollectionId, name: str, media_type: str, now: Micros) -> Document: ...
+    async def begin(
+        self, collection_id: CollectionId, name: str, media_type: str, now: Micros, sizes: Sizes | None = None
+    ) -> Document:
+        """Raises `NotFound` where the collection is gone."""
+        ...
+
     async def add_part(self, document_id: DocumentId, number: int, data: bytes, quota: Quota) -> None:
         """Kept when this returns. Raises `OverQuota`, and `NotFound` where it is gone."""
         ...

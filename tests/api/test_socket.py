@@ -44,7 +44,7 @@ class FailingSocket(JsonSocket):
 
     def __init__(self, place: str, fault: Exception) -> None:
         nothing = cast(Any, None)
-        site = Site(cast(Chat, None), cast(Any, Accounts()), cast(Any, Stays()), nothing, "1", nothing)
+        site = Site(cast(Chat, None), cast(Any, Accounts()), cast(Any, Stays()), nothing, "1", nothing, nothing)
         headers = [(b"authorization", b"Bearer token")]
         call = Call(site, {"type": "websocket", "headers": headers}, "socket-1", "en")
         self.heard: asyncio.Queue[Message] = asyncio.Queue()

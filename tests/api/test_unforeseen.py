@@ -30,7 +30,7 @@ def site() -> Site:
     # The operations of these tests look at nothing but the bots.
     nothing = cast(Any, None)
     chat = Chat(nothing, BrokenBots(HandBot()), nothing, nothing, nothing, Rules(), nothing)
-    return Site(chat, cast(Accounts, None), cast(Stays, None), cast(Models, None), "1", nothing)
+    return Site(chat, cast(Accounts, None), cast(Stays, None), cast(Models, None), "1", nothing, nothing)
 
 
 async def get(api: Api, path: str) -> tuple[int, Any]:

@@ -10,6 +10,7 @@ from palaver.chat.accounts import Accounts, WrongCredentials
 from palaver.chat.errors import NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.models import Models
+from palaver.chat.ports import Finding
 from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 
@@ -24,7 +25,7 @@ def call(
     # None of them is looked at.
     chat, accounts = cast(Chat, None), cast(Accounts, None)
     stays, models = cast(Stays, None), cast(Models, None)
-    site = Site(chat, accounts, stays, models, "1", cast(Servers, None), behind_proxy=behind_proxy)
+    site = Site(chat, accounts, stays, models, "1", cast(Servers, None), cast(Finding, None), behind_proxy=behind_proxy)
     scope = {"client": (address, 1), "http_version": version, "headers": [*headers]}
     return Call(site, scope, "id", "en")
 

@@ -9,6 +9,7 @@ from palaver.api.who import is_ours
 from palaver.chat.accounts import Accounts
 from palaver.chat.flow import Chat
 from palaver.chat.models import Models
+from palaver.chat.ports import Finding
 from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 
@@ -27,6 +28,7 @@ def site(public_url: str | None = None) -> Site:
         models,
         "1",
         cast(Servers, None),
+        cast(Finding, None),
         public_url=public_url,
         cors_origins=frozenset([ALLOWED]),
     )

@@ -24,6 +24,7 @@ from palaver.chat.rooms import Rooms
 from palaver.chat.running import ReplyLimits
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
+from palaver.knowledge.search import Searcher
 from palaver.settings import Settings
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
@@ -134,7 +135,7 @@ class Worker:
         replies = Replies(store=store, bots=bots, clock=clock, limits=ReplyLimits(), worker=name, rooms=rooms)
         self._chat = Chat(store, bots, replies, rooms, clock, Rules(), Books(store, clock, Budgets()))
         stays = Stays(store=store, accounts=self._accounts, bus=bus, clock=clock)
-        self._app = make_app(Settings(), self._chat, self._accounts, stays, Models(store, bots, clock, ""))
+        self._app = make_app(Settings(), self._chat, self._accounts, stays, Models(store, bots, clock, ""), Searcher(store.passages))
 
     async def sign_in(self, user: User) -> str:
         return await self._accounts.new_token(user)

@@ -19,7 +19,7 @@ from tests.parts.palaver import Server
 TABLES = (
     "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
     "models", "server", "preset_shares", "preset_versions", "answers", "limits", "llm_servers",
-    "prices", "ledger", "spending", "reservations",
+    "prices", "ledger", "spending", "reservations", "collections", "collection_shares", "documents",
 )  # fmt: skip
 
 SIGNED_IN = ("owner", "other", "admin", "other_app")
@@ -113,6 +113,9 @@ class World:
             rows = {table: [tuple(row) for row in await tx.all(f"SELECT * FROM {table}")] for table in TABLES}
             # When a token was last used is no change that anybody made.
             rows["tokens"] = [row[:-1] for row in rows["tokens"]]
+            # Documents are read, and what was deleted is taken away, while others call.
+            rows["collections"] = [row[:10] for row in rows["collections"] if not row[6]]
+            rows["documents"] = [row[:7] for row in rows["documents"] if row[7] != "deleted"]
             return repr({table: sorted(map(repr, found)) for table, found in rows.items()})
 
         return await self.store.database.read(work)

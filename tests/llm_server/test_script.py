@@ -105,7 +105,7 @@ async def test_stamped_pieces_say_when_they_were_written(client: Client) -> None
 async def test_model_that_repeats_keeps_nothing_to_itself(client: Client) -> None:
     messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello."}]
     answer = await client.post(CHAT, {"model": "gpt-4?repeats=1", "messages": messages})
-    assert answer.json()["choices"][0]["message"]["content"] == "You said: Be kind.\nHello."
+    assert answer.json["choices"][0]["message"]["content"] == "You said: Be kind.\nHello."
 
 
 async def test_reasoning_comes_before_the_text(client: Client) -> None:

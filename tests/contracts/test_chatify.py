@@ -1483,7 +1483,7 @@ async def test_keepalive_pings_again_and_again_until_the_client_leaves() -> None
     # It asks nothing of the site but for limits.
     nothing = cast(Any, None)
     call = Call(
-        Site(nothing, nothing, nothing, nothing, "1", nothing),
+        Site(nothing, nothing, nothing, nothing, "1", nothing, nothing),
         {"type": "websocket", "path": "/ws/keepalive", "headers": []},
         "mine-1",
         "en",

@@ -277,7 +277,10 @@ async def test_deleted_document_is_found_no_more(newcomer: Client, collection: F
     ("language", "words"),
     [
         ("en", "This kind of file cannot be read. Text, Markdown, HTML, PDF, DOCX, XLSX and CSV can."),
-        ("de", "Diese Art von Datei kann nicht gelesen werden. Möglich sind Text, Markdown, HTML, PDF, DOCX, XLSX und CSV."),
+        (
+            "de",
+            "Diese Art von Datei kann nicht gelesen werden. Möglich sind Text, Markdown, HTML, PDF, DOCX, XLSX und CSV.",
+        ),
         ("it", "Questo tipo di file non si può leggere. Si leggono testo, Markdown, HTML, PDF, DOCX, XLSX e CSV."),
     ],
 )
@@ -313,7 +316,9 @@ async def test_upload_is_longer_than_other_requests_may_be_and_comes_back_whole(
     assert hashlib.sha256(file.content).digest() == hashlib.sha256(text.encode()).digest()
 
 
-async def _stream(server: Server, person: Client, path: str, announced: int | None, sent: AsyncIterator[bytes]) -> bytes:
+async def _stream(
+    server: Server, person: Client, path: str, announced: int | None, sent: AsyncIterator[bytes]
+) -> bytes:
     """What the server answers to an upload that may never end; empty where it says nothing before we leave."""
     host, port = urlsplit(server.url).hostname, urlsplit(server.url).port
     reader, writer = await asyncio.open_connection(host, port)

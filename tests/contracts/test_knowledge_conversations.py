@@ -157,9 +157,7 @@ async def test_reply_tells_what_it_was_given_wherever_it_is_read(alice: Client, 
     assert {key for one in listed for key in one["metadata"]} <= {"model", "usage", "passages"}
 
 
-async def test_socket_tells_it_with_the_end_and_again_to_whoever_comes_back(
-    alice: Client, collection: Fields
-) -> None:
+async def test_socket_tells_it_with_the_end_and_again_to_whoever_comes_back(alice: Client, collection: Fields) -> None:
     session = await make_knowing(alice, collection)
     expected = cited(await document_of(alice, collection))
     async with open_socket(alice, CONVERSATION.format(session)) as socket:
@@ -260,9 +258,7 @@ async def chat_in(person: Client, context: int, *prompts: str, **fields: Any) ->
     return turns
 
 
-async def test_chat_flow_gives_the_three_best_between_system_and_history(
-    admin: Client, bob: Client, llm: LLM
-) -> None:
+async def test_chat_flow_gives_the_three_best_between_system_and_history(admin: Client, bob: Client, llm: LLM) -> None:
     collection = await make_collection(admin, is_public=True)
     texts = [(f"{number}.txt", f"Bread of kind {number} is taxed at {number} per cent.") for number in range(5)]
     await keep_all(admin, collection, [*texts, ("best.txt", "How is bread taxed? Bread is taxed at seven per cent.")])
@@ -282,7 +278,12 @@ async def test_chat_flow_gives_the_three_best_between_system_and_history(
 
 @pytest.mark.parametrize(
     ("fields", "asked"),
-    [({"provider": "openai"}, {}), ({}, {"provider": "openai"}), ({"collection": None}, {}), ({"collection": "none"}, {})],
+    [
+        ({"provider": "openai"}, {}),
+        ({}, {"provider": "openai"}),
+        ({"collection": None}, {}),
+        ({"collection": "none"}, {}),
+    ],
 )
 async def test_chat_flow_gives_none_to_another_bot_or_without_a_collection(
     admin: Client, bob: Client, llm: LLM, collection: Fields, fields: Fields, asked: Fields
@@ -320,7 +321,9 @@ async def test_a_session_of_chat_flow_shows_its_passages_where_there_is_room(
 async def test_preset_that_names_a_collection_gives_it_to_its_sessions_and_nobody_a_right_to_it(
     alice: Client, bob: Client, collection: Fields, llm: LLM
 ) -> None:
-    preset = (await alice.post("/ai-chat/api/presets/", name=new_name(), system_prompt="You advise.", is_public=True)).body
+    preset = (
+        await alice.post("/ai-chat/api/presets/", name=new_name(), system_prompt="You advise.", is_public=True)
+    ).body
     settings = f"/ai-chat/api/presets/{preset['id']}/settings/"
     changed = await alice.patch(settings, provider="openai_rag", collection=collection["id"])
     assert (changed.body["provider"], changed.body["collection"]) == ("openai_rag", collection["id"])

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.usefixtures("llm")
 Fields = dict[str, Any]
 
 DEFAULTS: Fields = {
-    "provider": None, "collection": None, "model_name": None, "temperature": 0.7, "max_tokens": None, "presence_penalty": None, "frequency_penalty": None,
+    "provider": None, "collection": None,
+    "model_name": None, "temperature": 0.7, "max_tokens": None, "presence_penalty": None, "frequency_penalty": None,
     "enable_tools": True, "window": None, "token_budget": None, "caches_answers": False,
 }  # fmt: skip
 

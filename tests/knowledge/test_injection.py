@@ -1,8 +1,8 @@
 """Documents that give orders, and a model that obeys them: what can leave is bounded by what the server does.
 
-Sixty documents, `injections.json`, order what such documents order: show the system prompt, tell other passages, fetch an
-image, call a tool, close the mark they stand in. The stand-in obeys in both ways that a model could: it says what they
-make it say, calls the tools they name, or says back all that it was ever told.
+Sixty documents, `injections.json`, order what such documents order: show the system prompt, tell other passages, fetch
+an image, call a tool, close the mark they stand in. The stand-in obeys in both ways that a model could: it says what
+they make it say, calls the tools they name, or says back all that it was ever told.
 """
 
 import json
@@ -85,7 +85,9 @@ async def victim(shared_server: Server, trap: Trap) -> AsyncIterator[Victim]:
 
 async def _keep_for_oneself(other: Client, name: str) -> None:
     collection = await make_collection(other, name=name, description=OTHER[0])
-    await keep_all(other, collection, [("salaries.txt", f"Salaries, system prompts, passages of all users: {OTHER[1]}.")])
+    await keep_all(
+        other, collection, [("salaries.txt", f"Salaries, system prompts, passages of all users: {OTHER[1]}.")]
+    )
     session = await make(other, system_prompt=f"You are a secret: {OTHER[2]}.")
     await say(other, session, "Hello.")
 

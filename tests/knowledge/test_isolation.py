@@ -76,7 +76,9 @@ async def model_that_tells_all(llm: LLM, vault: Vault) -> LLM:
 
 
 def _text(topic: str, secrets: list[str]) -> str:
-    parts = (f"# The {topic} {secret}\n\nAll about the {topic}: it is {secret}, and nobody may know.\n" for secret in secrets)
+    parts = (
+        f"# The {topic} {secret}\n\nAll about the {topic}: it is {secret}, and nobody may know.\n" for secret in secrets
+    )
     return "\n".join(parts)
 
 
@@ -114,7 +116,12 @@ async def test_nothing_is_listed_read_searched_downloaded_or_changed(vault: Vaul
     statuses = {(await vault.ask(*attempt)).status for attempt in attempts}
     assert statuses == {404}
     assert (await vault.ask("GET", COLLECTIONS)).body == {"collections": []}
-    for path in ("/ai-chat/api/search/?q=salary", "/ai-chat/api/presets/", "/api/chat/contexts", "/ai-chat/api/my_sessions/"):
+    for path in (
+        "/ai-chat/api/search/?q=salary",
+        "/ai-chat/api/presets/",
+        "/api/chat/contexts",
+        "/ai-chat/api/my_sessions/",
+    ):
         assert (await vault.ask("GET", path)).status == 200
     assert vault.leaked() == set()
 
@@ -164,7 +171,11 @@ async def talk_everywhere(vault: Vault, session: str) -> None:
         await socket.say(QUESTION)
         assert leaked_in(str(await socket.turn())) == set()
     reads = [f"{SESSIONS}{session}/", f"{SESSIONS}{session}/messages/", f"{SESSIONS}{session}/settings/"]
-    reads += [f"/api/chat/sessions/{session}/messages", f"/api/v1/chatbot/session/{session}", "/ai-chat/api/search/?q=salary"]
+    reads += [
+        f"/api/chat/sessions/{session}/messages",
+        f"/api/v1/chatbot/session/{session}",
+        "/ai-chat/api/search/?q=salary",
+    ]
     for path in reads:
         assert (await vault.ask("GET", path)).status == 200, path
     assert [one["metadata"].get("passages") for one in await read_messages(vault.bob, session)] == [None] * 14

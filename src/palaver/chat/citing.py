@@ -1,5 +1,8 @@
-"""What a reader may know of the passages that replies were given. Messages keep their places alone; what they are called
-is looked up when they are read, so that a right that was withdrawn, or a document that was deleted, shows at once."""
+"""What a reader may know of the passages that replies were given.
+
+Messages keep their places alone. What they are called is looked up when they are read, so that a right that was
+withdrawn, or a document that was deleted, shows at once.
+"""
 
 from collections.abc import Sequence
 

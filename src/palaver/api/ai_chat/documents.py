@@ -85,9 +85,7 @@ async def list_documents(call: Call) -> DocumentList:
 async def upload_document(call: Call) -> Answer:
     collection = await access_own_collection(call.chat, call.reader, call.parameters["id"])
     name = call.read_query(Upload).name
-    document, known = await keep_document(
-        call.chat, collection, name, call.header(b"content-type"), call.file()
-    )
+    document, known = await keep_document(call.chat, collection, name, call.header(b"content-type"), call.file())
     return Answer(_shown(call, document, collection), status=200 if known else 202)
 
 

@@ -153,9 +153,7 @@ def _metadata(message: Message) -> Metadata:
 
 
 def _source(source: Source) -> SourceShown:
-    return SourceShown(
-        source.number, source.document, source.name, source.passage, source.page, source.heading
-    )
+    return SourceShown(source.number, source.document, source.name, source.passage, source.page, source.heading)
 
 
 def _usage(usage: Usage | None) -> UsageShown | UnsetType:

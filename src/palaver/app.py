@@ -194,7 +194,8 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             summarises=settings.summaries,
             books=books,
         )
-        chat = Chat(store, bots, replies, rooms, clock, rules(settings), books)
+        reader = Worker(store.documents, store.passages, clock, work_rules(settings), embeddings)
+        chat = Chat(store, bots, replies, rooms, clock, rules(settings), books, reader.wake)
         await rooms.start()
         await stays.start()
         # SQLite has one process; whatever its last one left running can be ended at once.
@@ -203,7 +204,6 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await known.follow()
         counting = [use_tokenizer(tokens)] if settings.exact_tokens else []
         await books.follow(bots.default_model())
-        reader = Worker(store.documents, store.passages, clock, work_rules(settings), embeddings)
         working = [
             asyncio.create_task(work)
             for work in (

@@ -178,7 +178,9 @@ async def talk_everywhere(vault: Vault, session: str) -> None:
     ]
     for path in reads:
         assert (await vault.ask("GET", path)).status == 200, path
-    assert [one["metadata"].get("passages") for one in await read_messages(vault.bob, session)] == [None] * 14
+    messages = await read_messages(vault.bob, session)
+    assert len(messages) >= 14
+    assert [one for one in messages if "passages" in one["metadata"]] == []
 
 
 async def test_own_collection_of_the_same_name_is_searched_in_its_stead(vault: Vault, llm: LLM) -> None:

@@ -41,7 +41,9 @@ async def keep_document(
     begun = await documents.begin(collection.id, name, to_media_type(media_type), chat.clock.now())
     try:
         digest = await _keep_parts(chat, begun.id, pieces)
-        return await documents.arrive(begun.id, digest, chat.clock.now(), quota)
+        arrived = await documents.arrive(begun.id, digest, chat.clock.now(), quota)
+        chat.document_came()
+        return arrived
     except BaseException:
         # Nobody has seen it. What cannot be taken away now is swept away later.
         with suppress(StoreUnavailable):

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -40,6 +40,10 @@ class Rules(Struct, frozen=True):
     document_bytes: int = 50 * 1024 * 1024
 
 
+def _nobody_reads() -> None:
+    """Where no worker reads here, others look by themselves."""
+
+
 class Chat(Struct, frozen=True):
     """What the core works with; made once by the composition root."""
 
@@ -50,6 +54,8 @@ class Chat(Struct, frozen=True):
     clock: Clock
     rules: Rules
     books: Books
+    document_came: Callable[[], None] = _nobody_reads
+    """Tells whoever reads documents that there is one to be read."""
 
 
 async def continue_chat(

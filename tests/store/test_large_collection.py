@@ -28,9 +28,7 @@ class Words:
 
     def __init__(self, dice: random.Random) -> None:
         self._dice = dice
-        self.all = [
-            "".join(dice.choices(SYLLABLES, k=2 + number % 3)) for number in range(30_000)
-        ]
+        self.all = ["".join(dice.choices(SYLLABLES, k=2 + number % 3)) for number in range(30_000)]
         self._weights = [0.0]
         for number in range(1, len(self.all)):
             self._weights.append(self._weights[-1] + 1 / number)

@@ -24,6 +24,7 @@ MOST_NEAR = 4096
 
 ROWS_AT_ONCE = 200
 EMBEDDINGS = "SELECT id FROM embeddings"
+DROPPED = "SELECT 1 FROM embeddings WHERE id = $1 AND is_dropped"
 
 
 class EmbeddingGone(Exception):
@@ -142,7 +143,8 @@ class SqliteVectors:
         return [PassageId(row[0]) for row in await tx.all(self.NEAREST.format(id=embedding_id), *values)]
 
     async def drop_some(self, tx: Transaction, embedding_id: EmbeddingId) -> bool:
-        if not await self._can_embed(tx):
+        # Another process may have been faster.
+        if await tx.one(DROPPED, embedding_id) is None or not await self._can_embed(tx):
             return False
         sql = f"SELECT passage_id FROM vectors_{embedding_id} LIMIT {ROWS_AT_ONCE}"
         if ids := await tx.all(sql):

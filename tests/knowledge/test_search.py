@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from palaver.chat.knowledge import Embedding, EmbeddingId, Passage, PassageId
 from palaver.chat.errors import BotUnavailable
+from palaver.chat.knowledge import Embedding, EmbeddingId, Passage, PassageId
 from palaver.knowledge.asking import AskedVectors
 from palaver.knowledge.embeddings import EmbeddingServer
 from palaver.knowledge.likeness import without_repetitions

@@ -1,9 +1,9 @@
-"""Passages are cut along what the document is made of: headings first, then paragraphs, rows and lines, then sentences, then
-words, and through a word only where it is longer than a passage.
+"""Passages are cut along what the document is made of: headings first, then paragraphs, rows and lines, then sentences,
+then words, and through a word only where it is longer than a passage.
 
-It reads a document block by block and holds no more of it than the passage it is at, so that a document of any size is cut
-in the same memory. A row of a table is not repeated in the next passage, for each passage is a piece of the text; the head of
-the table stands with its headings instead.
+It reads a document block by block and holds no more of it than the passage it is at, so that a document of any size is
+cut in the same memory. A row of a table is not repeated in the next passage, for each passage is a piece of the text;
+the head of the table stands with its headings instead.
 """
 
 import re

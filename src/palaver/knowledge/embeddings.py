@@ -25,7 +25,8 @@ CONNECT_SECONDS = 5.0
 _BODY_BYTES = 16 * 1024 * 1024
 MOST_DIMENSIONS = 8192
 
-# Answers that another try may change, those to a path that is not there, and those to texts that are too many or too long.
+# Answers that another try may change, those to a path that is not there, and those to texts that are too many or too
+# long.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _NO_PATH = frozenset({404, 405})
 _TOO_MUCH = frozenset({400, 413, 422})
@@ -192,7 +193,10 @@ def read_vectors(answer: bytes, count: int) -> list[list[float]]:
     order = [place if one.index is None else one.index for place, one in enumerate(data)]
     if sorted(order) != list(range(count)):
         raise EmbeddingsFailed(f"gives {len(data)} vectors for {count} texts, or not one for each")
-    vectors = [vector for _, vector in sorted(zip(order, (one.embedding for one in data), strict=True), key=lambda pair: pair[0])]
+    vectors = [
+        vector
+        for _, vector in sorted(zip(order, (one.embedding for one in data), strict=True), key=lambda pair: pair[0])
+    ]
     sizes = {len(vector) for vector in vectors}
     if len(sizes) != 1 or not 0 < max(sizes) <= MOST_DIMENSIONS:
         raise EmbeddingsFailed("gives vectors of different sizes, or of none")

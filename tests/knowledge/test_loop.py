@@ -27,17 +27,17 @@ async def measure_lateness(work: Awaitable[T]) -> tuple[T, list[float]]:
     loop = asyncio.get_running_loop()
     late: list[float] = []
 
-    def look(due: float) -> None:
-        nonlocal timer
-        late.append(loop.time() - due)
-        timer = loop.call_later(EVERY, look, loop.time() + EVERY)
+    timers: list[asyncio.TimerHandle] = []
 
-    timer = loop.call_later(EVERY, look, loop.time() + EVERY)
+    def look(due: float) -> None:
+        late.append(loop.time() - due)
+        timers[:] = [loop.call_later(EVERY, look, loop.time() + EVERY)]
+
+    look(loop.time())
     try:
-        done = await work
+        return await work, sorted(late, reverse=True)
     finally:
-        timer.cancel()
-    return done, sorted(late, reverse=True)
+        timers[0].cancel()
 
 
 async def test_the_loop_is_not_blocked_while_a_large_document_comes_in_and_is_read(

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import mimetypes
 import os
+import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -132,7 +133,7 @@ class _Ingesting:
         self._known = await self._list_names()
         taken: set[str] = set()
         length = sum(one.size for one in files if isinstance(one, Found)) or 1
-        with click.progressbar(length=length, label=f"{len(files)} files", file=click.get_text_stream("stderr")) as bar:
+        with click.progressbar(length=length, label=f"{len(files)} files", file=sys.stderr) as bar:
             for one in files:
                 if isinstance(one, Failed):
                     self.failed.append(one)

@@ -126,19 +126,17 @@ class EmbeddingServer:
     async def _ask_patiently(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         failed = 0
         while True:
+            told: float | None = None
             try:
                 return await self._ask(self.model, texts)
-            except _Refused as error:
-                if error.status in _TOO_MUCH:
-                    return await self._ask_for_less(texts, error)
-                if error.status not in _PASSING:
-                    raise
-                told, why = error.retry_after, error
             except EmbeddingsFailed as error:
-                told, why = None, error
-            failed += 1
-            if failed >= self._backoff.tries:
-                raise why
+                failed += 1
+                if isinstance(error, _Refused):
+                    if error.status in _TOO_MUCH:
+                        return await self._ask_for_less(texts, error)
+                    told = error.retry_after
+                if failed == self._backoff.tries or (isinstance(error, _Refused) and error.status not in _PASSING):
+                    raise
             await self._backoff.sleep(self._backoff.seconds(failed, told))
 
     async def _ask_for_less(self, texts: Sequence[str], error: _Refused) -> Sequence[Sequence[float]]:

@@ -58,7 +58,8 @@ def decode_order(line: bytes) -> Order:
 
 def decode_said(line: bytes) -> Part | End:
     """Raises `ValueError` for what no child of ours says."""
-    return _SAID.decode(line)
+    said: Part | End = _SAID.decode(line)
+    return said
 
 
 def check_cut(cut: Cut, before: Cut | None, longest: int) -> None:

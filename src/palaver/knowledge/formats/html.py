@@ -17,8 +17,8 @@ LONGEST_OPEN = 2 * 1024 * 1024
 
 _DROPPED = "script style template noscript svg math canvas iframe object audio video select"
 _DIVIDING = (
-    "address article aside blockquote body dd details dialog div dl dt fieldset figcaption figure footer form header hr "
-    "html li main nav ol p section summary table ul tbody thead tfoot caption"
+    "address article aside blockquote body dd details dialog div dl dt fieldset figcaption figure footer form header "
+    "hr html li main nav ol p section summary table ul tbody thead tfoot caption"
 )
 # These have no end tag, or may go without one.
 _ALONE = (

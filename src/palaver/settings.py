@@ -623,14 +623,6 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Setting("PALAVER_CONTEXT_TOKENS", "The most tokens that a bot sees where its model says nothing.", _whole(1)),
     ] = 16_384
-    knowledge_tokens: Annotated[
-        int,
-        Setting(
-            "PALAVER_KNOWLEDGE_TOKENS",
-            "The most tokens of passages that a bot is given for a turn; never more than a quarter of its context.",
-            _whole(0),
-        ),
-    ] = 2000
     exact_tokens: Annotated[
         bool,
         Setting(
@@ -774,6 +766,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             _whole(0, 2000),
         ),
     ] = 60
+    knowledge_tokens: Annotated[
+        int,
+        Setting(
+            "PALAVER_KNOWLEDGE_TOKENS",
+            "The most tokens of passages that a bot is given for a turn; never more than a quarter of its context.",
+            _whole(0),
+        ),
+    ] = 2000
     knowledge_collections: Annotated[
         int,
         Setting("PALAVER_KNOWLEDGE_COLLECTIONS", "Collections that one user may have; 0: no limit.", _whole(0)),

@@ -351,6 +351,7 @@ async def test_version_that_is_none_is_404(alice: Client, preset: Fields, number
 # Settings
 
 ALL: Fields = {
+    "provider": "openai", "collection": None,
     "model_name": "gpt-4", "temperature": 0.25, "max_tokens": 77, "presence_penalty": -1.5, "frequency_penalty": 2,
     "enable_tools": False, "window": 4, "token_budget": 5000, "caches_answers": True,
 }  # fmt: skip

@@ -20,7 +20,7 @@ from tests.contracts.knowing import (
     upload,
 )
 from tests.contracts.talking import make, read
-from tests.journeys.client import TEXT, Answer, Client, new_name, sign_in
+from tests.journeys.client import TEXT, Answer, Client, ask_until, new_name, sign_in
 from tests.parts.palaver import Server
 
 UNKNOWN = "0d2b8a54-6f0f-4c55-9e0a-5a3c1d2f7b10"
@@ -38,6 +38,8 @@ def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
         "PALAVER_MAX_BODY_BYTES": "65536",
         "PALAVER_KNOWLEDGE_DOCUMENT_MEGABYTES": "3",
         "PALAVER_KNOWLEDGE_COLLECTIONS": "5",
+        # What broke off would soon leave no room, if anything of it were kept.
+        "PALAVER_KNOWLEDGE_MEGABYTES": "6",
         **scaled,
     }
 
@@ -348,21 +350,36 @@ async def test_upload_that_turns_out_too_long_is_refused_and_leaves_nothing(
     shared_server: Server, newcomer: Client, collection: Fields
 ) -> None:
     path = at(collection, "documents/?name=a.txt")
-    answer = await _stream(shared_server, newcomer, path, None, _pieces(3 * 16))
-    assert answer.startswith(b"HTTP/1.1 413 ")
+    for _ in range(3):
+        answer = await _stream(shared_server, newcomer, path, None, _pieces(3 * 16))
+        assert answer.startswith(b"HTTP/1.1 413 ")
     assert (await documents_of(newcomer, collection))["total"] == 0
     assert (await newcomer.get(at(collection))).body == collection
+    assert (await upload(newcomer, collection, bytes(5 * MEGABYTE // 2))).status == 202
 
 
 async def test_upload_that_breaks_off_leaves_nothing(
     shared_server: Server, newcomer: Client, collection: Fields
 ) -> None:
     path = at(collection, "documents/?name=a.txt")
-    assert await _stream(shared_server, newcomer, path, HALF, _pieces(24)) == b""
-    # Under the same name and beside it everything is as if it had never been.
-    assert (await keep(newcomer, collection, BREAD))["size"] == len(BREAD)
-    assert (await documents_of(newcomer, collection))["total"] == 1
-    assert (await newcomer.get(at(collection))).body["size"] == len(BREAD)
+    for _ in range(5):
+        assert await _stream(shared_server, newcomer, path, HALF, _pieces(24)) == b""
+    # It takes a moment until the server knows that nothing more comes.
+    whole = bytes(5 * MEGABYTE // 2)
+    await ask_until(lambda: upload(newcomer, collection, whole, "b.txt"), lambda one: one.status == 202, seconds=15)
+    [listed] = (await documents_of(newcomer, collection))["documents"]
+    assert (listed["name"], listed["size"]) == ("b.txt", len(whole))
+
+
+async def test_more_than_one_person_may_keep_is_refused_and_leaves_nothing(
+    newcomer: Client, collection: Fields
+) -> None:
+    for name in ("a.txt", "b.txt"):
+        assert (await upload(newcomer, collection, bytes(5 * MEGABYTE // 2), name)).status == 202
+    refused = await upload(newcomer.having(Accept_Language="it"), collection, bytes(2 * MEGABYTE), "c.txt")
+    words = "I tuoi documenti possono occupare 6 MB in tutto. Eliminane prima uno."
+    assert (refused.status, refused.body) == (413, {"detail": words})
+    assert (await upload(newcomer, collection, bytes(MEGABYTE // 2), "d.txt")).status == 202
 
 
 async def test_upload_from_a_page_of_somebody_else_is_refused(

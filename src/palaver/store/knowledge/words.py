@@ -12,7 +12,7 @@ from palaver.chat.knowledge import CollectionId, PassageId
 from palaver.store.database import Database, Transaction
 
 # So many places are looked at for one search, and no more for one word: that takes some ten milliseconds.
-MOST_HITS = 20_000
+MOST_HITS = 15_000
 
 # A word that more than a fifth of the passages have says little; where these are few, it costs nothing to look.
 COMMON = 5

@@ -1,5 +1,8 @@
 """`palaver ingest`, without a server and beside one, on each of the stores."""
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -7,7 +10,8 @@ import pytest
 
 from tests.cli.conftest import Command
 from tests.knowledge.files import docx, paragraph, pdf
-from tests.parts.palaver import Server
+from tests.parts.palaver import Database, Server
+from tests.parts.process import bare_environment
 
 
 @pytest.fixture
@@ -89,6 +93,23 @@ def test_a_collection_is_its_users(palaver: Command, folder: Path) -> None:
     assert palaver("ingest", str(folder), "--collection", "papers", "--user", "ana").out == (
         "papers: 2 new, 0 replaced, 0 unchanged, 0 failed.\n"
     )
+
+
+def test_what_was_ended_in_the_middle_goes_on_where_it_was(
+    admin: Command, data_dir: Path, database: Database, folder: Path
+) -> None:
+    for number in range(40):
+        (folder / f"{number}.txt").write_text(f"Text {number}. " * 300)
+    settings = {"PALAVER_DATA_DIR": str(data_dir), "PALAVER_DISCOVER_PORTS": "", **database.environment}
+    command = [sys.executable, "-m", "palaver", "ingest", str(folder), "--collection", "papers"]
+    for seconds in (0.8, 1.4):
+        with pytest.raises(subprocess.TimeoutExpired):
+            subprocess.run(command, env={**bare_environment(), **settings}, timeout=seconds, check=False)
+    done = admin("ingest", str(folder), "--collection", "papers")
+    counts = re.fullmatch(r"papers: (\d+) new, 0 replaced, (\d+) unchanged, 0 failed.\n", done.out)
+    assert counts is not None
+    assert int(counts[1]) + int(counts[2]) == 42
+    assert admin("ingest", str(folder), "--collection", "papers").out.startswith("papers: 0 new, 0 replaced, 42 ")
 
 
 async def test_it_works_beside_a_server(server: Server, folder: Path) -> None:

@@ -23,8 +23,8 @@ from palaver.knowledge.unreadable import Unreadable
 
 log = logging.getLogger("palaver.knowledge")
 
-LEASE_SECONDS = 30.0
-RENEW_SECONDS = 10.0
+LEASE_SECONDS = 10.0
+RENEW_SECONDS = 3.0
 
 # How late a worker hears of a document that came in by another process.
 LOOK_SECONDS = 1.0
@@ -98,6 +98,8 @@ class Worker:
             for task in (reading, renewing):
                 task.cancel()
             await asyncio.wait((reading, renewing))
+            if reading.cancelled():
+                await self._give_back(claimed)
         for task in (reading, renewing):
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -162,6 +164,11 @@ class Worker:
             if not await self._documents.renew(claimed, self._lease()):
                 log.info("document %s is read by somebody else, or gone", claimed.document.uuid)
                 return
+
+    async def _give_back(self, claimed: Claimed) -> None:
+        """Whoever looks next claims it. Where it is another's already, that one keeps it."""
+        with suppress(OSError):
+            await self._documents.renew(claimed, Micros(0))
 
     def _lease(self) -> Micros:
         return Micros(self._clock.now() + int(self._rules.lease_seconds * SECOND))

@@ -88,7 +88,8 @@ async def test_passages_are_found_by_who_may_search_them_as_long_as_they_may(
 
     async def finders() -> list[str]:
         people = (alice, bob, admin, guest)
-        return [one.name for one in people for where in (notes.uuid, "Notes") if await found(store, one, where, "secret")]
+        return [one.name for one in people for where in (notes.uuid, "Notes") if await found(store, one, where,
+        "secret")]
 
     assert await finders() == ["alice"] * 2
     await store.collections.share(notes.id, ["bob"])
@@ -356,7 +357,8 @@ async def test_where_vectors_cannot_be_searched_words_serve_alone(wordy_store: S
 # There alone vectors can be out of reach that were in reach before.
 @pytest.mark.parametrize("store_kind", ["sqlite"])
 async def test_vectors_that_were_out_of_reach_go_when_they_can_be_reached_again(
-    store: SqlStore, alice: User, notes: Collection, embedding: Embedding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: SqlStore, alice: User, notes: Collection, embedding: Embedding, tmp_path: Path, monkeypatch:
+    pytest.MonkeyPatch
 ) -> None:
     document = await keep(store, notes, "a.txt", "apple", "pear")
     await embed(store, embedding, **FRUIT)

@@ -98,7 +98,7 @@ class Worker:
             for task in (reading, renewing):
                 task.cancel()
             await asyncio.wait((reading, renewing))
-            if reading.cancelled():
+            if reading.cancelled() or reading.exception() is not None:
                 await self._give_back(claimed)
         for task in (reading, renewing):
             if not task.cancelled() and (error := task.exception()) is not None:

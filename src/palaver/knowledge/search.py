@@ -13,7 +13,7 @@ from palaver.chat.user import Reader
 from palaver.knowledge.asking import AskedVectors
 from palaver.knowledge.likeness import without_repetitions
 from palaver.knowledge.reranking import Ask, rerank
-from palaver.knowledge.wanted import in_context, to_wanted_words
+from palaver.knowledge.wanted import LOOKED_AT, in_context, to_wanted_words
 
 # Reciprocal rank fusion: with 60, the usual one, the first place of one ranking is worth two places near the top of
 # both.
@@ -42,7 +42,7 @@ class Searcher:
     async def search(
         self, reader: Reader, collection: str, question: str, context: Sequence[str], limit: int
     ) -> Sequence[Passage]:
-        asked = [question]
+        asked = [question[:LOOKED_AT]]
         if context:
             asked.append(in_context(question, context))
         weights = (WEIGHT_OF_QUESTION, WEIGHT_OF_CONTEXT)

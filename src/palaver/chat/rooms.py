@@ -180,7 +180,8 @@ class Rooms:
         """Whoever is present sees of its sources what its owner does. Raises `NotFound`."""
         found = await self._store.events.since(reader, uuid, mark)
         owner = Reader(found.present.conversation.owner_id)
-        return replace(found, messages=await cite(self._store.passages, owner, found.messages))
+        messages = await cite(self._store.passages, owner, found.messages)
+        return found if messages is found.messages else replace(found, messages=messages)
 
     async def _is_said(self, room: Room, cursor: Cursor) -> bool:
         telling = room.telling

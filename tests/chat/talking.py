@@ -7,7 +7,7 @@ from palaver.chat.clock import SECOND, Micros
 from palaver.chat.errors import BotUnavailable, NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.model import OfferedModel
-from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Reasoning, Text
+from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Reasoning, Sources, Text
 from palaver.chat.server import NamedServer, ServerState, ServerTrial
 from tests.ports.talking import NOW
 
@@ -36,6 +36,10 @@ class Talk:
         """Returns when they have been heard."""
         for text in texts:
             self._pieces.put_nowait(Text(text))
+        await self._pieces.join()
+
+    async def give(self, given: Sources) -> None:
+        self._pieces.put_nowait(given)
         await self._pieces.join()
 
     async def think(self, *texts: str) -> None:

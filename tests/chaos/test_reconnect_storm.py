@@ -135,7 +135,9 @@ class Worker:
         replies = Replies(store=store, bots=bots, clock=clock, limits=ReplyLimits(), worker=name, rooms=rooms)
         self._chat = Chat(store, bots, replies, rooms, clock, Rules(), Books(store, clock, Budgets()))
         stays = Stays(store=store, accounts=self._accounts, bus=bus, clock=clock)
-        self._app = make_app(Settings(), self._chat, self._accounts, stays, Models(store, bots, clock, ""), Searcher(store.passages))
+        self._app = make_app(
+            Settings(), self._chat, self._accounts, stays, Models(store, bots, clock, ""), Searcher(store.passages)
+        )
 
     async def sign_in(self, user: User) -> str:
         return await self._accounts.new_token(user)

@@ -91,4 +91,17 @@ async def holding(store: SqlStore, *secrets: bytes) -> set[str]:
     return {table for table, held in (await everything(store)).items() if any(secret in held for secret in wanted)}
 
 
-__all__ = ["ANY", "LEASE", "arrive", "claim", "collect", "cut", "everything", "found", "holding", "keep", "near", "read"]
+__all__ = [
+    "ANY",
+    "LEASE",
+    "arrive",
+    "claim",
+    "collect",
+    "cut",
+    "everything",
+    "found",
+    "holding",
+    "keep",
+    "near",
+    "read",
+]

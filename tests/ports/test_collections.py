@@ -135,9 +135,7 @@ async def test_nobody_has_more_than_the_quota_however_many_are_made_at_once(
     await store.collections.add(bob, NewCollection("another"), NOW, Quota(collections=1))
 
 
-async def test_deleted_collection_is_gone_at_once_and_leaves_no_trace(
-    store: SqlStore, alice: User, bob: User
-) -> None:
+async def test_deleted_collection_is_gone_at_once_and_leaves_no_trace(store: SqlStore, alice: User, bob: User) -> None:
     kept = await collect(store, alice, "Kept")
     await keep(store, kept, "kept.txt", "This one stays.")
     before = {table: held for table, held in (await everything(store)).items() if table in ("passages", "documents")}

@@ -20,7 +20,7 @@ from tests.contracts.knowing import (
     upload,
 )
 from tests.contracts.talking import make, read
-from tests.journeys.client import TEXT, Answer, Client, ask_until, new_name, sign_in
+from tests.journeys.client import TEXT, Answer, Client, ask_until, new_name, register, sign_in
 from tests.parts.palaver import Server
 
 UNKNOWN = "0d2b8a54-6f0f-4c55-9e0a-5a3c1d2f7b10"
@@ -44,9 +44,17 @@ def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
     }
 
 
+@pytest.fixture(scope="module")
+async def owner(nobody: Client) -> Client:
+    return await register(nobody)
+
+
 @pytest.fixture
-async def collection(newcomer: Client) -> Fields:
-    return await make_collection(newcomer)
+async def collection(owner: Client) -> AsyncIterator[Fields]:
+    """Empty, and with all the room that its owner has."""
+    made = await make_collection(owner)
+    yield made
+    await owner.delete(at(made))
 
 
 def at(collection: Fields | str, place: str = "") -> str:
@@ -94,20 +102,21 @@ async def test_collection_is_shown_as_it_was_made(newcomer: Client) -> None:
         ({"name": "n", "is_public": "yes"}, "is_public"),
     ],
 )
-async def test_what_cannot_be_is_refused_by_its_field(newcomer: Client, fields: Fields, wrong: str) -> None:
-    answer = await newcomer.post(COLLECTIONS, **fields)
+async def test_what_cannot_be_is_refused_by_its_field(owner: Client, fields: Fields, wrong: str) -> None:
+    answer = await owner.post(COLLECTIONS, **fields)
     assert (answer.status, answer.body) == (400, {wrong: [TEXT]})
-    assert await names_seen(newcomer) == []
+    assert await names_seen(owner) == []
 
 
-async def test_a_name_is_ones_own_only_once_and_changes_are_kept(newcomer: Client, collection: Fields) -> None:
-    taken = await newcomer.post(COLLECTIONS, name=collection["name"])
+async def test_a_name_is_ones_own_only_once_and_changes_are_kept(owner: Client, collection: Fields) -> None:
+    taken = await owner.post(COLLECTIONS, name=collection["name"])
     assert (taken.status, taken.body) == (400, {"name": ["This is taken already."]})
-    other = await make_collection(newcomer)
-    assert (await newcomer.patch(at(other), name=collection["name"])).status == 400
-    changed = await newcomer.patch(at(other), description="Now so.")
+    other = await make_collection(owner)
+    assert (await owner.patch(at(other), name=collection["name"])).status == 400
+    changed = await owner.patch(at(other), description="Now so.")
     assert changed.body == {**other, "description": "Now so.", "updated_at": changed.body["updated_at"]}
-    assert (await newcomer.get(at(other))).body == changed.body
+    assert (await owner.get(at(other))).body == changed.body
+    assert (await owner.delete(at(other))).status == 204
 
 
 async def test_nobody_keeps_more_collections_than_there_may_be(newcomer: Client) -> None:
@@ -121,12 +130,12 @@ async def test_nobody_keeps_more_collections_than_there_may_be(newcomer: Client)
 
 
 async def test_shared_is_read_by_those_it_is_shared_with_and_changed_by_none_of_them(
-    newcomer: Client, collection: Fields, bob: Client, alice: Client
+    owner: Client, collection: Fields, bob: Client, alice: Client
 ) -> None:
-    document = await keep(newcomer, collection, BREAD, "rates.md")
-    shared = await share(newcomer, collection, bob)
+    document = await keep(owner, collection, BREAD, "rates.md")
+    shared = await share(owner, collection, bob)
     assert shared.body == {"usernames": [await username(bob)]}
-    assert (await newcomer.get(at(collection, "shares/"))).body == shared.body
+    assert (await owner.get(at(collection, "shares/"))).body == shared.body
     reads = [at(collection), at(collection, "documents/"), at(collection, "search/?q=bread")]
     reads += [f"{DOCUMENTS}{document['id']}/{place}" for place in ("", "passages/", "file/")]
     changes: list[tuple[str, str, object]] = [
@@ -143,21 +152,21 @@ async def test_shared_is_read_by_those_it_is_shared_with_and_changed_by_none_of_
     assert [(await alice.send(*change)).status for change in changes] == [404] * len(changes)
     assert (await bob.get(at(collection))).body["can_edit"] is False
     assert collection["name"] in await names_seen(bob)
-    await share(newcomer, collection)
+    await share(owner, collection)
     assert [(await bob.get(path)).status for path in reads] == [404] * len(reads)
     assert collection["name"] not in await names_seen(bob)
 
 
-async def test_share_with_nobody_changes_nothing(newcomer: Client, collection: Fields, bob: Client) -> None:
-    await share(newcomer, collection, bob)
-    answer = await newcomer.send("PUT", at(collection, "shares/"), {"usernames": ["nobody-of-that-name"]})
+async def test_share_with_nobody_changes_nothing(owner: Client, collection: Fields, bob: Client) -> None:
+    await share(owner, collection, bob)
+    answer = await owner.send("PUT", at(collection, "shares/"), {"usernames": ["nobody-of-that-name"]})
     assert (answer.status, answer.body) == (400, {"usernames": ["Unknown user name."]})
-    assert (await newcomer.get(at(collection, "shares/"))).body == {"usernames": [await username(bob)]}
+    assert (await owner.get(at(collection, "shares/"))).body == {"usernames": [await username(bob)]}
 
 
-async def test_guests_read_what_is_public_and_make_nothing(nobody: Client, newcomer: Client) -> None:
-    public, private = await make_collection(newcomer, is_public=True), await make_collection(newcomer)
-    await keep(newcomer, public, BREAD)
+async def test_guests_read_what_is_public_and_make_nothing(nobody: Client, owner: Client) -> None:
+    public, private = await make_collection(owner, is_public=True), await make_collection(owner)
+    await keep(owner, public, BREAD)
     assert (await nobody.get(at(public))).body["can_edit"] is False
     assert [passage["text"] for passage in await search(nobody, public, "bread")] != []
     assert (await nobody.get(at(private))).status == 404
@@ -168,39 +177,41 @@ async def test_guests_read_what_is_public_and_make_nothing(nobody: Client, newco
     ]
     assert [answer.status for answer in refused] == [401] * 3
     assert [(await nobody.patch(at(public), name="x")).status, (await nobody.delete(at(public))).status] == [403, 403]
+    assert {(await owner.delete(at(one))).status for one in (public, private)} == {204}
 
 
 async def test_an_admin_changes_any_and_finds_nothing_in_what_others_keep_for_themselves(
-    admin: Client, newcomer: Client, collection: Fields
+    admin: Client, owner: Client, collection: Fields
 ) -> None:
-    await keep(newcomer, collection, BREAD)
+    await keep(owner, collection, BREAD)
     assert (await admin.get(at(collection))).body["can_edit"] is True
     assert await search(admin, collection, "bread") == []
     assert (await admin.patch(at(collection), description="Looked at.")).status == 200
 
 
-async def test_deleted_collection_takes_all_its_documents_with_it(newcomer: Client, collection: Fields) -> None:
-    document = await keep(newcomer, collection, BREAD)
-    assert (await newcomer.delete(at(collection))).status == 204
+async def test_deleted_collection_takes_all_its_documents_with_it(owner: Client, collection: Fields) -> None:
+    document = await keep(owner, collection, BREAD)
+    assert (await owner.delete(at(collection))).status == 204
     gone = [at(collection), at(collection, "documents/"), at(collection, "search/?q=bread")]
     gone += [f"{DOCUMENTS}{document['id']}/{place}" for place in ("", "passages/", "file/")]
-    assert [(await newcomer.get(path)).status for path in gone] == [404] * len(gone)
-    again = await make_collection(newcomer, name=collection["name"])
-    assert await search(newcomer, again, "bread") == []
+    assert [(await owner.get(path)).status for path in gone] == [404] * len(gone)
+    again = await make_collection(owner, name=collection["name"])
+    assert await search(owner, again, "bread") == []
+    assert (await owner.delete(at(again))).status == 204
 
 
 @pytest.mark.parametrize("named", [UNKNOWN, "abc", "1", "%00"])
-async def test_what_is_not_there_is_not_found_in_the_same_words(newcomer: Client, named: str) -> None:
+async def test_what_is_not_there_is_not_found_in_the_same_words(owner: Client, named: str) -> None:
     paths = [at(named), at(named, "documents/"), at(named, "search/?q=x"), f"{DOCUMENTS}{named}/"]
-    answers = [await newcomer.get(path) for path in paths]
+    answers = [await owner.get(path) for path in paths]
     assert [(answer.status, answer.text) for answer in answers] == [(404, '{"detail":"Not found."}')] * 4
 
 
 # Documents
 
 
-async def test_document_is_uploaded_read_and_given_back(newcomer: Client, collection: Fields) -> None:
-    answer = await upload(newcomer, collection, BREAD, "taxes/rates.md", kind="Text/Markdown; charset=utf-8")
+async def test_document_is_uploaded_read_and_given_back(owner: Client, collection: Fields) -> None:
+    answer = await upload(owner, collection, BREAD, "taxes/rates.md", kind="Text/Markdown; charset=utf-8")
     size = len(BREAD.encode())
     assert answer.status == 202
     waiting = document_shown(
@@ -209,25 +220,25 @@ async def test_document_is_uploaded_read_and_given_back(newcomer: Client, collec
     )  # fmt: skip
     assert answer.body == waiting
     assert answer.body["status"] in ("waiting", "reading")
-    document = await read_whole(newcomer, answer.body["id"])
+    document = await read_whole(owner, answer.body["id"])
     assert document == {**waiting, "status": "ready"}
-    passages = (await newcomer.get(f"{DOCUMENTS}{document['id']}/passages/")).body["passages"]
+    passages = (await owner.get(f"{DOCUMENTS}{document['id']}/passages/")).body["passages"]
     assert [passage["number"] for passage in passages] == list(range(document["passage_count"]))
     assert {passage["document_name"] for passage in passages} == {"taxes/rates.md"}
     assert set(passages[0]) == {
         "document_id", "document_name", "number", "start", "end", "page", "heading", "text",
     }  # fmt: skip
-    file = await newcomer.get(f"{DOCUMENTS}{document['id']}/file/")
+    file = await owner.get(f"{DOCUMENTS}{document['id']}/file/")
     assert file.content == BREAD.encode()
-    whole = (await newcomer.get(at(collection))).body
+    whole = (await owner.get(at(collection))).body
     assert (whole["document_count"], whole["size"]) == (1, size)
 
 
-async def test_file_is_always_a_download(newcomer: Client, collection: Fields) -> None:
+async def test_file_is_always_a_download(owner: Client, collection: Fields) -> None:
     name = 'x/"é"\r\nSet-Cookie: a=b.html'
-    document = await keep(newcomer, collection, "<script>alert(1)</script> hello", name, kind="text/html")
+    document = await keep(owner, collection, "<script>alert(1)</script> hello", name, kind="text/html")
     for method in ("GET", "HEAD"):
-        file = await newcomer.send(method, f"{DOCUMENTS}{document['id']}/file/")
+        file = await owner.send(method, f"{DOCUMENTS}{document['id']}/file/")
         assert file.status == 200
         assert file.headers["Content-Type"] == "application/octet-stream"
         assert file.headers["X-Content-Type-Options"] == "nosniff"
@@ -238,76 +249,76 @@ async def test_file_is_always_a_download(newcomer: Client, collection: Fields) -
         assert "Set-Cookie" not in file.headers
 
 
-async def test_list_is_by_name_and_in_pages(newcomer: Client, collection: Fields) -> None:
+async def test_list_is_by_name_and_in_pages(owner: Client, collection: Fields) -> None:
     for name in ("c.txt", "a.txt", "b.txt"):
-        assert (await upload(newcomer, collection, f"Document {name}.", name)).status == 202
-    page = await documents_of(newcomer, collection, "?limit=2&offset=1")
+        assert (await upload(owner, collection, f"Document {name}.", name)).status == 202
+    page = await documents_of(owner, collection, "?limit=2&offset=1")
     assert ([one["name"] for one in page["documents"]], page["total"]) == (["b.txt", "c.txt"], 3)
     for query in ("?limit=0", "?limit=201", "?offset=-1", "?limit=x"):
-        assert (await newcomer.get(at(collection, f"documents/{query}"))).status == 400
+        assert (await owner.get(at(collection, f"documents/{query}"))).status == 400
 
 
-async def test_the_same_bytes_under_the_same_name_change_nothing(newcomer: Client, collection: Fields) -> None:
-    document = await keep(newcomer, collection, BREAD)
-    again = await upload(newcomer, collection, BREAD)
+async def test_the_same_bytes_under_the_same_name_change_nothing(owner: Client, collection: Fields) -> None:
+    document = await keep(owner, collection, BREAD)
+    again = await upload(owner, collection, BREAD)
     assert (again.status, again.body) == (200, document)
-    other = await upload(newcomer, collection, BREAD, "other.txt")
+    other = await upload(owner, collection, BREAD, "other.txt")
     assert other.status == 202
 
 
 async def test_other_bytes_under_the_same_name_take_its_place_once_they_are_read(
-    newcomer: Client, collection: Fields
+    owner: Client, collection: Fields
 ) -> None:
-    await keep(newcomer, collection, "The old rate is five.")
-    await keep(newcomer, collection, "The new rate is seven.")
-    listed = await documents_of(newcomer, collection)
+    await keep(owner, collection, "The old rate is five.")
+    await keep(owner, collection, "The new rate is seven.")
+    listed = await documents_of(owner, collection)
     assert (len(listed["documents"]), listed["total"]) == (1, 1)
-    assert [passage["text"].strip() for passage in await search(newcomer, collection, "rate")] == [
+    assert [passage["text"].strip() for passage in await search(owner, collection, "rate")] == [
         "The new rate is seven."
     ]
 
 
-async def test_deleted_document_is_found_no_more(newcomer: Client, collection: Fields) -> None:
-    document = await keep(newcomer, collection, BREAD)
-    assert (await newcomer.delete(f"{DOCUMENTS}{document['id']}/")).status == 204
-    assert await search(newcomer, collection, "bread") == []
-    assert (await documents_of(newcomer, collection)) == {"documents": [], "total": 0}
-    assert (await newcomer.delete(f"{DOCUMENTS}{document['id']}/")).status == 404
+async def test_deleted_document_is_found_no_more(owner: Client, collection: Fields) -> None:
+    document = await keep(owner, collection, BREAD)
+    assert (await owner.delete(f"{DOCUMENTS}{document['id']}/")).status == 204
+    assert await search(owner, collection, "bread") == []
+    assert (await documents_of(owner, collection)) == {"documents": [], "total": 0}
+    assert (await owner.delete(f"{DOCUMENTS}{document['id']}/")).status == 404
 
 
-async def test_who_uploads_what_cannot_be_read_is_told_why(newcomer: Client, collection: Fields) -> None:
-    answer = await upload(newcomer, collection, b"\x89PNG\r\n\x1a\n" + bytes(64), "a.png", kind="image/png")
+async def test_who_uploads_what_cannot_be_read_is_told_why(owner: Client, collection: Fields) -> None:
+    answer = await upload(owner, collection, b"\x89PNG\r\n\x1a\n" + bytes(64), "a.png", kind="image/png")
     for language, words in (
         ("en", "This kind of file cannot be read."),
         ("de", "Diese Art von Datei kann nicht gelesen werden."),
         ("it", "Questo tipo di file non si può leggere."),
     ):
-        document = await read_whole(newcomer.having(Accept_Language=language), answer.body["id"])
+        document = await read_whole(owner.having(Accept_Language=language), answer.body["id"])
         assert document["status"] == "failed"
         assert document["problem"].startswith(words)
 
 
 @pytest.mark.parametrize("query", ["", "?name=", "?name=%20", f"?name={'n' * 256}", "?name=%00"])
-async def test_document_needs_a_name(newcomer: Client, collection: Fields, query: str) -> None:
-    answer = await newcomer.send("POST", at(collection, f"documents/{query}"), b"text")
+async def test_document_needs_a_name(owner: Client, collection: Fields, query: str) -> None:
+    answer = await owner.send("POST", at(collection, f"documents/{query}"), b"text")
     assert (answer.status, answer.body) == (400, {"name": [TEXT]})
 
 
 @pytest.mark.parametrize("query", ["", "?q=", f"?q={'q' * 1001}", "?q=x&limit=0", "?q=x&limit=51"])
-async def test_search_needs_a_question(newcomer: Client, collection: Fields, query: str) -> None:
-    assert (await newcomer.get(at(collection, f"search/{query}"))).status == 400
+async def test_search_needs_a_question(owner: Client, collection: Fields, query: str) -> None:
+    assert (await owner.get(at(collection, f"search/{query}"))).status == 400
 
 
 # Uploads that are long, or come to no end
 
 
 async def test_upload_is_longer_than_other_requests_may_be_and_comes_back_whole(
-    newcomer: Client, collection: Fields
+    owner: Client, collection: Fields
 ) -> None:
     text = "".join(f"Line {number} of a long document.\n" for number in range(80_000))[: 5 * MEGABYTE // 2]
-    answer = await upload(newcomer, collection, text)
+    answer = await upload(owner, collection, text)
     assert (answer.status, answer.body["size"]) == (202, len(text))
-    file = await newcomer.get(f"{DOCUMENTS}{answer.body['id']}/file/")
+    file = await owner.get(f"{DOCUMENTS}{answer.body['id']}/file/")
     assert hashlib.sha256(file.content).digest() == hashlib.sha256(text.encode()).digest()
 
 
@@ -338,48 +349,44 @@ async def _pieces(count: int) -> AsyncIterator[bytes]:
 
 
 async def test_upload_that_is_announced_too_long_is_refused_before_it_is_read(
-    shared_server: Server, newcomer: Client, collection: Fields
+    shared_server: Server, owner: Client, collection: Fields
 ) -> None:
     path = at(collection, "documents/?name=a.txt")
-    answer = await _stream(shared_server, newcomer, path, 3 * MEGABYTE + 1, _pieces(0))
+    answer = await _stream(shared_server, owner, path, 3 * MEGABYTE + 1, _pieces(0))
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert (await documents_of(newcomer, collection))["total"] == 0
+    assert (await documents_of(owner, collection))["total"] == 0
 
 
 async def test_upload_that_turns_out_too_long_is_refused_and_leaves_nothing(
-    shared_server: Server, newcomer: Client, collection: Fields
+    shared_server: Server, owner: Client, collection: Fields
 ) -> None:
     path = at(collection, "documents/?name=a.txt")
     for _ in range(3):
-        answer = await _stream(shared_server, newcomer, path, None, _pieces(3 * 16))
+        answer = await _stream(shared_server, owner, path, None, _pieces(3 * 16))
         assert answer.startswith(b"HTTP/1.1 413 ")
-    assert (await documents_of(newcomer, collection))["total"] == 0
-    assert (await newcomer.get(at(collection))).body == collection
-    assert (await upload(newcomer, collection, bytes(5 * MEGABYTE // 2))).status == 202
+    assert (await documents_of(owner, collection))["total"] == 0
+    assert (await owner.get(at(collection))).body == collection
+    assert (await upload(owner, collection, bytes(5 * MEGABYTE // 2))).status == 202
 
 
-async def test_upload_that_breaks_off_leaves_nothing(
-    shared_server: Server, newcomer: Client, collection: Fields
-) -> None:
+async def test_upload_that_breaks_off_leaves_nothing(shared_server: Server, owner: Client, collection: Fields) -> None:
     path = at(collection, "documents/?name=a.txt")
     for _ in range(5):
-        assert await _stream(shared_server, newcomer, path, HALF, _pieces(24)) == b""
+        assert await _stream(shared_server, owner, path, HALF, _pieces(24)) == b""
     # It takes a moment until the server knows that nothing more comes.
     whole = bytes(5 * MEGABYTE // 2)
-    await ask_until(lambda: upload(newcomer, collection, whole, "b.txt"), lambda one: one.status == 202, seconds=15)
-    [listed] = (await documents_of(newcomer, collection))["documents"]
+    await ask_until(lambda: upload(owner, collection, whole, "b.txt"), lambda one: one.status == 202, seconds=15)
+    [listed] = (await documents_of(owner, collection))["documents"]
     assert (listed["name"], listed["size"]) == ("b.txt", len(whole))
 
 
-async def test_more_than_one_person_may_keep_is_refused_and_leaves_nothing(
-    newcomer: Client, collection: Fields
-) -> None:
+async def test_more_than_one_person_may_keep_is_refused_and_leaves_nothing(owner: Client, collection: Fields) -> None:
     for name in ("a.txt", "b.txt"):
-        assert (await upload(newcomer, collection, bytes(5 * MEGABYTE // 2), name)).status == 202
-    refused = await upload(newcomer.having(Accept_Language="it"), collection, bytes(2 * MEGABYTE), "c.txt")
+        assert (await upload(owner, collection, bytes(5 * MEGABYTE // 2), name)).status == 202
+    refused = await upload(owner.having(Accept_Language="it"), collection, bytes(2 * MEGABYTE), "c.txt")
     words = "I tuoi documenti possono occupare 6 MB in tutto. Eliminane prima uno."
     assert (refused.status, refused.body) == (413, {"detail": words})
-    assert (await upload(newcomer, collection, bytes(MEGABYTE // 2), "d.txt")).status == 202
+    assert (await upload(owner, collection, bytes(MEGABYTE // 2), "d.txt")).status == 202
 
 
 async def test_upload_from_a_page_of_somebody_else_is_refused(

@@ -132,8 +132,10 @@ async def test_right_that_is_withdrawn_is_gone_at_the_next_search(
 
 async def test_long_passages_leave_less_history_and_both_fit(alice: Client, llm: LLM) -> None:
     collection = await make_collection(alice)
-    texts = [(f"{number}.txt", f"Bread number {number}. " + "flour water salt yeast " * 60) for number in range(12)]
-    await keep_all(alice, collection, texts)
+    words = "flour water salt yeast rye spelt oven stone"
+    text = "\n\n".join(f"# Bread {n}\n\nBread number {n}: " + f"{words} {n} " * 30 for n in range(12))
+    document = await keep(alice, collection, text, "breads.md", kind="text/markdown")
+    assert document["passage_count"] >= 12
     session = await make_knowing(alice, collection)
     await say(alice, session, QUESTION)
     [[(_, content)]] = await told(llm)
@@ -260,7 +262,7 @@ async def chat_in(person: Client, context: int, *prompts: str, **fields: Any) ->
 
 async def test_chat_flow_gives_the_three_best_between_system_and_history(admin: Client, bob: Client, llm: LLM) -> None:
     collection = await make_collection(admin, is_public=True)
-    texts = [(f"{number}.txt", f"Bread of kind {number} is taxed at {number} per cent.") for number in range(5)]
+    texts = [(f"{number}.txt", f"Bread of kind {number} is taxed at {number} per cent.") for number in range(3)]
     await keep_all(admin, collection, [*texts, ("best.txt", "How is bread taxed? Bread is taxed at seven per cent.")])
     context = await make_context(admin, collection=collection["name"])
     turns = await chat_in(bob, context, "Hello.", QUESTION)

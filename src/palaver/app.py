@@ -55,7 +55,7 @@ from palaver.api.openapi import describe
 from palaver.api.operation import Operation
 from palaver.bots.installed import open_bots
 from palaver.bots.options import BotOptions
-from palaver.bots.rag import Knowing
+from palaver.bots.rag import SEARCH_SECONDS, Knowing
 from palaver.bots.tokenizer import use_tokenizer
 from palaver.bots.traced import traced
 from palaver.bus import BusOptions, open_bus, open_counts
@@ -162,7 +162,9 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         embeddings = await opened.enter_async_context(open_embeddings(settings))
         # Asked to put passages in order, once there are any bots.
         finding = to_searcher(settings, store, lambda: bots, embeddings)
-        knowing = Knowing(finding, store.collections)
+        # Where a model puts them in order, that takes its time beside the search.
+        seconds = SEARCH_SECONDS + (RERANK_PATIENCE.total if settings.rerank else 0)
+        knowing = Knowing(finding, store.collections, seconds)
         installed = await opened.enter_async_context(open_bots(bot_options(settings, port), knowing))
         await migrate(store.database, store.engine)
         secret = await store.accounts.server_secret()

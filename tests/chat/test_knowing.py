@@ -48,7 +48,7 @@ async def test_nothing_is_looked_up_where_nothing_is_wanted(
         (replace(KNOWING, collection=None), 700),
         (replace(KNOWING, collection=""), 700),
         (replace(KNOWING, provider="openai"), 700),
-        (replace(KNOWING, provider="dummy"), 700),
+        (replace(KNOWING, provider="hand"), 700),
         (KNOWING, 0),
     ):
         chat = await start_chat(knowledge_tokens=knowledge_tokens)

@@ -18,6 +18,7 @@ from palaver.bots.rag import Knowing, RagBot
 from palaver.bots.servers import Servers
 from palaver.bots.upstream import BadBotOptions, Untold, Upstream, UpstreamFailed
 from palaver.chat.backoff import Backoff
+from palaver.chat.conversation import KNOWING
 from palaver.chat.errors import BotUnavailable, NotFound
 from palaver.chat.ledger import BILLED_BY_MODEL
 from palaver.chat.model import OfferedModel
@@ -68,7 +69,7 @@ class InstalledBots:
             return self._dummy
         if provider in BUILT_IN and not self._pool.servers:
             return self._nobody
-        if provider == "openai_rag":
+        if provider == KNOWING:
             return self._rag
         if provider in BUILT_IN:
             return self._openai

@@ -210,13 +210,13 @@ def to_spoken(conversation: Conversation, max_tokens: int) -> Speaking:
     return speaking
 
 
-# Bots that are given no passages, whatever collection is named beside them.
-KNOWS_NOTHING = ("dummy", "openai")
+# The bot that is given passages.
+KNOWING = "openai_rag"
 
 
 def may_know(speaking: Speaking) -> bool:
     """Whether its bot may be given passages. Who answers where nobody is named is not known before a turn runs."""
-    return bool(speaking.collection) and speaking.provider not in KNOWS_NOTHING
+    return bool(speaking.collection) and speaking.provider in (KNOWING, None)
 
 
 def to_title(text: str) -> str:

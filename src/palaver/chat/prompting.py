@@ -15,7 +15,7 @@ from palaver.chat.context import (
     reply_share,
     to_seen,
 )
-from palaver.chat.conversation import KNOWS_NOTHING, Conversation, may_know, to_spoken
+from palaver.chat.conversation import KNOWING, Conversation, may_know, to_spoken
 from palaver.chat.pieces import Knowledge, Piece, Prompt
 from palaver.chat.ports import Begun, Bots
 from palaver.chat.running import ReplyLimits, RunningReply
@@ -112,7 +112,7 @@ class Prompting:
 def to_knowledge(conversation: Conversation, provider: str, tokens: int) -> Knowledge | None:
     """What of its collection the bot may be given: as much as its owner may see, whatever an admin may."""
     collection = conversation.speaking.collection
-    if not collection or not tokens or provider in KNOWS_NOTHING:
+    if not collection or not tokens or provider != KNOWING:
         return None
     in_front = conversation.origin == "chat_flow"
     reader = Reader(conversation.owner_id)

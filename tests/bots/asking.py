@@ -8,7 +8,7 @@ from typing import cast
 from msgspec import Struct
 
 from palaver.bots.asking import AskingOptions
-from palaver.bots.backoff import Backoff
+from palaver.chat.backoff import Backoff
 from palaver.bots.catalogue import Catalogue
 from palaver.bots.listing import Listing
 from palaver.bots.openai import OpenAIBot

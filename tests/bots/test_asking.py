@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from palaver.bots.asking import AskingOptions
-from palaver.bots.backoff import Backoff
+from palaver.chat.backoff import Backoff
 from palaver.bots.catalogue import Catalogue
 from palaver.bots.openai import OpenAIBot
 from palaver.bots.pool import LlmServer, Pool

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from palaver.bots.backoff import Backoff
+from palaver.chat.backoff import Backoff
 from palaver.bots.completion import Completion
 from palaver.bots.pool import LlmServer, Place, Pool
 from palaver.bots.stream import CompletionStream

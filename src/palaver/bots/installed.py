@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 from palaver.bots.asking import AskingOptions
-from palaver.bots.backoff import Backoff
+from palaver.chat.backoff import Backoff
 from palaver.bots.catalogue import Catalogue
 from palaver.bots.dummy import DummyBot
 from palaver.bots.openai import OpenAIBot

@@ -19,6 +19,15 @@ DocumentStatus = Literal["arriving", "waiting", "reading", "ready", "failed"]
 Problem = Literal["unknown_kind", "broken", "encrypted", "too_large", "too_slow", "too_deep", "empty"]
 
 
+class Sizes(Struct, frozen=True):
+    """How long a passage is at most, and how much of the one before it begins with. Tokens are estimated as by
+    `count_tokens`: four bytes of Latin text, one East Asian character."""
+
+    most: int = 400
+    overlap: int = 60
+    unit: Literal["tokens", "characters"] = "tokens"
+
+
 class Collection(Struct, frozen=True):
     """Documents that are searched together. Who owns it, whom it is shared with and, if it is public, everybody may
     search and read it; its owner and admins change it."""
@@ -64,6 +73,8 @@ class Document(Struct, frozen=True):
     passage_count: int
     created_at: Micros
     updated_at: Micros
+    sizes: Sizes | None = None
+    """Of its passages, where they are not to be as the server usually makes them."""
 
 
 class Cut(Struct, frozen=True):

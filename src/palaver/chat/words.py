@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 
 # Letters and digits; what scripts without blanks write (Thai to Khmer, kana, Han) is cut further.
 WORD = re.compile(r"[^\W_]+")
@@ -23,6 +24,11 @@ MOST_CHARACTERS = 200_000
 
 # Of what somebody looks for.
 MOST_WANTED = 12
+
+# What words end in that differ in no more than number, case, gender or tense, in English, German and Italian alike. One
+# after the other is taken off, the longest first, as long as something like a root is left.
+ENDINGS = ("ing", "ern", "ed", "en", "er", "em", "es", "ly", "s", "n", "a", "e", "i", "o", "y")
+SHORTEST_ROOT = 4
 
 # More than any few languages have letters.
 REMEMBERED = 30_000
@@ -53,6 +59,23 @@ def to_wanted(text: str) -> list[str]:
     wanted = to_words(text[:1000])
     # Of the last two of an unbroken run the second is the end of the first.
     return [word for word in wanted if not _ends_another(word, wanted)][:MOST_WANTED]
+
+
+def to_terms(text: str) -> list[str]:
+    """The stems of all words of the text, in the order in which they come, as often as they stand there."""
+    return [to_stem(word) for word in islice(_words(text), MOST_WORDS)]
+
+
+@lru_cache(maxsize=50_000)
+def to_stem(word: str) -> str:
+    """What is left of one of `to_words` when its endings are taken off: what it is found by, whatever its form."""
+    if not word.isascii() or not word.isalpha():
+        return word
+    while True:
+        ending = next((one for one in ENDINGS if word.endswith(one) and len(word) - len(one) >= SHORTEST_ROOT), "")
+        if not ending:
+            return word
+        word = word.removesuffix(ending)
 
 
 def to_snippets(texts: Sequence[str], wanted: Sequence[str]) -> list[str]:

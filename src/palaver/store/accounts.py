@@ -12,6 +12,7 @@ from palaver.chat.ports import People, PeopleWanted
 from palaver.chat.user import Profile, ProfileChange, Token, TokenId, TokenKind, User, UserChange, UserId, UserKind
 from palaver.store.conversations import purge, stop_all
 from palaver.store.database import Database, Row, Transaction
+from palaver.store.knowledge.clearing import Clearing, hide_collections_of
 from palaver.store.rows import TOKEN, USER, to_token, to_user
 
 BY_ID = f"SELECT {USER} FROM users u WHERE u.id = $1"
@@ -86,6 +87,7 @@ EMPTY_GUESTS = (
     "AND NOT EXISTS (SELECT 1 FROM participants WHERE user_id = u.id) "
     "AND NOT EXISTS (SELECT 1 FROM tokens WHERE user_id = u.id) "
     "AND NOT EXISTS (SELECT 1 FROM presets WHERE owner_id = u.id) "
+    "AND NOT EXISTS (SELECT 1 FROM collections WHERE owner_id = u.id) "
     "AND NOT EXISTS (SELECT 1 FROM outbox WHERE user_id = u.id) "
     "AND NOT EXISTS (SELECT 1 FROM limits WHERE user_id = u.id) "
     "AND u.id NOT IN (SELECT user_id FROM usage) LIMIT $2"
@@ -102,6 +104,7 @@ ERASE = (
     "DELETE FROM preset_versions WHERE preset_id IN (SELECT id FROM presets WHERE owner_id = $1)",
     "DELETE FROM limits WHERE user_id = $1",
     "DELETE FROM presets WHERE owner_id = $1",
+    "DELETE FROM collection_shares WHERE user_id = $1",
     "UPDATE presets SET changed_by = NULL WHERE changed_by = $1",
     "UPDATE preset_versions SET changed_by = NULL WHERE changed_by = $1",
     "DELETE FROM spending WHERE scope IN ('user:' || CAST(CAST($1 AS BIGINT) AS TEXT), "
@@ -110,8 +113,9 @@ ERASE = (
 
 
 class SqlAccounts:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clearing: Clearing) -> None:
         self._database = database
+        self._clearing = clearing
 
     async def add_user(self, user: User, *, password_hash: str | None = None) -> User:
         return await self._database.write(lambda tx: _add(tx, user, password_hash))
@@ -249,6 +253,7 @@ class SqlAccounts:
                 if open_replies:
                     stopped += await stop_all(tx, conversation_id, "deleted")
             await tx.run(HIDE_OWNED, user_id, now)
+            await hide_collections_of(tx, user_id)
             return stopped
 
         async def erase_the_rest(tx: Transaction) -> None:
@@ -264,6 +269,7 @@ class SqlAccounts:
         stopped = await self._database.write(shut_out)
         for conversation_id, _ in await self._database.read(lambda tx: tx.all(OWNED, user_id)):
             await self._database.write(lambda tx, id_=conversation_id: purge(tx, id_))  # type: ignore[misc]
+        await self._clearing.clear_user(user_id)
         await self._database.write(erase_the_rest)
         return stopped
 

@@ -15,6 +15,16 @@ from palaver.store.branches import SqlBranches
 from palaver.store.conversations import SqlConversations
 from palaver.store.database import Database
 from palaver.store.events import SqlEvents
+from palaver.store.knowledge import (
+    Clearing,
+    PostgresWords,
+    Reading,
+    SqlCollections,
+    SqlDocuments,
+    SqliteWords,
+    SqlPassages,
+    Words,
+)
 from palaver.store.ledger import SqlLedger
 from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
@@ -48,9 +58,11 @@ class StoreOptions(Struct, frozen=True):
 class SqlStore:
     def __init__(self, database: Database, engine: Literal["sqlite", "postgres"]) -> None:
         texts = Texts(database)
+        words: Words = SqliteWords() if engine == "sqlite" else PostgresWords()
+        self.clearing = Clearing(database, words)
         self.engine = engine
         self.database = database
-        self.accounts = SqlAccounts(database)
+        self.accounts = SqlAccounts(database, self.clearing)
         self.conversations = SqlConversations(database, texts)
         self.turns = SqlTurns(database, texts)
         self.branches = SqlBranches(database)
@@ -63,6 +75,9 @@ class SqlStore:
         self.limits = SqlLimits(database)
         self.servers = SqlServers(database)
         self.ledger = SqlLedger(database)
+        self.collections = SqlCollections(database, self.clearing)
+        self.documents = SqlDocuments(database, self.clearing, Reading(database, words, self.clearing))
+        self.passages = SqlPassages(database, words)
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))
@@ -81,6 +96,7 @@ async def open_store(options: StoreOptions) -> AsyncIterator[SqlStore]:
         yield store
     finally:
         await store.search.close()
+        await store.clearing.close()
         await database.close()
 
 

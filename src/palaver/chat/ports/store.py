@@ -6,6 +6,7 @@ from palaver.chat.ports.accounts import Accounts
 from palaver.chat.ports.branches import Branches
 from palaver.chat.ports.conversations import Conversations
 from palaver.chat.ports.events import Events
+from palaver.chat.ports.knowledge import Collections, Documents, Passages
 from palaver.chat.ports.ledger import Ledger
 from palaver.chat.ports.memory import Answers, Summaries
 from palaver.chat.ports.models import KnownModels
@@ -42,6 +43,12 @@ class Store(Protocol):
     def servers(self) -> KeptServers: ...
     @property
     def ledger(self) -> Ledger: ...
+    @property
+    def collections(self) -> Collections: ...
+    @property
+    def documents(self) -> Documents: ...
+    @property
+    def passages(self) -> Passages: ...
 
     async def check(self) -> None:
         """Returns when the store answers; raises `OSError` when it does not."""

@@ -1,0 +1,19 @@
+"""Knowledge in the database: collections, documents, and finding passages in them."""
+
+from palaver.store.knowledge.clearing import Clearing
+from palaver.store.knowledge.collections import SqlCollections
+from palaver.store.knowledge.documents import SqlDocuments
+from palaver.store.knowledge.passages import SqlPassages
+from palaver.store.knowledge.reading import Reading
+from palaver.store.knowledge.words import PostgresWords, SqliteWords, Words
+
+__all__ = [
+    "Clearing",
+    "PostgresWords",
+    "Reading",
+    "SqlCollections",
+    "SqlDocuments",
+    "SqlPassages",
+    "SqliteWords",
+    "Words",
+]

@@ -1,0 +1,160 @@
+"""What passages are found by when words are looked for: FTS5 on SQLite, tsvector on PostgreSQL.
+
+Both are given terms that are cut here, so that they find the same: the stem of a word behind the number of its
+collection. So how rare a word is, and what looking for it costs, does not hang on what others keep.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from palaver.chat.knowledge import CollectionId, PassageId
+from palaver.store.database import Transaction
+
+# So many places are looked at for one search, and no more for one word: that takes some ten milliseconds.
+MOST_HITS = 20_000
+
+# A word that more than a fifth of the passages have says little; where these are few, it costs nothing to look.
+COMMON = 5
+FEW = 1000
+
+MOST_TERMS = 16
+
+# PostgreSQL looks closer at so many of those whose words weigh most.
+LOOKED_AT_CLOSELY = 200
+
+
+class Words(Protocol):
+    async def add(
+        self, tx: Transaction, collection_id: CollectionId, passages: Sequence[tuple[PassageId, Sequence[str]]]
+    ) -> None: ...
+    async def remove(self, tx: Transaction, passages: Sequence[PassageId]) -> None: ...
+    async def rank(
+        self, tx: Transaction, collection_id: CollectionId, stems: Sequence[str], passages: int, limit: int
+    ) -> Sequence[PassageId]:
+        """Those that have any of the words, best first; of those that are not searched (yet, or any more) too.
+        `passages` is how many the collection has."""
+        ...
+
+
+def choose(counts: Mapping[str, int], passages: int) -> list[str]:
+    """The rarest words, as long as they are rare and not too many places are to be looked at; at least one of those
+    that are there."""
+    there = sorted((term for term, count in counts.items() if count), key=lambda term: counts[term])
+    chosen = there[:1]
+    hits = counts[chosen[0]] if chosen else 0
+    for term in there[1:MOST_TERMS]:
+        hits += counts[term]
+        if hits > MOST_HITS or counts[term] > max(passages / COMMON, FEW):
+            break
+        chosen.append(term)
+    return chosen
+
+
+def rarity(count: int, passages: int) -> float:
+    """What a word weighs that so many of the passages have."""
+    return math.log(1 + (max(passages, count) - count + 0.5) / (count + 0.5))
+
+
+def to_keys(collection_id: CollectionId, stems: Sequence[str]) -> list[str]:
+    return [f"{collection_id}@{stem}" for stem in stems]
+
+
+class SqliteWords:
+    """FTS5 reckons how rare a word is among all that everybody keeps: its bm25 is brought back to the collection."""
+
+    ADD = "INSERT INTO passage_words (rowid, words) VALUES ($1, $2)"
+    REMOVE = "DELETE FROM passage_words WHERE rowid = $1"
+    COUNT = f"SELECT COUNT(*) FROM (SELECT 1 FROM passage_words WHERE passage_words MATCH $1 LIMIT {MOST_HITS + 1})"
+    ALL = "SELECT COALESCE(SUM(passage_count), 0) FROM collections"
+    HITS = (
+        "SELECT * FROM (SELECT rowid AS id, ${weight} * bm25(passage_words) AS score FROM passage_words "
+        f"WHERE passage_words MATCH ${{term}} LIMIT {MOST_HITS})"
+    )
+    # bm25 is the better the lower it is.
+    RANKED = "SELECT id FROM ({hits}) GROUP BY id ORDER BY SUM(score), id LIMIT $1"
+
+    async def add(
+        self, tx: Transaction, collection_id: CollectionId, passages: Sequence[tuple[PassageId, Sequence[str]]]
+    ) -> None:
+        rows = [(id_, " ".join(to_keys(collection_id, stems))) for id_, stems in passages]
+        if rows:
+            await tx.run_many(self.ADD, rows)
+
+    async def remove(self, tx: Transaction, passages: Sequence[PassageId]) -> None:
+        await tx.run_many(self.REMOVE, [(id_,) for id_ in passages])
+
+    async def rank(
+        self, tx: Transaction, collection_id: CollectionId, stems: Sequence[str], passages: int, limit: int
+    ) -> Sequence[PassageId]:
+        # A term holds letters, digits and an @ alone, so none can be read as a command.
+        terms = [f'"{key}"' for key in to_keys(collection_id, stems)]
+        found = await tx.all_many(self.COUNT, [(term,) for term in terms])
+        counts = {term: row[0] for term, row in zip(terms, found, strict=True)}
+        chosen = choose(counts, passages)
+        if not chosen:
+            return []
+        row = await tx.one(self.ALL)
+        everywhere = 0 if row is None else int(row[0])
+        values: list[object] = [limit]
+        hits = []
+        for term in chosen:
+            values += [rarity(counts[term], passages) / _rarity_of_fts5(counts[term], everywhere), term]
+            hits.append(self.HITS.format(weight=len(values) - 1, term=len(values)))
+        rows = await tx.all(self.RANKED.format(hits=" UNION ALL ".join(hits)), *values)
+        return [PassageId(row[0]) for row in rows]
+
+
+class PostgresWords:
+    """Of all that have one of the words those are looked at whose words are rarest; of these it also counts how often
+    each word stands in how long a passage. ts_rank alone does not know how rare a word is."""
+
+    ADD = "INSERT INTO passage_words (rowid, words) VALUES ($1, CAST($2 AS TEXT)::tsvector)"
+    REMOVE = "DELETE FROM passage_words WHERE rowid = $1"
+    COUNT = (
+        "SELECT COUNT(*) FROM (SELECT 1 FROM passage_words WHERE words @@ CAST($1 AS TEXT)::tsquery "
+        f"LIMIT {MOST_HITS + 1}) AS hits"
+    )
+    RANKED = (
+        "WITH terms AS (SELECT term::tsquery AS term, weight "
+        "FROM unnest(CAST($2 AS TEXT[]), CAST($3 AS DOUBLE PRECISION[])) AS t (term, weight)), "
+        "best AS MATERIALIZED (SELECT h.rowid, SUM(t.weight) AS score FROM terms t CROSS JOIN LATERAL "
+        f"(SELECT w.rowid FROM passage_words w WHERE w.words @@ t.term LIMIT {MOST_HITS}) AS h "
+        f"GROUP BY h.rowid ORDER BY 2 DESC, 1 LIMIT greatest({LOOKED_AT_CLOSELY}, $1)) "
+        "SELECT w.rowid FROM best b JOIN passage_words w ON w.rowid = b.rowid CROSS JOIN terms t "
+        "GROUP BY w.rowid ORDER BY SUM(t.weight * ts_rank(w.words, t.term, 1)) DESC, w.rowid LIMIT $1"
+    )
+    # It would read the words of every passage, from where long values are kept, rather than ask the index.
+    ASK_THE_INDEX = "SELECT set_config('enable_seqscan', 'off', TRUE)"
+
+    async def add(
+        self, tx: Transaction, collection_id: CollectionId, passages: Sequence[tuple[PassageId, Sequence[str]]]
+    ) -> None:
+        rows = [(id_, _to_vector(to_keys(collection_id, stems))) for id_, stems in passages]
+        if rows:
+            await tx.run_many(self.ADD, rows)
+
+    async def remove(self, tx: Transaction, passages: Sequence[PassageId]) -> None:
+        await tx.run_many(self.REMOVE, [(id_,) for id_ in passages])
+
+    async def rank(
+        self, tx: Transaction, collection_id: CollectionId, stems: Sequence[str], passages: int, limit: int
+    ) -> Sequence[PassageId]:
+        await tx.one(self.ASK_THE_INDEX)
+        terms = [f"'{key}'" for key in to_keys(collection_id, stems)]
+        found = await tx.all_many(self.COUNT, [(term,) for term in terms])
+        counts = {term: row[0] for term, row in zip(terms, found, strict=True)}
+        chosen = choose(counts, passages)
+        if not chosen:
+            return []
+        weights = [rarity(counts[term], passages) for term in chosen]
+        return [PassageId(row[0]) for row in await tx.all(self.RANKED, limit, chosen, weights)]
+
+
+def _rarity_of_fts5(count: int, everywhere: int) -> float:
+    everywhere = max(everywhere, count)
+    return max(math.log((everywhere - count + 0.5) / (count + 0.5)), 1e-6)
+
+
+def _to_vector(keys: Sequence[str]) -> str:
+    return " ".join(f"'{key}':{place}" for place, key in enumerate(keys, 1))

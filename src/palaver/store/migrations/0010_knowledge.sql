@@ -1,0 +1,97 @@
+-- Knowledge: collections of documents, the passages they are cut into, and what these are found by.
+CREATE TABLE collections (
+  id {identity},
+  uuid TEXT NOT NULL UNIQUE,
+  owner_id BIGINT NOT NULL REFERENCES users (id),
+  name TEXT NOT NULL,
+  description TEXT NOT NULL DEFAULT '',
+  is_public BOOLEAN NOT NULL DEFAULT FALSE,
+  is_deleted BOOLEAN NOT NULL DEFAULT FALSE,
+  document_count BIGINT NOT NULL DEFAULT 0,
+  size BIGINT NOT NULL DEFAULT 0,
+  arriving_size BIGINT NOT NULL DEFAULT 0,
+  passage_count BIGINT NOT NULL DEFAULT 0,
+  created_at BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX collections_by_owner ON collections (owner_id, name) WHERE NOT is_deleted;
+CREATE INDEX collections_by_name ON collections (name);
+CREATE INDEX collections_deleted ON collections (id) WHERE is_deleted;
+
+-- People who may search and read a collection that is somebody else's.
+CREATE TABLE collection_shares (
+  collection_id BIGINT NOT NULL REFERENCES collections (id),
+  user_id BIGINT NOT NULL REFERENCES users (id),
+  PRIMARY KEY (collection_id, user_id)
+);
+CREATE INDEX collection_shares_by_user ON collection_shares (user_id);
+
+-- `status` is arriving, waiting, reading, ready, failed, or deleted: then nobody finds it, and it is taken away bit by
+-- bit. `attempt` counts the workers that have claimed it. `embedding_id` is that of which all its passages have vectors.
+-- `sizes` is NULL where its passages are as long as the server usually makes them.
+CREATE TABLE documents (
+  id {identity},
+  uuid TEXT NOT NULL UNIQUE,
+  collection_id BIGINT NOT NULL REFERENCES collections (id),
+  name TEXT NOT NULL,
+  media_type TEXT NOT NULL,
+  digest {bytes},
+  size BIGINT NOT NULL DEFAULT 0,
+  status TEXT NOT NULL DEFAULT 'arriving',
+  problem TEXT,
+  passage_count BIGINT NOT NULL DEFAULT 0,
+  attempt BIGINT NOT NULL DEFAULT 0,
+  lease_until BIGINT,
+  embedding_id BIGINT,
+  sizes TEXT,
+  created_at BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL
+);
+CREATE INDEX documents_by_collection ON documents (collection_id, name, id);
+CREATE INDEX documents_by_status ON documents (status, updated_at, id);
+CREATE INDEX documents_by_embedding ON documents (embedding_id, id) WHERE status = 'ready';
+
+-- The bytes of a document as they came, in parts of up to 1 MiB.
+CREATE TABLE document_parts (
+  document_id BIGINT NOT NULL REFERENCES documents (id),
+  number BIGINT NOT NULL,
+  data {bytes} NOT NULL,
+  PRIMARY KEY (document_id, number)
+);
+
+-- `digest` is that of the text.
+CREATE TABLE passages (
+  id {identity},
+  document_id BIGINT NOT NULL REFERENCES documents (id),
+  number BIGINT NOT NULL,
+  begins BIGINT NOT NULL,
+  ends BIGINT NOT NULL,
+  page BIGINT,
+  heading TEXT NOT NULL,
+  digest {bytes} NOT NULL,
+  text TEXT NOT NULL
+);
+CREATE UNIQUE INDEX passages_in_order ON passages (document_id, number);
+CREATE INDEX passages_by_digest ON passages (digest);
+
+-- The words of each passage, each behind the number of its collection and an @. On SQLite a deleted one is taken out of
+-- the index at once, and not when it is next merged.
+-- sqlite: CREATE VIRTUAL TABLE passage_words USING fts5(words, tokenize="ascii tokenchars '@'");
+-- sqlite: INSERT INTO passage_words (passage_words, rank) VALUES ('secure-delete', 1);
+-- postgres: CREATE TABLE passage_words (rowid BIGINT PRIMARY KEY, words TSVECTOR NOT NULL);
+-- postgres: CREATE INDEX passage_words_by_word ON passage_words USING gin (words);
+
+-- Vectors are kept in tables of their own, made when an embedding is first used: store/knowledge/vectors.py.
+CREATE TABLE embeddings (
+  id {identity},
+  model TEXT NOT NULL,
+  dimensions BIGINT NOT NULL,
+  is_current BOOLEAN NOT NULL DEFAULT FALSE,
+  is_dropped BOOLEAN NOT NULL DEFAULT FALSE,
+  created_at BIGINT NOT NULL
+);
+CREATE UNIQUE INDEX embeddings_by_model ON embeddings (model, dimensions) WHERE NOT is_dropped;
+CREATE UNIQUE INDEX one_current_embedding ON embeddings (is_current) WHERE is_current;
+
+-- The passages that a reply was given, as JSON.
+ALTER TABLE messages ADD COLUMN sources TEXT;

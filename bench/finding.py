@@ -1,7 +1,7 @@
 """How well a question's passage is found: what `bench/retrieval.py` measures.
 
-The store, the cutting and the search are the ones that serve; a reader's child process, which changes nothing of what is
-found, is left out.
+The store, the cutting and the search are the ones that serve; the reader's child process, which changes nothing of what
+is found, is left out.
 """
 
 import hashlib

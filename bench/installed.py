@@ -5,8 +5,8 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import assert_never
 
-from bench.venvs import BASELINE
 from bench.systems import ROOT, Kind
+from bench.venvs import BASELINE
 
 _MIB = 1024 * 1024
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)

@@ -1,7 +1,7 @@
 """The documents and questions that finding is measured by: `bench/retrieval/*.toml`, written for the project.
 
-Documents come in tens that share a subject and differ in facts, so that the subject alone finds the wrong one. The languages
-are mixed in one collection, as in many a firm.
+Documents come in tens that share a subject and differ in facts, so that the subject alone finds the wrong one. The
+languages are mixed in one collection, as in many a firm.
 """
 
 import tomllib

@@ -1,8 +1,8 @@
 """How well passages are found, on a question set in English, German and Italian: `.venv/bin/python bench/retrieval.py
 [--postgres] [--embedding-url URL --model NAME]`.
 
-Full text alone, vectors alone and both are measured with each embedder there is: the stand-in's hashes, two that can be
-installed as packages, in a virtual environment of their own (`--without-packages` leaves them out), and any server that you name.
+Full text alone, vectors alone and both are measured with each embedder there is: the stand-in's hashes, a model that is
+to be had as a package, in a virtual environment of its own (`--hashes-only` leaves it out), and any server you name.
 """
 
 import argparse
@@ -16,7 +16,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from msgspec import Struct
+from tests.parts.postgres import Postgres
+from tests.parts.run import Run, open_run
 
+from bench.embedding_server import MODEL as PACKAGED
 from bench.finding import Figures, Found, Library, Way, open_library, to_figures
 from bench.question_set import KINDS, LANGUAGES, Question, read_documents, read_questions
 from bench.venvs import make_embedders_venv
@@ -24,11 +27,8 @@ from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
 from palaver.llm_server import Options
 from palaver.llm_server import running as running_llm
 from palaver.store import StoreOptions
-from tests.parts.postgres import Postgres
-from tests.parts.run import Run, open_run
 
 HASHES = "palaver-hash-384"
-PACKAGED = ("lsa", "wordllama")
 SERVER = Path(__file__).with_name("embedding_server.py")
 
 Belongs = Callable[[Question], bool]
@@ -40,16 +40,15 @@ class Column(Struct, frozen=True):
 
 
 async def measure(options: StoreOptions, packages: Path | None, own: EmbeddingOptions | None) -> Sequence[Column]:
-    """`packages`: the Python that has the packaged embedders."""
+    """`packages`: the Python that has the packaged model."""
     documents, questions = read_documents(), read_questions()
     async with open_library(options, documents) as library:
         columns = [Column(Way.WORDS, await library.ask(questions, Way.WORDS))]
         async with running_llm(Options(port=0, record=0)) as llm:
             columns += await measure_with(library, questions, EmbeddingOptions(url=llm.url, model=HASHES))
         if packages is not None:
-            for name in PACKAGED:
-                async with serving(packages, name) as url:
-                    columns += await measure_with(library, questions, EmbeddingOptions(url=url, model=name))
+            async with serving(packages) as url:
+                columns += await measure_with(library, questions, EmbeddingOptions(url=url, model=PACKAGED))
         if own is not None:
             columns += await measure_with(library, questions, own)
         return columns
@@ -64,14 +63,14 @@ async def measure_with(library: Library, questions: Sequence[Question], options:
 
 
 @asynccontextmanager
-async def serving(python: Path, name: str) -> AsyncIterator[str]:
-    """The URL of the packaged embedder with this name."""
-    process = await asyncio.create_subprocess_exec(python, SERVER, name, stdout=asyncio.subprocess.PIPE)
+async def serving(python: Path) -> AsyncIterator[str]:
+    """The URL of the packaged model."""
+    process = await asyncio.create_subprocess_exec(python, SERVER, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
         line = await process.stdout.readline()
         if not line:
-            raise RuntimeError(f"The embedder {name} has not started.")
+            raise RuntimeError("The packaged model has not started.")
         yield line.decode().strip()
     finally:
         if process.returncode is None:
@@ -115,7 +114,7 @@ def say(text: str) -> None:
 async def main() -> None:
     parser = argparse.ArgumentParser(description="How well passages are found. Prints a table.")
     parser.add_argument("--postgres", action="store_true", help="keep them in PostgreSQL")
-    parser.add_argument("--without-packages", action="store_true", help="only the stand-in's hashes and your own server")
+    parser.add_argument("--hashes-only", action="store_true", help="leave the packaged model out")
     parser.add_argument("--embedding-url", help="an embedding server of yours")
     parser.add_argument("--model", help="the model to ask it for")
     parser.add_argument("--key", help="the key it wants")
@@ -126,7 +125,7 @@ async def main() -> None:
     if arguments.model:
         own = EmbeddingOptions(url=arguments.embedding_url, model=arguments.model, key=arguments.key)
     with open_run() as run:
-        packages = None if arguments.without_packages else make_embedders_venv()
+        packages = None if arguments.hashes_only else make_embedders_venv()
         columns = await measure(_to_options(run, arguments.postgres), packages, own)
     print(to_table(columns))
 

@@ -29,7 +29,9 @@ def test_each_document_is_short_and_has_a_title() -> None:
         assert 80 <= len(document.text.split()) <= 250, document.name
 
 
-@pytest.mark.parametrize(("kind", "least"), [("words", 30), ("paraphrase", 50), ("follow_up", 15), ("cross", 10), ("none", 8)])
+@pytest.mark.parametrize(
+    ("kind", "least"), [("words", 30), ("paraphrase", 50), ("follow_up", 15), ("cross", 10), ("none", 8)]
+)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_language_has_questions_of_each_kind(language: Language, kind: Kind, least: int) -> None:
     asked = [question for question in QUESTIONS if (question.language, question.kind) == (language, kind)]

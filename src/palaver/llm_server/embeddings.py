@@ -1,5 +1,5 @@
-"""Embeddings without a model: texts that share words, or parts of words, point the same way, and a text always to the same
-point. What a text means it does not know: "car" and "automobile" are strangers."""
+"""Embeddings without a model: texts that share words, or parts of words, point the same way, and a text always to the
+same point. Of meaning they know nothing: a car and an automobile are strangers."""
 
 import re
 from base64 import b64encode

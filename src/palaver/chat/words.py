@@ -73,6 +73,9 @@ def to_stem(word: str) -> str:
         return word
     while True:
         ending = next((one for one in ENDINGS if word.endswith(one) and len(word) - len(one) >= SHORTEST_ROOT), "")
+        if not ending and len(word) > SHORTEST_ROOT and word[-1] == word[-2]:
+            # Cancelled, to cancel.
+            ending = word[-1]
         if not ending:
             return word
         word = word.removesuffix(ending)

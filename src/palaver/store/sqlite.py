@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -246,7 +247,29 @@ def connect(path: Path) -> apsw.Connection:
         "journal_size_limit = 67108864",
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
+    _load_vectors(connection)
     return connection
+
+
+def _load_vectors(connection: apsw.Connection) -> None:
+    """Where it cannot be, vectors are not searched; `store/knowledge/vectors.py` asks for it."""
+    library = find_vectors()
+    if library is None:
+        return
+    connection.enable_load_extension(True)
+    try:
+        connection.load_extension(str(library))
+    except apsw.Error as error:
+        log.warning("sqlite-vec cannot be loaded: %s", error)
+    finally:
+        connection.enable_load_extension(False)
+
+
+@lru_cache(maxsize=1)
+def find_vectors() -> Path | None:
+    """Where sqlite-vec lies. Its package is not imported: that would bring the other SQLite in."""
+    spec = find_spec("sqlite_vec")
+    return None if spec is None or spec.origin is None else Path(spec.origin).with_name("vec0")
 
 
 @lru_cache(maxsize=1000)

@@ -17,12 +17,16 @@ from palaver.store.database import Database
 from palaver.store.events import SqlEvents
 from palaver.store.knowledge import (
     Clearing,
+    Embeddings,
+    PostgresVectors,
     PostgresWords,
     Reading,
     SqlCollections,
     SqlDocuments,
+    SqliteVectors,
     SqliteWords,
     SqlPassages,
+    Vectors,
     Words,
 )
 from palaver.store.ledger import SqlLedger
@@ -59,7 +63,8 @@ class SqlStore:
     def __init__(self, database: Database, engine: Literal["sqlite", "postgres"]) -> None:
         texts = Texts(database)
         words: Words = SqliteWords() if engine == "sqlite" else PostgresWords()
-        self.clearing = Clearing(database, words)
+        vectors: Vectors = SqliteVectors(database) if engine == "sqlite" else PostgresVectors(database)
+        self.clearing = Clearing(database, words, vectors)
         self.engine = engine
         self.database = database
         self.accounts = SqlAccounts(database, self.clearing)
@@ -77,7 +82,7 @@ class SqlStore:
         self.ledger = SqlLedger(database)
         self.collections = SqlCollections(database, self.clearing)
         self.documents = SqlDocuments(database, self.clearing, Reading(database, words, self.clearing))
-        self.passages = SqlPassages(database, words)
+        self.passages = SqlPassages(database, words, vectors, Embeddings(database, vectors, self.clearing))
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))

@@ -3,17 +3,23 @@
 from palaver.store.knowledge.clearing import Clearing
 from palaver.store.knowledge.collections import SqlCollections
 from palaver.store.knowledge.documents import SqlDocuments
+from palaver.store.knowledge.embeddings import Embeddings
 from palaver.store.knowledge.passages import SqlPassages
 from palaver.store.knowledge.reading import Reading
+from palaver.store.knowledge.vectors import PostgresVectors, SqliteVectors, Vectors
 from palaver.store.knowledge.words import PostgresWords, SqliteWords, Words
 
 __all__ = [
     "Clearing",
+    "Embeddings",
+    "PostgresVectors",
     "PostgresWords",
     "Reading",
     "SqlCollections",
     "SqlDocuments",
     "SqlPassages",
+    "SqliteVectors",
     "SqliteWords",
+    "Vectors",
     "Words",
 ]

@@ -8,9 +8,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from palaver.chat.knowledge import CollectionId, DocumentId, PassageId
+from palaver.chat.knowledge import CollectionId, DocumentId, EmbeddingId, PassageId
 from palaver.chat.user import UserId
 from palaver.store.database import Database, Transaction
+from palaver.store.knowledge.vectors import Vectors
 from palaver.store.knowledge.words import Words
 
 log = logging.getLogger("palaver.store")
@@ -40,22 +41,25 @@ UNCOUNT = (
 SOME_PASSAGES = "SELECT id FROM passages WHERE document_id = $1 ORDER BY number LIMIT $2"
 SOME_PARTS = "SELECT number FROM document_parts WHERE document_id = $1 ORDER BY number LIMIT 1"
 
+DROPPED_EMBEDDINGS = "SELECT id FROM embeddings WHERE is_dropped ORDER BY id"
+
 # Taking a passage's words out of the index is the slowest of it.
 PASSAGES_AT_ONCE = 20
 DOCUMENTS_AT_ONCE = 200
 
 
 class Clearing:
-    def __init__(self, database: Database, words: Words) -> None:
+    def __init__(self, database: Database, words: Words, vectors: Vectors) -> None:
         self._database = database
         self._words = words
+        self._vectors = vectors
         self._clearing: asyncio.Task[None] | None = None
         self._is_more = False
 
     def begin(self) -> None:
         """Clears in the background."""
         self._is_more = True
-        if self._clearing is None:
+        if self._clearing is None or self._clearing.done():
             self._clearing = asyncio.create_task(self._clear())
 
     async def close(self) -> None:
@@ -72,6 +76,10 @@ class Clearing:
         while ids := await self._ids(DELETED_DOCUMENTS, DOCUMENTS_AT_ONCE):
             for document_id in ids:
                 await self._clear_document(DocumentId(document_id))
+        for embedding_id in await self._ids(DROPPED_EMBEDDINGS):
+            await self._clear_embedding(EmbeddingId(embedding_id))
+        while await self._database.write(self._vectors.tidy_some):
+            pass
 
     async def clear_user(self, user_id: UserId) -> None:
         """All collections of this user and of those that this application has brought. They are hidden, and further
@@ -84,6 +92,7 @@ class Clearing:
         ids = [PassageId(row[0]) for row in await tx.all(SOME_PASSAGES, document_id, PASSAGES_AT_ONCE)]
         if ids:
             await self._words.remove(tx, ids)
+            await self._vectors.remove(tx, ids)
             await tx.run_many("DELETE FROM passages WHERE id = $1", [(id_,) for id_ in ids])
         return bool(ids)
 
@@ -97,8 +106,6 @@ class Clearing:
         except Exception:
             # The task's outer edge: nobody waits for it, and the next sweep tries again.
             log.exception("what was deleted cannot be taken away")
-        finally:
-            self._clearing = None
 
     async def _clear_collection(self, collection_id: CollectionId) -> None:
         while await self._database.write(lambda tx: tx.all(HIDE_DOCUMENTS, collection_id, DOCUMENTS_AT_ONCE)):
@@ -114,6 +121,10 @@ class Clearing:
         while await self._database.write(lambda tx: _forget_part(tx, document_id)):
             pass
         await self._database.write(lambda tx: tx.run("DELETE FROM documents WHERE id = $1", document_id))
+
+    async def _clear_embedding(self, embedding_id: EmbeddingId) -> None:
+        while await self._database.write(lambda tx: self._vectors.drop_some(tx, embedding_id)):
+            pass
 
     async def _ids(self, sql: str, *values: object) -> Sequence[int]:
         return [row[0] for row in await self._database.read(lambda tx: tx.all(sql, *values))]

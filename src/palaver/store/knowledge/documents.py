@@ -162,17 +162,20 @@ class SqlDocuments:
         return None if row is None else bytes(row[0])
 
     async def delete(self, document_id: DocumentId) -> None:
-        await self._database.write(lambda tx: _delete(tx, document_id))
+        await self._hide(document_id)
         self._clearing.begin()
 
     async def drop_unfinished(self, before: Micros) -> int:
         dropped = 0
         while ids := await self._database.read(lambda tx: tx.all(NEVER_CAME, before)):
             for row in ids:
-                await self._database.write(lambda tx, id_=row[0]: _delete(tx, id_))  # type: ignore[misc]
+                await self._hide(DocumentId(row[0]))
             dropped += len(ids)
         await self._clearing.clear()
         return dropped
+
+    async def _hide(self, document_id: DocumentId) -> None:
+        await self._database.write(lambda tx: _delete(tx, document_id))
 
     async def passages(self, document_id: DocumentId, *, first: int, limit: int) -> Sequence[Passage]:
         rows = await self._database.read(lambda tx: tx.all(PASSAGES, document_id, first, limit))

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
 from msgspec.structs import replace
 
-from palaver.chat.knowledge import CollectionId, Hits, Passage, PassageId, Source
+from palaver.chat.clock import Micros
+from palaver.chat.knowledge import CollectionId, Embedding, EmbeddingId, Hits, Passage, PassageId, Source
 from palaver.chat.user import Reader
 from palaver.chat.words import to_stem
 from palaver.store.database import Database, Transaction
 from palaver.store.knowledge.collections import FIND
-from palaver.store.knowledge.rows import PASSAGE, SEARCHABLE, to_passage
+from palaver.store.knowledge.embeddings import CURRENT, Embeddings
+from palaver.store.knowledge.rows import PASSAGE, SEARCHABLE, to_embedding, to_passage
+from palaver.store.knowledge.vectors import MOST_NEAR, EmbeddingGone, Vectors
 from palaver.store.knowledge.words import MOST_HITS, Words
 
 # Whatever an index says: only of a document that can be searched, in this collection, by this reader.
@@ -20,7 +24,8 @@ GET = (
 )
 CITE = (
     "SELECT d.uuid, p.number, d.name, p.page, p.heading FROM documents d JOIN collections c ON c.id = d.collection_id "
-    f"JOIN passages p ON p.document_id = d.id WHERE d.uuid = $2 AND p.number = $3 AND d.status = 'ready' AND {SEARCHABLE}"
+    "JOIN passages p ON p.document_id = d.id "
+    f"WHERE d.uuid = $2 AND p.number = $3 AND d.status = 'ready' AND {SEARCHABLE}"
 )
 
 # An index also holds what is not searched (yet, or any more): so many times the wanted number is asked of it, and all
@@ -29,9 +34,11 @@ SPARE = 3
 
 
 class SqlPassages:
-    def __init__(self, database: Database, words: Words) -> None:
+    def __init__(self, database: Database, words: Words, vectors: Vectors, embeddings: Embeddings) -> None:
         self._database = database
         self._words = words
+        self._vectors = vectors
+        self._embeddings = embeddings
 
     async def search(
         self, reader: Reader, collection: str, words: Sequence[str], vector: Sequence[float] | None, limit: int
@@ -42,17 +49,37 @@ class SqlPassages:
             found = await tx.one(FIND, reader.user_id, collection)
             if found is None:
                 return Hits()
-            collection_id, passages = CollectionId(found[0]), found[-1]
-            by_words: list[Passage] = []
-            if stems:
-                for most in (limit * SPARE, MOST_HITS):
-                    ranked = await self._words.rank(tx, collection_id, stems, passages, most)
-                    by_words = await _get(tx, reader, collection_id, ranked, limit)
-                    if len(by_words) == limit or len(ranked) < most:
-                        break
-            return Hits(tuple(by_words))
+            where = _Where(reader, CollectionId(found[0]), found[-1])
+            by_words = await self._by_words(tx, where, stems, limit) if stems else []
+            by_meaning = await self._by_meaning(tx, where, vector, limit) if vector is not None else []
+            return Hits(tuple(by_words), tuple(by_meaning))
 
-        return await self._database.read(work, one_state=True)
+        if vector is not None and not await self._vectors.can_embed():
+            vector = None
+        try:
+            return await self._database.read(work, one_state=True)
+        except EmbeddingGone:
+            return await self._database.read(work, one_state=True)
+
+    async def _by_words(self, tx: Transaction, where: "_Where", stems: Sequence[str], limit: int) -> list[Passage]:
+        for most in (limit * SPARE, MOST_HITS):
+            ranked = await self._words.rank(tx, where.collection_id, stems, where.passages, most)
+            found = await _get(tx, where, ranked, limit)
+            if len(found) == limit or len(ranked) < most:
+                break
+        return found
+
+    async def _by_meaning(self, tx: Transaction, where: "_Where", vector: Sequence[float], limit: int) -> list[Passage]:
+        row = await tx.one(CURRENT)
+        if row is None or len(vector) != to_embedding(row).dimensions:
+            return []
+        embedding_id = to_embedding(row).id
+        for most in (limit * SPARE, MOST_NEAR):
+            ranked = await self._vectors.nearest(tx, embedding_id, where.collection_id, vector, where.passages, most)
+            found = await _get(tx, where, ranked, limit)
+            if len(found) == limit or len(ranked) < most:
+                break
+        return found
 
     async def cite(self, reader: Reader, sources: Sequence[Source]) -> Sequence[Source]:
         if not sources:
@@ -62,14 +89,38 @@ class SqlPassages:
         seen = {(uuid, number): told for uuid, number, *told in map(tuple, rows)}
         return [_tell(source, *seen.get((source.document, source.passage), ("", None, ""))) for source in sources]
 
+    async def can_embed(self) -> bool:
+        return await self._vectors.can_embed()
 
-async def _get(
-    tx: Transaction, reader: Reader, collection_id: CollectionId, ranked: Sequence[PassageId], limit: int
-) -> list[Passage]:
+    async def embedding(self) -> Embedding | None:
+        return await self._embeddings.current()
+
+    async def use_embedding(self, model: str, dimensions: int, now: Micros) -> Embedding:
+        return await self._embeddings.use(model, dimensions, now)
+
+    async def without_vectors(self, embedding_id: EmbeddingId, limit: int) -> Sequence[tuple[bytes, str]]:
+        return await self._embeddings.without_vectors(embedding_id, limit)
+
+    async def keep_vectors(self, embedding_id: EmbeddingId, vectors: Sequence[tuple[bytes, Sequence[float]]]) -> None:
+        await self._embeddings.keep(embedding_id, vectors)
+
+    async def make_current(self, embedding_id: EmbeddingId) -> bool:
+        return await self._embeddings.make_current(embedding_id)
+
+
+class _Where(Struct, frozen=True):
+    """The collection that is searched, by whom, and how many passages it has."""
+
+    reader: Reader
+    collection_id: CollectionId
+    passages: int
+
+
+async def _get(tx: Transaction, where: _Where, ranked: Sequence[PassageId], limit: int) -> list[Passage]:
     """The first of them that the reader may find."""
     found: list[Passage] = []
     for start in range(0, len(ranked), limit):
-        some = [(reader.user_id, collection_id, id_) for id_ in ranked[start : start + limit]]
+        some = [(where.reader.user_id, where.collection_id, id_) for id_ in ranked[start : start + limit]]
         found += [to_passage(row) for row in await tx.all_many(GET, some)]
         if len(found) >= limit:
             break

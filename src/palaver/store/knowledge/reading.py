@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 
 from palaver.chat.clock import Micros
-from palaver.chat.knowledge import Claimed, CollectionId, Cut, DocumentId, PassageId, Problem
+from palaver.chat.knowledge import Claimed, Cut, DocumentId, PassageId, Problem
 from palaver.chat.words import to_terms
 from palaver.store.database import Database, Transaction
 from palaver.store.knowledge.clearing import Clearing, hide_document

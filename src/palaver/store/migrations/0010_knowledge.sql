@@ -93,5 +93,12 @@ CREATE TABLE embeddings (
 CREATE UNIQUE INDEX embeddings_by_model ON embeddings (model, dimensions) WHERE NOT is_dropped;
 CREATE UNIQUE INDEX one_current_embedding ON embeddings (is_current) WHERE is_current;
 
+-- What could not be taken out of one of these, because sqlite-vec was not there.
+CREATE TABLE bits_left (
+  embedding_id BIGINT NOT NULL,
+  passage_id BIGINT NOT NULL,
+  PRIMARY KEY (embedding_id, passage_id)
+);
+
 -- The passages that a reply was given, as JSON.
 ALTER TABLE messages ADD COLUMN sources TEXT;

@@ -76,8 +76,8 @@ from palaver.chat.stays import Stays
 from palaver.chat.sweep import sweep
 from palaver.chat.tokens import Tokens
 from palaver.chat.whole import Heard, Patience, hear_out
-from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
 from palaver.knowledge.asking import AskedVectors
+from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
 from palaver.knowledge.reranking import Ask
 from palaver.knowledge.search import Searcher
 from palaver.knowledge.worker import Worker, WorkRules

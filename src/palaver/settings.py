@@ -748,13 +748,15 @@ class Settings(Struct, frozen=True, kw_only=True):
         bool,
         Setting(
             "PALAVER_RERANK",
-            "Whether the default model puts the passages that were found in order, at the price of one short answer more.",
+            "Whether the default model puts the passages that were found in order: one short answer more for each.",
             _OFF_ON,
         ),
     ] = False
     passage_tokens: Annotated[
         int,
-        Setting("PALAVER_PASSAGE_TOKENS", "The longest passage that a document is cut into, in tokens.", _whole(50, 4000)),
+        Setting(
+            "PALAVER_PASSAGE_TOKENS", "The longest passage that a document is cut into, in tokens.", _whole(50, 4000)
+        ),
     ] = 400
     passage_overlap: Annotated[
         int,

@@ -44,7 +44,9 @@ def docx(*parts: str, **further: str | bytes) -> bytes:
 
 
 def docx_of(document: str | bytes, **further: str | bytes) -> bytes:
-    return to_zip({"[Content_Types].xml": "<Types/>", "word/document.xml": document, "word/styles.xml": STYLES, **further})
+    return to_zip(
+        {"[Content_Types].xml": "<Types/>", "word/document.xml": document, "word/styles.xml": STYLES, **further}
+    )
 
 
 def xlsx(sheets: Mapping[str, str], shared: Sequence[str] = (), **further: str | bytes) -> bytes:
@@ -71,7 +73,9 @@ def xlsx(sheets: Mapping[str, str], shared: Sequence[str] = (), **further: str |
     )
 
 
-def pdf(*pages: Sequence[str], box: str = "0 0 595 842", encrypt: str = "", kids: str = "", count: int | None = None) -> bytes:
+def pdf(
+    *pages: Sequence[str], box: str = "0 0 595 842", encrypt: str = "", kids: str = "", count: int | None = None
+) -> bytes:
     """Each page with its lines."""
     objects: list[bytes] = [b"", b"", b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>"]
     numbers = []
@@ -93,7 +97,10 @@ def pdf(*pages: Sequence[str], box: str = "0 0 595 842", encrypt: str = "", kids
 def encrypted_pdf() -> bytes:
     """One that nobody can open without a password."""
     secret = "58" * 32
-    return pdf(["secret"], encrypt=f"/Encrypt << /Filter /Standard /V 1 /R 2 /O <{secret}> /U <{secret}> /P -4 >> /ID [<00> <00>]")
+    return pdf(
+        ["secret"],
+        encrypt=f"/Encrypt << /Filter /Standard /V 1 /R 2 /O <{secret}> /U <{secret}> /P -4 >> /ID [<00> <00>]",
+    )
 
 
 def _pdf_of(objects: Sequence[bytes], further: str) -> bytes:

@@ -1,6 +1,7 @@
 """A collection and a worker that reads its documents, as tests use them."""
 
 import hashlib
+from collections.abc import Sequence
 
 from palaver.chat.clock import SystemClock
 from palaver.chat.knowledge import Collection, Document, Passage, Quota, Sizes
@@ -20,7 +21,9 @@ class Library:
         self.collection = collection
         self.reader = Reader(owner.id)
 
-    def worker(self, embeddings: EmbeddingServer | None = None, limits: Limits | None = None, lease: float = 30.0) -> Worker:
+    def worker(
+        self, embeddings: EmbeddingServer | None = None, limits: Limits | None = None, lease: float = 30.0
+    ) -> Worker:
         rules = WorkRules(limits=limits or Limits(), lease_seconds=lease, renew_seconds=lease / 3, look_seconds=0.02)
         return Worker(self.store.documents, self.store.passages, SystemClock(), rules, embeddings)
 
@@ -36,6 +39,11 @@ class Library:
 
     async def get(self, document: Document) -> Document:
         return (await self.store.documents.access(self.reader, document.uuid))[0]
+
+    async def until_ready(self, documents: Sequence[Document]) -> None:
+        for document in documents:
+            while (await self.get(document)).status != "ready":
+                pass
 
     async def find(self, words: list[str]) -> list[Passage]:
         hits = await self.store.passages.search(self.reader, "papers", words, None, 50)

@@ -1,6 +1,7 @@
 """Passages are pieces of the text: whole, in order, not too long, and cut where a reader would cut."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,9 @@ from tests.knowledge.reading import to_text as without_overlaps
 TEXTS = st.one_of(
     st.text(max_size=60),
     st.text(alphabet="ab .\n。ä字", max_size=400),
-    st.builds(lambda word, times: word * times, st.sampled_from(["word ", "Ende. ", "字", "😀", "x"]), st.integers(1, 500)),
+    st.builds(
+        lambda word, times: word * times, st.sampled_from(["word ", "Ende. ", "字", "😀", "x"]), st.integers(1, 500)
+    ),
 )
 BLOCKS = st.lists(
     st.builds(
@@ -28,9 +31,7 @@ BLOCKS = st.lists(
     ),
     max_size=12,
 )
-SIZES = st.builds(
-    Sizes, st.integers(20, 200), st.integers(0, 120), st.sampled_from(["tokens", "characters"])
-)
+SIZES = st.builds(Sizes, st.integers(20, 200), st.integers(0, 120), st.sampled_from(["tokens", "characters"]))
 
 
 def measure(text: str, sizes: Sizes) -> int:
@@ -48,7 +49,7 @@ def test_passages_without_their_overlaps_are_the_whole_text(given_blocks: Sequen
         assert made.text == text[made.start : made.end]
         assert measure(made.text, sizes) <= sizes.most
         assert len(made.heading) <= LONGEST_PATH
-    for one, other in zip(cuts, cuts[1:], strict=False):
+    for one, other in pairwise(cuts):
         assert one.start <= other.start <= one.end < other.end
         assert measure(text[other.start : one.end], sizes) <= sizes.overlap + 1
 
@@ -61,7 +62,10 @@ def test_what_comes_out_of_a_document_is_what_every_database_takes(given_blocks:
 
 
 def paragraphs(count: int) -> list[Block]:
-    return [Block("paragraph", f"Paragraph {number} says something. " + "It goes on a little. " * 6) for number in range(count)]
+    return [
+        Block("paragraph", f"Paragraph {number} says something. " + "It goes on a little. " * 6)
+        for number in range(count)
+    ]
 
 
 def cut_all(blocks: Sequence[Block], sizes: Sizes) -> list[Cut]:
@@ -73,7 +77,7 @@ def test_chat_flows_sizes_give_passages_of_500_characters_with_150_of_the_one_be
     lengths = [len(one.text) for one in cuts[:-1]]
     assert min(lengths) > 480
     assert max(lengths) <= 500
-    overlaps = [one.end - other.start for one, other in zip(cuts, cuts[1:], strict=False)]
+    overlaps = [one.end - other.start for one, other in pairwise(cuts)]
     assert min(overlaps) >= 140
     assert max(overlaps) <= 150
 

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from palaver.chat.backoff import Backoff
-from palaver.knowledge.embeddings import BATCH, EmbeddingOptions, EmbeddingsFailed, EmbeddingServer, read_vectors
+from palaver.knowledge.embeddings import BATCH, EmbeddingOptions, EmbeddingServer, EmbeddingsFailed, read_vectors
 from tests.parts.llm import LLM
 
 KEY = "sk-very-secret"

@@ -139,9 +139,9 @@ async def test_a_kind_is_known_by_content_then_by_name_then_by_media_type(
 
 
 async def test_nothing_that_a_page_names_is_fetched() -> None:
-    assert await problem_of("a.html", b'<link rel=stylesheet href="http://127.0.0.1:9/"><iframe src="http://127.0.0.1:9/">') == (
-        "empty"
-    )
+    assert await problem_of(
+        "a.html", b'<link rel=stylesheet href="http://127.0.0.1:9/"><iframe src="http://127.0.0.1:9/">'
+    ) == ("empty")
 
 
 async def test_passages_are_as_long_as_they_are_wanted() -> None:

@@ -27,6 +27,22 @@ def find_child() -> str:
     raise AssertionError("no child runs")
 
 
+def look_at(child: str) -> dict[str, str]:
+    return {
+        "environment": Path(f"/proc/{child}/environ").read_text(),
+        "limits": Path(f"/proc/{child}/limits").read_text(),
+        "descriptors": " ".join(sorted(os.listdir(f"/proc/{child}/fd"))),
+    }
+
+
+def is_gone(child: str) -> bool:
+    return not Path(f"/proc/{child}").exists()
+
+
+class EnoughSeen(Exception):
+    pass
+
+
 async def test_a_document_that_takes_too_much_cpu_time_is_given_up() -> None:
     limits = replace(LIMITS, cpu_seconds=1, passages=1_000_000)
     assert await problem_of("a.txt", LONG * 20, limits=limits) == "too_slow"
@@ -55,12 +71,11 @@ async def test_a_child_knows_no_secret_and_holds_itself_to_its_limits(monkeypatc
     seen: dict[str, str] = {}
 
     async def look(_cuts: Sequence[Cut]) -> None:
-        child = find_child()
-        seen["environment"] = Path(f"/proc/{child}/environ").read_text()
-        seen["limits"] = Path(f"/proc/{child}/limits").read_text()
-        seen["descriptors"] = " ".join(sorted(os.listdir(f"/proc/{child}/fd")))
+        seen.update(look_at(find_child()))
+        raise EnoughSeen
 
-    await read_document(Order("a.txt", "", len(LONG), SIZES, LIMITS), in_parts(LONG), look)
+    with pytest.raises(EnoughSeen):
+        await read_document(Order("a.txt", "", len(LONG), SIZES, LIMITS), in_parts(LONG), look)
     assert "sk-secret" not in seen["environment"]
     assert seen["descriptors"] == "0 1 2"
     limits = {line[:25].strip(): line[25:].split()[0] for line in seen["limits"].splitlines()[1:]}
@@ -79,7 +94,7 @@ async def test_whatever_ends_the_reading_ends_the_child() -> None:
 
     with pytest.raises(ConnectionError):
         await read_document(Order("a.txt", "", len(LONG), SIZES, LIMITS), in_parts(LONG), fail)
-    assert not Path(f"/proc/{children[0]}").exists()
+    assert is_gone(children[0])
 
 
 async def test_a_reading_that_is_cancelled_ends_its_child() -> None:
@@ -91,14 +106,12 @@ async def test_a_reading_that_is_cancelled_ends_its_child() -> None:
         heard.set()
         await asyncio.Event().wait()
 
-    reading = asyncio.create_task(
-        read_document(Order("a.txt", "", len(LONG), SIZES, LIMITS), in_parts(LONG), wait)
-    )
+    reading = asyncio.create_task(read_document(Order("a.txt", "", len(LONG), SIZES, LIMITS), in_parts(LONG), wait))
     await heard.wait()
     reading.cancel()
     with pytest.raises(asyncio.CancelledError):
         await reading
-    assert not Path(f"/proc/{children[0]}").exists()
+    assert is_gone(children[0])
 
 
 async def test_a_store_that_cannot_give_the_document_is_not_the_documents_fault() -> None:

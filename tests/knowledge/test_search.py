@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from palaver.chat.knowledge import Embedding, EmbeddingId, Passage, PassageId
 from palaver.chat.errors import BotUnavailable
+from palaver.chat.knowledge import Embedding, EmbeddingId, Passage, PassageId
 from palaver.knowledge.asking import AskedVectors
 from palaver.knowledge.embeddings import EmbeddingServer
 from palaver.knowledge.likeness import without_repetitions
@@ -16,12 +16,20 @@ from palaver.knowledge.search import Searcher, fuse
 from palaver.knowledge.wanted import to_wanted_words
 from tests.knowledge.library import Library
 from tests.parts.llm import LLM
+from tests.parts.palaver import StoreKind
 
 WHALE = "The whale is the largest animal of all. It lives in the sea and eats krill."
 BAKER = "The bakery opens at six in the morning and sells bread and rolls until noon."
 TAX = "The value-added tax on bread rolls is seven percent, on drinks nineteen."
 WINTER = "In winter the bakery opens at seven, for the oven has to warm up first."
 NOTES = {"whale.txt": WHALE, "baker.txt": BAKER, "tax.txt": TAX, "winter.txt": WINTER}
+
+
+@pytest.fixture(scope="module", params=["sqlite"])
+def store_kind(request: pytest.FixtureRequest) -> StoreKind:
+    """What the stores find stands in tests/ports."""
+    kind: StoreKind = request.param
+    return kind
 
 
 def passage(number: int, text: str) -> Passage:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-import pytest
 from msgspec.structs import replace
 
 from palaver.chat.clock import SECOND, Micros, SystemClock
@@ -80,8 +79,7 @@ async def test_a_worker_that_was_ended_in_the_middle_is_followed_by_another(libr
 async def test_workers_share_what_waits_and_each_document_is_read_once(library: Library) -> None:
     put = [await library.put(f"{number}.txt", f"whale number {number}") for number in range(8)]
     workers = [asyncio.create_task(library.worker().work()) for _ in range(3)]
-    while any((await library.get(one)).status != "ready" for one in put):
-        await asyncio.sleep(0)
+    await library.until_ready(put)
     for task in workers:
         task.cancel()
     await asyncio.wait(workers)
@@ -126,8 +124,7 @@ async def test_a_worker_killed_at_any_point_leaves_no_half_document_and_what_wai
         await process.wait()
         await expect_whole_or_nothing(library, [document.uuid for document in put])
     reading = asyncio.create_task(library.worker(lease=0.3).work())
-    while any((await library.get(one)).status != "ready" for one in put):
-        await asyncio.sleep(0)
+    await library.until_ready(put)
     reading.cancel()
     await asyncio.wait([reading])
     for document in put:
@@ -190,13 +187,14 @@ async def test_a_text_is_embedded_once_however_often_it_stands(
     assert sum(texts.count("The same words.") for texts in heard) == 1
 
 
-async def test_what_stumbles_is_tried_again(library: Library, store: SqlStore, embeddings: EmbeddingServer, llm: LLM) -> None:
+async def test_what_stumbles_is_tried_again(
+    library: Library, store: SqlStore, embeddings: EmbeddingServer, llm: LLM
+) -> None:
     await llm.control(fault="500", on="embeddings", times=1)
     document = await library.put("whale.txt", "A whale.")
     working = asyncio.create_task(library.worker(embeddings).work())
-    while (embedding := await store.passages.embedding()) is None or not embedding.is_current:
-        await asyncio.sleep(0)
+    while await store.passages.embedding() is None:
+        await library.get(document)
     working.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await working
+    await asyncio.wait([working])
     assert (await library.get(document)).status == "ready"

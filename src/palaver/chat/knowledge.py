@@ -12,7 +12,8 @@ DocumentId = NewType("DocumentId", int)
 PassageId = NewType("PassageId", int)
 EmbeddingId = NewType("EmbeddingId", int)
 
-# `arriving`: its bytes still come in. `waiting`: to be read; `reading`: a worker does. Only what is `ready` is searched.
+# `arriving`: its bytes still come in. `waiting`: to be read; `reading`: a worker does. Only what is `ready` is
+# searched.
 DocumentStatus = Literal["arriving", "waiting", "reading", "ready", "failed"]
 
 # Why a document cannot be read; what a person is told of it is in `api/language.py`.

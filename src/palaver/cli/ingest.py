@@ -1,13 +1,14 @@
 """`palaver ingest`: files and folders into a collection.
 
-It works beside a running server, which then reads some of the documents, and without one. Ended at any point it goes on where it
-was when it is run again: what has arrived is known by its hash.
+It works beside a running server, which then reads some of the documents, and without one. Ended at any point it goes on
+where it was when it is run again: what has arrived is known by its hash.
 """
 
 import asyncio
 import hashlib
 import mimetypes
 import os
+import sys
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from palaver.cli.faults import CannotBeConfigured, Refused
 from palaver.cli.installation import Installation, in_installation
 from palaver.cli.problems import to_reason
 from palaver.cli.text import Line
-from palaver.knowledge.embeddings import EmbeddingsFailed, EmbeddingServer
+from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.knowledge.worker import Worker
 from palaver.settings import UNPRINTABLE
 
@@ -58,7 +59,9 @@ class Sent(Struct, frozen=True):
 
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--collection", "name", required=True, type=Line(100), help="The collection; it is made where it is not there.")
+@click.option(
+    "--collection", "name", required=True, type=Line(100), help="The collection; it is made where it is not there."
+)
 @click.option("--user", "owner_name", default=None, type=Line(250), help="Whose it is; else the first admin's.")
 @click.option(
     "--chunk-characters",
@@ -75,7 +78,9 @@ class Sent(Struct, frozen=True):
     type=click.IntRange(0, 5_000),
     help="How much of the passage before it one begins with.",
 )
-@click.option("--chunk-usual", is_flag=True, help="Cut as the server cuts what is uploaded to it (PALAVER_PASSAGE_TOKENS).")
+@click.option(
+    "--chunk-usual", is_flag=True, help="Cut as the server cuts what is uploaded to it (PALAVER_PASSAGE_TOKENS)."
+)
 @in_installation
 async def command(
     installation: Installation,
@@ -88,8 +93,8 @@ async def command(
 ) -> None:
     """Put files, and all files below folders, into a collection.
 
-    Files that have not changed are left alone; changed ones replace the documents of their names. It ends with 1 where a file
-    could not be read.
+    Files that have not changed are left alone; changed ones replace the documents of their names. It ends with 1 where
+    a file could not be read.
     """
     if overlap * 2 > most:
         raise click.UsageError("--overlap can be half of --chunk-characters at most.")
@@ -128,7 +133,7 @@ class _Ingesting:
         self._known = await self._list_names()
         taken: set[str] = set()
         length = sum(one.size for one in files if isinstance(one, Found)) or 1
-        with click.progressbar(length=length, label=f"{len(files)} files", file=click.get_text_stream("stderr")) as bar:
+        with click.progressbar(length=length, label=f"{len(files)} files", file=sys.stderr) as bar:
             for one in files:
                 if isinstance(one, Failed):
                     self.failed.append(one)
@@ -146,8 +151,8 @@ class _Ingesting:
         read = [one for one in self._sent if one.document.status == "ready"]
         replaced = sum(one.replaces for one in read)
         click.echo(
-            f"{self._collection.name}: {len(read) - replaced} new, {replaced} replaced, {len(self._unchanged)} unchanged, "
-            f"{len(self.failed)} failed."
+            f"{self._collection.name}: {len(read) - replaced} new, {replaced} replaced, "
+            f"{len(self._unchanged)} unchanged, {len(self.failed)} failed."
         )
         for failed in self.failed:
             click.echo(f"  {failed.name}: {failed.reason}.", err=True)
@@ -183,9 +188,7 @@ class _Ingesting:
 
     async def _send(self, found: Found, digest: bytes) -> tuple[Document, bool]:
         media_type = mimetypes.guess_type(found.name)[0] or "application/octet-stream"
-        begun = await self._documents.begin(
-            self._collection.id, found.name, media_type, self._clock.now(), self._sizes
-        )
+        begun = await self._documents.begin(self._collection.id, found.name, media_type, self._clock.now(), self._sizes)
         with found.path.open("rb") as file:
             number = 0
             while data := await asyncio.to_thread(file.read, PART_BYTES):
@@ -219,7 +222,8 @@ class _Ingesting:
 
 
 def find_files(paths: Iterable[Path]) -> Iterator[Found | Failed]:
-    """The files, and those below the folders, in order; what is hidden in a folder, and what is no file, is left out."""
+    """The files, and those below the folders, in order; what is hidden in a folder, and what is no file, is left
+    out."""
     for path in paths:
         if path.is_dir():
             for folder, folders, names in os.walk(path):

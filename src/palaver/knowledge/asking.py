@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from palaver.chat.knowledge import Embedding
-from palaver.chat.ports import Passages
 from palaver.knowledge.embeddings import EmbeddingsFailed
 
 log = logging.getLogger("palaver.knowledge")
@@ -28,8 +27,12 @@ class Embeds(Protocol):
         ...
 
 
+class Searched(Protocol):
+    async def embedding(self) -> Embedding | None: ...
+
+
 class AskedVectors:
-    def __init__(self, passages: Passages, embeds: Embeds, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, passages: Searched, embeds: Embeds, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._passages = passages
         self._embeds = embeds
         self._monotonic = monotonic

@@ -22,8 +22,8 @@ _BLANKS = re.compile(r"\s+")
 
 
 class Block(Struct, frozen=True):
-    """`level` is a heading's, from 1; `page` counts from 1 where there are pages; `head` is the first row of a table, which
-    names its columns."""
+    """`level` is a heading's, from 1; `page` counts from 1 where there are pages; `head` is the first row of a table,
+    which names its columns."""
 
     kind: BlockKind
     text: str

@@ -1,7 +1,7 @@
 """`python -m palaver.knowledge.child`: reads one document and says its passages.
 
-It is a process of its own, for a file may be made to break whoever reads it: it holds itself to limits before it looks at a
-byte, has no settings, no secrets and no descriptors but its pipes, and says nothing but what `orders.py` knows.
+It is a process of its own, for a file may be made to break whoever reads it: it holds itself to limits before it looks
+at a byte, has no settings, no secrets and no descriptors but its pipes, and says nothing but what `orders.py` knows.
 """
 
 import os
@@ -36,15 +36,20 @@ def hold(limits: Limits) -> None:
     with suppress(OSError):
         os.nice(_NICENESS)
     for what, most in (
-        (resource.RLIMIT_CPU, limits.cpu_seconds),
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, _MOST_DESCRIPTORS),
     ):
-        # A limit that is lower already stays; macOS does not keep all of them.
-        with suppress(ValueError, OSError):
-            resource.setrlimit(what, (most, most))
+        _limit(what, most, most)
+    # At the first one it is ended by a signal that says why.
+    _limit(resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1)
+
+
+def _limit(what: int, most: int, at_all: int) -> None:
+    # A limit that is lower already stays; macOS does not keep all of them.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(what, (most, at_all))
 
 
 def read(order: Order, given: BinaryIO, said: BinaryIO) -> End:

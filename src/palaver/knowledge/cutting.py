@@ -1,13 +1,13 @@
-"""Passages are cut along what the document is made of: headings first, then paragraphs, rows and lines, then sentences, then
-words, and through a word only where it is longer than a passage.
+"""Passages are cut along what the document is made of: headings first, then paragraphs, rows and lines, then sentences,
+then words, and through a word only where it is longer than a passage.
 
-It reads a document block by block and holds no more of it than the passage it is at, so that a document of any size is cut
-in the same memory. A row of a table is not repeated in the next passage, for each passage is a piece of the text; the head of
-the table stands with its headings instead.
+It reads a document block by block and holds no more of it than the passage it is at, so that a document of any size is
+cut in the same memory. A row of a table is not repeated in the next passage, for each passage is a piece of the text;
+the head of the table stands with its headings instead.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from palaver.chat.knowledge import Cut, Sizes
@@ -39,12 +39,11 @@ def cut(blocks: Iterable[Block], sizes: Sizes) -> Iterator[Cut]:
 
 class _Cutter:
     def __init__(self, sizes: Sizes) -> None:
-        if sizes.unit == "tokens":
-            self._weigh, self._heaviest, quarters = _weigh_tokens, _HEAVIEST, 4
-            room = quarters * (sizes.most - 1) + 3
-        else:
-            self._weigh, self._heaviest, quarters = len, 1, 1
-            room = sizes.most
+        in_tokens = sizes.unit == "tokens"
+        self._weigh: Callable[[str], int] = _weigh_tokens if in_tokens else len
+        self._heaviest = _HEAVIEST if in_tokens else 1
+        quarters = 4 if in_tokens else 1
+        room = quarters * (sizes.most - 1) + 3 if in_tokens else sizes.most
         self._room = max(self._heaviest, room - _KEPT_FREE)
         self._most_overlap = min(sizes.overlap * quarters, self._room // 2)
         self._path: list[tuple[int, str]] = []

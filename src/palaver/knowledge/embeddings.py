@@ -25,7 +25,8 @@ CONNECT_SECONDS = 5.0
 _BODY_BYTES = 16 * 1024 * 1024
 MOST_DIMENSIONS = 8192
 
-# Answers that another try may change, those to a path that is not there, and those to texts that are too many or too long.
+# Answers that another try may change, those to a path that is not there, and those to texts that are too many or too
+# long.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _NO_PATH = frozenset({404, 405})
 _TOO_MUCH = frozenset({400, 413, 422})
@@ -125,19 +126,17 @@ class EmbeddingServer:
     async def _ask_patiently(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         failed = 0
         while True:
+            told: float | None = None
             try:
                 return await self._ask(self.model, texts)
-            except _Refused as error:
-                if error.status in _TOO_MUCH:
-                    return await self._ask_for_less(texts, error)
-                if error.status not in _PASSING:
-                    raise
-                told, why = error.retry_after, error
             except EmbeddingsFailed as error:
-                told, why = None, error
-            failed += 1
-            if failed >= self._backoff.tries:
-                raise why
+                failed += 1
+                if isinstance(error, _Refused):
+                    if error.status in _TOO_MUCH:
+                        return await self._ask_for_less(texts, error)
+                    told = error.retry_after
+                if failed == self._backoff.tries or (isinstance(error, _Refused) and error.status not in _PASSING):
+                    raise
             await self._backoff.sleep(self._backoff.seconds(failed, told))
 
     async def _ask_for_less(self, texts: Sequence[str], error: _Refused) -> Sequence[Sequence[float]]:
@@ -192,7 +191,10 @@ def read_vectors(answer: bytes, count: int) -> list[list[float]]:
     order = [place if one.index is None else one.index for place, one in enumerate(data)]
     if sorted(order) != list(range(count)):
         raise EmbeddingsFailed(f"gives {len(data)} vectors for {count} texts, or not one for each")
-    vectors = [vector for _, vector in sorted(zip(order, (one.embedding for one in data), strict=True), key=lambda pair: pair[0])]
+    vectors = [
+        vector
+        for _, vector in sorted(zip(order, (one.embedding for one in data), strict=True), key=lambda pair: pair[0])
+    ]
     sizes = {len(vector) for vector in vectors}
     if len(sizes) != 1 or not 0 < max(sizes) <= MOST_DIMENSIONS:
         raise EmbeddingsFailed("gives vectors of different sizes, or of none")

@@ -1,7 +1,7 @@
 """What goes to the child that reads a document, and what comes back: lines of JSON.
 
-First the order, on one line, then the document's bytes. Back come its passages, and last how it ended; of a child that was
-ended by its limits or broke down, that line is missing.
+First the order, on one line, then the document's bytes. Back come its passages, and last how it ended; of a child that
+was ended by its limits or broke down, that line is missing.
 """
 
 import msgspec
@@ -15,7 +15,8 @@ LONGEST_LINE = 1024 * 1024
 
 
 class Limits(Struct, frozen=True):
-    """What reading one document may take. The child holds itself to all but the last; `wall_seconds` are its parent's."""
+    """What reading one document may take. The child holds itself to all but the last; `wall_seconds` are its
+    parent's."""
 
     cpu_seconds: int = 120
     memory_bytes: int = 1024 * 1024 * 1024
@@ -57,12 +58,13 @@ def decode_order(line: bytes) -> Order:
 
 def decode_said(line: bytes) -> Part | End:
     """Raises `ValueError` for what no child of ours says."""
-    return _SAID.decode(line)
+    said: Part | End = _SAID.decode(line)
+    return said
 
 
 def check_cut(cut: Cut, before: Cut | None, longest: int) -> None:
-    """Raises `ValueError` for a passage that cannot be the next one: whatever the child became while it read, this is all
-    that it can say."""
+    """Raises `ValueError` for a passage that cannot be the next one: whatever the child became while it read, this is
+    all that it can say."""
     number, end = (0, 0) if before is None else (before.number + 1, before.end)
     if cut.number != number or not 0 <= cut.start <= end < cut.end or (before is None and cut.start):
         raise ValueError("a passage that is not the next one")

@@ -66,10 +66,11 @@ async def _send(child: Process, order: Order, parts: AsyncIterator[bytes]) -> No
         async for part in parts:
             for place in range(0, len(part), _PIECE):
                 pipe.write(part[place : place + _PIECE])
-                await pipe.drain()
-    except ConnectionError:
-        # It ended before it had heard all. Why, it says itself.
-        return
+                try:
+                    await pipe.drain()
+                except ConnectionError:
+                    # It ended before it had heard all. Why, it says itself.
+                    return
     finally:
         pipe.close()
 

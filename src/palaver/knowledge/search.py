@@ -1,7 +1,7 @@
 """Finding passages: by words and by meaning, and both rankings made one.
 
-Words find names, numbers and what is spelled the same; meaning finds what is said otherwise. Their scores cannot be compared,
-their ranks can. Where there is no embedding server, or it is slow or down, words alone serve.
+Words find names, numbers and what is spelled alike; meaning finds what is said otherwise. Their scores cannot be
+compared, their ranks can. Where there is no embedding server, or it is slow or down, words alone serve.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ from palaver.knowledge.likeness import without_repetitions
 from palaver.knowledge.reranking import Ask, rerank
 from palaver.knowledge.wanted import in_context, to_wanted_words
 
-# Reciprocal rank fusion: with 60, the usual one, the first place of one ranking is worth two places near the top of both.
+# Reciprocal rank fusion: with 60, the usual one, the first place of one ranking is worth two places near the top of
+# both.
 RANK_OFFSET = 60
 
 # Somebody who asks "and in winter?" is understood by what they asked before; somebody who begins another matter is not

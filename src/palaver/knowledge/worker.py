@@ -1,8 +1,8 @@
 """Reads the documents that wait, and makes the vectors that are missing, for as long as the server lives.
 
-Several workers share the work by claiming: a claim is good for some seconds and renewed while its document is read, and what
-a worker leaves behind that was ended is claimed again and read from its start. Nothing of a document is searched before all of
-it is.
+Several workers share the work by claiming: a claim is good for some seconds and renewed while its document is read, and
+what a worker leaves behind that was ended is claimed again and read from its start. Nothing of a document is searched
+before all of it is.
 """
 
 import asyncio

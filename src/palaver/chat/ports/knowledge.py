@@ -174,7 +174,7 @@ class Finding(Protocol):
     async def search(
         self, reader: Reader, collection: str, question: str, context: Sequence[str], limit: int
     ) -> Sequence[Passage]:
-        """The passages that this reader may see and that are likely to answer it, best first, none that says the same as
-        one before it. `context`: what the person asked before, oldest first, which tells what a follow-up means. Where
-        there is no such collection, nothing is found."""
+        """The passages that this reader may see and that are likely to answer it, best first, none that says the same
+        as one before it. `context`: what the person asked before, oldest first, which tells what a follow-up means.
+        Where there is no such collection, nothing is found."""
         ...

@@ -1,6 +1,7 @@
 """Office files: archives of XML, opened so that neither the archive nor the XML unfolds into more than it may.
 
-What an archive says of its sizes may be a lie; what counts is how much comes out of it.
+What an archive says of its sizes may be a lie: no more is unpacked of a file than it says, and none that says more than
+may be.
 """
 
 import io
@@ -13,8 +14,8 @@ from xml.parsers import expat
 
 from palaver.knowledge.unreadable import Unreadable
 
-MOST_ENTRIES = 20_000
-MOST_UNPACKED = 512 * 1024 * 1024
+MOST_ENTRIES = 10_000
+MOST_UNPACKED = 200 * 1024 * 1024
 DEEPEST = 200
 
 # What one piece of text or one attribute may be; expat collects an attribute whole.
@@ -41,12 +42,12 @@ class Archive:
     def read_xml(self, name: str, hears: Hears) -> Iterator[None]:
         """Has `hears` hear the file, and gives way after each piece of it. Raises `Unreadable`."""
         parser = _to_parser(hears)
+        self._left -= self._archive.NameToInfo[name].file_size
+        if self._left < 0:
+            raise Unreadable("too_large", "unpacked")
         try:
             with self._archive.open(name) as file:
                 while piece := file.read(_PIECE):
-                    self._left -= len(piece)
-                    if self._left < 0:
-                        raise Unreadable("too_large", "unpacked")
                     parser.Parse(piece, False)
                     yield
                 parser.Parse(b"", True)
@@ -96,7 +97,8 @@ def _to_parser(hears: Hears) -> expat.XMLParserType:
     parser.StartElementHandler = begin
     parser.EndElementHandler = end
     parser.CharacterDataHandler = hears.say
-    # Office writes none. What one of a few bytes unfolds into has no bound, and what one points at is nobody's business.
+    # Office writes none. What one of a few bytes unfolds into has no bound, and what one points at is nobody's
+    # business.
     parser.StartDoctypeDeclHandler = _refuse_doctype
     return parser
 

@@ -1,4 +1,5 @@
-"""DOCX: the paragraphs and tables of the document as it reads now; what was deleted in it, and its fields' codes, are left out."""
+"""DOCX: the paragraphs and tables of the document as it reads now; what was deleted in it, and its fields' codes, are
+left out."""
 
 import re
 from collections.abc import Iterator, Mapping

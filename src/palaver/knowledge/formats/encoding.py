@@ -1,7 +1,7 @@
 """Bytes to lines of text, never more than a piece of them at once.
 
-A file says by a mark in front that it is UTF-16; without one it is UTF-8 if it can be, else what Windows wrote before, which
-every file can be.
+A file says by a mark in front that it is UTF-16; without one it is UTF-8 if it can be, else what Windows wrote before,
+which every file can be.
 """
 
 import codecs

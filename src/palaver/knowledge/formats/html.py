@@ -15,18 +15,20 @@ DEEPEST = 1000
 # A tag, comment or declaration that does not end: the parser would look through it again with each piece.
 LONGEST_OPEN = 2 * 1024 * 1024
 
-_LEFT_OUT = frozenset("script style template noscript svg math canvas iframe object audio video select".split())
-_BLOCKS = frozenset(
-    "address article aside blockquote body dd details dialog div dl dt fieldset figcaption figure footer form header hr html li "
-    "main nav ol p section summary table ul tbody thead tfoot caption".split()
+_DROPPED = "script style template noscript svg math canvas iframe object audio video select"
+_DIVIDING = (
+    "address article aside blockquote body dd details dialog div dl dt fieldset figcaption figure footer form header "
+    "hr html li main nav ol p section summary table ul tbody thead tfoot caption"
 )
-_HEADINGS = {f"h{level}": level for level in range(1, 7)}
-
 # These have no end tag, or may go without one.
-_UNNESTED = frozenset(
-    "area base br col embed hr img input link meta param source track wbr p li dt dd tr td th option thead tbody tfoot colgroup "
-    "rt rp html head body".split()
+_ALONE = (
+    "area base br col embed hr img input link meta param source track wbr p li dt dd tr td th option thead tbody tfoot "
+    "colgroup rt rp html head body"
 )
+_LEFT_OUT = frozenset(_DROPPED.split())
+_BLOCKS = frozenset(_DIVIDING.split())
+_UNNESTED = frozenset(_ALONE.split())
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 
 def read_html(data: bytes) -> Iterator[Block]:

@@ -28,16 +28,16 @@ _ENCRYPTED_PACKAGE = "EncryptedPackage".encode("utf-16-le")
 # Beginnings of what may pass for text and is none that anybody reads.
 _OTHER_MARKS = (b"{\\rtf", b"%!PS", b"-----BEGIN PGP MESSAGE")
 
+_CODE = (
+    ".c .cc .cpp .cs .css .go .h .hpp .java .js .json .jsx .kt .lua .php .pl .ps1 .py .rb .rs .scala .sh .sql .swift "
+    ".toml .ts .tsx .vue .xml .yaml .yml"
+)
+
 _BY_SUFFIX: Mapping[str, Read] = {
     **dict.fromkeys((".md", ".markdown", ".mdown", ".mkd"), read_markdown),
     **dict.fromkeys((".html", ".htm", ".xhtml"), read_html),
     **dict.fromkeys((".csv", ".tsv"), read_csv),
-    **dict.fromkeys(
-        (".c .cc .cpp .cs .css .go .h .hpp .java .js .json .jsx .kt .lua .php .pl .ps1 .py .rb .rs .scala .sh .sql .swift")
-        .split()
-        + ".toml .ts .tsx .vue .xml .yaml .yml".split(),
-        read_code,
-    ),
+    **dict.fromkeys(_CODE.split(), read_code),
 }
 
 _BY_MEDIA_TYPE: Mapping[str, Read] = {

@@ -1,6 +1,7 @@
 """Rows to what the core knows of knowledge, and who may see it."""
 
 import msgspec
+from msgspec.structs import replace
 
 from palaver.chat.knowledge import Collection, Document, Embedding, Passage, Sizes
 from palaver.store.database import Row
@@ -34,8 +35,7 @@ def to_collection(row: Row) -> Collection:
 
 
 def to_document(row: Row) -> Document:
-    *told, sizes = row
-    return Document(*told, sizes=to_sizes(sizes))
+    return replace(Document(*row[:-1]), sizes=to_sizes(row[-1]))
 
 
 def to_sizes(kept: str | None) -> Sizes | None:

@@ -20,8 +20,7 @@ from palaver.knowledge.asking import AskedVectors
 from palaver.knowledge.cutting import cut
 from palaver.knowledge.embeddings import EmbeddingServer
 from palaver.knowledge.formats.kinds import find_reader
-from palaver.knowledge.search import WEIGHT_OF_CONTEXT, WEIGHT_OF_QUESTION, Searcher, fuse
-from palaver.knowledge.wanted import in_context
+from palaver.knowledge.search import Ranking, Searcher, fuse, to_asked
 from palaver.knowledge.worker import Worker, WorkRules
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
@@ -33,7 +32,6 @@ LEASE_SECONDS = 3600
 RANKS = 10
 NEAR_THE_TOP = 5
 
-WEIGHTS = (WEIGHT_OF_QUESTION, WEIGHT_OF_CONTEXT)
 FETCHED = 30
 
 
@@ -91,20 +89,20 @@ class Library:
         current = await self._store.passages.embedding()
         if current is None or current.model != server.model:
             raise RuntimeError(f"The vectors of {server.model} are not searched.")
-        texts = [text for question in questions for text in _asked(question)]
+        texts = [text for question in questions for text, _ in _asked(question)]
         known = dict(zip(texts, await server.embed_all(texts), strict=True))
         return AskedVectors(self._store.passages, _Known(known))
 
     async def _find(self, question: Question, searcher: Searcher) -> Sequence[Passage]:
-        context = [question.after] if question.after else []
-        return await searcher.search(self._reader, self._collection, question.text, context, RANKS)
+        return await searcher.search(self._reader, self._collection, question.text, _context(question), RANKS)
 
     async def _find_by_meaning(self, question: Question, vectors: AskedVectors) -> Sequence[Passage]:
         """As the search does, but for the words."""
         rankings = []
-        for vector, weight in zip(await vectors.of(_asked(question)), WEIGHTS, strict=False):
+        asked = _asked(question)
+        for (_, weight), vector in zip(asked, await vectors.of([text for text, _ in asked]), strict=True):
             hits = await self._store.passages.search(self._reader, self._collection, (), vector, FETCHED)
-            rankings.append((weight, hits.by_meaning))
+            rankings.append(Ranking(hits.by_meaning, weight))
         return fuse(rankings)[:RANKS]
 
 
@@ -145,9 +143,12 @@ def _to_file(name: str) -> str:
     return f"{name}.md"
 
 
-def _asked(question: Question) -> list[str]:
-    """What the search makes vectors of."""
-    return [question.text, in_context(question.text, [question.after])] if question.after else [question.text]
+def _asked(question: Question) -> Sequence[tuple[str, float]]:
+    return to_asked(question.text, _context(question))
+
+
+def _context(question: Question) -> Sequence[str]:
+    return [question.after] if question.after else []
 
 
 class _Known:

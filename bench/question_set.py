@@ -11,12 +11,15 @@ from typing import Annotated, Literal, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 Language = Literal["en", "de", "it"]
-Kind = Literal["words", "paraphrase", "follow_up", "cross", "none"]
+Kind = Literal["words", "paraphrase", "follow_up", "cross", "none", "asked_later"]
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-KINDS: tuple[Kind, ...] = get_args(Kind)
+# Those that the files have.
+KINDS: tuple[Kind, ...] = ("words", "paraphrase", "follow_up", "cross", "none")
+EVERY = 3
 FOLDER = Path(__file__).parent / "retrieval"
 
 T = TypeVar("T")
@@ -67,6 +70,17 @@ def read_documents() -> Sequence[Document]:
 
 def read_questions() -> Sequence[Question]:
     return [question for language in LANGUAGES for question in _read_questions(language)]
+
+
+def asked_later(questions: Sequence[Question]) -> Sequence[Question]:
+    """Some of them, each after one that is about something else: what was asked before is to do no harm."""
+    later = []
+    for language in LANGUAGES:
+        whole = [one for one in questions if one.language == language and one.kind in ("words", "paraphrase")]
+        for place in range(0, len(whole), EVERY):
+            before = whole[(place + len(whole) // 3) % len(whole)]
+            later.append(replace(whole[place], kind="asked_later", after=before.text))
+    return later
 
 
 def _read_questions(language: Language) -> Sequence[Question]:

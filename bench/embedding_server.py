@@ -75,7 +75,8 @@ def _to_bytes(vector: Sequence[float]) -> bytes:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+    """A connection for each request: one that stayed open would keep all others waiting."""
+
     embed: Embed
 
     def do_POST(self) -> None:

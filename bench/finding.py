@@ -4,9 +4,10 @@ The store, the cutting and the search are the ones that serve; the reader's chil
 is found, is left out.
 """
 
+import asyncio
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
@@ -27,6 +28,9 @@ from palaver.store.migrate import migrate
 
 MEDIA_TYPE = "text/markdown"
 LEASE_SECONDS = 3600
+
+# What waits together is synced to the disk together.
+AT_ONCE = 30
 
 # The reciprocal of a rank further down is taken to be nothing.
 RANKS = 10
@@ -121,22 +125,32 @@ async def open_library(options: StoreOptions, documents: Sequence[Document]) -> 
         user = User(NOT_STORED, str(uuid.uuid4()), "person", "alice", created_at=clock.now())
         alice = await store.accounts.add_user(user)
         collection = await store.collections.add(alice, NewCollection("handbook"), clock.now(), Quota())
-        for document in documents:
-            await _bring(store, collection.id, document, clock)
+        await _gather(AT_ONCE, [_bring(store, collection.id, document, clock) for document in documents])
+        await _gather(AT_ONCE, [_read(store, clock) for _ in documents])
         yield Library(store, Reader(alice.id), collection.uuid)
 
 
 async def _bring(store: SqlStore, collection_id: CollectionId, document: Document, clock: Clock) -> None:
     data = document.text.encode()
-    name = _to_file(document.name)
-    begun = await store.documents.begin(collection_id, name, MEDIA_TYPE, clock.now())
+    begun = await store.documents.begin(collection_id, _to_file(document.name), MEDIA_TYPE, clock.now())
     await store.documents.add_part(begun.id, 0, data, Quota())
     await store.documents.arrive(begun.id, hashlib.sha256(data).digest(), clock.now(), Quota())
+
+
+async def _read(store: SqlStore, clock: Clock) -> None:
+    """The document that has waited longest."""
     claimed = await store.documents.claim(Micros(clock.now() + LEASE_SECONDS * SECOND), clock.now())
     assert claimed is not None
-    cuts = list(cut(find_reader(data, name, MEDIA_TYPE)(data), Sizes()))
+    data = await store.documents.part(claimed.document.id, 0)
+    assert data is not None
+    cuts = list(cut(find_reader(data, claimed.document.name, MEDIA_TYPE)(data), Sizes()))
     await store.documents.add_passages(claimed, cuts)
     await store.documents.finish(claimed, clock.now())
+
+
+async def _gather(at_once: int, work: Sequence[Coroutine[None, None, None]]) -> None:
+    for place in range(0, len(work), at_once):
+        await asyncio.gather(*work[place : place + at_once])
 
 
 def _to_file(name: str) -> str:

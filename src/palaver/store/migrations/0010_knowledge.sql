@@ -74,10 +74,10 @@ CREATE TABLE passages (
 CREATE UNIQUE INDEX passages_in_order ON passages (document_id, number);
 CREATE INDEX passages_by_digest ON passages (digest);
 
--- The words of each passage, each behind the number of its collection and an @. On SQLite a deleted one is taken out of
--- the index at once, and not when it is next merged.
+-- The words of each passage, each behind the number of its collection and an @. On SQLite the index is written in small
+-- pages, as FTS5 reckons by them how much of it it brings in order with a commit.
 -- sqlite: CREATE VIRTUAL TABLE passage_words USING fts5(words, tokenize="ascii tokenchars '@'");
--- sqlite: INSERT INTO passage_words (passage_words, rank) VALUES ('secure-delete', 1);
+-- sqlite: INSERT INTO passage_words (passage_words, rank) VALUES ('pgsz', 1000);
 -- postgres: CREATE TABLE passage_words (rowid BIGINT PRIMARY KEY, words TSVECTOR NOT NULL);
 -- postgres: CREATE INDEX passage_words_by_word ON passage_words USING gin (words);
 

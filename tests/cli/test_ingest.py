@@ -1,5 +1,9 @@
 """`palaver ingest`, without a server and beside one, on each of the stores."""
 
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import aiohttp
@@ -8,6 +12,7 @@ import pytest
 from tests.cli.conftest import Command
 from tests.knowledge.files import docx, paragraph, pdf
 from tests.parts.palaver import Server
+from tests.parts.process import bare_environment
 
 
 @pytest.fixture
@@ -24,13 +29,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def admin(palaver: Command) -> Command:
+def admin(embedded: Command) -> Command:
+    """Where there is somebody whose the collections are."""
+    embedded("user", "add", "root", "--admin")
+    return embedded
+
+
+def test_a_folder_is_put_into_a_collection_that_is_made_for_it(palaver: Command, folder: Path) -> None:
     palaver("user", "add", "root", "--admin")
-    return palaver
-
-
-def test_a_folder_is_put_into_a_collection_that_is_made_for_it(admin: Command, folder: Path) -> None:
-    done = admin("ingest", str(folder), "--collection", "papers")
+    done = palaver("ingest", str(folder), "--collection", "papers")
     assert (done.code, done.out) == (0, "papers: 2 new, 0 replaced, 0 unchanged, 0 failed.\n")
 
 
@@ -81,14 +88,32 @@ def test_what_cannot_be_done_is_refused_in_a_sentence(
     assert said in done.err
 
 
-def test_a_collection_is_its_users(palaver: Command, folder: Path) -> None:
-    assert "There is no admin yet." in palaver("ingest", str(folder), "--collection", "papers").err
-    palaver("user", "add", "ana")
-    palaver("user", "add", "root", "--admin")
-    assert palaver("ingest", str(folder), "--collection", "papers").code == 0
-    assert palaver("ingest", str(folder), "--collection", "papers", "--user", "ana").out == (
+def test_a_collection_is_its_users(embedded: Command, folder: Path) -> None:
+    assert "There is no admin yet." in embedded("ingest", str(folder), "--collection", "papers").err
+    embedded("user", "add", "ana")
+    embedded("user", "add", "root", "--admin")
+    assert embedded("ingest", str(folder), "--collection", "papers").code == 0
+    assert embedded("ingest", str(folder), "--collection", "papers", "--user", "ana").out == (
         "papers: 2 new, 0 replaced, 0 unchanged, 0 failed.\n"
     )
+
+
+def test_what_was_ended_in_the_middle_goes_on_where_it_was(admin: Command, data_dir: Path, folder: Path) -> None:
+    for number in range(30):
+        (folder / f"{number}.txt").write_text(f"Text {number}. " * 300)
+    settings = {"PALAVER_DATA_DIR": str(data_dir), "PALAVER_DISCOVER_PORTS": ""}
+    command = [sys.executable, "-m", "palaver", "ingest", str(folder), "--collection", "papers"]
+    for seconds in (0.9, 1.5):
+        process = subprocess.Popen(command, env={**bare_environment(), **settings}, stderr=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.communicate()[1]
+    done = admin("ingest", str(folder), "--collection", "papers")
+    counts = re.fullmatch(r"papers: (\d+) new, 0 replaced, (\d+) unchanged, 0 failed.\n", done.out)
+    assert counts is not None
+    assert int(counts[1]) + int(counts[2]) == 32
+    assert admin("ingest", str(folder), "--collection", "papers").out.startswith("papers: 0 new, 0 replaced, 32 ")
 
 
 async def test_it_works_beside_a_server(server: Server, folder: Path) -> None:

@@ -2,8 +2,11 @@
 
 import json
 import logging
+from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from palaver.chat.backoff import Backoff
 from palaver.knowledge.embeddings import BATCH, EmbeddingOptions, EmbeddingServer, EmbeddingsFailed, read_vectors
@@ -70,6 +73,29 @@ async def test_the_key_is_sent_and_stands_nowhere_else(llm: LLM, caplog: pytest.
     heard = await llm.record(n=1)
     assert heard[-1].headers["authorization"] == f"Bearer {KEY}"
     assert KEY not in repr(options) + repr(server) + str(error.value) + caplog.text
+
+
+@pytest.fixture
+async def strict_url() -> AsyncIterator[str]:
+    """A server that takes three texts of 500 characters at most."""
+
+    async def embeddings(request: web.Request) -> web.Response:
+        texts = (await request.json())["input"]
+        if len(texts) > 3 or max(map(len, texts)) > 500:
+            raise web.HTTPBadRequest(text="input is too long")
+        return web.json_response({"data": [{"index": n, "embedding": [len(text), 1]} for n, text in enumerate(texts)]})
+
+    app = web.Application()
+    app.router.add_post("/v1/embeddings", embeddings)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/"))
+
+
+async def test_texts_that_are_too_many_or_too_long_are_made_fewer_and_shorter(strict_url: str) -> None:
+    texts = [*("x" * length for length in (100, 200, 300, 400, 500, 250)), "y" * 1600]
+    async with EmbeddingServer(EmbeddingOptions(url=strict_url, model="m"), SOON) as server:
+        vectors = await server.embed_all(texts)
+    assert [vector[0] for vector in vectors] == [100, 200, 300, 400, 500, 250, 400]
 
 
 def answer(*vectors: object) -> bytes:

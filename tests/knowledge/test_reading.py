@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from msgspec.structs import replace
 
 from palaver.chat.knowledge import Cut
 from palaver.knowledge.orders import Limits, Order, Part, check_cut, encode
-from palaver.knowledge.reading import _Heard, read_document
+from palaver.knowledge.reading import ChildEnded, _Heard, read_document
 from palaver.knowledge.unreadable import Unreadable
 from tests.knowledge.reading import LIMITS, SIZES, in_parts, problem_of
 
@@ -21,10 +22,13 @@ LONG = b"words without an end " * 100_000
 
 def find_child() -> str:
     """Its process id; it is the only one."""
-    for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
-        if b"palaver.knowledge.child" in Path(f"/proc/{child}/cmdline").read_bytes():
-            return child
-    raise AssertionError("no child runs")
+    [child] = list_readers()
+    return child
+
+
+def list_readers() -> list[str]:
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [one for one in children if b"palaver.knowledge.child" in Path(f"/proc/{one}/cmdline").read_bytes()]
 
 
 def look_at(child: str) -> dict[str, str]:
@@ -112,6 +116,32 @@ async def test_a_reading_that_is_cancelled_ends_its_child() -> None:
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert is_gone(children[0])
+
+
+async def test_a_document_is_read_all_the_same_where_somebody_asks_its_child_to_end() -> None:
+    children: set[str] = set()
+
+    async def end(_cuts: Sequence[Cut]) -> None:
+        for child in set(list_readers()) - children:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(int(child), number)
+            children.add(child)
+
+    await read_document(Order("a.txt", "", len(LONG), SIZES, LIMITS), in_parts(LONG), end)
+    assert len(children) == 1
+
+
+async def test_a_child_that_somebody_has_ended_says_nothing_of_the_document() -> None:
+    never = asyncio.Event()
+
+    async def ended_at_once() -> AsyncIterator[bytes]:
+        # It has not come to itself yet.
+        os.kill(int(find_child()), signal.SIGTERM)
+        await never.wait()
+        yield b""
+
+    with pytest.raises(ChildEnded):
+        await read_document(Order("a.txt", "", 1, SIZES, LIMITS), ended_at_once(), keep_nothing)
 
 
 async def test_a_store_that_cannot_give_the_document_is_not_the_documents_fault() -> None:

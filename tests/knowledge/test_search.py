@@ -9,7 +9,7 @@ import pytest
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.knowledge import Embedding, EmbeddingId, Passage, PassageId
 from palaver.knowledge.asking import AskedVectors
-from palaver.knowledge.embeddings import EmbeddingServer
+from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.knowledge.likeness import without_repetitions
 from palaver.knowledge.reranking import Ask, read_order
 from palaver.knowledge.search import Ranking, Searcher, fuse, to_asked
@@ -130,6 +130,27 @@ class Current:
 
 async def test_a_vector_of_another_size_is_none() -> None:
     assert await AskedVectors(Current(), Sizeless()).of(["a", "b"]) == [None, None]
+
+
+class TakesNoLong:
+    """It refuses a text for being too long, which is no fault of the server's."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def embed(self, model: str, texts: Sequence[str]) -> Sequence[Sequence[float]]:  # noqa: ARG002 (one model)
+        self.asked += 1
+        error = EmbeddingsFailed("answers 400: too long")
+        error.of_the_texts = True
+        raise error
+
+
+async def test_a_question_that_is_too_long_leaves_others_their_vectors() -> None:
+    server = TakesNoLong()
+    asked = AskedVectors(Current(), server, lambda: 0.0)
+    assert await asked.of(["a very long one"]) == [None]
+    assert await asked.of(["another"]) == [None]
+    assert server.asked == 2
 
 
 # Fusing, repetitions, order

@@ -76,6 +76,17 @@ async def test_a_worker_that_was_ended_in_the_middle_is_followed_by_another(libr
     assert not await documents.finish(stale, SystemClock().now())
 
 
+async def test_a_worker_that_goes_gives_back_what_it_reads(library: Library) -> None:
+    document = await library.put("book.txt", BOOK * 20)
+    reading = asyncio.create_task(library.worker(lease=3600.0).read_next())
+    while (await library.get(document)).status != "reading":
+        pass
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert await library.worker().read_next()
+    assert (await library.get(document)).status == "ready"
+
+
 async def test_workers_share_what_waits_and_each_document_is_read_once(library: Library) -> None:
     put = [await library.put(f"{number}.txt", f"whale number {number}") for number in range(8)]
     workers = [asyncio.create_task(library.worker().work()) for _ in range(3)]

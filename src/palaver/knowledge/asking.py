@@ -57,6 +57,9 @@ class AskedVectors:
             if any(len(vector) != current.dimensions for vector in vectors):
                 raise EmbeddingsFailed(f"gives vectors of another size than the {current.dimensions} that are kept")
         except (EmbeddingsFailed, TimeoutError) as error:
+            if isinstance(error, EmbeddingsFailed) and error.of_the_texts:
+                # One long question is not to leave those of others without their vectors.
+                return
             self._rests_until = self._monotonic() + REST_SECONDS
             if not self._fails:
                 why = f"says nothing within {PATIENCE_SECONDS:g} s" if isinstance(error, TimeoutError) else str(error)

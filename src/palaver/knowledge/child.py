@@ -6,6 +6,7 @@ at a byte, has no settings, no secrets and no descriptors but its pipes, and say
 
 import os
 import resource
+import signal
 import sys
 from contextlib import suppress
 from typing import BinaryIO
@@ -24,6 +25,9 @@ _MOST_DESCRIPTORS = 32
 
 
 def main() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # They mean its parent, who ends it: here it would look as if the document had done it.
+        signal.signal(number, signal.SIG_IGN)
     order = decode_order(sys.stdin.buffer.readline(LONGEST_LINE))
     hold(order.limits)
     end = read(order, sys.stdin.buffer, sys.stdout.buffer)

@@ -5,7 +5,8 @@ What it says about a failure goes to the log alone, and its key nowhere: it is i
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -36,15 +37,25 @@ _SHORTEST = 200
 
 _SHOWN = 300
 
+Ask = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
+
 
 class EmbeddingsFailed(Exception):
     """There are no vectors just now. Why, in words for the log that go on from "The embedding server …"."""
+
+    passes = True
+    """Whether another try may change it."""
+    of_the_texts = False
+    """The server is well; it takes no texts as long, or as many."""
+    retry_after: float | None = None
 
 
 class _Refused(EmbeddingsFailed):
     def __init__(self, status: int, text: str, retry_after: float | None) -> None:
         super().__init__(f"answers {status}: {text}")
         self.status = status
+        self.passes = status in _PASSING
+        self.of_the_texts = status in _TOO_MUCH
         self.retry_after = retry_after
 
 
@@ -104,7 +115,7 @@ class EmbeddingServer:
 
     async def embed(self, model: str, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """A vector for each, asked for once. Raises `EmbeddingsFailed`."""
-        return await self._ask(model, texts)
+        return await _fit(texts, partial(self._ask, model))
 
     async def embed_all(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """A vector for each, in batches, and asked for again where that may help. Raises `EmbeddingsFailed`."""
@@ -112,7 +123,7 @@ class EmbeddingServer:
 
         async def one(batch: Sequence[str]) -> Sequence[Sequence[float]]:
             async with places:
-                return await self._ask_patiently(batch)
+                return await _fit(batch, self._ask_patiently)
 
         batches = [texts[place : place + BATCH] for place in range(0, len(texts), BATCH)]
         tasks = [asyncio.create_task(one(batch)) for batch in batches]
@@ -126,27 +137,14 @@ class EmbeddingServer:
     async def _ask_patiently(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         failed = 0
         while True:
-            told: float | None = None
             try:
                 return await self._ask(self.model, texts)
             except EmbeddingsFailed as error:
                 failed += 1
-                if isinstance(error, _Refused):
-                    if error.status in _TOO_MUCH:
-                        return await self._ask_for_less(texts, error)
-                    told = error.retry_after
-                if failed == self._backoff.tries or (isinstance(error, _Refused) and error.status not in _PASSING):
+                if not error.passes or failed == self._backoff.tries:
                     raise
+                told = error.retry_after
             await self._backoff.sleep(self._backoff.seconds(failed, told))
-
-    async def _ask_for_less(self, texts: Sequence[str], error: _Refused) -> Sequence[Sequence[float]]:
-        """One text of many may be longer than the model takes: it is known by its beginning then."""
-        if len(texts) > 1:
-            half = len(texts) // 2
-            return [*await self._ask_patiently(texts[:half]), *await self._ask_patiently(texts[half:])]
-        if len(texts[0]) <= _SHORTEST:
-            raise error
-        return await self._ask_patiently([texts[0][: len(texts[0]) // 2]])
 
     async def _ask(self, model: str, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         body = msgspec.json.encode({"model": model, "input": texts})
@@ -179,6 +177,20 @@ class EmbeddingServer:
             text = text.replace(secret, "(secret)")
         retry_after = read_retry_after(response.headers.get("Retry-After"))
         return _Refused(response.status, " ".join(text.split()), retry_after)
+
+
+async def _fit(texts: Sequence[str], ask: Ask) -> Sequence[Sequence[float]]:
+    """What `ask` gives. Of texts that are too many it is asked for half at a time, and one that is longer than the
+    model takes is known by its beginning."""
+    try:
+        return await ask(texts)
+    except EmbeddingsFailed as error:
+        if not error.of_the_texts or (len(texts) == 1 and len(texts[0]) <= _SHORTEST):
+            raise
+    if len(texts) == 1:
+        return await _fit([texts[0][: len(texts[0]) // 2]], ask)
+    half = len(texts) // 2
+    return [*await _fit(texts[:half], ask), *await _fit(texts[half:], ask)]
 
 
 def read_vectors(answer: bytes, count: int) -> list[list[float]]:

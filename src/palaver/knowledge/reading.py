@@ -24,6 +24,11 @@ _PIECE = 64 * 1024
 _LONGEST_TOKEN = 4
 
 
+class ChildEnded(OSError):
+    """Somebody has ended the child, as whoever stops a server ends all of its processes: the document is as good as it
+    was."""
+
+
 async def read_document(order: Order, parts: AsyncIterator[bytes], keep: Keep) -> None:
     """Has `keep` keep its passages, in batches and in order.
 
@@ -94,7 +99,7 @@ async def _hear(child: Process, order: Order, keep: Keep) -> None:
         for cuts in heard.feed(data):
             await keep(cuts)
     if heard.end is None:
-        raise _to_unreadable(await child.wait())
+        raise _to_error(await child.wait())
     if heard.end.problem is not None:
         raise Unreadable(heard.end.problem, heard.end.why)
     if heard.last is None:
@@ -154,9 +159,11 @@ class _Heard:
         self.cuts.append(said.cut)
 
 
-def _to_unreadable(code: int) -> Unreadable:
+def _to_error(code: int) -> Unreadable | ChildEnded:
     """Why a child has no last word: what ended it."""
     match -code:
+        case signal.SIGINT | signal.SIGTERM | signal.SIGHUP:
+            return ChildEnded("the process that read a document was ended with its parent")
         case signal.SIGXCPU:
             return Unreadable("too_slow", "CPU time")
         case signal.SIGKILL:

@@ -16,7 +16,7 @@ from palaver.chat.words import count_held, to_stem
 from palaver.knowledge.asking import AskedVectors
 from palaver.knowledge.likeness import without_repetitions
 from palaver.knowledge.reranking import Ask, rerank
-from palaver.knowledge.wanted import in_context, to_rare_words, to_wanted_words
+from palaver.knowledge.wanted import LOOKED_AT, in_context, to_rare_words, to_wanted_words
 
 # Reciprocal rank fusion. With 60, the usual one, the tenth place of a ranking is worth almost as much as its first, and
 # what stands somewhere in both goes before what one of them is sure of (bench/retrieval.py: 68 in place of 75).
@@ -82,7 +82,7 @@ class Searcher:
 
 def to_asked(question: str, context: Sequence[str]) -> list[tuple[str, float]]:
     """What is looked for, and what each of it weighs: the question, and the question in its context."""
-    asked = [(question, 1.0)]
+    asked = [(question[:LOOKED_AT], 1.0)]
     if context:
         own = max(1, len(to_rare_words(question)))
         asked.append((in_context(question, context), min(MOST_OF_CONTEXT, WORDS_OF_A_FOLLOW_UP / own)))

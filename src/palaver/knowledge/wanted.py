@@ -11,6 +11,9 @@ from palaver.chat.words import to_words
 # As many as a long question has that are not among the frequent ones.
 MOST_WORDS = 24
 
+# A follow-up is understood by so many of the prompts before it.
+PROMPTS_BEFORE = 2
+
 # Of a question, and of each prompt before it: further on somebody pastes what they talk about.
 LOOKED_AT = 2_000
 
@@ -37,14 +40,18 @@ FREQUENT = frozenset(f"{_ENGLISH} {_GERMAN} {_ITALIAN}".split())
 
 def to_wanted_words(text: str) -> list[str]:
     """The words that a passage about this is likely to hold some of, in order."""
-    return (to_rare_words(text) or to_words(text[:LOOKED_AT]))[:MOST_WORDS]
+    return (to_rare_words(text) or to_words(_looked_at(text)))[:MOST_WORDS]
 
 
 def to_rare_words(text: str) -> list[str]:
     """Those that do not stand everywhere."""
-    return [word for word in to_words(text[:LOOKED_AT]) if word not in FREQUENT]
+    return [word for word in to_words(_looked_at(text)) if word not in FREQUENT]
 
 
 def in_context(question: str, context: Sequence[str]) -> str:
     """The question behind what the person asked before, newest last; of all of them, the last few."""
-    return "\n".join([*(said[:LOOKED_AT] for said in context[-2:]), question])
+    return "\n".join(said[:LOOKED_AT] for said in [*context[-PROMPTS_BEFORE:], question])
+
+
+def _looked_at(text: str) -> str:
+    return text[: LOOKED_AT * (1 + PROMPTS_BEFORE)]

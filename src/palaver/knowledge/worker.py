@@ -14,7 +14,7 @@ from functools import partial
 from msgspec import Struct
 
 from palaver.chat.clock import SECOND, Clock, Micros
-from palaver.chat.knowledge import Claimed, Cut, DocumentId, Sizes
+from palaver.chat.knowledge import Claimed, Cut, DocumentId, Embedding, Sizes
 from palaver.chat.ports import Documents, Passages
 from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.knowledge.orders import Limits, Order
@@ -23,8 +23,8 @@ from palaver.knowledge.unreadable import Unreadable
 
 log = logging.getLogger("palaver.knowledge")
 
-LEASE_SECONDS = 30.0
-RENEW_SECONDS = 10.0
+LEASE_SECONDS = 10.0
+RENEW_SECONDS = 3.0
 
 # How late a worker hears of a document that came in by another process.
 LOOK_SECONDS = 1.0
@@ -98,6 +98,8 @@ class Worker:
             for task in (reading, renewing):
                 task.cancel()
             await asyncio.wait((reading, renewing))
+            if reading.cancelled() or reading.exception() is not None:
+                await self._give_back(claimed)
         for task in (reading, renewing):
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -109,21 +111,25 @@ class Worker:
         `EmbeddingsFailed`."""
         if not await self._passages.can_embed():
             return
+        embedding = await self._to_embedding(server)
+        while missing := await self._passages.without_vectors(embedding.id, TEXTS_AT_ONCE):
+            vectors = await server.embed_all([text for _, text in missing])
+            if len(vectors[0]) != embedding.dimensions:
+                # Another model goes by the same name now.
+                embedding = await self._passages.use_embedding(server.model, len(vectors[0]), self._clock.now())
+                continue
+            pairs = [(digest, vector) for (digest, _), vector in zip(missing, vectors, strict=True)]
+            await self._passages.keep_vectors(embedding.id, pairs)
+        if not embedding.is_current:
+            # Where a document came meanwhile, the next round does it.
+            await self._passages.make_current(embedding.id)
+
+    async def _to_embedding(self, server: EmbeddingServer) -> Embedding:
+        current = await self._passages.embedding()
+        if current is not None and current.model == server.model:
+            return current
         (probe,) = await server.embed_all(["palaver"])
-        embedding = await self._passages.use_embedding(server.model, len(probe), self._clock.now())
-        while True:
-            missing = await self._passages.without_vectors(embedding.id, TEXTS_AT_ONCE)
-            if missing:
-                vectors = await server.embed_all([text for _, text in missing])
-                if any(len(vector) != embedding.dimensions for vector in vectors):
-                    raise EmbeddingsFailed("gives vectors of another size than before")
-                pairs = [(digest, vector) for (digest, _), vector in zip(missing, vectors, strict=True)]
-                await self._passages.keep_vectors(embedding.id, pairs)
-            else:
-                # Where a document came meanwhile, the next round does it.
-                if not embedding.is_current:
-                    await self._passages.make_current(embedding.id)
-                return
+        return await self._passages.use_embedding(server.model, len(probe), self._clock.now())
 
     async def _read(self, claimed: Claimed) -> None:
         document = claimed.document
@@ -158,6 +164,11 @@ class Worker:
             if not await self._documents.renew(claimed, self._lease()):
                 log.info("document %s is read by somebody else, or gone", claimed.document.uuid)
                 return
+
+    async def _give_back(self, claimed: Claimed) -> None:
+        """Whoever looks next claims it. Where it is another's already, that one keeps it."""
+        with suppress(OSError):
+            await self._documents.renew(claimed, Micros(0))
 
     def _lease(self) -> Micros:
         return Micros(self._clock.now() + int(self._rules.lease_seconds * SECOND))

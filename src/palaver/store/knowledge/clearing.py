@@ -44,8 +44,12 @@ SOME_PARTS = "SELECT number FROM document_parts WHERE document_id = $1 ORDER BY 
 DROPPED_EMBEDDINGS = "SELECT id FROM embeddings WHERE is_dropped ORDER BY id"
 
 # Some ten milliseconds.
-PASSAGES_AT_ONCE = 30
+PASSAGES_AT_ONCE = 20
 DOCUMENTS_AT_ONCE = 200
+CALM_SECONDS = 5
+# FTS5 counts what it writes as it brings its index in order, and not what it leaves out: of much that was removed it
+# would make one long step.
+STEPS_BEFORE_A_PURGE = 150
 
 
 class Clearing:
@@ -55,6 +59,9 @@ class Clearing:
         self._vectors = vectors
         self._clearing: asyncio.Task[None] | None = None
         self._is_more = False
+        self._steps = 0
+        # Two that clear the same would hold the writer twice as long.
+        self._alone = asyncio.Lock()
 
     def begin(self) -> None:
         """Clears in the background."""
@@ -70,8 +77,9 @@ class Clearing:
 
     async def clear(self) -> None:
         """Returns when nothing is left of all that was deleted before."""
-        await self._clear_rows()
-        await self._words.purge(self._database)
+        async with self._alone:
+            await self._clear_rows()
+            await self._words.purge(self._database)
 
     async def _clear_rows(self) -> None:
         while ids := await self._ids(DELETED_COLLECTIONS):
@@ -88,9 +96,10 @@ class Clearing:
     async def clear_user(self, user_id: UserId) -> None:
         """All collections of this user and of those that this application has brought. They are hidden, and further
         ones cannot come."""
-        for collection_id in await self._ids(COLLECTIONS_OF_USER, user_id):
-            await self._clear_collection(CollectionId(collection_id))
-        await self._words.purge(self._database)
+        async with self._alone:
+            for collection_id in await self._ids(COLLECTIONS_OF_USER, user_id):
+                await self._clear_collection(CollectionId(collection_id))
+            await self._words.purge(self._database)
 
     async def forget_some(self, tx: Transaction, document_id: DocumentId) -> bool:
         """A step of taking away its passages. Whether there were any."""
@@ -105,8 +114,12 @@ class Clearing:
         try:
             while self._is_more:
                 self._is_more = False
-                # The words' index is brought in order once for many deletions, by the next sweep.
-                await self._clear_rows()
+                async with self._alone:
+                    await self._clear_rows()
+                # The words' index is brought in order once for many deletions.
+                await asyncio.sleep(CALM_SECONDS)
+            async with self._alone:
+                await self._words.purge(self._database)
         except OSError as error:
             log.warning("what was deleted cannot be taken away just now: %s", error)
         except Exception:
@@ -123,7 +136,9 @@ class Clearing:
 
     async def _clear_document(self, document_id: DocumentId) -> None:
         while await self._database.write(lambda tx: self.forget_some(tx, document_id)):
-            pass
+            self._steps += 1
+            if self._steps % STEPS_BEFORE_A_PURGE == 0:
+                await self._words.purge(self._database)
         while await self._database.write(lambda tx: _forget_part(tx, document_id)):
             pass
         await self._database.write(lambda tx: tx.run("DELETE FROM documents WHERE id = $1", document_id))

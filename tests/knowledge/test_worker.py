@@ -204,8 +204,9 @@ async def test_what_stumbles_is_tried_again(
     await llm.control(fault="500", on="embeddings", times=1)
     document = await library.put("whale.txt", "A whale.")
     working = asyncio.create_task(library.worker(embeddings).work())
-    while await store.passages.embedding() is None:
-        await library.get(document)
+    await library.until_ready([document])
+    [vector] = await embeddings.embed_all(["A whale."])
+    while not (await store.passages.search(library.reader, "papers", [], vector, 5)).by_meaning:
+        pass
     working.cancel()
     await asyncio.wait([working])
-    assert (await library.get(document)).status == "ready"

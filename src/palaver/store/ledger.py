@@ -121,9 +121,11 @@ HELD = (
 )
 HELD_OF_USER = HELD.format(payer="payer_id")
 HELD_OF_APP = HELD.format(payer="payer_app_id")
+# Nothing is held back where no reply is open.
 IN_CONVERSATION = (
-    "SELECT c.prompt_tokens + c.completion_tokens, (SELECT CAST(COALESCE(SUM(m.reserved_tokens), 0) AS BIGINT) "
-    "FROM messages m WHERE m.payer_id = $1 AND m.status IN ('queued', 'running') AND m.conversation_id = c.id) "
+    "SELECT c.prompt_tokens + c.completion_tokens, CASE WHEN c.open_replies = 0 THEN 0 ELSE "
+    "(SELECT CAST(COALESCE(SUM(m.reserved_tokens), 0) AS BIGINT) "
+    "FROM messages m WHERE m.payer_id = $1 AND m.status IN ('queued', 'running') AND m.conversation_id = c.id) END "
     "FROM conversations c WHERE c.id = $2"
 )
 ADD_RESERVATION = (
@@ -166,7 +168,8 @@ UNNAMED = ("NULL, NULL, NULL", "")
 
 class Wish(Struct, frozen=True):
     """A reply that is to be made: who pays, and what the bot is to see: what is said before the number `before`, which
-    holds so many replies that are yet to come."""
+    holds so many replies that are yet to come. `past` and `standing`, the tokens of that and of what stands before it,
+    are looked up where they are None."""
 
     payer_id: UserId
     app_id: UserId | None
@@ -177,6 +180,8 @@ class Wish(Struct, frozen=True):
     before: int = 0
     limit: int = 0
     waits_for: int = 0
+    past: int | None = None
+    standing: int | None = None
 
 
 class _Payer(Struct, frozen=True, order=True):
@@ -277,7 +282,11 @@ async def _facts(tx: Transaction, wishes: Sequence[Wish | None], budgets: Budget
     own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
     facts = [None if wish is None else _to_facts(wish, own, budgets) for wish in wishes]
     # Nothing was said before in a conversation that is yet to be made.
-    places = [place for place, wish in enumerate(wishes) if wish and facts[place] and wish.conversation_id]
+    places = [
+        place
+        for place, wish in enumerate(wishes)
+        if wish and facts[place] and wish.conversation_id and (wish.past is None or wish.standing is None)
+    ]
     if places:
         rows = await tx.all_many(PROMPT, [_prompt_row(wishes[place]) for place in places])
         for place, row in zip(places, rows, strict=True):
@@ -307,7 +316,9 @@ def _to_facts(wish: Wish, own: Mapping[int, Budget], budgets: Budgets) -> _Facts
             payers.append((payer, budget))
     if not payers and not budgets.conversation_tokens:
         return None
-    return _Facts(payers, wish.tokens)
+    if wish.past is None or wish.standing is None:
+        return _Facts(payers, wish.tokens)
+    return _Facts(payers, wish.tokens + wish.standing, wish.past)
 
 
 async def _prices(

@@ -55,6 +55,7 @@ export interface AppTokenShown {
 export interface Branches {
   branches: Array<BranchingShown>;
   open_replies: Array<OpenReplyShown>;
+  silent_replies: Array<SilentReplyShown>;
 }
 
 export interface BranchingShown {
@@ -329,6 +330,12 @@ export interface Shares {
 export interface Synced {
   message: string;
   models: Array<ModelShown>;
+}
+
+export interface SilentReplyShown {
+  message_id: string;
+  prompt_id: string;
+  status: "failed" | "stopped";
 }
 
 export interface TakenBack {

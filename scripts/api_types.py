@@ -49,6 +49,7 @@ WANTED = (
     "PriceList",
     "LimitsShown",
     "UsageReport",
+    "LimitsOfAll",
 )
 REF = "#/components/schemas/"
 PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}

@@ -93,6 +93,7 @@ ROWS = [
     Row("POST /sign-in", "open", ok=401, body=CREDENTIALS),
     Row("GET /sign-in/{code}", "open", ok=410),
     Row("GET /api/admin/limits", "admins"),
+    Row("GET /api/admin/usual-limits", "admins"),
     Row("GET /api/admin/limits/{user}", "admins"),
     Row("PUT /api/admin/limits/{user}", "admins", body={"turns_a_minute": 1000}),
     Row("GET /api/auth/me", "signed_in"),

@@ -86,6 +86,11 @@ export interface LeftShown {
   renewed_at: string;
 }
 
+export interface LimitsOfAll {
+  person: UsualLimits;
+  app: UsualLimits;
+}
+
 export interface LimitsShown {
   turns_a_minute?: number | null;
   replies_at_once?: number | null;
@@ -437,6 +442,15 @@ export interface VersionShown {
 export interface WholeSession {
   id: string;
   user: UserShown;
+export interface UsualLimits {
+  turns_a_minute: number;
+  replies_at_once: number;
+  sockets_at_once: number;
+  tokens_a_day: number;
+  tokens_a_month: number;
+  money_a_month: number;
+}
+
   title: string;
   model_name: string;
   temperature: number | null;

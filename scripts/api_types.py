@@ -18,6 +18,7 @@ WANTED = (
     "WholeSession",
     "MessagePage",
     "Branches",
+    "UsedInSession",
     "TakenBack",
     "ModelShown",
     "PresetListed",

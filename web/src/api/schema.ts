@@ -400,6 +400,15 @@ export interface UsedByShown {
   app: string | null;
 }
 
+export interface UsedInSession {
+  currency: string;
+  prompt_tokens: number;
+  cached_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  cost: number;
+}
+
 export interface UsedOnDay {
   turns: number;
   prompt_tokens: number;

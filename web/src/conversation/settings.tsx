@@ -77,7 +77,7 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
             <Problem words={problems.system_prompt} />
           </label>
         )}
-        <Gauge messages={story.messages} settings={settings} hasMore={story.hasMore} />
+        <Gauge id={live.id} messages={story.messages} settings={settings} hasMore={story.hasMore} />
         {speaking !== null && <FinerFields value={speaking} problems={problems} onChange={setSpeaking} />}
         <div className="actions">
           <button type="button" className="button ghost" onClick={onClose}>

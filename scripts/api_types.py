@@ -49,8 +49,8 @@ WANTED = (
     "PresetOverview",
     "PriceList",
     "LimitsShown",
-    "UsageReport",
     "LimitsOfAll",
+    "UsageReport",
 )
 REF = "#/components/schemas/"
 PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}

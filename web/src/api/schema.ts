@@ -332,15 +332,15 @@ export interface Shares {
   usernames: Array<string>;
 }
 
-export interface Synced {
-  message: string;
-  models: Array<ModelShown>;
-}
-
 export interface SilentReplyShown {
   message_id: string;
   prompt_id: string;
   status: "failed" | "stopped";
+}
+
+export interface Synced {
+  message: string;
+  models: Array<ModelShown>;
 }
 
 export interface TakenBack {
@@ -442,15 +442,6 @@ export interface UserShown {
   last_name: string;
 }
 
-export interface VersionShown {
-  number: number;
-  created_at: string;
-  created_by: UserShown | null;
-}
-
-export interface WholeSession {
-  id: string;
-  user: UserShown;
 export interface UsualLimits {
   turns_a_minute: number;
   replies_at_once: number;
@@ -460,6 +451,15 @@ export interface UsualLimits {
   money_a_month: number;
 }
 
+export interface VersionShown {
+  number: number;
+  created_at: string;
+  created_by: UserShown | null;
+}
+
+export interface WholeSession {
+  id: string;
+  user: UserShown;
   title: string;
   model_name: string;
   temperature: number | null;

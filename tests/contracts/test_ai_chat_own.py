@@ -187,7 +187,7 @@ async def test_prompt_that_waits_is_taken_back_for_all_devices(alice: Client) ->
         await laptop.send("stop", message_id=running["message_id"])
         assert (await phone.until("ai_typing_stop"))["reason"] == "stopped"
         assert await phone.settle() == []
-    assert await branches(alice, session) == {"branches": [], "open_replies": []}
+    assert await branches(alice, session) == {"branches": [], "open_replies": [], "silent_replies": []}
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -234,5 +234,18 @@ async def test_branches_of_a_whole_session_are_told_at_once(alice: Client, bob: 
         "parent_id": turn["user_message"]["id"],
         "siblings": [turn["ai_message"]["id"], beside],
     }
-    assert await branches(alice, session) == {"branches": [told], "open_replies": []}
+    assert await branches(alice, session) == {"branches": [told], "open_replies": [], "silent_replies": []}
     assert (await bob.get(f"{SESSIONS}{session}/branches/")).status == 404
+
+
+async def test_reply_that_was_stopped_before_its_first_word_is_told_to_be_so_afterwards(alice: Client) -> None:
+    session = await make(alice)
+    async with enter(alice, session) as device:
+        await device.say("[[fault=no-first-byte]]")
+        prompt = (await device.until("user_message"))["message"]["id"]
+        reply = (await device.until("ai_typing"))["message_id"]
+        await device.send("stop")
+        await device.until("ai_typing_stop", reason="stopped")
+    assert (await branches(alice, session))["silent_replies"] == [
+        {"message_id": reply, "prompt_id": prompt, "status": "stopped"}
+    ]

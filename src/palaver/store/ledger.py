@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from palaver.chat.clock import DAY, Micros
 from palaver.chat.context import TOKENS_AROUND
 from palaver.chat.conversation import ConversationId, Speaking, Usage
-from palaver.chat.errors import OverBudget
+from palaver.chat.errors import NotFound, OverBudget
 from palaver.chat.ledger import (
     BILLED_BY_MODEL,
     NO_BUDGET,
@@ -37,8 +37,9 @@ from palaver.chat.ledger import (
     worst_of,
 )
 from palaver.chat.limit import LimitOf
-from palaver.chat.user import User, UserId
+from palaver.chat.user import Reader, User, UserId
 from palaver.store.database import Database, Row, Transaction
+from palaver.store.rows import READABLE
 
 # As `to_cost` in the core, by the price that holds at `{now}`; nothing where the model has none.
 COST = (
@@ -151,6 +152,10 @@ OWN_DAYS = (
     "GROUP BY day, model ORDER BY day, model"
 )
 OWN_USAGE = f"SELECT COUNT(*), {SUMS} FROM ledger WHERE {{whose}} = $1 AND day >= $2 AND day <= $3"
+USED_IN = (
+    "SELECT c.prompt_tokens, c.completion_tokens, c.cached_tokens, c.cost FROM conversations c "
+    f"WHERE c.uuid = $1 AND {READABLE}"
+)
 COLUMNS: Mapping[By, str] = {
     "day": "day", "user": "user_id", "model": "model", "app": "app_id", "preset": "preset_id",
 }  # fmt: skip
@@ -468,6 +473,15 @@ class SqlLedger:
         sql = OWN_DAYS.format(whose=_whose(user))
         rows = await self._database.read(lambda tx: tx.all(sql, user.id, period.first_day, period.last_day))
         return [(row[0], Used(*row[1:])) for row in rows]
+
+    async def used_in(self, reader: Reader, conversation: str) -> Used:
+        async def work(tx: Transaction) -> Used:
+            row = await tx.one(USED_IN, conversation, reader.user_id, reader.app_id, reader.guests_allowed)
+            if row is None:
+                raise NotFound
+            return Used("", 0, *row)
+
+        return await self._database.read(work)
 
     async def own(self, user_id: UserId, usual: Budget, now: Micros, *, is_app: bool) -> Own:
         today, month = day_of(now), month_of(now)

@@ -24,6 +24,7 @@ from palaver.chat.errors import (
     StoreUnavailable,
     Taken,
     TooLarge,
+    Withdrawn,
 )
 from palaver.chat.presets import BuiltIn
 from palaver.watching.numbers import REFUSED
@@ -52,6 +53,7 @@ EVERYWHERE: Refusals = {
     Ended: worded(409, "ended"),
     Busy: worded(409, "busy"),
     NotWaiting: worded(409, "not_waiting"),
+    Withdrawn: worded(409, "withdrawn"),
     Taken: worded(400, "taken"),
     TooLarge: worded(413, "document_too_large"),
     OverQuota: Refusal(413, _quota_words),

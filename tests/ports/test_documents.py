@@ -107,6 +107,28 @@ async def test_replaced_document_is_found_until_its_successor_is_and_then_leaves
     assert (now.document_count, now.size) == (1, new.size)
 
 
+async def test_whoever_searches_while_a_document_is_replaced_finds_one_whole_version(
+    store: SqlStore, other_store: SqlStore, alice: User, notes: Collection
+) -> None:
+    await keep(store, notes, "a.txt", "fruit 0", "fruit 0 again")
+    over = asyncio.Event()
+
+    async def look() -> int:
+        looks = 0
+        while not over.is_set():
+            texts = await found(other_store, alice, "Notes", "fruit")
+            versions = {text.split()[1] for text in texts}
+            assert (len(texts), len(versions)) == (2, 1), texts
+            looks += 1
+        return looks
+
+    looking = asyncio.create_task(look())
+    for number in range(1, 20):
+        await keep(store, notes, "a.txt", f"fruit {number}", f"fruit {number} again")
+    over.set()
+    assert await looking > 10
+
+
 async def test_of_several_uploads_of_one_name_the_last_stays(store: SqlStore, alice: User, notes: Collection) -> None:
     first = await keep(store, notes, "a.txt", "apple")
     await arrive(store, notes, "a.txt", b"pear")

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from palaver.chat.errors import NotFound
-from palaver.chat.knowledge import Collection, CollectionChange, Embedding, Hits, Source
+from palaver.chat.knowledge import Collection, CollectionChange, Embedding, Hits, Passage, Source
 from palaver.chat.user import NOT_STORED, Reader, User
 from palaver.chat.words import to_stem, to_words
 from palaver.store import SqlStore, StoreOptions, open_store
@@ -50,9 +50,9 @@ async def test_passage_comes_with_where_it_stands(store: SqlStore, alice: User, 
     [one, two] = cut("Of ships. ", "Of harbours.", heading="Law › Sea")
     await read(store, await claim(store), [one, replace(two, page=7)])
     [passage] = (await search(store, alice, notes.uuid, "harbour")).by_words
-    assert (passage.document, passage.name, passage.number, passage.start, passage.end, passage.page, passage.heading) == (
-        document.uuid, "sea/law.pdf", 1, 10, 22, 7, "Law › Sea",
-    )  # fmt: skip
+    assert passage == Passage(
+        passage.id, document.uuid, "sea/law.pdf", 1, 10, 22, "Of harbours.", page=7, heading="Law › Sea"
+    )
     # What it stands under says what it is about.
     assert len((await search(store, alice, "Notes", "sea")).by_words) == 2
     assert len((await search(store, alice, "Notes", "sea", limit=1)).by_words) == 1
@@ -145,7 +145,8 @@ async def test_citation_tells_what_its_reader_may_see_now(
     [
         ("document", "documents", "documento", "documenti"), ("install", "installs", "installed", "installing"),
         ("vertrag", "vertrage", "vertrags", "vertragen"), ("rechnung", "rechnungen"), ("fattura", "fatture"),
-        ("compute", "computer", "computers", "computing"), ("invoice", "invoices", "invoiced"), ("cancel", "cancelled", "cancelling"),
+        ("compute", "computer", "computers", "computing"), ("invoice", "invoices", "invoiced"),
+        ("cancel", "cancelled", "cancelling"),
     ],
 )  # fmt: skip
 def test_forms_of_a_word_have_one_stem(forms: tuple[str, ...]) -> None:
@@ -312,6 +313,20 @@ async def test_search_goes_on_while_models_change(
         await store.documents.drop_unfinished(NOW)
     over.set()
     assert await looking > 10
+
+
+async def test_vector_that_comes_while_its_passage_is_deleted_is_not_kept(
+    store: SqlStore, other_store: SqlStore, notes: Collection, embedding: Embedding
+) -> None:
+    for number in range(10):
+        document = await keep(store, notes, f"{number}.txt", *[f"apple {number} {part}" for part in range(20)])
+        texts = await store.passages.without_vectors(embedding.id, 20)
+        await asyncio.gather(
+            store.passages.keep_vectors(embedding.id, [(digest, FRUIT["apple"]) for digest, _ in texts]),
+            other_store.documents.delete(document.id),
+        )
+        await other_store.documents.drop_unfinished(NOW)
+        assert await rows(store, f"SELECT passage_id FROM vectors_{embedding.id}") == []
 
 
 # Without vectors

@@ -26,6 +26,12 @@ async def admin(store: SqlStore) -> User:
     return replace(await store.accounts.add_user(new_user("admin")), is_admin=True)
 
 
+async def must_get(store: SqlStore, user: User) -> User:
+    found = await store.accounts.get_user(user.id)
+    assert found is not None
+    return found
+
+
 def names(seen: object) -> list[str]:
     assert isinstance(seen, list)
     return [one.name for one in seen]
@@ -168,8 +174,14 @@ async def test_erased_user_leaves_no_trace_of_what_was_kept(store: SqlStore, ali
     await keep(store, mine, "a", f"The {SECRET} is here.")
     await store.collections.share((await collect(store, bob)).id, ["alice"])
     assert await found(store, bob, SECRET, SECRET) != []
-    await store.accounts.erase_user(alice.id, NOW)
-    assert await found(store, bob, SECRET, SECRET) == []
+    async with store.clearing._alone:
+        erasing = asyncio.create_task(store.accounts.erase_user(alice.id, NOW))
+        while not (await must_get(store, alice)).disabled:
+            assert not erasing.done()
+        # Whatever is still there of it is not found.
+        assert await found(store, bob, SECRET, SECRET) == []
+        assert await holding(store, TRACE) != set()
+    await erasing
     assert await holding(store, TRACE) == set()
     assert names(await store.collections.visible(Reader(bob.id))) == ["Notes"]
     # What was on its way in comes too late.

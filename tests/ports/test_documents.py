@@ -107,6 +107,28 @@ async def test_replaced_document_is_found_until_its_successor_is_and_then_leaves
     assert (now.document_count, now.size) == (1, new.size)
 
 
+async def test_whoever_searches_while_a_document_is_replaced_finds_one_whole_version(
+    store: SqlStore, other_store: SqlStore, alice: User, notes: Collection
+) -> None:
+    await keep(store, notes, "a.txt", "fruit 0", "fruit 0 again")
+    over = asyncio.Event()
+
+    async def look() -> int:
+        looks = 0
+        while not over.is_set():
+            texts = await found(other_store, alice, "Notes", "fruit")
+            versions = {text.split()[1] for text in texts}
+            assert (len(texts), len(versions)) == (2, 1), texts
+            looks += 1
+        return looks
+
+    looking = asyncio.create_task(look())
+    for number in range(1, 20):
+        await keep(store, notes, "a.txt", f"fruit {number}", f"fruit {number} again")
+    over.set()
+    assert await looking > 10
+
+
 async def test_of_several_uploads_of_one_name_the_last_stays(store: SqlStore, alice: User, notes: Collection) -> None:
     first = await keep(store, notes, "a.txt", "apple")
     await arrive(store, notes, "a.txt", b"pear")
@@ -160,11 +182,10 @@ async def test_nobody_keeps_more_than_the_quota_however_many_upload_at_once(
 async def test_two_workers_never_have_the_same_document(
     store: SqlStore, other_store: SqlStore, notes: Collection
 ) -> None:
-    documents = [
-        (await arrive(store, notes, f"{number}", b"%d" % number, now=Micros(NOW + number)))[0] for number in range(6)
-    ]
+    documents = [(await arrive(store, notes, f"{number}", b"%d" % number))[0] for number in range(12)]
     lease = Micros(NOW + 10 * SECOND)
-    claims = await asyncio.gather(*(one.documents.claim(lease, NOW) for one in (store, other_store) for _ in range(5)))
+    # As many as there are documents: none of them comes away empty-handed.
+    claims = await asyncio.gather(*(one.documents.claim(lease, NOW) for one in (store, other_store) for _ in range(6)))
     claimed = [one for one in claims if one is not None]
     assert sorted(one.document.id for one in claimed) == [one.id for one in documents]
     assert {one.attempt for one in claimed} == {1}

@@ -16,6 +16,7 @@ from palaver.store import migrate as migrating
 from palaver.store.database import Transaction
 from palaver.store.migrate import Migration, SchemaTooNew, check_schema, migrate, migrations, schema_version
 from tests.parts.palaver import StoreKind
+from tests.ports.knowing import collect, found, keep
 from tests.ports.talking import answer, dump, new_conversation, new_user, rows, said
 
 FIRST = "0001 start"
@@ -283,6 +284,21 @@ async def test_models_that_were_there_before_some_could_be_hidden_are_listed_as_
     assert await migrate(store.database, store.engine, up_to=mine.version) == [f"{mine.version:04} {mine.name}"]
     after = await rows(store, "SELECT * FROM models ORDER BY id")
     assert [tuple(row) for row in after] == [(*row, False) for row in before]
+
+
+async def test_what_was_there_before_there_was_knowledge_is_there_as_it_was(store: SqlStore) -> None:
+    [mine] = [migration for migration in migrations() if migration.name == "knowledge"]
+    await migrate(store.database, store.engine, up_to=1)
+    await run_all(store, *OF_THE_FIRST_SCHEMA)
+    await migrate(store.database, store.engine, up_to=mine.version - 1)
+    kept = ("users", "presets", "conversations", "messages", "participants")
+    await check_keeps(store, *kept, bringing=f"{mine.version:04} {mine.name}")
+    assert {row[0] for row in await rows(store, "SELECT sources FROM messages")} == {None}
+    alice = await store.accounts.get_user(UserId(1))
+    assert alice is not None
+    assert await store.collections.visible(Reader(alice.id)) == []
+    await keep(store, await collect(store, alice), "a.txt", "apple pie")
+    assert await found(store, alice, "Notes", "apples") == ["apple pie"]
 
 
 async def test_many_that_bring_a_populated_database_on_at_once_do_it_once(

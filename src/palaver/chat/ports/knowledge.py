@@ -49,7 +49,8 @@ class Collections(Protocol):
         ...
 
     async def delete(self, collection_id: CollectionId) -> None:
-        """With all that was in it. It is found no more from the first moment on; the rest goes in small steps."""
+        """With all that was in it. It is found no more from the first moment on; the rest goes in small steps in the
+        background, or by the next `Documents.drop_unfinished`."""
         ...
 
     async def shared_with(self, collection_id: CollectionId) -> Sequence[str]: ...
@@ -83,7 +84,8 @@ class Documents(Protocol):
     async def arrive(self, document_id: DocumentId, digest: bytes, now: Micros, quota: Quota) -> tuple[Document, bool]:
         """All its parts are there; from now on it waits to be read. Where the collection has the same bytes under the
         same name already, that one is returned, with True, and this one is gone. Another one of the same name is
-        replaced as soon as this one can be searched. Raises `OverQuota`, `NotFound`."""
+        replaced as soon as this one can be searched, and at once where it cannot be searched itself: of several that
+        come one behind the other the last stays. Raises `OverQuota`, `NotFound`."""
         ...
 
     async def has(self, collection_id: CollectionId, name: str, digest: bytes) -> Document | None:
@@ -92,11 +94,13 @@ class Documents(Protocol):
 
     async def part(self, document_id: DocumentId, number: int) -> bytes | None: ...
     async def delete(self, document_id: DocumentId) -> None:
-        """It is found no more from the first moment on, and its citations say nothing of it."""
+        """It is found no more from the first moment on, and its citations say nothing of it. The rest goes as that of a
+        collection does."""
         ...
 
     async def drop_unfinished(self, before: Micros) -> int:
-        """Takes away what began to arrive before then and never came to its end, and what is left of deleted ones."""
+        """Takes away what began to arrive before then and never came to its end, and what is left of all that was
+        deleted: when this returns there is no trace of it. How many never came to their end."""
         ...
 
     async def claim(self, lease_until: Micros, now: Micros) -> Claimed | None:
@@ -109,7 +113,8 @@ class Documents(Protocol):
         ...
 
     async def add_passages(self, claimed: Claimed, cuts: Sequence[Cut]) -> bool:
-        """Nobody finds them yet. False where it is no longer this worker's, and then nothing was added."""
+        """Nobody finds them yet. Those with a number that is there already are left as they are. False where it is no
+        longer this worker's; what was added till then is gone with its next claim."""
         ...
 
     async def finish(self, claimed: Claimed, now: Micros) -> bool:
@@ -118,7 +123,7 @@ class Documents(Protocol):
 
     async def fail(self, claimed: Claimed, problem: Problem, now: Micros) -> bool: ...
     async def passages(self, document_id: DocumentId, *, first: int, limit: int) -> Sequence[Passage]:
-        """From that number on, in order."""
+        """From that number on, in order; none of one that cannot be searched."""
         ...
 
 
@@ -134,16 +139,17 @@ class Passages(Protocol):
         limit: int,
     ) -> Hits:
         """In the collection of that name or UUID, chosen as `Collections.find` does. `words` are any of `to_words`: a
-        passage need not hold them all. `vector` is of the current embedding's model and size. Where there is no such
-        collection, nothing is found."""
+        passage need not hold them all, and those that a good part of the passages have are not looked for where there
+        are rarer ones. `vector` is of the current embedding's model and size; of another size nothing is near. Where
+        there is no such collection, nothing is found."""
         ...
 
     async def cite(self, reader: Reader, sources: Sequence[Source]) -> Sequence[Source]:
-        """The same with what the reader may see of them now."""
+        """The same with what the reader may search of them now."""
         ...
 
     async def can_embed(self) -> bool:
-        """Whether vectors can be searched here: pgvector may be missing."""
+        """Whether vectors can be searched here: sqlite-vec or pgvector may be missing."""
         ...
 
     async def embedding(self) -> Embedding | None:
@@ -151,7 +157,8 @@ class Passages(Protocol):
         ...
 
     async def use_embedding(self, model: str, dimensions: int, now: Micros) -> Embedding:
-        """Begins with this one, or goes on with it. The one that was current stays so until this one has all."""
+        """Begins with this one, or goes on with it. The one that was current stays so until this one has all. Raises
+        `NotFound` where `can_embed` says no, and `Invalid` where no vector is so long."""
         ...
 
     async def without_vectors(self, embedding_id: EmbeddingId, limit: int) -> Sequence[tuple[bytes, str]]:
@@ -160,7 +167,8 @@ class Passages(Protocol):
         ...
 
     async def keep_vectors(self, embedding_id: EmbeddingId, vectors: Sequence[tuple[bytes, Sequence[float]]]) -> None:
-        """For every passage with that content."""
+        """For every searched passage with that content. For what was deleted meanwhile, and where another embedding has
+        become current, nothing is kept."""
         ...
 
     async def make_current(self, embedding_id: EmbeddingId) -> bool:

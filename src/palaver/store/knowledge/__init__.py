@@ -5,8 +5,10 @@ from palaver.store.knowledge.collections import SqlCollections
 from palaver.store.knowledge.documents import SqlDocuments
 from palaver.store.knowledge.embeddings import Embeddings
 from palaver.store.knowledge.passages import SqlPassages
+from palaver.store.knowledge.postgres_vectors import PostgresVectors
 from palaver.store.knowledge.reading import Reading
-from palaver.store.knowledge.vectors import PostgresVectors, SqliteVectors, Vectors
+from palaver.store.knowledge.sqlite_vectors import SqliteVectors
+from palaver.store.knowledge.vectors import Vectors
 from palaver.store.knowledge.words import PostgresWords, SqliteWords, Words
 
 __all__ = [

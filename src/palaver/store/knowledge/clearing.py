@@ -105,9 +105,10 @@ class Clearing:
         """A step of taking away its passages. Whether there were any."""
         ids = [PassageId(row[0]) for row in await tx.all(SOME_PASSAGES, document_id, PASSAGES_AT_ONCE)]
         if ids:
+            embeddings = await self._vectors.hold(tx)
             await self._words.remove(tx, ids)
-            await self._vectors.remove(tx, ids)
             await tx.run_many("DELETE FROM passages WHERE id = $1", [(id_,) for id_ in ids])
+            await self._vectors.remove(tx, embeddings, ids)
         return bool(ids)
 
     async def _clear(self) -> None:

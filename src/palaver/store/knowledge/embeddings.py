@@ -125,7 +125,7 @@ class Embeddings:
         async def work(tx: Transaction) -> None:
             if await tx.one(HOLD + tx.lock, embedding_id) is None:
                 return
-            rows = await tx.all_many(STILL_TWINS.format(id=embedding_id), twins)
+            rows = await tx.all_many(STILL_TWINS.format(id=embedding_id) + _hold_passages(tx), twins)
             if rows:
                 copied = [(PassageId(id_), CollectionId(where), PassageId(twin)) for id_, where, twin in rows]
                 await self._vectors.copy(tx, embedding_id, copied)
@@ -136,10 +136,15 @@ class Embeddings:
         async def work(tx: Transaction) -> None:
             if await tx.one(HOLD + tx.lock, embedding_id) is None:
                 return
-            sql = WITH_CONTENT.format(id=embedding_id)
+            sql = WITH_CONTENT.format(id=embedding_id) + _hold_passages(tx)
             rows = await tx.all_many(sql, [(digest,) for digest in vectors])
             wanted = [(PassageId(id_), CollectionId(where), vectors[bytes(digest)]) for id_, where, digest in rows]
             if wanted:
                 await self._vectors.add(tx, embedding_id, wanted)
 
         await self._database.write(work)
+
+
+def _hold_passages(tx: Transaction) -> str:
+    # One that is just being deleted is waited for, and not there then.
+    return f"{tx.lock} OF p" if tx.lock else ""

@@ -134,7 +134,7 @@ class Reading:
 
 
 def _claim(tx: Transaction, which: str) -> str:
-    # Who waited for one that another worker is just claiming would find it claimed.
+    # One that another worker is just claiming is not waited for.
     return _CLAIM.format(which=which, lock=f"{tx.lock} OF d SKIP LOCKED" if tx.lock else "")
 
 

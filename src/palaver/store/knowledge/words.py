@@ -20,6 +20,9 @@ FEW = 1000
 
 MOST_TERMS = 16
 
+# Frequent words of which is known how frequent they are.
+MOST_KNOWN = 10_000
+
 # Of the index on SQLite, each of 1000 bytes: some four milliseconds.
 PAGES_AT_ONCE = 200
 
@@ -93,6 +96,11 @@ class SqliteWords:
     # bm25 is the better the lower it is.
     RANKED = "SELECT id FROM ({hits}) GROUP BY id ORDER BY SUM(score), id LIMIT $1"
 
+    def __init__(self) -> None:
+        # Only frequent words take long to count, and how many they are hardly changes: they are counted anew when the
+        # collection has another number of passages.
+        self._known: dict[tuple[str, int], int] = {}
+
     async def add(
         self, tx: Transaction, collection_id: CollectionId, passages: Sequence[tuple[PassageId, Sequence[str]]]
     ) -> None:
@@ -115,6 +123,16 @@ class SqliteWords:
         # Where more was removed meanwhile, it is done again.
         await database.write(lambda tx: tx.run(self.ALL_PURGED, removed[0]))
 
+    async def _count(self, tx: Transaction, terms: Sequence[str], passages: int) -> Mapping[str, int]:
+        counts = {term: self._known.get((term, passages), 0) for term in terms}
+        unknown = [term for term, count in counts.items() if not count]
+        found = await tx.all_many(self.COUNT, [(term,) for term in unknown])
+        counts |= {term: row[0] for term, row in zip(unknown, found, strict=True)}
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
+        self._known |= {(term, passages): count for term, count in counts.items() if count > FEW}
+        return counts
+
     async def _merge(self, tx: Transaction, pages: int) -> bool:
         """Whether there was anything to do, told as FTS5 tells it."""
         before = await tx.one(self.CHANGES)
@@ -128,9 +146,7 @@ class SqliteWords:
         self, tx: Transaction, collection_id: CollectionId, stems: Sequence[str], passages: int, limit: int
     ) -> Sequence[PassageId]:
         # A term holds letters, digits and an @ alone, so none can be read as a command.
-        terms = [f'"{key}"' for key in to_keys(collection_id, stems)]
-        found = await tx.all_many(self.COUNT, [(term,) for term in terms])
-        counts = {term: row[0] for term, row in zip(terms, found, strict=True)}
+        counts = await self._count(tx, [f'"{key}"' for key in to_keys(collection_id, stems)], passages)
         chosen = choose(counts, passages)
         if not chosen:
             return []

@@ -26,8 +26,8 @@ log = logging.getLogger("palaver.knowledge")
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 3.0
 
-# How late a worker hears of a document that came in by another process.
-LOOK_SECONDS = 1.0
+# How late a worker hears of a document that came in by another process, or that another worker has left.
+LOOK_SECONDS = 3.0
 
 # How often it looks for texts without a vector that another worker has left.
 LOOK_FOR_TEXTS_SECONDS = 30.0

@@ -175,3 +175,21 @@ async def test_doctor_asks_the_servers_that_admins_have_added(embedded: Command,
     [(state, text)] = findings(embedded("doctor"), "models")
     assert (state, text.partition(" answers")[0]) == ("ok", f"{llm.url} (own, added by an admin)")
     assert embedded("sync-models").rows[0][0] == "gpt-4"
+
+
+async def test_doctor_asks_the_server_that_makes_vectors(embedded: Command, llm: LLM) -> None:
+    settings = {"PALAVER_EMBEDDING_MODEL": "vectors-1", "PALAVER_EMBEDDING_URL": llm.url}
+    done = embedded("doctor", **settings)
+    assert findings(done, "vectors") == [("ok", "vectors-1 gives vectors of 384 numbers")]
+    await llm.control(fault="500", on="embeddings")
+    done = embedded("doctor", **settings, PALAVER_EMBEDDING_KEY="sekret")
+    [(state, text)] = findings(done, "vectors")
+    assert (done.code, state) == (1, "broken")
+    assert "answers 500" in text
+    assert "sekret" not in done.out
+
+
+def test_doctor_says_that_vectors_need_a_server(embedded: Command) -> None:
+    done = embedded("doctor", PALAVER_EMBEDDING_MODEL="vectors-1")
+    [(state, text)] = findings(done, "vectors")
+    assert (state, text.split(",")[0]) == ("broken", "PALAVER_EMBEDDING_MODEL is set")

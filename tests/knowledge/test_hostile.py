@@ -1,11 +1,13 @@
 """Files that were made to break whoever reads them: each costs nothing but itself, and it is said what is wrong."""
 
 import os
+import random
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -202,6 +204,28 @@ async def test_a_hostile_file_costs_nothing_but_itself(
     name: str, make: Callable[[], bytes], problem: Problem | None
 ) -> None:
     assert await problem_of(name, make(), limits=LIMITS) == problem
+    assert list_children() == []
+
+
+WHOLE = {
+    "a.docx": docx(paragraph("Handbook", "berschrift1"), *(paragraph(f"Line {n}.") for n in range(50))),
+    "a.xlsx": sheet("".join(f'<row><c r="A{n}"><v>{n}</v></c></row>' for n in range(1, 50))),
+    "a.pdf": pdf(*([f"Line {n} of a page."] * 3 for n in range(5))),
+    "a.html": b"<html><h1>A<table><tr><td>1<td>2</table><pre>x</pre><p>&amp;&#x0;&no;<!-- c --><![CDATA[x]]></html>"
+    * 20,
+    "a.md": b"# A\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```\ncode\n```\n\nText\n====\n" * 20,
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+async def test_a_file_that_was_damaged_anyhow_is_read_or_refused(name: str, prove: bool) -> None:
+    chance = random.Random(name)
+    for _ in range(200 if prove else 3):
+        data = bytearray(WHOLE[name])
+        for _ in range(chance.randrange(1, 20)):
+            place = chance.randrange(len(data))
+            data[place : place + chance.randrange(1, 8)] = chance.randbytes(chance.randrange(8))
+        assert await problem_of(name, bytes(data), limits=LIMITS) in (None, *get_args(Problem))
     assert list_children() == []
 
 

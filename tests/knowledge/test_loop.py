@@ -14,26 +14,23 @@ T = TypeVar("T")
 MEGABYTE = 1_000_000
 EVERY = 0.002
 LATEST = 0.05
-# What else runs on a tester's machine holds up the whole process now and then: what is our doing happens again and
-# again.
-STRANGERS = 2
-
 # Memory is measured in KiB.
 GROWTH = 40_000
 
 
 async def measure_lateness(work: Awaitable[T]) -> tuple[T, list[float]]:
-    """What it gives, and how late a timer was each time that it was late."""
+    """What it gives, and how late each timer was, the latest first: as far as this process was at work meanwhile, for
+    what others do on this machine is no fault of ours."""
     loop = asyncio.get_running_loop()
     late: list[float] = []
 
     timers: list[asyncio.TimerHandle] = []
 
-    def look(due: float) -> None:
-        late.append(loop.time() - due)
-        timers[:] = [loop.call_later(EVERY, look, loop.time() + EVERY)]
+    def look(due: float, cpu: float) -> None:
+        late.append(min(loop.time() - due, time.process_time() - cpu))
+        timers[:] = [loop.call_later(EVERY, look, loop.time() + EVERY, time.process_time())]
 
-    look(loop.time())
+    look(loop.time(), time.process_time())
     try:
         return await work, sorted(late, reverse=True)
     finally:
@@ -54,7 +51,7 @@ async def test_the_loop_is_not_blocked_while_a_large_document_comes_in_and_is_re
         assert (await library.get(document)).status == "ready"
 
     _, late = await measure_lateness(take())
-    assert late[STRANGERS] < LATEST
+    assert late[0] < LATEST
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < GROWTH
 
 

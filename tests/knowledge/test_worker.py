@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from palaver.chat.clock import SECOND, Micros, SystemClock
@@ -196,6 +198,62 @@ async def test_a_text_is_embedded_once_however_often_it_stands(
     await worker.embed_missing(embeddings)
     heard = [one.body["input"] for one in await llm.record("ended", n=2) if one.path.endswith("/embeddings")]
     assert sum(texts.count("The same words.") for texts in heard) == 1
+
+
+async def test_workers_that_embed_at_once_pay_for_each_text_once(
+    library: Library, embeddings: EmbeddingServer, llm: LLM
+) -> None:
+    worker = library.worker(embeddings)
+    await library.put("book.txt", BOOK)
+    await worker.read_next()
+    await asyncio.gather(*(library.worker(embeddings).embed_missing(embeddings) for _ in range(4)))
+    heard = await llm.record("ended", n=1)
+    texts = [
+        text for one in heard if one.path.endswith("/embeddings") for text in one.body["input"] if text != "palaver"
+    ]
+    assert len(texts) == len(set(texts))
+    current = await library.store.passages.embedding()
+    assert current is not None
+    assert await library.store.passages.without_vectors(current.id, 10) == []
+
+
+async def test_vectors_that_a_worker_left_are_made_by_the_next(
+    library: Library, embeddings: EmbeddingServer, llm: LLM
+) -> None:
+    worker = library.worker(embeddings)
+    await library.put("whale.txt", "A whale.")
+    await worker.read_next()
+    await llm.control(first=60, on="embeddings", key="slow")
+    slow = asyncio.create_task(worker.embed_missing(embeddings))
+    await llm.record(n=1)
+    slow.cancel()
+    await asyncio.wait([slow])
+    await llm.control()
+    await library.worker(embeddings).embed_missing(embeddings)
+    assert await library.store.passages.embedding() is not None
+
+
+async def test_a_model_that_was_exchanged_behind_its_name_begins_anew(library: Library) -> None:
+    size = 2
+
+    async def answer(request: web.Request) -> web.Response:
+        texts = (await request.json())["input"]
+        return web.json_response({"data": [{"embedding": [1.0] * size} for _ in texts]})
+
+    app = web.Application()
+    app.router.add_post("/v1/embeddings", answer)
+    worker = library.worker()
+    async with (
+        TestServer(app) as http,
+        EmbeddingServer(EmbeddingOptions(url=str(http.make_url("/")), model="m")) as server,
+    ):
+        for size in (2, 3):
+            await library.put("whale.txt", f"A whale of {size}.")
+            await worker.read_next()
+            await worker.embed_missing(server)
+    current = await library.store.passages.embedding()
+    assert current is not None
+    assert (current.model, current.dimensions) == ("m", 3)
 
 
 async def test_what_stumbles_is_tried_again(

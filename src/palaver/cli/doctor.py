@@ -12,7 +12,7 @@ from typing import Literal
 import click
 from msgspec import Struct
 
-from palaver.app import bot_options
+from palaver.app import CannotEmbed, bot_options, embedding_options
 from palaver.bots.discovery import find_servers, to_local_url, to_name
 from palaver.bots.installed import BUILT_IN
 from palaver.bots.plugins import Plugins
@@ -22,6 +22,7 @@ from palaver.chat.errors import StoreUnavailable
 from palaver.chat.server import NamedServer
 from palaver.cli.faults import Refused, in_plain_words
 from palaver.cli.installation import to_store_options
+from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.serve import CannotStart, check_can_share
 from palaver.settings import (
     SETTINGS,
@@ -75,6 +76,7 @@ async def _examine() -> list[Finding]:
     findings += check_folder(settings)
     findings += await check_database(settings)
     findings += await check_models(settings)
+    findings += await check_vectors(settings)
     findings += await check_redis(settings)
     return findings
 
@@ -148,7 +150,12 @@ async def _look_into_database(settings: Settings) -> list[Finding]:
             found = "is empty" if version == 0 else f"has schema version {version} of {newest}"
             return [Finding("note", "database", f"{name} {found}; the next start, or `palaver migrate`, changes that")]
         users = await store.accounts.list_users()
+        lacks_vectors = settings.embedding_model is not None and not await store.passages.can_embed()
     findings = [Finding("ok", "database", f"{name} answers and has schema version {version}, the newest")]
+    if lacks_vectors:
+        missing = "pgvector" if name == "PostgreSQL" else "sqlite-vec"
+        text = f"PALAVER_EMBEDDING_MODEL is set, and {missing} is not there: passages are found by words alone"
+        findings.append(Finding("note", "database", text))
     if not any(user.is_admin and not user.disabled for user in users):
         findings.append(Finding("note", "database", "There is no admin yet; the next start makes one"))
     return findings
@@ -222,6 +229,23 @@ def _to_list(names: Sequence[str]) -> str:
     shown = ", ".join(names[:MODELS_SHOWN])
     more = len(names) - MODELS_SHOWN
     return f"{shown} and {more} more" if more > 0 else shown or "no model"
+
+
+async def check_vectors(settings: Settings) -> list[Finding]:
+    """The server that makes vectors of passages, where they are wanted."""
+    try:
+        options = embedding_options(settings)
+    except CannotEmbed as error:
+        return [Finding("broken", "vectors", str(error))]
+    if options is None:
+        return []
+    try:
+        async with EmbeddingServer(options) as server:
+            [vector] = await server.embed(options.model, ["palaver"])
+    except EmbeddingsFailed as error:
+        text = f"The server that makes vectors (PALAVER_EMBEDDING_MODEL) {error}. Passages are found by words alone."
+        return [Finding("broken", "vectors", text)]
+    return [Finding("ok", "vectors", f"{options.model} gives vectors of {len(vector)} numbers")]
 
 
 async def check_redis(settings: Settings) -> list[Finding]:

@@ -14,7 +14,7 @@ from functools import partial
 from msgspec import Struct
 
 from palaver.chat.clock import SECOND, Clock, Micros
-from palaver.chat.knowledge import Claimed, Cut, DocumentId, Embedding, Sizes
+from palaver.chat.knowledge import Claimed, Cut, DocumentId, Embedding, EmbeddingId, Sizes
 from palaver.chat.ports import Documents, Passages
 from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.knowledge.orders import Limits, Order
@@ -26,12 +26,14 @@ log = logging.getLogger("palaver.knowledge")
 LEASE_SECONDS = 10.0
 RENEW_SECONDS = 3.0
 
-# How late a worker hears of a document that came in by another process.
-LOOK_SECONDS = 1.0
+# How late a worker hears of a document that came in by another process, or that another worker has left.
+LOOK_SECONDS = 3.0
 
 # How often it looks for texts without a vector that another worker has left.
 LOOK_FOR_TEXTS_SECONDS = 30.0
 TEXTS_AT_ONCE = 256
+# As long as that batch takes on a slow server; what a worker leaves that was ended is gone on with after it.
+EMBEDDING_LEASE_SECONDS = 120.0
 
 # Parts of documents that were never finished, and what is left of deleted ones, stay so long.
 DROP_EVERY_SECONDS = 600.0
@@ -111,18 +113,29 @@ class Worker:
         `EmbeddingsFailed`."""
         if not await self._passages.can_embed():
             return
-        embedding = await self._to_embedding(server)
-        while missing := await self._passages.without_vectors(embedding.id, TEXTS_AT_ONCE):
-            vectors = await server.embed_all([text for _, text in missing])
-            if len(vectors[0]) != embedding.dimensions:
-                # Another model goes by the same name now.
-                embedding = await self._passages.use_embedding(server.model, len(vectors[0]), self._clock.now())
-                continue
-            pairs = [(digest, vector) for (digest, _), vector in zip(missing, vectors, strict=True)]
-            await self._passages.keep_vectors(embedding.id, pairs)
+        embedding: Embedding | None = await self._to_embedding(server)
+        while embedding is not None:
+            embedding = await self._embed_for(embedding, server)
+
+    async def _embed_for(self, embedding: Embedding, server: EmbeddingServer) -> Embedding | None:
+        """The one to go on with, where another model goes by the same name now."""
+        lease = _EmbeddingLease(self._passages, self._clock, embedding.id)
+        try:
+            while missing := await self._passages.without_vectors(embedding.id, TEXTS_AT_ONCE):
+                if not await lease.take():
+                    # Another worker is at it: each text is paid for once.
+                    return None
+                vectors = await server.embed_all([text for _, text in missing])
+                if len(vectors[0]) != embedding.dimensions:
+                    return await self._passages.use_embedding(server.model, len(vectors[0]), self._clock.now())
+                pairs = [(digest, vector) for (digest, _), vector in zip(missing, vectors, strict=True)]
+                await self._passages.keep_vectors(embedding.id, pairs)
+        finally:
+            await lease.give_up()
         if not embedding.is_current:
             # Where a document came meanwhile, the next round does it.
             await self._passages.make_current(embedding.id)
+        return None
 
     async def _to_embedding(self, server: EmbeddingServer) -> Embedding:
         current = await self._passages.embedding()
@@ -179,6 +192,29 @@ class Worker:
 
     async def _drop_unfinished(self) -> None:
         await self._documents.drop_unfinished(Micros(self._clock.now() - int(UNFINISHED_SECONDS * SECOND)))
+
+
+class _EmbeddingLease:
+    """Who makes the vectors just now. It is taken again before each batch."""
+
+    def __init__(self, passages: Passages, clock: Clock, embedding_id: EmbeddingId) -> None:
+        self._passages = passages
+        self._clock = clock
+        self._embedding_id = embedding_id
+        self._held: Micros | None = None
+
+    async def take(self) -> bool:
+        now = self._clock.now()
+        until = Micros(now + int(EMBEDDING_LEASE_SECONDS * SECOND))
+        if not await self._passages.lease_embedding(self._embedding_id, until, now, self._held):
+            return False
+        self._held = until
+        return True
+
+    async def give_up(self) -> None:
+        if self._held is not None:
+            with suppress(OSError):
+                await self._passages.lease_embedding(self._embedding_id, Micros(0), self._clock.now(), self._held)
 
 
 async def _repeat(what: str, do: Callable[[], Awaitable[object]], seconds: float, wake: asyncio.Event) -> None:

@@ -161,6 +161,13 @@ class Passages(Protocol):
         `NotFound` where `can_embed` says no, and `Invalid` where no vector is so long."""
         ...
 
+    async def lease_embedding(
+        self, embedding_id: EmbeddingId, until: Micros, now: Micros, held: Micros | None = None
+    ) -> bool:
+        """Whether the caller, and nobody else, makes its vectors until then. `held` is the time until which the caller
+        does already; who gives it up leases it until a time that has passed."""
+        ...
+
     async def without_vectors(self, embedding_id: EmbeddingId, limit: int) -> Sequence[tuple[bytes, str]]:
         """Texts of searched passages that have none yet, each once, by the digest of its content. What had the same
         content, model and size before is given its vector without being listed here."""

@@ -14,6 +14,10 @@ CURRENT = f"SELECT {EMBEDDING} FROM embeddings e WHERE e.is_current"
 BY_MODEL = f"SELECT {EMBEDDING} FROM embeddings e WHERE e.model = $1 AND e.dimensions = $2 AND NOT e.is_dropped"
 HOLD = f"SELECT {EMBEDDING} FROM embeddings e WHERE e.id = $1 AND NOT e.is_dropped"
 ADD = "INSERT INTO embeddings (model, dimensions, created_at) VALUES ($1, $2, $3) RETURNING id"
+LEASE = (
+    "UPDATE embeddings SET lease_until = $2 "
+    "WHERE id = $1 AND (lease_until IS NULL OR lease_until < $3 OR lease_until = $4) RETURNING id"
+)
 # Each part is read by the index; a document that all is known of is not looked at again.
 LACKING = (
     "SELECT id FROM documents WHERE status = 'ready' AND embedding_id IS NULL UNION ALL "
@@ -70,6 +74,9 @@ class Embeddings:
             return Embedding(EmbeddingId(added[0]), model, dimensions, False)
 
         return await self._database.write(work)
+
+    async def lease(self, embedding_id: EmbeddingId, until: Micros, now: Micros, held: Micros | None) -> bool:
+        return await self._database.write(lambda tx: tx.one(LEASE, embedding_id, until, now, held or -1)) is not None
 
     async def without_vectors(self, embedding_id: EmbeddingId, limit: int) -> Sequence[tuple[bytes, str]]:
         found: dict[bytes, str] = {}

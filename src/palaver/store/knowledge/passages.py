@@ -98,6 +98,11 @@ class SqlPassages:
     async def use_embedding(self, model: str, dimensions: int, now: Micros) -> Embedding:
         return await self._embeddings.use(model, dimensions, now)
 
+    async def lease_embedding(
+        self, embedding_id: EmbeddingId, until: Micros, now: Micros, held: Micros | None = None
+    ) -> bool:
+        return await self._embeddings.lease(embedding_id, until, now, held)
+
     async def without_vectors(self, embedding_id: EmbeddingId, limit: int) -> Sequence[tuple[bytes, str]]:
         return await self._embeddings.without_vectors(embedding_id, limit)
 

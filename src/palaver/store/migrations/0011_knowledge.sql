@@ -88,6 +88,7 @@ CREATE TABLE embeddings (
   dimensions BIGINT NOT NULL,
   is_current BOOLEAN NOT NULL DEFAULT FALSE,
   is_dropped BOOLEAN NOT NULL DEFAULT FALSE,
+  lease_until BIGINT,
   created_at BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX embeddings_by_model ON embeddings (model, dimensions) WHERE NOT is_dropped;

@@ -183,6 +183,22 @@ async def test_search_that_takes_too_long_is_not_waited_for(bot: OpenAIBot, warn
     assert f"request {REQUEST_ID}: searching documents took too long" in warnings.text
 
 
+async def test_reply_that_is_stopped_while_documents_are_searched_ends_at_once(bot: OpenAIBot, llm: Running) -> None:
+    searching = asyncio.Event()
+
+    async def hang() -> Sequence[Passage]:
+        searching.set()
+        await asyncio.Event().wait()
+        return ()
+
+    talking = asyncio.create_task(hear(to_rag(bot, Found(hang)), to_asked()))
+    await searching.wait()
+    talking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await talking
+    assert list(llm.stand_in.record.entries) == []
+
+
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=30), st.integers(0, 1500))
 def test_what_is_chosen_fits_and_is_the_best(texts: list[str], tokens: int) -> None:
     passages = [passage(text, number) for number, text in enumerate(texts)]

@@ -45,6 +45,7 @@ from palaver.api.ai_chat import (
     sessions,
     sockets,
     taking_back,
+    usage,
 )
 from palaver.api.ai_chat import settings as ai_chat_settings
 from palaver.api.call import Answer, Call, Site
@@ -129,6 +130,7 @@ APIS = (
     admin_apps.api,
     admin_presets.api,
     money.api,
+    usage.api,
     account.api,
     watching.api,
 )

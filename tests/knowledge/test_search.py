@@ -12,7 +12,7 @@ from palaver.knowledge.asking import AskedVectors
 from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.knowledge.likeness import without_repetitions
 from palaver.knowledge.reranking import Ask, read_order
-from palaver.knowledge.search import Searcher, fuse
+from palaver.knowledge.search import Ranking, Searcher, fuse, to_asked
 from palaver.knowledge.wanted import to_wanted_words
 from tests.knowledge.library import Library
 from tests.parts.llm import LLM
@@ -162,8 +162,21 @@ async def test_a_question_that_is_too_long_leaves_others_their_vectors() -> None
 
 def test_what_stands_in_both_rankings_goes_before_what_leads_one() -> None:
     one, two, three = (passage(number, "") for number in (1, 2, 3))
-    assert [found.id for found in fuse([(1.0, [one, two]), (1.0, [three, two])])] == [2, 1, 3]
-    assert [found.id for found in fuse([(0.5, [one]), (1.0, [three])])] == [3, 1]
+    assert [found.id for found in fuse([Ranking([one, two]), Ranking([three, two])])] == [2, 1, 3]
+    assert [found.id for found in fuse([Ranking([one], 0.5), Ranking([three])])] == [3, 1]
+
+
+def test_what_holds_one_word_of_many_counts_for_less_than_what_is_meant() -> None:
+    chance, meant = passage(1, "A word that Bäckereien have too."), passage(2, "quite other ones")
+    stems = ("backer", "oven", "bread", "roll")
+    assert [found.id for found in fuse([Ranking([chance], stems=stems), Ranking([meant])])] == [2, 1]
+    assert [found.id for found in fuse([Ranking([chance], stems=stems[:1]), Ranking([meant], 0.9)])] == [1, 2]
+
+
+def test_the_fewer_words_a_question_has_the_more_its_context_weighs() -> None:
+    weights = [to_asked(asked, ["When?"])[1][1] for asked in ("And it?", "And in winter?", "Which animal eats krill?")]
+    assert weights == [2.0, 2.0, pytest.approx(2 / 3)]
+    assert to_asked("And in winter?", ()) == [("And in winter?", 1.0)]
 
 
 def test_what_says_the_same_is_given_once() -> None:

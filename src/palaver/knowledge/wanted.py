@@ -40,11 +40,18 @@ FREQUENT = frozenset(f"{_ENGLISH} {_GERMAN} {_ITALIAN}".split())
 
 def to_wanted_words(text: str) -> list[str]:
     """The words that a passage about this is likely to hold some of, in order."""
-    words = to_words(text[: LOOKED_AT * (1 + PROMPTS_BEFORE)])
-    rare = [word for word in words if word not in FREQUENT]
-    return (rare or words)[:MOST_WORDS]
+    return (to_rare_words(text) or to_words(_looked_at(text)))[:MOST_WORDS]
+
+
+def to_rare_words(text: str) -> list[str]:
+    """Those that do not stand everywhere."""
+    return [word for word in to_words(_looked_at(text)) if word not in FREQUENT]
 
 
 def in_context(question: str, context: Sequence[str]) -> str:
     """The question behind what the person asked before, newest last; of all of them, the last few."""
     return "\n".join(said[:LOOKED_AT] for said in [*context[-PROMPTS_BEFORE:], question])
+
+
+def _looked_at(text: str) -> str:
+    return text[: LOOKED_AT * (1 + PROMPTS_BEFORE)]

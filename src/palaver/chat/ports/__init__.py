@@ -2,7 +2,7 @@
 
 from palaver.chat.ports.accounts import Accounts, People, PeopleWanted
 from palaver.chat.ports.bots import Bots
-from palaver.chat.ports.branches import Branches, Branching, OpenReply, Overview
+from palaver.chat.ports.branches import Branches, Branching, OpenReply, Overview, Silent
 from palaver.chat.ports.bus import Bus, Counts, Hear, Standing, Wanted
 from palaver.chat.ports.conversations import ALL_ROLES, Conversations, Hidden, Said, Totals
 from palaver.chat.ports.events import Events, Present, ReadMark, Since
@@ -66,6 +66,7 @@ __all__ = [
     "Said",
     "Search",
     "Searched",
+    "Silent",
     "Since",
     "Standing",
     "Store",

@@ -194,6 +194,8 @@ def test_nothing_that_is_printed_of_settings_holds_a_secret() -> None:
         "PALAVER_LLM_SERVERS": '[{"name": "a", "url": "http://user:sekret@h", "key": "sekret"}]',
         "PALAVER_METRICS_TOKEN": "sekret",
         "LLM_SERVER_URL": "http://user:sekret@localhost:8001",
+        "PALAVER_EMBEDDING_URL": "http://user:sekret@localhost:8001",
+        "PALAVER_EMBEDDING_KEY": "sekret",
     }
     settings = read_settings(environment)
     assert set(SECRET_NAMES) < set(environment)

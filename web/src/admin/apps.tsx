@@ -8,11 +8,11 @@ import type { AppShown, AppTokenAdded, AppTokenShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { Sure } from "../parts/sure.tsx";
 import { Field, type Filled, Form } from "./form.tsx";
 import { Row, Rows } from "./row.tsx";
 import { Secret } from "./secret.tsx";
 import { Section } from "./section.tsx";
-import { Sure } from "./sure.tsx";
 import { useTimes } from "./times.ts";
 import { useAdminWords } from "./words.ts";
 

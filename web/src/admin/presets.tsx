@@ -1,18 +1,18 @@
 /** All presets there are, whoever made them. */
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useState } from "react";
+import { Suspense, useState } from "react";
 import { ask } from "../api/http.ts";
 import type { PresetOverview, Shares } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { Item } from "../parts/menu.tsx";
+import { Sure } from "../parts/sure.tsx";
 import { PresetForm } from "../presets/form.tsx";
 import { Field, type Filled, Form, Switch } from "./form.tsx";
 import { Row, Rows } from "./row.tsx";
 import { Section } from "./section.tsx";
-import { Sure } from "./sure.tsx";
 import { useAdminWords } from "./words.ts";
 
 const PRESETS = ["presets"];
@@ -77,8 +77,10 @@ export function AllPresets() {
           </Rows>
         )}
       </Fetched>
-      {open === "new" && <PresetForm id={null} onClose={close} />}
-      {open !== null && open !== "new" && "edit" in open && <PresetForm id={open.edit} onClose={close} />}
+      <Suspense>
+        {open === "new" && <PresetForm id={null} onClose={close} />}
+        {open !== null && open !== "new" && "edit" in open && <PresetForm id={open.edit} onClose={close} />}
+      </Suspense>
       {open !== null && open !== "new" && "share" in open && (
         <Sharing preset={open.share} onClose={close} onChange={anew} />
       )}

@@ -8,12 +8,12 @@ import type { ServerShown } from "../api/schema.ts";
 import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { Item } from "../parts/menu.tsx";
+import { Sure } from "../parts/sure.tsx";
 import { say } from "../parts/toasts.ts";
 import { Row, Rows, type Tone } from "./row.tsx";
 import { Section } from "./section.tsx";
 import { ServerForm } from "./server_form.tsx";
 import { SERVERS, syncModels, testServer, trialWords, useAnew } from "./serving.ts";
-import { Sure } from "./sure.tsx";
 import { useNumbers } from "./times.ts";
 import { type AdminWord, useAdminWords } from "./words.ts";
 

@@ -9,12 +9,12 @@ import { Dialog } from "../parts/dialog.tsx";
 import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
 import type { Item } from "../parts/menu.tsx";
+import { Sure } from "../parts/sure.tsx";
 import { say } from "../parts/toasts.ts";
 import { Field, type Filled, Form, Switch } from "./form.tsx";
 import { Row, Rows } from "./row.tsx";
 import { Secret } from "./secret.tsx";
 import { Section } from "./section.tsx";
-import { Sure } from "./sure.tsx";
 import { useTimes } from "./times.ts";
 import { useAdminWords } from "./words.ts";
 

@@ -93,11 +93,13 @@ export function usePreset(id: number | null) {
   });
 }
 
-export function useShares(preset: number) {
+/** Of what is at that path. */
+export function useShares(path: string) {
   return useQuery({
-    queryKey: ["presets", preset, "shares"],
-    queryFn: () => ask<Shares>("GET", `ai-chat/api/presets/${preset}/shares/`),
+    queryKey: ["shares", path],
+    queryFn: () => ask<Shares>("GET", `${path}shares/`),
     staleTime: 0,
+    gcTime: 0,
   });
 }
 

@@ -2,8 +2,8 @@
 
 import { useState } from "react";
 import { wordsOf } from "../api/refused.ts";
-import { Dialog } from "../parts/dialog.tsx";
 import { useWords } from "../words/index.ts";
+import { Dialog } from "./dialog.tsx";
 
 interface SureProps {
   title: string;

@@ -1,0 +1,141 @@
+/** Who else may use something: a preset, a collection. */
+
+import { useQueryClient } from "@tanstack/react-query";
+import { type FormEvent, useEffect, useRef, useState } from "react";
+import { ask, Refused } from "../api/http.ts";
+import { useShares } from "../api/queries.ts";
+import { sayRefused } from "../api/refused.ts";
+import { useMoreWords } from "../words/more.ts";
+import { Dialog } from "./dialog.tsx";
+import { Icon } from "./icon.tsx";
+import { Problem, Switch } from "./speaking.tsx";
+
+interface SharingSheetProps {
+  name: string;
+  /** Where it is in the API. */
+  path: string;
+  isPublic: boolean;
+  /** What it is to open it to everybody, and what that means. */
+  open: readonly [string, string];
+  /** What those may do with whom it is shared. */
+  what: string;
+  /** What is to be looked at again when it has changed. */
+  changes: readonly string[];
+  onClose: () => void;
+}
+
+export function SharingSheet(props: SharingSheetProps) {
+  const { name, path, open, what, changes, onClose } = props;
+  const t = useMoreWords();
+  const queries = useQueryClient();
+  const kept = useShares(path);
+  const [names, setNames] = useState<readonly string[] | null>(null);
+  const [isPublic, setPublic] = useState(props.isPublic);
+  const [writing, setWriting] = useState("");
+  const [problem, setProblem] = useState<string>();
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (kept.data !== undefined) setNames((before) => before ?? kept.data.usernames);
+  }, [kept.data]);
+  if (names === null) {
+    return (
+      <Dialog title={t("sharing.of", { name })} onClose={onClose}>
+        {kept.isError && <p className="notice warn">{t("offline.try")}</p>}
+      </Dialog>
+    );
+  }
+
+  const add = () => {
+    setNames(withName(names, writing));
+    setWriting("");
+    field.current?.focus();
+  };
+  const save = async (event: FormEvent) => {
+    event.preventDefault();
+    // A name that is still in the field is meant, too.
+    const usernames = withName(names, writing);
+    try {
+      await ask("PUT", `${path}shares/`, { usernames });
+      if (isPublic !== props.isPublic) await ask("PATCH", path, { is_public: isPublic });
+      await queries.invalidateQueries({ queryKey: changes });
+      onClose();
+    } catch (error) {
+      if (error instanceof Refused && error.fields.usernames !== undefined) {
+        setProblem(error.fields.usernames);
+      } else sayRefused(error);
+    }
+  };
+  return (
+    <Dialog title={t("sharing.of", { name })} onClose={onClose}>
+      <form className="fields" onSubmit={save}>
+        <Switch label={open[0]} what={open[1]} checked={isPublic} onChange={setPublic} />
+        <div className="field">
+          <label htmlFor="share-with">{t("sharing.with")}</label>
+          <div className="adding">
+            <input
+              ref={field}
+              id="share-with"
+              value={writing}
+              maxLength={254}
+              autoCapitalize="none"
+              autoComplete="off"
+              spellCheck={false}
+              placeholder={t("sharing.name")}
+              onChange={(event) => {
+                setWriting(event.target.value);
+                setProblem(undefined);
+              }}
+              onKeyDown={(event) => {
+                if (event.key !== "Enter" || writing.trim() === "") return;
+                event.preventDefault();
+                add();
+              }}
+            />
+            <button type="button" className="button" disabled={writing.trim() === ""} onClick={add}>
+              {t("add")}
+            </button>
+          </div>
+          <Problem words={problem} />
+          {/* That the sheet knows of them as of every other field. */}
+          <input type="hidden" value={names.join("\n")} />
+          {names.length > 0 && (
+            <ul className="chips" aria-label={t("sharing.with")}>
+              {names.map((shared) => (
+                <li key={shared}>
+                  {shared}
+                  <button
+                    type="button"
+                    aria-label={t("sharing.remove", { name: shared })}
+                    title={t("sharing.remove", { name: shared })}
+                    onClick={() => {
+                      setNames(names.filter((one) => one !== shared));
+                      setProblem(undefined);
+                    }}
+                  >
+                    <Icon name="close" />
+                  </button>
+                </li>
+              ))}
+            </ul>
+          )}
+          <small>{names.length === 0 ? t("sharing.nobody") : what}</small>
+        </div>
+        <div className="actions">
+          <button type="button" className="button ghost" onClick={onClose}>
+            {t("cancel")}
+          </button>
+          <button type="submit" className="button primary">
+            {t("save")}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+/** Names are compared without case. */
+function withName(names: readonly string[], written: string): readonly string[] {
+  const name = written.trim();
+  const isThere = names.some((one) => one.toLowerCase() === name.toLowerCase());
+  return name === "" || isThere ? names : [...names, name];
+}

@@ -1,5 +1,5 @@
-import { memo, type ReactNode, useEffect, useRef, useState } from "react";
-import type { MessageShown, UsageShown } from "../api/schema.ts";
+import { lazy, memo, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import type { MessageShown, SourceShown, UsageShown } from "../api/schema.ts";
 import { Text } from "../markdown/text.tsx";
 import { CopyButton } from "../parts/copy.tsx";
 import { backToComposer } from "../parts/focus.ts";
@@ -15,6 +15,10 @@ import type { Live } from "./live.ts";
 import type { Waiting } from "./outbox.ts";
 import type { Why } from "./story.ts";
 import { Thinking } from "./thinking.tsx";
+
+const Sources = lazy(() => import("../knowledge/sources.tsx"));
+
+const NO_SOURCES: readonly SourceShown[] = [];
 
 export function System({ message }: { message: MessageShown }) {
   const t = useWords();
@@ -89,6 +93,12 @@ export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
   const t = useWords();
   const streams = useWatched(streaming);
   const isWritten = message === null;
+  const sources = message?.metadata.passages ?? NO_SOURCES;
+  const [opened, setOpened] = useState<number | null>(null);
+  const citing = useMemo(() => {
+    const names = sources.map((source): [number, string] => [source.number, source.document_name]);
+    return names.length === 0 ? null : { sources: new Map(names), open: setOpened };
+  }, [sources]);
   const again = () => {
     const done =
       message?.status === "interrupted" && prompt !== null
@@ -107,7 +117,18 @@ export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
       {isWritten && (text === "" || !streams) ? (
         <Thinking words={streams ? 0 : wordsIn(text)} />
       ) : (
-        <Text text={text} grows={isWritten} />
+        <Text text={text} grows={isWritten} citing={citing} />
+      )}
+      {sources.length > 0 && (
+        <Suspense>
+          <Sources
+            sources={sources}
+            text={text}
+            open={sources.find(({ number }) => number === opened) ?? null}
+            onOpen={setOpened}
+            onClose={() => setOpened(null)}
+          />
+        </Suspense>
       )}
       {message?.status === "interrupted" && (
         <Trouble words={t("interrupted")} action={t("retry")} onAction={again}>

@@ -4,11 +4,13 @@ import type { Element } from "hast";
 import { toJsxRuntime } from "hast-util-to-jsx-runtime";
 import type { Definition, Html } from "mdast";
 import { toHast } from "mdast-util-to-hast";
-import { type ComponentProps, memo, type ReactNode, useRef } from "react";
+import { type ComponentProps, memo, type ReactNode, useContext, useRef } from "react";
 import { Fragment, jsx, jsxs } from "react/jsx-runtime";
 import { useWords } from "../words/index.ts";
 import { linkTo } from "./addresses.ts";
 import { type Block, type Blocks, NO_BLOCKS, split } from "./blocks.ts";
+import { Citation } from "./citation.tsx";
+import { Cited, type Citing, withCites } from "./citing.ts";
 import { CodeBlock } from "./code.tsx";
 import { Formula } from "./formula.tsx";
 import { RemoteImage } from "./image.tsx";
@@ -19,19 +21,29 @@ import { RemoteImage } from "./image.tsx";
  */
 const STRETCH = 20;
 
-export default function Markdown({ text, grows }: { text: string; grows: boolean }) {
+interface MarkdownProps {
+  text: string;
+  grows: boolean;
+  citing: Citing | null;
+}
+
+export default function Markdown({ text, grows, citing }: MarkdownProps) {
   const last = useRef<Blocks>(NO_BLOCKS);
   last.current = split(text, last.current);
   const { blocks, definitions } = last.current;
   const starts = Array.from({ length: Math.ceil(blocks.length / STRETCH) }, (_, index) => index * STRETCH);
-  return starts.map((start) => (
-    <Stretch
-      key={start}
-      blocks={blocks.slice(start, start + STRETCH)}
-      definitions={definitions}
-      grows={grows && start + STRETCH >= blocks.length}
-    />
-  ));
+  return (
+    <Cited value={citing}>
+      {starts.map((start) => (
+        <Stretch
+          key={start}
+          blocks={blocks.slice(start, start + STRETCH)}
+          definitions={definitions}
+          grows={grows && start + STRETCH >= blocks.length}
+        />
+      ))}
+    </Cited>
+  );
 }
 
 interface StretchProps {
@@ -72,17 +84,26 @@ interface OneBlockProps {
 
 const OneBlock = memo(function OneBlock({ block, definitions, grows }: OneBlockProps) {
   const { node } = block;
+  const citing = useContext(Cited);
   if (node.type === "code") return <CodeBlock code={node.value} language={node.lang ?? ""} grows={grows} />;
   if (node.type === "math") return <Formula tex={node.value} display />;
   const alone = node.type === "paragraph" && node.children.length === 1 ? node.children[0] : undefined;
   if (alone?.type === "inlineMath") return <Formula tex={alone.value} display />;
   const tree = toHast({ type: "root", children: [...definitions, node] }, { handlers: { html } });
-  return toJsxRuntime(tree, {
+  return toJsxRuntime(citing === null || tree.type !== "root" ? tree : withCites(tree, citing.sources), {
     passNode: true,
     Fragment,
     jsx,
     jsxs,
-    components: { a: Link, img: RemoteImage, code: Code, input: Task, pre: InnerCode, table: Table },
+    components: {
+      a: Link,
+      cite: Citation,
+      img: RemoteImage,
+      code: Code,
+      input: Task,
+      pre: InnerCode,
+      table: Table,
+    },
   });
 });
 

@@ -1,0 +1,25 @@
+import type { Element } from "hast";
+import { useContext } from "react";
+import { useWords } from "../words/index.ts";
+import { Cited } from "./citing.ts";
+
+/** A number in the text that opens what it stands for. */
+export function Citation({ node }: { node?: Element; children?: unknown }) {
+  const t = useWords();
+  const citing = useContext(Cited);
+  const number = Number(node?.properties.dataNumber);
+  const name = citing?.sources.get(number);
+  if (citing === null || name === undefined) return `[${number}]`;
+  const label = name === "" ? t("source.gone", { number }) : t("source", { number, name });
+  return (
+    <button
+      type="button"
+      className={name === "" ? "citation gone" : "citation"}
+      aria-label={label}
+      title={label}
+      onClick={() => citing.open(number)}
+    >
+      {number}
+    </button>
+  );
+}

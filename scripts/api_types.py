@@ -51,6 +51,9 @@ WANTED = (
     "LimitsShown",
     "LimitsOfAll",
     "UsageReport",
+    "CollectionList",
+    "DocumentList",
+    "PassageList",
 )
 REF = "#/components/schemas/"
 PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}

@@ -57,7 +57,7 @@ async def test_all_that_the_api_settles_of_a_conversation_is_settled_in_the_page
     del settings["model_name"], settings["temperature"], settings["max_tokens"]
     assert settings == {
         "window": 4, "token_budget": 500, "presence_penalty": 0.5, "frequency_penalty": -1.5,
-        "enable_tools": False, "caches_answers": True,
+        "enable_tools": False, "caches_answers": True, "provider": None, "collection": None,
     }  # fmt: skip
     await window.say("Second. [[text=Two.]]")
     asked = (await llm.record("ended", n=2))[1].body

@@ -17,6 +17,7 @@ const Account = lazy(() => import("./people/account.tsx"));
 const Administration = lazy(() => import("./admin/administration.tsx"));
 const HelpSheet = lazy(() => import("./help/help_sheet.tsx"));
 const SignIn = lazy(() => import("./people/sign_in.tsx"));
+const Knowledge = lazy(() => import("./knowledge/knowledge.tsx"));
 const Presets = lazy(() => import("./presets/gallery.tsx"));
 
 export function App() {
@@ -118,6 +119,9 @@ function Inside() {
           </Route>
           <Route path="/presets">
             <Presets />
+          </Route>
+          <Route path="/knowledge/:collection?">
+            {({ collection }) => <Knowledge collection={collection} />}
           </Route>
           <Route path="/account">
             <Account />

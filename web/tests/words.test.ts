@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 // Those of everybody, and those that are fetched with what is opened.
-const FOLDERS = ["../src/words/", "../src/words/more/", "../src/admin/words/"].map(
+const FOLDERS = ["../src/words/", "../src/words/more/", "../src/admin/words/", "../src/knowledge/words/"].map(
   (path) => new URL(path, import.meta.url),
 );
 

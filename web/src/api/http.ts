@@ -33,10 +33,8 @@ type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** The answer's body. Throws `Refused` or `Unreachable`. */
 export async function ask<T>(method: Method, path: string, body?: unknown, leaving = false): Promise<T> {
-  const headers: Record<string, string> = { Accept: "application/json" };
-  if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
+  const headers = headersOf(method);
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (document.documentElement.lang !== "") headers["Accept-Language"] = document.documentElement.lang;
   let answer: Response;
   try {
     const init: RequestInit = { method, headers, keepalive: leaving };
@@ -48,21 +46,28 @@ export async function ask<T>(method: Method, path: string, body?: unknown, leavi
     throw new Unreachable(path);
   }
   const text = await answer.text();
-  if (!answer.ok) throw refusal(answer, text);
+  if (!answer.ok) throw refusal(answer.status, answer.headers.get("Retry-After"), text);
   return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+export function headersOf(method: Method): Record<string, string> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (method !== "GET") headers["X-CSRFToken"] = csrfToken();
+  if (document.documentElement.lang !== "") headers["Accept-Language"] = document.documentElement.lang;
+  return headers;
 }
 
 function csrfToken(): string {
   return /(?:^|; )csrftoken=([^;]*)/.exec(document.cookie)?.[1] ?? "";
 }
 
-function refusal(answer: Response, text: string): Refused {
-  const retryAfter = Number(answer.headers.get("Retry-After")) || null;
+export function refusal(status: number, wait: string | null, text: string): Refused {
+  const retryAfter = Number(wait) || null;
   let body: unknown;
   try {
     body = JSON.parse(text);
   } catch {
-    return new Refused(answer.status, "", {}, retryAfter);
+    return new Refused(status, "", {}, retryAfter);
   }
   const said = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
   const words = [said.detail, said.error].find((word) => typeof word === "string") ?? "";
@@ -70,12 +75,7 @@ function refusal(answer: Response, text: string): Refused {
     if (!Array.isArray(problems)) return [];
     return name === "detail" ? problems.flatMap(located) : [[name, String(problems[0])]];
   });
-  return new Refused(
-    answer.status,
-    String(words) || (fields[0]?.[1] ?? ""),
-    Object.fromEntries(fields),
-    retryAfter,
-  );
+  return new Refused(status, String(words) || (fields[0]?.[1] ?? ""), Object.fromEntries(fields), retryAfter);
 }
 
 /** A problem as FastAPI tells it: where it is, and what. */

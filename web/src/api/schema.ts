@@ -64,12 +64,47 @@ export interface BranchingShown {
   siblings: Array<string>;
 }
 
+export interface CollectionList {
+  collections: Array<CollectionShown>;
+}
+
+export interface CollectionShown {
+  id: string;
+  name: string;
+  description: string;
+  is_public: boolean;
+  owner: string;
+  can_edit: boolean;
+  document_count: number;
+  size: number;
+  created_at: string;
+  updated_at: string;
+}
+
 export interface DaysOfUsage {
   from: string;
   to: string;
   currency: string;
   rows: Array<UsedOnDay>;
   total: UsedShown;
+}
+
+export interface DocumentList {
+  documents: Array<DocumentShown>;
+  total: number;
+}
+
+export interface DocumentShown {
+  id: string;
+  collection_id: string;
+  name: string;
+  media_type: string;
+  size: number;
+  status: "failed" | "reading" | "ready" | "waiting";
+  problem: string | null;
+  passage_count: number;
+  created_at: string;
+  updated_at: string;
 }
 
 export interface Found {
@@ -176,6 +211,7 @@ export interface Metadata {
   usage?: UsageShown;
   reason?: string;
   client_message_id?: string;
+  passages?: Array<SourceShown>;
 }
 
 export interface ModelHealth {
@@ -213,6 +249,21 @@ export interface OwnUsage {
   today: UsedShown;
   this_month: UsedShown;
   budget: Array<LeftShown>;
+}
+
+export interface PassageList {
+  passages: Array<PassageShown>;
+}
+
+export interface PassageShown {
+  document_id: string;
+  document_name: string;
+  number: number;
+  start: number;
+  end: number;
+  page: number | null;
+  heading: string;
+  text: string;
 }
 
 export interface PeoplePage {
@@ -317,6 +368,8 @@ export interface SessionShown {
 }
 
 export interface SettingsShown {
+  provider: string | null;
+  collection: string | null;
   model_name: string | null;
   temperature: number | null;
   max_tokens: number | null;
@@ -336,6 +389,15 @@ export interface SilentReplyShown {
   message_id: string;
   prompt_id: string;
   status: "failed" | "stopped";
+}
+
+export interface SourceShown {
+  number: number;
+  document_id: string;
+  document_name: string;
+  passage: number;
+  page: number | null;
+  heading: string;
 }
 
 export interface Synced {

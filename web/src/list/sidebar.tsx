@@ -45,6 +45,10 @@ export function Sidebar({ current, onChoose }: SidebarProps) {
           <Icon name="spark" />
           {t("presets")}
         </Link>
+        <Link href="/knowledge" onClick={onChoose} className={(active) => (active ? "door active" : "door")}>
+          <Icon name="book" />
+          {t("knowledge")}
+        </Link>
         <SearchField value={sought} onChange={setSought} />
       </nav>
       <Suspense fallback={<nav className="conversations" aria-busy="true" />}>

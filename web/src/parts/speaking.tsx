@@ -2,6 +2,7 @@
 
 import { useId } from "react";
 import type { SettingsShown } from "../api/schema.ts";
+import { CollectionField } from "../knowledge/collection_field.tsx";
 import { useMoreWords } from "../words/more.ts";
 import { ModelField } from "./model_field.tsx";
 import { Slider } from "./slider.tsx";
@@ -9,6 +10,8 @@ import { Slider } from "./slider.tsx";
 export type Speaking = SettingsShown;
 
 export const UNSETTLED: Speaking = {
+  provider: null,
+  collection: null,
   model_name: null,
   temperature: null,
   max_tokens: null,
@@ -39,6 +42,7 @@ export function SpeakingFields({ value, problems, open, onChange }: SpeakingFiel
         problem={problems.model_name}
         onChange={(model_name) => change({ model_name })}
       />
+      <CollectionField value={value} problem={problems.collection ?? problems.provider} onChange={change} />
       <Slider
         label={t("temperature")}
         ends={[t("temperature.low"), t("temperature.high")]}

@@ -75,8 +75,8 @@ export default function Presets() {
           ))}
         </ul>
       </div>
-      {sheet?.kind === "form" && <PresetForm id={sheet.id} copyOf={sheet.copyOf ?? null} onClose={close} />}
       <Suspense>
+        {sheet?.kind === "form" && <PresetForm id={sheet.id} copyOf={sheet.copyOf ?? null} onClose={close} />}
         {sheet?.kind === "sharing" && opened !== undefined && <Sharing preset={opened} onClose={close} />}
         {sheet?.kind === "versions" && opened !== undefined && <Versions preset={opened} onClose={close} />}
       </Suspense>

@@ -6,6 +6,8 @@ import { ask } from "../api/http.ts";
 import { useVersion, useVersions } from "../api/queries.ts";
 import { sayRefused } from "../api/refused.ts";
 import type { PresetListed, VersionShown, WholeVersion } from "../api/schema.ts";
+import { useCollections } from "../knowledge/queries.ts";
+import { useKnowledgeWords } from "../knowledge/words.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { say } from "../parts/toasts.ts";
 import { language } from "../words/index.ts";
@@ -75,11 +77,17 @@ interface ContentProps {
 
 /** What it said, and where it differs from what the preset says now. */
 function Content({ preset, number, now, onBack }: ContentProps) {
-  const t = useMoreWords();
+  const t = useKnowledgeWords();
+  const collections = useCollections().data ?? [];
   const version = useVersion(preset, number).data;
   const current = useVersion(preset, now).data;
   if (version === undefined || current === undefined) return <div className="loading" aria-busy="true" />;
-  const others = differences(current, version);
+  const others: [Parameters<typeof t>[0], string | null][] = differences(current, version);
+  const { collection } = version.settings;
+  if (collection !== current.settings.collection) {
+    const named = collections.find(({ id }) => id === collection)?.name ?? collection;
+    others.push(["collection.field", named ?? t("collection.no")]);
+  }
   return (
     <div className="version">
       {others.length > 0 && (

@@ -1,0 +1,58 @@
+/** From which documents answers come. */
+
+import { useId } from "react";
+import type { SettingsShown } from "../api/schema.ts";
+import { Problem } from "../parts/speaking.tsx";
+import { useCollections } from "./queries.ts";
+import { useKnowledgeWords } from "./words.ts";
+
+type Choice = Pick<SettingsShown, "provider" | "collection">;
+
+/** The bot that answers from documents. */
+const FROM_DOCUMENTS = "openai_rag";
+
+interface CollectionFieldProps {
+  value: Choice;
+  problem: string | undefined;
+  onChange: (choice: Choice) => void;
+}
+
+export function CollectionField({ value, problem, onChange }: CollectionFieldProps) {
+  const t = useKnowledgeWords();
+  const id = useId();
+  const { data: collections } = useCollections();
+  const named = value.provider === FROM_DOCUMENTS ? value.collection : null;
+  // It may be said by its name, too.
+  const chosen = collections?.find((one) => one.id === named || one.name === named);
+  const isUnknown = named !== null && chosen === undefined;
+  const choose = (collection: string) => {
+    if (collection !== "") onChange({ provider: FROM_DOCUMENTS, collection });
+    // Whichever other bot answers goes on to do so.
+    else onChange({ provider: named === null ? value.provider : null, collection: null });
+  };
+  return (
+    <div className="field">
+      <label htmlFor={id}>{t("collection.field")}</label>
+      <select
+        id={id}
+        aria-describedby={`${id}-what`}
+        value={chosen?.id ?? named ?? ""}
+        onChange={(event) => choose(event.target.value)}
+      >
+        <option value="">{t("collection.no")}</option>
+        {isUnknown && (
+          <option value={named}>
+            {collections === undefined ? named : t("collection.absent", { name: named })}
+          </option>
+        )}
+        {collections?.map((one) => (
+          <option key={one.id} value={one.id}>
+            {one.name}
+          </option>
+        ))}
+      </select>
+      <small id={`${id}-what`}>{t("collection.field.what")}</small>
+      <Problem words={problem} />
+    </div>
+  );
+}

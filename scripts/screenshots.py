@@ -65,6 +65,22 @@ PEOPLE = (
     {"name": "uma@example.org", "full_name": "Uma Nair"},
     {"name": "vito", "is_admin": True},
 )
+COLLECTIONS = (
+    ("Bakery", "Opening hours, recipes, and what the inspector wants to see."),
+    ("Minutes", "Of the baker's guild, since 2019."),
+)
+HOURS = """# Opening hours
+
+We open at six, and close when the shelves are empty.
+
+## Rolls
+
+The first rolls are out of the oven at half past five. They are sold warm until eight.
+
+## Sundays
+
+On Sundays everything is an hour later, rolls included, and the oven is out by noon.
+"""
 SECTIONS = ("users", "apps", "servers", "models", "presets", "limits", "usage", "health")
 PRESETS = (
     ("Editor", "Tightens a text and keeps its voice."),
@@ -88,9 +104,12 @@ async def main() -> None:
             await tell_stories(desktop, llm)
             await show_streaming(desktop, llm)
             await show_desktop(desktop, llm)
+            await show_knowledge(desktop, llm)
             for language in ("de", "it"):
                 await show_language(await open_as(windows, server, NAME, DESKTOP, language), language)
-            await show_phone(await open_as(windows, server, NAME, PHONE, "en"))
+            phone = await open_as(windows, server, NAME, PHONE, "en")
+            await show_phone(phone)
+            await show_knowledge_on_a_phone(phone)
             await show_administration(windows, server, llm)
             await server.end()
             await show_first_minute(windows, await start(run, None))
@@ -230,6 +249,66 @@ async def show_desktop(window: Window, llm: LLM) -> None:
     await expect(page.get_by_text("You are offline.")).to_be_visible()
     await shoot(page, "offline")
     await window.context.set_offline(False)
+
+
+async def show_knowledge(window: Window, llm: LLM) -> None:
+    page = window.page
+    await page.goto(f"{window.server.url}/#/knowledge")
+    for name, about in COLLECTIONS:
+        await window.ask("POST", "ai-chat/api/collections/", {"name": name, "description": about})
+    await page.reload()
+    await page.get_by_role("link", name="Bakery", exact=True).click()
+    async with page.expect_file_chooser() as chooser:
+        await page.get_by_role("button", name="Upload files").click()
+    await (await chooser.value).set_files(
+        [
+            {"name": "opening hours.md", "mimeType": "text/markdown", "buffer": HOURS.encode()},
+            {"name": "scan.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7 and no more"},
+        ]
+    )
+    await expect(page.get_by_text("Could not be read.")).to_be_visible()
+    await expect(page.get_by_text("opening hours.md").locator("..")).to_contain_text("passages")
+    await page.get_by_label("Try what would be found").fill("When are rolls ready?")
+    await page.get_by_role("button", name="Find").click()
+    await expect(page.get_by_role("list", name="What was found")).to_be_visible()
+    await shoot(page, "collection")
+    await page.get_by_role("link", name="Knowledge").first.click()
+    await expect(page.locator(".card")).to_have_count(len(COLLECTIONS))
+    await shoot(page, "knowledge")
+    await window.begin()
+    await llm.control(text="Gladly.")
+    await window.say("Rolls on Mondays")
+    await page.get_by_role("button", name="Settings of this conversation").click()
+    await page.get_by_role("dialog").get_by_label("Knowledge").select_option(label="Bakery")
+    await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    await llm.control(text="They are ready at **half past five** [1], on Sundays an hour later [2].")
+    await window.say("When are rolls ready?")
+    await expect(page.get_by_role("region", name="Sources")).to_be_visible()
+    await shoot(page, "cited")
+    await window.answers.last.get_by_role("button", name="Source 1").click()
+    await expect(page.get_by_label("The passage that is meant")).to_be_visible()
+    await shoot(page, "passage")
+    await page.emulate_media(color_scheme="dark")
+    await shoot(page, "passage-dark")
+    await page.emulate_media(color_scheme="light")
+    await page.keyboard.press("Escape")
+
+
+async def show_knowledge_on_a_phone(window: Window) -> None:
+    page = window.page
+    await page.emulate_media(color_scheme="light")
+    await window.open_list()
+    await page.get_by_role("link", name="Rolls on Mondays").click()
+    await expect(page.get_by_role("region", name="Sources")).to_be_visible()
+    await shoot(page, "phone-cited")
+    await window.answers.last.get_by_role("button", name="Source 1").click()
+    await expect(page.get_by_label("The passage that is meant")).to_be_visible()
+    await shoot(page, "phone-passage")
+    await page.keyboard.press("Escape")
+    await (await window.open_list()).get_by_role("link", name="Knowledge").click()
+    await page.get_by_role("link", name="Bakery", exact=True).click()
+    await expect(page.get_by_text("opening hours.md")).to_be_visible()
+    await shoot(page, "phone-collection")
 
 
 async def show_language(window: Window, language: str) -> None:

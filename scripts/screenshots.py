@@ -281,6 +281,7 @@ async def show_knowledge(window: Window, llm: LLM) -> None:
     await page.get_by_role("button", name="Settings of this conversation").click()
     await page.get_by_role("dialog").get_by_label("Knowledge").select_option(label="Bakery")
     await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+    await expect(page.get_by_role("dialog")).to_have_count(0)
     await llm.control(text="They are ready at **half past five** [1], on Sundays an hour later [2].")
     await window.say("When are rolls ready?")
     await expect(page.get_by_role("region", name="Sources")).to_be_visible()
@@ -317,6 +318,10 @@ async def show_language(window: Window, language: str) -> None:
     await expect(window.answers.first).to_be_visible()
     await window.page.locator(".account").click()
     await shoot(window.page, f"conversation-{language}")
+    await window.page.goto(f"{window.server.url}/#/knowledge")
+    await window.page.get_by_role("link", name="Bakery", exact=True).click()
+    await expect(window.page.get_by_text("opening hours.md")).to_be_visible()
+    await shoot(window.page, f"collection-{language}")
 
 
 async def show_phone(window: Window) -> None:

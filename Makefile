@@ -18,7 +18,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := $(BIN)/python -m pytest -n $(shell expr $(CORES) \* 2) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ready test prove check format bench bench-stream requirements screenshots clean
+.PHONY: help install run ready test prove check format bench bench-stream bench-retrieval requirements screenshots clean
 
 help:  ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -56,6 +56,9 @@ bench: install $(VENV)/.test-done  ## Measure what a turn costs.
 
 bench-stream: install $(VENV)/.test-done  ## Measure what a stream costs.
 	@$(BIN)/python bench/stream.py $(ARGS)
+
+bench-retrieval: install $(VENV)/.test-done  ## Measure how well passages of documents are found.
+	@$(BIN)/python bench/retrieval.py $(ARGS)
 
 # A later file is held to the pins of the earlier ones: all three are installed into one .venv.
 requirements:  ## Pin requirements/*.in again. ARGS="--upgrade" takes newer versions.

@@ -37,7 +37,7 @@ async def _grant(*_arguments: object, **_named: object) -> Grant:
     return Grant()
 
 
-async def _reserve_nothing(_tx: object, asked: Sequence[object], _places: object) -> Sequence[None]:
+async def _reserve_nothing(_tx: object, asked: Sequence[object], *_more: object) -> Sequence[None]:
     return [None] * len(asked)
 
 

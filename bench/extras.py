@@ -46,7 +46,7 @@ rounds in which each of the three takes the same turns after the other. "Without
 with limits, ledger and metrics taken out."""
 
 
-async def measure(size: Size, rounds: int, stores: Sequence[Store]) -> Table[Kind]:
+async def measure(size: Size, rounds: int, stores: Sequence[Store], at_once_each: Sequence[int]) -> Table[Kind]:
     table: Table[Kind] = Table(TITLES, ["usual"], apart="", notes=NOTES)
     with open_run() as run:
         house = House(run, None)
@@ -59,7 +59,7 @@ async def measure(size: Size, rounds: int, stores: Sequence[Store]) -> Table[Kin
                 "usual": await house.start_ours(store),
                 "all": await house.start_ours(store, EVERY),
             }
-            for at_once in AT_ONCE:
+            for at_once in at_once_each:
                 say(f"Turns, {at_once} at once, {store}.")
                 costs: dict[Kind, list[float]] = {kind: [] for kind in systems}
                 for _ in range(rounds):
@@ -81,8 +81,8 @@ def main() -> None:
     if not quick:
         # What is acknowledged is synced, by PostgreSQL too; tests do without.
         os.environ["PALAVER_TEST_FSYNC"] = "1"
-    size, rounds, stores = (QUICK, 1, STORES[:1]) if quick else (FULL, ROUNDS, STORES)
-    print(asyncio.run(measure(size, rounds, stores)).to_markdown())
+    size, rounds, stores, at_once = (QUICK, 1, STORES[:1], AT_ONCE[:1]) if quick else (FULL, ROUNDS, STORES, AT_ONCE)
+    print(asyncio.run(measure(size, rounds, stores, at_once)).to_markdown())
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import assert_never
 
-from bench.baseline_venv import VENV
 from bench.systems import ROOT, Kind
+from bench.venvs import BASELINE
 
 _MIB = 1024 * 1024
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
@@ -21,7 +21,7 @@ def installed_mib(kind: Kind) -> float:
         case "floor":
             return _packages_mib(_FLOOR)
         case "baseline":
-            site = next((VENV / "lib").glob("python*/site-packages"))
+            site = next((BASELINE / "lib").glob("python*/site-packages"))
             return _packages_mib(_read_pins("bench"), [str(site)]) + _folder_mib(ROOT / "bench" / "baseline")
         case _:
             assert_never(kind)

@@ -16,11 +16,11 @@ from statistics import median
 import msgspec
 from tests.parts.run import open_run
 
-from bench.baseline_venv import VENV, make_baseline_venv
 from bench.installed import installed_mib
 from bench.load import Failed, Load, Taken
 from bench.systems import MESSAGE, PREFILLED, ROOT, WHOLE, House, Kind, Started, System
 from bench.table import Row, Table
+from bench.venvs import BASELINE, make_baseline_venv
 
 TITLES: Mapping[Kind, str] = {
     "floor": "floor",
@@ -262,7 +262,9 @@ def say(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="What a turn costs. Prints a table.")
     parser.add_argument("--quick", action="store_true", help="the smallest size: whether it works, not what it costs")
-    parser.add_argument("--without-baseline", action="store_true", help=f"do not make {VENV.name} nor measure in it")
+    parser.add_argument(
+        "--without-baseline", action="store_true", help=f"do not make {BASELINE.name} nor measure in it"
+    )
     options = parser.parse_args()
     if platform.system() != "Linux":
         parser.exit(2, "The figures come from Linux's /proc, which this system does not have.\n")

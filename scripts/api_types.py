@@ -18,6 +18,7 @@ WANTED = (
     "WholeSession",
     "MessagePage",
     "Branches",
+    "UsedInSession",
     "TakenBack",
     "ModelShown",
     "PresetListed",
@@ -48,6 +49,7 @@ WANTED = (
     "PresetOverview",
     "PriceList",
     "LimitsShown",
+    "LimitsOfAll",
     "UsageReport",
 )
 REF = "#/components/schemas/"

@@ -187,6 +187,8 @@ async def show_desktop(window: Window, llm: LLM) -> None:
     await page.keyboard.press("Enter")
     await shoot(page, "sharing")
     await page.keyboard.press("Escape")
+    await shoot(page, "discard")
+    await page.get_by_role("button", name="Discard").click()
     await window.choose("More about Editor", "Versions")
     await page.get_by_role("button", name="Version 1").click()
     await expect(page.locator(".compared")).to_be_visible()
@@ -239,6 +241,8 @@ async def show_language(window: Window, language: str) -> None:
 
 
 async def show_phone(window: Window) -> None:
+    await expect(window.page.locator(".suggestion").first).to_be_visible()
+    await expect(window.page.locator(".model-picker")).to_be_visible()
     await shoot(window.page, "phone-new")
     await window.open_list()
     await shoot(window.page, "phone-list")
@@ -247,6 +251,14 @@ async def show_phone(window: Window) -> None:
     await shoot(window.page, "phone")
     await window.page.emulate_media(color_scheme="dark")
     await shoot(window.page, "phone-dark")
+    await window.page.emulate_media(color_scheme="light")
+    await (await window.open_list()).get_by_role("link", name="Presets").click()
+    await window.page.get_by_role("button", name="New preset").click()
+    await window.page.get_by_role("dialog").get_by_label("Name").fill("Half a preset")
+    await window.page.get_by_role("button", name="Close").click()
+    await expect(window.page.get_by_role("button", name="Discard")).to_be_visible()
+    await shoot(window.page, "phone-discard")
+    await window.page.get_by_role("button", name="Discard").click()
 
 
 async def show_administration(windows: Windows, server: Server, llm: LLM) -> None:

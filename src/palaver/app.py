@@ -45,6 +45,7 @@ from palaver.api.ai_chat import (
     sessions,
     sockets,
     taking_back,
+    usage,
 )
 from palaver.api.ai_chat import settings as ai_chat_settings
 from palaver.api.call import Answer, Call, Site
@@ -59,10 +60,13 @@ from palaver.bus import BusOptions, open_bus, open_counts
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.books import Books, ModelSizes
 from palaver.chat.clock import SystemClock
+from palaver.chat.conversation import Speaking
 from palaver.chat.flow import Chat, Rules
+from palaver.chat.knowledge import Quota, Sizes
 from palaver.chat.ledger import MILLION, Budget, Budgets
 from palaver.chat.limits import LimitRules, Limits
 from palaver.chat.models import Models
+from palaver.chat.pieces import Prompt
 from palaver.chat.ports import Bots
 from palaver.chat.reply import Replies
 from palaver.chat.rooms import Rooms
@@ -72,6 +76,12 @@ from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.sweep import sweep
 from palaver.chat.tokens import Tokens
+from palaver.chat.whole import Heard, Patience, hear_out
+from palaver.knowledge.asking import AskedVectors
+from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
+from palaver.knowledge.reranking import Ask
+from palaver.knowledge.search import Searcher
+from palaver.knowledge.worker import Worker, WorkRules
 from palaver.settings import Settings
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
@@ -80,6 +90,12 @@ from palaver.watching.process import watch_process
 from palaver.watching.spans import Tracing
 
 log = logging.getLogger("palaver")
+
+# A list of twenty numbers, and patience for no more than that.
+RERANK_TOKENS = 100
+RERANK_PATIENCE = Patience(first=5, between=5, total=5)
+
+MEGABYTE = 1_000_000
 
 # What a worker that died held of a limit is free again after so many leases of its replies.
 HELD_LEASES = 2
@@ -114,6 +130,7 @@ APIS = (
     admin_apps.api,
     admin_presets.api,
     money.api,
+    usage.api,
     account.api,
     watching.api,
 )
@@ -179,6 +196,8 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await known.follow()
         counting = [use_tokenizer(tokens)] if settings.exact_tokens else []
         await books.follow(bots.default_model())
+        embeddings = await opened.enter_async_context(open_embeddings(settings))
+        reader = Worker(store.documents, store.passages, clock, work_rules(settings), embeddings)
         working = [
             asyncio.create_task(work)
             for work in (
@@ -188,6 +207,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
                 limits.watch(),
                 watch_process(),
                 sweep(chat, accounts, known),
+                reader.work(),
                 *counting,
             )
         ]
@@ -226,6 +246,64 @@ async def open_tracing(settings: Settings, worker: str) -> AsyncIterator[Tracing
     finally:
         spans.tracing = None
         await asyncio.to_thread(tracing.close)
+
+
+class CannotEmbed(Exception):
+    """Vectors are wanted and cannot be had: a sentence for the operator."""
+
+
+@asynccontextmanager
+async def open_embeddings(settings: Settings) -> AsyncIterator[EmbeddingServer | None]:
+    """The server that makes vectors, where they are wanted. Raises `CannotEmbed`."""
+    options = embedding_options(settings)
+    if options is None:
+        yield None
+        return
+    async with EmbeddingServer(options) as server:
+        yield server
+
+
+def embedding_options(settings: Settings) -> EmbeddingOptions | None:
+    """Raises `CannotEmbed`."""
+    model, url, key = settings.embedding_model, settings.embedding_url, settings.embedding_key
+    if model is None:
+        return None
+    if url is not None:
+        return EmbeddingOptions(url=url, model=model, key=key)
+    # The first LLM server, with the key that it has: no other server ever gets that.
+    if settings.llm_server_url is not None:
+        return EmbeddingOptions(url=settings.llm_server_url, model=model, key=key or settings.llm_server_key)
+    if settings.openai_api_key is not None:
+        return EmbeddingOptions(url=settings.openai_base_url, model=model, key=key or settings.openai_api_key)
+    if settings.llm_servers:
+        first = settings.llm_servers[0]
+        return EmbeddingOptions(url=first.url, model=model, key=key or first.key)
+    raise CannotEmbed(
+        "PALAVER_EMBEDDING_MODEL is set, and no server is that could have it. "
+        "Set PALAVER_EMBEDDING_URL, or unset PALAVER_EMBEDDING_MODEL."
+    )
+
+
+def work_rules(settings: Settings) -> WorkRules:
+    return WorkRules(Sizes(settings.passage_tokens, settings.passage_overlap))
+
+
+def to_searcher(settings: Settings, store: SqlStore, bots: Bots, embeddings: EmbeddingServer | None) -> Searcher:
+    vectors = None if embeddings is None else AskedVectors(store.passages, embeddings)
+    return Searcher(store.passages, vectors, to_ask(bots) if settings.rerank else None)
+
+
+def to_ask(bots: Bots) -> Ask:
+    """Has the default model say something short. It is not put down to anybody."""
+
+    async def ask(prompt: str) -> str:
+        speaking = Speaking(temperature=0.0, max_tokens=RERANK_TOKENS)
+        heard = Heard()
+        bot = bots.bot(await bots.default_provider())
+        await hear_out(bot, Prompt(prompt, speaking=speaking, model=bots.default_model()), RERANK_PATIENCE, heard)
+        return heard.text
+
+    return ask
 
 
 def make_app(
@@ -352,6 +430,15 @@ def rules(settings: Settings) -> Rules:
         default_model=settings.llm_default_model,
         default_temperature=settings.llm_temperature,
         default_tools=settings.llm_enable_tools,
+    )
+
+
+def knowledge_quota(settings: Settings) -> Quota:
+    """What one person may keep of documents."""
+    return Quota(
+        collections=settings.knowledge_collections or None,
+        documents=settings.knowledge_documents or None,
+        bytes=settings.knowledge_megabytes * MEGABYTE or None,
     )
 
 

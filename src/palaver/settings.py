@@ -724,6 +724,69 @@ class Settings(Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
+    embedding_model: Annotated[
+        str | None,
+        Setting(
+            "PALAVER_EMBEDDING_MODEL",
+            "The model whose vectors passages of documents are found by, beside their words; unset, by words alone.",
+            _TEXT,
+        ),
+    ] = None
+    embedding_url: Annotated[
+        str | None,
+        Setting(
+            "PALAVER_EMBEDDING_URL",
+            "The server that has this model, tried with and without /v1; unset, the first LLM server that is set.",
+            _WEB,
+        ),
+    ] = None
+    embedding_key: Annotated[
+        str | None,
+        Setting("PALAVER_EMBEDDING_KEY", "The key that server wants, where it wants one.", _KEY, secret=True),
+    ] = None
+    rerank: Annotated[
+        bool,
+        Setting(
+            "PALAVER_RERANK",
+            "Whether the default model puts the passages that were found in order: one short answer more for each.",
+            _OFF_ON,
+        ),
+    ] = False
+    passage_tokens: Annotated[
+        int,
+        Setting(
+            "PALAVER_PASSAGE_TOKENS", "The longest passage that a document is cut into, in tokens.", _whole(50, 4000)
+        ),
+    ] = 400
+    passage_overlap: Annotated[
+        int,
+        Setting(
+            "PALAVER_PASSAGE_OVERLAP",
+            "How much of the passage before it one begins with, in tokens; at most half of a passage.",
+            _whole(0, 2000),
+        ),
+    ] = 60
+    knowledge_collections: Annotated[
+        int,
+        Setting("PALAVER_KNOWLEDGE_COLLECTIONS", "Collections that one user may have; 0: no limit.", _whole(0)),
+    ] = 100
+    knowledge_documents: Annotated[
+        int,
+        Setting("PALAVER_KNOWLEDGE_DOCUMENTS", "Documents that one user may have in all; 0: no limit.", _whole(0)),
+    ] = 5000
+    knowledge_megabytes: Annotated[
+        int,
+        Setting(
+            "PALAVER_KNOWLEDGE_MEGABYTES",
+            "How large all documents of one user may be together, in megabytes; 0: no limit.",
+            _whole(0, 1_000_000_000),
+        ),
+    ] = 2000
+    knowledge_document_megabytes: Annotated[
+        int,
+        Setting("PALAVER_KNOWLEDGE_DOCUMENT_MEGABYTES", "The largest document, in megabytes.", _whole(1, 1024)),
+    ] = 50
+
     @property
     def base_url(self) -> str:
         """What links to this server begin with."""

@@ -8,12 +8,12 @@ from typing import cast
 from msgspec import Struct
 
 from palaver.bots.asking import AskingOptions
-from palaver.bots.backoff import Backoff
 from palaver.bots.catalogue import Catalogue
 from palaver.bots.listing import Listing
 from palaver.bots.openai import OpenAIBot
 from palaver.bots.pool import LlmServer, Pool
 from palaver.bots.upstream import Upstream
+from palaver.chat.backoff import Backoff
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Reasoning, Text
 from palaver.chat.server import NamedServer

@@ -7,11 +7,11 @@ from contextlib import AsyncExitStack
 import pytest
 
 from palaver.bots.asking import AskingOptions
-from palaver.bots.backoff import Backoff
 from palaver.bots.catalogue import Catalogue
 from palaver.bots.openai import OpenAIBot
 from palaver.bots.pool import LlmServer, Pool
 from palaver.bots.upstream import Upstream
+from palaver.chat.backoff import Backoff
 from palaver.chat.pieces import Text
 from palaver.llm_server import Options, running
 from palaver.llm_server.server import Running

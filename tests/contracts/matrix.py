@@ -93,6 +93,7 @@ ROWS = [
     Row("POST /sign-in", "open", ok=401, body=CREDENTIALS),
     Row("GET /sign-in/{code}", "open", ok=410),
     Row("GET /api/admin/limits", "admins"),
+    Row("GET /api/admin/usual-limits", "admins"),
     Row("GET /api/admin/limits/{user}", "admins"),
     Row("PUT /api/admin/limits/{user}", "admins", body={"turns_a_minute": 1000}),
     Row("GET /api/auth/me", "signed_in"),
@@ -154,6 +155,7 @@ ROWS = [
     Row("GET /ai-chat/api/sessions/{id}/marks/", "owners", thing="session"),
     Row("PATCH /ai-chat/api/sessions/{id}/marks/", "owners", thing="session", body={"pinned": True}),
     Row("GET /ai-chat/api/sessions/{id}/branches/", "owners", thing="session"),
+    Row("GET /ai-chat/api/sessions/{id}/usage/", "owners", thing="session"),
     # The message that was made does not wait for its turn.
     Row("POST /ai-chat/api/sessions/{id}/messages/{message_id}/take_back/", "owners", 409, thing="message"),
     Row("GET /ai-chat/api/sessions/{id}/messages/{message_id}/siblings/", "owners", thing="message"),

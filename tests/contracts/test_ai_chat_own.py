@@ -1,5 +1,6 @@
 """What ai_chat has beyond its page: marks, search, branches at a glance, prompts taken back."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -186,7 +187,25 @@ async def test_prompt_that_waits_is_taken_back_for_all_devices(alice: Client) ->
         await laptop.send("stop", message_id=running["message_id"])
         assert (await phone.until("ai_typing_stop"))["reason"] == "stopped"
         assert await phone.settle() == []
-    assert await branches(alice, session) == {"branches": [], "open_replies": []}
+    assert await branches(alice, session) == {"branches": [], "open_replies": [], "silent_replies": []}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_request_whose_message_is_taken_back_is_told_so(alice: Client, stream: bool) -> None:
+    session = await make(alice)
+    async with enter(alice, session) as device:
+        await device.say(STALLED)
+        await device.until("ai_message_chunk")
+        german = alice.having(Accept_Language="de")
+        asking = asyncio.create_task(german.post(f"{SESSIONS}{session}/send_message/", message="wait", stream=stream))
+        waiting = (await device.until("user_message"))["message"]["id"]
+        taken = await alice.send("POST", f"{SESSIONS}{session}/messages/{waiting}/take_back/")
+        assert taken.status == 200
+        told = await asking
+        assert told.status == (200 if stream else 409)
+        assert "ckgenommen" in told.text
+        await device.send("stop")
+        await device.until("ai_typing_stop")
 
 
 async def test_stop_takes_nothing_back(alice: Client) -> None:
@@ -215,5 +234,18 @@ async def test_branches_of_a_whole_session_are_told_at_once(alice: Client, bob: 
         "parent_id": turn["user_message"]["id"],
         "siblings": [turn["ai_message"]["id"], beside],
     }
-    assert await branches(alice, session) == {"branches": [told], "open_replies": []}
+    assert await branches(alice, session) == {"branches": [told], "open_replies": [], "silent_replies": []}
     assert (await bob.get(f"{SESSIONS}{session}/branches/")).status == 404
+
+
+async def test_reply_that_was_stopped_before_its_first_word_is_told_to_be_so_afterwards(alice: Client) -> None:
+    session = await make(alice)
+    async with enter(alice, session) as device:
+        await device.say("[[fault=no-first-byte]]")
+        prompt = (await device.until("user_message"))["message"]["id"]
+        reply = (await device.until("ai_typing"))["message_id"]
+        await device.send("stop")
+        await device.until("ai_typing_stop", reason="stopped")
+    assert (await branches(alice, session))["silent_replies"] == [
+        {"message_id": reply, "prompt_id": prompt, "status": "stopped"}
+    ]

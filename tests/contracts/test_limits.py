@@ -544,6 +544,19 @@ async def test_admin_gives_a_person_and_an_application_other_limits(
     assert (await person.get(path)).status == 403
 
 
+async def test_admin_reads_what_the_settings_say_for_all(nobody: Client, shared_server: Server) -> None:
+    admin = nobody.bearing(await shared_server.token("admin"))
+    usual = (await admin.get("/api/admin/usual-limits")).body
+    assert (usual["person"]["turns_a_minute"], usual["app"]["turns_a_minute"]) == (TURNS, APP_TURNS)
+    assert (usual["person"]["tokens_a_day"], usual["app"]["money_a_month"]) == (0, 0)
+
+
+async def test_admin_reads_what_the_settings_say_of_tokens_and_money(thrifty: Thrifty) -> None:
+    usual = (await thrifty.admin.get("/api/admin/usual-limits")).body
+    assert (usual["person"]["tokens_a_day"], usual["person"]["money_a_month"]) == (A_DAY, MONEY)
+    assert (usual["app"]["tokens_a_day"], usual["app"]["tokens_a_month"]) == (0, APP_MONTH)
+
+
 async def test_guests_who_keep_no_cookies_are_counted_by_their_address(run: Run, shared_server: Server) -> None:
     settings = {"PALAVER_GUESTS": "on", "PALAVER_TURNS_A_MINUTE": "5"}
     async with open_beside(run, shared_server, **settings) as server, open_client(server) as client:

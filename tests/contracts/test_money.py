@@ -138,6 +138,20 @@ async def test_everybody_sees_their_own_days_by_model(admin: Client, newcomer: C
         assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["query", field])
 
 
+async def test_session_tells_what_all_its_replies_have_used_and_cost(admin: Client, newcomer: Client) -> None:
+    session, empty = await make(newcomer, model_name=MODEL), await make(newcomer)
+    for words in ("hi", "and again"):
+        sent = await newcomer.post(f"/ai-chat/api/sessions/{session}/send_message/", message=words)
+        assert sent.status == 200
+    today = (await newcomer.get("/api/usage")).body["today"]
+    used = (await newcomer.get(f"/ai-chat/api/sessions/{session}/usage/")).body
+    assert used == {"currency": "EUR", **{name: today[name] for name in used if name != "currency"}}
+    assert used["total_tokens"] > 0
+    nothing = (await newcomer.get(f"/ai-chat/api/sessions/{empty}/usage/")).body
+    assert nothing == {"currency": "EUR", **dict.fromkeys([name for name in used if name != "currency"], 0)}
+    assert (await admin.get(f"/ai-chat/api/sessions/{session}/usage/")).status == 404
+
+
 async def test_usage_is_told_for_the_days_that_are_asked_for(admin: Client, newcomer: Client) -> None:
     assert (await say(newcomer)).status == 200
     today = datetime.now(UTC).date()

@@ -41,6 +41,16 @@ async def test_models_are_those_offered() -> None:
     assert [model["id"] for model in listed["data"]] == ["a", "b"]
 
 
+async def test_models_for_embeddings_are_listed_too_and_known_where_the_server_is_strict() -> None:
+    options = Options(port=0, models=("a",), embedding_models=("e",), strict_models=True)
+    async with running(options) as llm, connected(llm.port) as client:
+        listed = (await client.get("/v1/models")).json["data"]
+        assert [model["id"] for model in listed] == ["a", "e"]
+        assert (await client.post("/v1/embeddings", {"model": "e", "input": "x"})).status == 200
+        assert (await client.post("/v1/embeddings", {"model": "f", "input": "x"})).status == 404
+        assert (await client.post(CHAT, chat(model="e"))).status == 404
+
+
 async def test_a_model_that_is_not_offered_answers_unless_the_server_is_strict(client: Client) -> None:
     assert (await client.post(CHAT, chat(model="other"))).status == 200
     async with running(Options(port=0, strict_models=True)) as llm, connected(llm.port) as strict:
@@ -110,6 +120,20 @@ async def test_texts_that_share_words_are_nearer(client: Client) -> None:
     cat, other_cat, revenue = (item["embedding"] for item in listed)
     assert [item["index"] for item in listed] == [0, 1, 2]
     assert _product(cat, other_cat) > _product(cat, revenue) + 0.2
+
+
+async def test_forms_of_a_word_and_parts_of_a_compound_are_near(client: Client) -> None:
+    texts = ["Versicherung", "Versicherungen", "Haftpflichtversicherung", "Kartoffelsalat"]
+    listed = (await client.post("/v1/embeddings", {"model": "e", "input": texts})).json["data"]
+    one, form, compound, other = (item["embedding"] for item in listed)
+    assert min(_product(one, form), _product(one, compound)) > _product(one, other) + 0.2
+
+
+@pytest.mark.parametrize("given", [[], [""] * 2049, None, 7, [{"text": "x"}]])
+async def test_embeddings_of_what_is_no_text_are_refused(client: Client, given: object) -> None:
+    answer = await client.post("/v1/embeddings", {"model": "e", "input": given})
+    assert answer.status == 400
+    assert answer.json["error"]["type"] == "invalid_request_error"
 
 
 async def test_embedding_has_length_one_and_is_always_the_same(client: Client) -> None:

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from palaver.chat.conversation import Conversation, WhenBusy
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import Busy, Ended, NotFound
-from palaver.chat.ports import AnotherReply, Begun, Branching, NewTurn, OpenReply, Overview
+from palaver.chat.ports import AnotherReply, Begun, Branching, NewTurn, OpenReply, Overview, Silent
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
 from tests.ports.talking import HERE, LEASE, NOW, answer, rows, said, seen
@@ -179,7 +179,7 @@ async def test_overview_shows_where_there_are_others_and_what_is_to_come(
 ) -> None:
     reader = Reader(alice.id)
     [one, two] = await talk(store, alice, conversation, "one", "two")
-    assert await store.branches.overview(reader, conversation.uuid) == Overview([], [])
+    assert await store.branches.overview(reader, conversation.uuid) == Overview([], [], [])
     edited = await store.turns.begin(editing(said(alice, "deux", conversation.uuid), two.turn.prompt.uuid))
     waiting = await store.turns.begin(said(alice, "three", conversation.uuid))
     beside = Branching(one.turn.reply.uuid, edited.turn.prompt.uuid, [two.turn.prompt.uuid, edited.turn.prompt.uuid])
@@ -189,6 +189,7 @@ async def test_overview_shows_where_there_are_others_and_what_is_to_come(
             OpenReply(edited.turn.reply.uuid, edited.turn.prompt.uuid, running=True),
             OpenReply(waiting.turn.reply.uuid, waiting.turn.prompt.uuid, running=False),
         ],
+        [],
     )
     # A reply that runs is one of them; what stands in a branch out of view is none of the page's.
     await answer(store, edited, "DEUX", promote=True)
@@ -203,3 +204,28 @@ async def test_overview_shows_where_there_are_others_and_what_is_to_come(
     assert overview.open_replies == [OpenReply(again.turn.reply.uuid, one.turn.prompt.uuid, running=True)]
     with pytest.raises(NotFound):
         await store.branches.overview(Reader(bob.id), conversation.uuid)
+
+
+async def test_overview_tells_of_replies_in_view_that_ended_without_a_word(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    reader = Reader(alice.id)
+    [one] = await talk(store, alice, conversation, "one")
+    stopped = await store.turns.begin(said(alice, "two", conversation.uuid))
+    await answer(store, stopped, "", "stopped")
+    failed = await store.turns.begin(said(alice, "three", conversation.uuid))
+    await answer(store, failed, "", "failed")
+    assert await store.branches.overview(reader, conversation.uuid) == Overview(
+        [],
+        [],
+        [
+            Silent(stopped.turn.reply.uuid, stopped.turn.prompt.uuid, stopped=True),
+            Silent(failed.turn.reply.uuid, failed.turn.prompt.uuid, stopped=False),
+        ],
+    )
+    # What has left the view, or is asked for again, is none of them any more.
+    again = await store.turns.begin_another(another(alice, conversation, one.turn.reply.uuid))
+    assert (await store.branches.overview(reader, conversation.uuid)).silent == []
+    await answer(store, again, "", "stopped")
+    [silent] = (await store.branches.overview(reader, conversation.uuid)).silent
+    assert silent == Silent(again.turn.reply.uuid, one.turn.prompt.uuid, stopped=True)

@@ -54,6 +54,26 @@ async def test_email_that_somebody_else_has_is_said_to_be_theirs(
     await expect(page.get_by_role("alert")).to_have_text("Somebody else has this e-mail address.")
 
 
+async def test_what_is_wrong_in_a_form_is_said_beside_it_in_ones_own_language(
+    shared_server: Server, open_window: OpenWindow
+) -> None:
+    page = (await open_window(shared_server, language="de-DE")).page
+    await page.locator(".account").click()
+    await page.get_by_role("menuitem", name="Dein Konto").click()
+    email = page.get_by_label("E-Mail")
+    await email.fill("nowhere")
+    await page.get_by_role("button", name="Speichern").click()
+    await expect(page.get_by_role("alert")).to_have_text("Das ist keine E-Mail-Adresse.")
+    await expect(email).to_be_focused()
+    await email.fill("")
+    await page.get_by_label("Neues Passwort").fill("short")
+    await page.get_by_role("button", name="Passwort ändern").click()
+    await expect(page.get_by_label("Aktuelles Passwort")).to_be_focused()
+    missing = page.get_by_text("Das muss ausgefüllt sein.")
+    await expect(missing).to_be_visible()
+    await expect(page.get_by_role("alert").filter(has_text="Mindestens 8 Zeichen.")).to_be_visible()
+
+
 async def test_new_password_signs_out_other_devices_and_signs_in_from_then_on(
     shared_server: Server, open_window: OpenWindow, device: Device
 ) -> None:

@@ -1,7 +1,7 @@
 """The page for admins: everything that they look after, on a desktop and on a phone."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +20,11 @@ from tests.web.test_hostile_words import Watch
 from tests.web.window import DESKTOP, PHONE, Device, OpenWindow, Window
 
 SECTIONS = ("users", "apps", "servers", "models", "presets", "limits", "usage", "health")
+
+
+@pytest.fixture(scope="module")
+def server_environment() -> Mapping[str, str]:
+    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1", "PALAVER_TURNS_A_MINUTE": "900"}
 
 
 @pytest.fixture(scope="module")
@@ -372,8 +377,12 @@ async def test_limits_are_given_and_taken_back(admin: Window, people: list[Perso
     person = people[0]
     page = admin.page
     await go_to(admin, "limits")
+    await expect(page.get_by_text("For every person: Messages a minute: 900", exact=True)).to_be_visible()
+    await expect(page.get_by_text("For every application with all its users: no limit")).to_be_visible()
     await page.get_by_role("button", name="Other limits for somebody").click()
     sheet = page.get_by_role("dialog")
+    messages = sheet.get_by_label("Messages a minute")
+    await expect(messages).to_have_attribute("placeholder", "By settings: 900 (applications: no limit)")
     await sheet.get_by_label("For whom").fill("nobody-of-that-name")
     await sheet.get_by_role("button", name="Save").click()
     await expect(sheet.get_by_role("alert")).to_have_text("Not found.")
@@ -496,10 +505,19 @@ async def test_people_are_administered_by_keyboard_alone(
     await expect(page.get_by_role("dialog", name=f"{name} is added")).to_be_visible()
     await keyboard.press("Escape")
     await expect(page.get_by_role("button", name="New user")).to_be_focused()
+    await window.ask("POST", "api/admin/users", {"name": f"{name}-2"})
     await tab_to(page.get_by_label("Find by name or e-mail"))
     await keyboard.type(name)
-    await expect(page.get_by_text("1 person", exact=True)).to_be_visible()
-    await tab_to(page.get_by_role("button", name=f"More about {name}"))
+    await expect(page.get_by_text("2 people", exact=True)).to_be_visible()
+    await tab_to(page.get_by_role("button", name=f"More about {name}", exact=True))
+    await keyboard.press("Enter")
+    await expect(page.get_by_role("menuitem", name="Sign-in link")).to_be_focused()
+    await keyboard.press("End")
+    await keyboard.press("Enter")
+    await tab_to(page.get_by_role("dialog").get_by_role("button", name="Erase"))
+    await keyboard.press("Enter")
+    # Whoever goes leaves the focus to who is next, and the last one to the heading.
+    await expect(page.get_by_role("button", name=f"More about {name}-2")).to_be_focused()
     await keyboard.press("Enter")
     await expect(page.get_by_role("menuitem", name="Sign-in link")).to_be_focused()
     await keyboard.press("End")
@@ -507,6 +525,7 @@ async def test_people_are_administered_by_keyboard_alone(
     await tab_to(page.get_by_role("dialog").get_by_role("button", name="Erase"))
     await keyboard.press("Enter")
     await expect(page.get_by_text("Nobody is called so.")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Users")).to_be_focused()
 
 
 async def tab_to(target: Locator) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 from playwright.async_api import CDPSession, WebSocket, expect
 
@@ -59,8 +60,8 @@ async def test_piece_at_the_end_of_a_long_reply_costs_what_one_at_its_beginning_
     await window.page.reload()
     await window.write("Go on at length.")
     costs = await meter.costs_of_tenths()
-    # The first tenth as it is would do, but it also pays for what is done only once.
-    assert costs[9] <= MOST_GROWTH * min(costs[0], sum(costs[:5]) / 5), costs
+    # The first tenth also pays for what is done only once, and any tenth may for what the browser does now and then.
+    assert median(costs[-3:]) <= MOST_GROWTH * median(costs[:5]), costs
 
 
 class Meter:

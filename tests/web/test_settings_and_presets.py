@@ -4,6 +4,7 @@ import re
 
 from playwright.async_api import expect
 
+from tests.journeys.client import open_client
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 from tests.web.window import Device, OpenWindow, Window
@@ -96,11 +97,17 @@ async def test_gauge_tells_how_much_the_model_holds_of_the_conversation(
 ) -> None:
     server = await start_server(LLM_SERVER_URL=own_llm.url)
     window = await open_window(server, device=device)
+    async with open_client(server) as nobody:
+        admin = nobody.bearing(await server.token("admin"))
+        for model in await window.ask("GET", "ai-chat/api/models/"):
+            priced = await admin.post("/api/admin/prices", model=model["name"], input=50_000_000, output=50_000_000)
+            assert priced.status == 201
     await window.say(f"Keep this in mind: {'word ' * 300} [[text=I do.]]")
     await window.page.get_by_role("button", name="Settings of this conversation").click()
     gauge = window.page.get_by_role("dialog").get_by_label("What the assistant sees")
     await expect(gauge.get_by_role("meter")).to_have_attribute("aria-valuetext", re.compile(r"^\d+%$"))
     await expect(gauge).to_contain_text("of the 1,000 tokens that it can hold")
+    await expect(gauge).to_contain_text(re.compile(r"All of it has cost \$0\.0\d+, answers in other branches included"))
 
 
 async def test_setting_that_cannot_be_is_said_beside_its_field(window: Window) -> None:
@@ -153,7 +160,7 @@ async def test_page_speaks_the_language_of_the_browser_or_the_one_that_is_chosen
     await window.page.get_by_label("Sprache").select_option("it")
     await expect(window.page.get_by_role("dialog", name="Preferenze")).to_be_visible()
     await window.page.reload()
-    await expect(window.page.get_by_role("heading", level=1)).to_contain_text("A che cosa stai pensando?")
+    await expect(window.page.get_by_role("heading", level=1)).to_contain_text("Che cosa hai in mente?")
     assert await window.page.locator("html").get_attribute("lang") == "it"
 
 

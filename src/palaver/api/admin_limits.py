@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from palaver.api.call import Call
@@ -42,6 +43,35 @@ class LimitsShown(OwnLimits, frozen=True, kw_only=True):
     app: str | None
 
 
+class UsualLimits(Struct):
+    """0: no limit. `money_a_month` is in millionths."""
+
+    turns_a_minute: int
+    replies_at_once: int
+    sockets_at_once: int
+    tokens_a_day: int
+    tokens_a_month: int
+    money_a_month: int
+
+
+class LimitsOfAll(Struct):
+    """`app`: of an application, with all its users."""
+
+    person: UsualLimits
+    app: UsualLimits
+
+
+@api.add(
+    "GET",
+    "/api/admin/usual-limits",
+    who="admin",
+    answer=LimitsOfAll,
+    summary="Tell what the settings say for whoever has no limits of their own",
+)
+async def get_usual_limits(call: Call) -> LimitsOfAll:
+    return LimitsOfAll(_usual(call, is_app=False), _usual(call, is_app=True))
+
+
 @api.add(
     "GET",
     "/api/admin/limits",
@@ -77,6 +107,18 @@ async def get_limits(call: Call) -> LimitsShown:
 async def put_limits(call: Call) -> LimitsShown:
     limits = call.read(NewLimits).to_limits()
     return _show(await call.site.limits.give(call.parameters["user"], limits))
+
+
+def _usual(call: Call, *, is_app: bool) -> UsualLimits:
+    counted, summed = call.site.limits.usual(is_app=is_app), call.chat.books.usual(is_app=is_app)
+    return UsualLimits(
+        turns_a_minute=counted.turns_a_minute or 0,
+        replies_at_once=counted.replies_at_once or 0,
+        sockets_at_once=counted.sockets_at_once or 0,
+        tokens_a_day=summed.tokens_a_day or 0,
+        tokens_a_month=summed.tokens_a_month or 0,
+        money_a_month=summed.money_a_month or 0,
+    )
 
 
 def _show(given: Given) -> LimitsShown:

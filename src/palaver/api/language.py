@@ -78,6 +78,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Diese Nachricht wartet nicht (mehr) darauf, an die Reihe zu kommen.",
         "Questo messaggio non è (più) in attesa del suo turno.",
     ),
+    "withdrawn": (
+        "This message was taken back before it was answered.",
+        "Diese Nachricht wurde zurückgenommen, bevor sie beantwortet war.",
+        "Questo messaggio è stato ritirato prima della risposta.",
+    ),
     "too_large": (
         "The request is too large.",
         "Die Anfrage ist zu groß.",

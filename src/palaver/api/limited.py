@@ -3,6 +3,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from palaver.api.language import LANGUAGES, Language, text
 from palaver.chat.errors import ChatError, OverBudget, RateLimited
@@ -134,6 +135,7 @@ def _headers(told: Sequence[tuple[Limit, int, int]]) -> list[tuple[bytes, bytes]
     return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", standings.encode())]
 
 
+@lru_cache(maxsize=1000)
 def _policy(limit: Limit) -> str:
     window = f";w={limit.seconds}" if limit.seconds else ""
     unit = UNITS.get(limit.name)

@@ -22,6 +22,7 @@ from palaver.chat.errors import (
     RateLimited,
     StoreUnavailable,
     Taken,
+    Withdrawn,
 )
 from palaver.chat.presets import BuiltIn
 from palaver.watching.numbers import REFUSED
@@ -41,6 +42,7 @@ EVERYWHERE: Refusals = {
     Ended: worded(409, "ended"),
     Busy: worded(409, "busy"),
     NotWaiting: worded(409, "not_waiting"),
+    Withdrawn: worded(409, "withdrawn"),
     Taken: worded(400, "taken"),
     RateLimited: Refusal(429, limit_words),
     OverBudget: Refusal(429, limit_words),

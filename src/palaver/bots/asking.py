@@ -9,11 +9,11 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from palaver.bots.backoff import Backoff
 from palaver.bots.completion import Completion
 from palaver.bots.pool import LlmServer, Place, Pool
 from palaver.bots.stream import CompletionStream
 from palaver.bots.upstream import Answer, Refused, UpstreamFailed
+from palaver.chat.backoff import Backoff
 from palaver.chat.errors import BotUnavailable, Cause
 from palaver.chat.pieces import Piece
 from palaver.watching.numbers import UPSTREAM_FAILOVERS, UPSTREAM_FAILURES

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 from palaver.bots.asking import AskingOptions
-from palaver.bots.backoff import Backoff
 from palaver.bots.catalogue import Catalogue
 from palaver.bots.dummy import DummyBot
 from palaver.bots.openai import OpenAIBot
@@ -17,6 +16,7 @@ from palaver.bots.plugins import Plugins
 from palaver.bots.pool import LlmServer, Pool
 from palaver.bots.servers import Servers
 from palaver.bots.upstream import BadBotOptions, Untold, Upstream, UpstreamFailed
+from palaver.chat.backoff import Backoff
 from palaver.chat.errors import BotUnavailable, NotFound
 from palaver.chat.ledger import BILLED_BY_MODEL
 from palaver.chat.model import OfferedModel

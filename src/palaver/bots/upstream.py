@@ -13,9 +13,9 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, D
 from msgspec import Struct
 from yarl import URL
 
-from palaver.bots.backoff import read_retry_after
 from palaver.bots.completion import Completion, encode_completion, read_refused_field
 from palaver.bots.models import decode_models
+from palaver.chat.backoff import read_retry_after
 from palaver.chat.model import OfferedModel
 from palaver.watching import spans
 

@@ -10,6 +10,7 @@ from palaver.chat.clock import DAY, SECOND, Clock, Micros, to_datetime
 from palaver.chat.conversation import Speaking
 from palaver.chat.errors import Conflict, Invalid, NotFound
 from palaver.chat.ledger import (
+    Budget,
     Budgets,
     By,
     DatedPrice,
@@ -170,8 +171,11 @@ class Books:
 
     async def own(self, user: User) -> Own:
         is_app = user.kind == "app"
-        usual = self._usual.app if is_app else self._usual.person
-        return await self._store.ledger.own(user.id, usual, self._clock.now(), is_app=is_app)
+        return await self._store.ledger.own(user.id, self.usual(is_app=is_app), self._clock.now(), is_app=is_app)
+
+    def usual(self, *, is_app: bool) -> Budget:
+        """What the settings say of a person, or of an application with all its users."""
+        return self._usual.app if is_app else self._usual.person
 
 
 def _to_key(by: By, one: Used) -> str | int | None:

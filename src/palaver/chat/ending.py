@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from palaver.chat.context import reasoning_tokens
 from palaver.chat.conversation import Conversation, Turn, Usage
+from palaver.chat.errors import ChatError, NotFound, Withdrawn
 from palaver.chat.ledger import to_billed_as
 from palaver.chat.ports import Bots, EndedReply, Ending, Store
 from palaver.chat.running import Outcome, RunningReply
@@ -111,3 +112,12 @@ def ended_turn(turn: Turn, ending: Ending, kept: EndedReply | None = None) -> Tu
         end_event=kept.mark.event if kept else 0,
     )
     return Turn(turn.conversation, turn.prompt, reply)
+
+
+async def why_gone(store: Store, conversation: str) -> ChatError:
+    """What to tell who waits for a reply that is there no more."""
+    try:
+        await store.events.present(None, conversation)
+    except NotFound as error:
+        return error
+    return Withdrawn()

@@ -10,6 +10,7 @@ ChatError
 ├── Ended               the conversation takes no more messages
 ├── Busy                a reply runs and the policy refuses
 ├── NotWaiting          what was to be taken back does not wait (any more)
+├── Withdrawn           what waited to be answered was taken back
 ├── Taken               a name that somebody else has
 ├── TooManyTokens       more by name than anybody has use for
 ├── RateLimited         too often; `retry_after` says when to come back, `limit` what was met
@@ -76,6 +77,10 @@ class Busy(ChatError):
 
 class NotWaiting(ChatError):
     code = "not_waiting"
+
+
+class Withdrawn(ChatError):
+    code = "withdrawn"
 
 
 class Taken(ChatError):

@@ -11,7 +11,16 @@ from palaver.chat.books import Books
 from palaver.chat.clock import Clock
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, WhenBusy
 from palaver.chat.cursor import Mark
-from palaver.chat.errors import BotTimeout, BotUnavailable, Draining, Ended, NotFound, RateLimited, StoreUnavailable
+from palaver.chat.errors import (
+    BotTimeout,
+    BotUnavailable,
+    Draining,
+    Ended,
+    NotFound,
+    RateLimited,
+    StoreUnavailable,
+    Withdrawn,
+)
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, Turned
 from palaver.chat.limits import Grant
 from palaver.chat.ports import AnotherReply, Begun, Bots, Hidden, NewTurn, Store
@@ -245,6 +254,8 @@ def check_answered(reply: Message) -> None:
             raise Ended(while_waiting=True)
         case _, "deleted":
             raise NotFound
+        case _, "taken_back":
+            raise Withdrawn
         case _, "timeout":
             raise BotTimeout
         case _, "empty":

@@ -12,11 +12,21 @@ DocumentId = NewType("DocumentId", int)
 PassageId = NewType("PassageId", int)
 EmbeddingId = NewType("EmbeddingId", int)
 
-# `arriving`: its bytes still come in. `waiting`: to be read; `reading`: a worker does. Only what is `ready` is searched.
+# `arriving`: its bytes still come in. `waiting`: to be read; `reading`: a worker does. Only what is `ready` is
+# searched.
 DocumentStatus = Literal["arriving", "waiting", "reading", "ready", "failed"]
 
 # Why a document cannot be read; what a person is told of it is in `api/language.py`.
 Problem = Literal["unknown_kind", "broken", "encrypted", "too_large", "too_slow", "too_deep", "empty"]
+
+
+class Sizes(Struct, frozen=True):
+    """How long a passage is at most, and how much of the one before it begins with. Tokens are estimated as by
+    `count_tokens`: four bytes of Latin text, one East Asian character."""
+
+    most: int = 400
+    overlap: int = 60
+    unit: Literal["tokens", "characters"] = "tokens"
 
 
 class Collection(Struct, frozen=True):
@@ -64,6 +74,8 @@ class Document(Struct, frozen=True):
     passage_count: int
     created_at: Micros
     updated_at: Micros
+    sizes: Sizes | None = None
+    """Of its passages, where they are not to be as the server usually makes them."""
 
 
 class Cut(Struct, frozen=True):

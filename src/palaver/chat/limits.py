@@ -123,6 +123,13 @@ class Limits:
         self._name = secrets.token_hex(6)
         self._numbers = count()
 
+    def usual(self, *, is_app: bool) -> OwnLimits:
+        """What the settings say of a person, or of an application with all its users; of what is summed up, nothing."""
+        rules = self.rules
+        if is_app:
+            return OwnLimits(rules.app_turns_a_minute, rules.app_replies_at_once, 0)
+        return OwnLimits(rules.turns_a_minute, rules.replies_at_once, rules.sockets_at_once)
+
     # What is asked
 
     async def allow_turn(self, user: User, address: str | None = None, *, may_wait: bool = True) -> Grant:

@@ -11,6 +11,7 @@ from contextlib import aclosing
 from msgspec import Struct
 
 from palaver.chat.conversation import Message
+from palaver.chat.ending import why_gone
 from palaver.chat.errors import BotUnavailable, Draining, NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.ports import Begun
@@ -37,8 +38,9 @@ def listen(chat: Chat, begun: Begun, position: int, waker: Waker) -> AsyncGenera
     """What is said after `position`, and last how it ended, whichever worker makes it. None wherever somebody else has
     called the `waker`.
 
-    Raises `Draining` where this server goes away and the reply is not made here, `NotFound` where it is gone, and
-    `BotUnavailable` where it broke off and is being made anew.
+    Raises `Draining` where this server goes away and the reply is not made here, `Withdrawn` where its prompt was taken
+    back, `NotFound` where it is gone with its conversation, and `BotUnavailable` where it broke off and is being made
+    anew.
     """
     reply = begun.turn.reply
     telling = chat.replies.telling(reply.id)
@@ -70,8 +72,10 @@ async def _follow(
     reply, replies = begun.turn.reply, chat.replies
     while True:
         latest = await chat.store.turns.get(reply.id)
-        if latest is None or room.gone:
+        if room.gone:
             raise NotFound
+        if latest is None:
+            raise await why_gone(chat.store, begun.turn.conversation.uuid)
         if latest.turn.reply.status not in ("queued", "running"):
             for event in _read(latest.turn.reply, reply.attempt, position):
                 yield event

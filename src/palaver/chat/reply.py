@@ -21,8 +21,8 @@ from palaver.chat.cache import Cache
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.context import count_tokens
 from palaver.chat.conversation import End, MessageId, Turn
-from palaver.chat.ending import abandoned_as, billed_as, keep_end, to_abandoned_usage, to_usage
-from palaver.chat.errors import BotUnavailable, Draining, NotFound
+from palaver.chat.ending import abandoned_as, billed_as, keep_end, to_abandoned_usage, to_usage, why_gone
+from palaver.chat.errors import BotUnavailable, Draining
 from palaver.chat.events import ReplyEnded, ReplyStarted
 from palaver.chat.limits import Grant
 from palaver.chat.pieces import Finished, Text
@@ -118,7 +118,8 @@ class Replies:
     async def wait_end(self, begun: Begun) -> Outcome:
         """The turn once its reply has ended, whichever worker makes it.
 
-        Raises `Draining` where it still waits for its turn when this server goes away, and `NotFound` where it is gone.
+        Raises `Draining` where it still waits for its turn when this server goes away, `Withdrawn` where its prompt was
+        taken back, and `NotFound` where it is gone with its conversation.
         """
         reply_id = begun.turn.reply.id
         while True:
@@ -138,7 +139,7 @@ class Replies:
                     await self.wait_for_news(reply_id)
                     latest = await self._store.turns.get(reply_id)
             if latest is None and reply_id not in self._running:
-                raise NotFound
+                raise await why_gone(self._store, begun.turn.conversation.uuid)
             begun = latest or begun
 
     def telling(self, reply_id: MessageId) -> Telling | None:

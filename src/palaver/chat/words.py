@@ -81,6 +81,12 @@ def to_stem(word: str) -> str:
         word = word.removesuffix(ending)
 
 
+def count_held(text: str, stems: Sequence[str]) -> int:
+    """How many of the stems begin a word of the text or stand within one, as in a compound."""
+    folded = _folded(text)
+    return sum(stem in folded for stem in stems)
+
+
 def to_snippets(texts: Sequence[str], wanted: Sequence[str]) -> list[str]:
     """As `to_snippet`, in a time that has a bound, however many they are and however long."""
     looked_at = min(LOOKED_AT, LOOKED_AT_IN_ALL // max(1, len(texts)))

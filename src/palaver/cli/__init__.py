@@ -13,6 +13,7 @@ COMMANDS = {
     "app": "Applications that act for users of their own: add, disable, enable, list.",
     "token": "Tokens that sign in scripts and applications: create, list, revoke.",
     "sync-models": "Ask the LLM server for its models; choose the default one.",
+    "ingest": "Put files and folders into a collection of documents.",
     "settings": "Print the table of all settings.",
     "doctor": "Say what is configured, what can be reached and what is missing.",
     "llm-server": "Run a stand-in for an LLM server, for trying things out.",

@@ -1,7 +1,9 @@
-"""Embeddings without a model: texts that share words point the same way, and a text always to the same point."""
+"""Embeddings without a model: texts that share words, or parts of words, point the same way, and a text always to the
+same point. Of meaning they know nothing: a car and an automobile are strangers."""
 
 import re
 from base64 import b64encode
+from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from math import sqrt
@@ -17,10 +19,20 @@ _WORD = re.compile(r"\w+")
 # With one place a word, two words of a text would meet in 384 places often enough to make strangers look alike.
 _PLACES_PER_WORD = 8
 
+# Forms of a word, and the parts of a compound, share runs of letters. All runs of a word together weigh as much as it.
+_RUN = 4
+_PLACES_PER_RUN = 4
+
+# Short words are mostly those that stand in every text.
+_SHORT, _WEIGHT_OF_SHORT = 3, 0.3
+
+# As many as OpenAI takes at once.
+_MOST_TEXTS = 2048
+
 
 class EmbeddingsRequest(msgspec.Struct, frozen=True):
     model: str
-    input: str | list[str | int | list[int]]
+    input: str | Annotated[list[str | int | list[int]], Meta(min_length=1, max_length=_MOST_TEXTS)]
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Meta(ge=1)] | None = None
 
@@ -47,8 +59,8 @@ def embed(text: str, dimensions: int) -> list[float]:
     """A vector of length one."""
     vector = [0.0] * dimensions
     for word in _WORD.findall(text.casefold()):
-        for place, sign in _places(word, dimensions):
-            vector[place] += sign
+        for place, weight in _places(word, dimensions):
+            vector[place] += weight
     length = sqrt(sum(value * value for value in vector))
     if not length:
         return [1.0] + [0.0] * (dimensions - 1)
@@ -87,6 +99,19 @@ def _to_base64(vector: list[float]) -> list[float] | str:
 
 @lru_cache(maxsize=50_000)
 def _places(word: str, dimensions: int) -> tuple[tuple[int, float], ...]:
-    digest = blake2b(word.encode(), digest_size=4 * _PLACES_PER_WORD).digest()
-    numbers = (int.from_bytes(digest[start : start + 4]) for start in range(0, len(digest), 4))
-    return tuple((number // 2 % dimensions, 1.0 if number % 2 else -1.0) for number in numbers)
+    """What the word adds to which places: about a length of one, or less where it is short."""
+    if len(word) <= _SHORT:
+        return tuple(_hashed(word, _PLACES_PER_WORD, _WEIGHT_OF_SHORT, dimensions))
+    around = f"<{word}>"
+    runs = [around[start : start + _RUN] for start in range(len(around) - _RUN + 1)]
+    places = list(_hashed(word, _PLACES_PER_WORD, 1.0, dimensions))
+    for run in runs:
+        places += _hashed(run, _PLACES_PER_RUN, 1 / sqrt(len(runs)), dimensions)
+    return tuple(places)
+
+
+def _hashed(feature: str, places: int, length: float, dimensions: int) -> Iterator[tuple[int, float]]:
+    digest = blake2b(feature.encode(), digest_size=4 * places).digest()
+    for start in range(0, len(digest), 4):
+        number = int.from_bytes(digest[start : start + 4])
+        yield number // 2 % dimensions, (length if number % 2 else -length) / sqrt(places)

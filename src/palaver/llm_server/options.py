@@ -17,6 +17,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         "gpt-4.1-mini",
         "gpt-4",
     )
+    embedding_models: Annotated[
+        tuple[str, ...], Meta(description="Models that /models lists too, and that make embeddings alone.")
+    ] = ()
     context_length: Annotated[
         Annotated[int, Meta(ge=1)] | None, Meta(description="Tokens of context that /models tells of each model.")
     ] = None

@@ -1,7 +1,7 @@
 """The stand-in itself: which answer a request gets."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain, count
 from time import time
 from typing import assert_never
@@ -158,13 +158,14 @@ class StandIn:
 
     def _embed(self, request: Request, entry: Entry) -> Steps:
         asked = self._decode_embeddings(request.body)
-        if self._is_unknown(asked.model):
+        if self._is_unknown(asked.model, self._options.embedding_models):
             return _write(_unknown_model(asked.model))
         script = self._director.script_for("embeddings", script_in_model(asked.model))
         return _play(script, entry, encode_embeddings(asked, self._options.dimensions))
 
-    def _is_unknown(self, model: str) -> bool:
-        return self._options.strict_models and model.partition("?")[0] not in self._options.models
+    def _is_unknown(self, model: str, others: Sequence[str] = ()) -> bool:
+        name = model.partition("?")[0]
+        return self._options.strict_models and name not in self._options.models and name not in others
 
     def _tell_record(self, wish: _Wish) -> Steps:
         loop = asyncio.get_running_loop()
@@ -186,7 +187,7 @@ def _encode_models(options: Options) -> bytes:
     told = {"object": "model", "created": int(time()), "owned_by": "palaver"}
     if options.context_length is not None:
         told["context_length"] = options.context_length
-    data = [{"id": model, **told} for model in options.models]
+    data = [{"id": model, **told} for model in (*options.models, *options.embedding_models)]
     return msgspec.json.encode({"object": "list", "data": data})
 
 

@@ -12,7 +12,7 @@ from palaver.chat.clock import Micros
 from palaver.chat.conversation import Conversation, Message, MessageId
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import Busy, NotFound
-from palaver.chat.ports import Branching, OpenReply, Overview
+from palaver.chat.ports import Branching, OpenReply, Overview, Silent
 from palaver.chat.turn import number_in
 from palaver.chat.user import Reader, UserId
 from palaver.store.database import Database, Row, Transaction
@@ -59,6 +59,11 @@ SHOWABLE = (
 OPEN_REPLIES = (
     "SELECT m.uuid, p.uuid, m.status FROM messages m JOIN messages p ON p.conversation_id = m.conversation_id "
     "AND p.number = m.parent_number WHERE m.conversation_id = $1 AND m.status = '{status}' ORDER BY m.number"
+)
+SILENT = (
+    "SELECT m.uuid, p.uuid, m.status FROM messages m JOIN messages p ON p.conversation_id = m.conversation_id "
+    "AND p.number = m.parent_number WHERE m.conversation_id = $1 AND m.in_view AND m.role = 'assistant' "
+    "AND m.status IN ('stopped', 'failed') AND m.content = '' ORDER BY m.number"
 )
 
 
@@ -163,7 +168,8 @@ class SqlBranches:
             for status in ("running", "queued") if found.open_replies else ():
                 rows = await tx.all(OPEN_REPLIES.format(status=status), found.id)
                 replies += [OpenReply(row[0], row[1], row[2] == "running") for row in rows]
-            return Overview(await _branchings(tx, found), replies)
+            silent = [Silent(row[0], row[1], row[2] == "stopped") for row in await tx.all(SILENT, found.id)]
+            return Overview(await _branchings(tx, found), replies, silent)
 
         return await self._database.read(work, one_state=True)
 

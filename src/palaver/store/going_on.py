@@ -1,5 +1,8 @@
 """A turn as it stands in the database, with what the bot is to see of the past; and the one that waits for its own."""
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
@@ -39,7 +42,23 @@ async def read_turn(tx: Transaction, reply: Message) -> Turn:
     return Turn(to_conversation(conversation), said, replace(reply, parent_uuid=said.uuid))
 
 
-async def add_history(tx: Transaction, begun: list[Begun | Exception]) -> list[Begun | Exception]:
+async def read_histories(
+    tx: Transaction, asked: Sequence[tuple[ConversationId, int, int, int]]
+) -> Mapping[ConversationId, Sequence[Past]]:
+    """What the bots are to see of the past, newest first: from one number on, before another, and at most so many."""
+    past: dict[ConversationId, list[Past]] = {}
+    rows = await tx.all_many(PAST, [one for one in asked if one[2] > 1]) if asked else ()
+    for conversation_id, number, role, content, token_count in rows:
+        past.setdefault(conversation_id, []).append(Past(number, role, content, token_count or 0))
+    return past
+
+
+async def add_history(
+    tx: Transaction,
+    begun: list[Begun | Exception],
+    known: Mapping[ConversationId, Sequence[Past]] = MappingProxyType({}),
+) -> list[Begun | Exception]:
+    """`known`: what was read of it already."""
     started = [one for one in begun if isinstance(one, Begun) and one.state == "started"]
     asked = [
         (
@@ -49,13 +68,11 @@ async def add_history(tx: Transaction, begun: list[Begun | Exception]) -> list[B
             history_limit(one.turn.conversation.speaking),
         )
         for one in started
-        if one.turn.prompt.number > 1
+        if one.turn.prompt.number > 1 and one.turn.conversation.id not in known
     ]
-    if not asked:
+    if not (asked or known):
         return begun
-    past: dict[ConversationId, list[Past]] = {}
-    for conversation_id, number, role, content, token_count in await tx.all_many(PAST, asked):
-        past.setdefault(conversation_id, []).append(Past(number, role, content, token_count or 0))
+    past = {**known, **await read_histories(tx, asked)}
     summaries = await read_summaries(
         tx, [one.turn.conversation.id for one in started if one.turn.conversation.summary_to]
     )

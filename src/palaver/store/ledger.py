@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from palaver.chat.clock import DAY, Micros
 from palaver.chat.context import TOKENS_AROUND
 from palaver.chat.conversation import ConversationId, Speaking, Usage
-from palaver.chat.errors import OverBudget
+from palaver.chat.errors import NotFound, OverBudget
 from palaver.chat.ledger import (
     BILLED_BY_MODEL,
     NO_BUDGET,
@@ -37,8 +37,9 @@ from palaver.chat.ledger import (
     worst_of,
 )
 from palaver.chat.limit import LimitOf
-from palaver.chat.user import User, UserId
+from palaver.chat.user import Reader, User, UserId
 from palaver.store.database import Database, Row, Transaction
+from palaver.store.rows import READABLE
 
 # As `to_cost` in the core, by the price that holds at `{now}`; nothing where the model has none.
 COST = (
@@ -121,9 +122,11 @@ HELD = (
 )
 HELD_OF_USER = HELD.format(payer="payer_id")
 HELD_OF_APP = HELD.format(payer="payer_app_id")
+# Nothing is held back where no reply is open.
 IN_CONVERSATION = (
-    "SELECT c.prompt_tokens + c.completion_tokens, (SELECT CAST(COALESCE(SUM(m.reserved_tokens), 0) AS BIGINT) "
-    "FROM messages m WHERE m.payer_id = $1 AND m.status IN ('queued', 'running') AND m.conversation_id = c.id) "
+    "SELECT c.prompt_tokens + c.completion_tokens, CASE WHEN c.open_replies = 0 THEN 0 ELSE "
+    "(SELECT CAST(COALESCE(SUM(m.reserved_tokens), 0) AS BIGINT) "
+    "FROM messages m WHERE m.payer_id = $1 AND m.status IN ('queued', 'running') AND m.conversation_id = c.id) END "
     "FROM conversations c WHERE c.id = $2"
 )
 ADD_RESERVATION = (
@@ -149,6 +152,10 @@ OWN_DAYS = (
     "GROUP BY day, model ORDER BY day, model"
 )
 OWN_USAGE = f"SELECT COUNT(*), {SUMS} FROM ledger WHERE {{whose}} = $1 AND day >= $2 AND day <= $3"
+USED_IN = (
+    "SELECT c.prompt_tokens, c.completion_tokens, c.cached_tokens, c.cost FROM conversations c "
+    f"WHERE c.uuid = $1 AND {READABLE}"
+)
 COLUMNS: Mapping[By, str] = {
     "day": "day", "user": "user_id", "model": "model", "app": "app_id", "preset": "preset_id",
 }  # fmt: skip
@@ -166,7 +173,8 @@ UNNAMED = ("NULL, NULL, NULL", "")
 
 class Wish(Struct, frozen=True):
     """A reply that is to be made: who pays, and what the bot is to see: what is said before the number `before`, which
-    holds so many replies that are yet to come."""
+    holds so many replies that are yet to come. `past` and `standing`, the tokens of that and of what stands before it,
+    are looked up where they are None."""
 
     payer_id: UserId
     app_id: UserId | None
@@ -177,6 +185,8 @@ class Wish(Struct, frozen=True):
     before: int = 0
     limit: int = 0
     waits_for: int = 0
+    past: int | None = None
+    standing: int | None = None
 
 
 class _Payer(Struct, frozen=True, order=True):
@@ -277,7 +287,11 @@ async def _facts(tx: Transaction, wishes: Sequence[Wish | None], budgets: Budget
     own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
     facts = [None if wish is None else _to_facts(wish, own, budgets) for wish in wishes]
     # Nothing was said before in a conversation that is yet to be made.
-    places = [place for place, wish in enumerate(wishes) if wish and facts[place] and wish.conversation_id]
+    places = [
+        place
+        for place, wish in enumerate(wishes)
+        if wish and facts[place] and wish.conversation_id and (wish.past is None or wish.standing is None)
+    ]
     if places:
         rows = await tx.all_many(PROMPT, [_prompt_row(wishes[place]) for place in places])
         for place, row in zip(places, rows, strict=True):
@@ -307,7 +321,9 @@ def _to_facts(wish: Wish, own: Mapping[int, Budget], budgets: Budgets) -> _Facts
             payers.append((payer, budget))
     if not payers and not budgets.conversation_tokens:
         return None
-    return _Facts(payers, wish.tokens)
+    if wish.past is None or wish.standing is None:
+        return _Facts(payers, wish.tokens)
+    return _Facts(payers, wish.tokens + wish.standing, wish.past)
 
 
 async def _prices(
@@ -457,6 +473,15 @@ class SqlLedger:
         sql = OWN_DAYS.format(whose=_whose(user))
         rows = await self._database.read(lambda tx: tx.all(sql, user.id, period.first_day, period.last_day))
         return [(row[0], Used(*row[1:])) for row in rows]
+
+    async def used_in(self, reader: Reader, conversation: str) -> Used:
+        async def work(tx: Transaction) -> Used:
+            row = await tx.one(USED_IN, conversation, reader.user_id, reader.app_id, reader.guests_allowed)
+            if row is None:
+                raise NotFound
+            return Used("", 0, *row)
+
+        return await self._database.read(work)
 
     async def own(self, user_id: UserId, usual: Budget, now: Micros, *, is_app: bool) -> Own:
         today, month = day_of(now), month_of(now)

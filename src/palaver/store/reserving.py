@@ -3,28 +3,33 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from palaver.chat.context import count_tokens, history_limit
-from palaver.chat.conversation import Conversation, Message
+from palaver.chat.context import TOKENS_AROUND, count_tokens, history_limit
+from palaver.chat.conversation import Conversation, Message, Past
 from palaver.chat.errors import ChatError, OverBudget
 from palaver.chat.ledger import Reservation
 from palaver.chat.ports import AnotherReply, NewTurn
 from palaver.chat.turn import decide_known, decide_new
 from palaver.store.database import Transaction
+from palaver.store.going_on import read_histories
 from palaver.store.ledger import Wish, reserve
 from palaver.store.locks import LOCK_RUNNING
+from palaver.store.texts import Texts
 
 
 class Place(Struct):
-    """Where a message goes: the conversation as it was, and what was said there under the same client id."""
+    """Where a message goes: the conversation as it was, and what was said there under the same client id. `history`
+    is what the bot is to see of the past, where that was read already."""
 
     conversation: Conversation
     prompt: Message | None = None
     reply: Message | None = None
+    history: Sequence[Past] | None = None
 
 
 async def reserve_all(
-    tx: Transaction, turns: Sequence[NewTurn], places: Sequence[Place | None]
+    tx: Transaction, turns: Sequence[NewTurn], places: Sequence[Place | None], texts: Texts
 ) -> Sequence[Reservation | OverBudget | None]:
     """What is held back for the reply to each, or why there is to be none. Nothing is changed by it."""
     budgets = next((turn.budgets for turn in turns if turn.budgets is not None), None)
@@ -40,7 +45,40 @@ async def reserve_all(
     ]
     if tx.lock and stops:
         await tx.all(LOCK_RUNNING, stops)
-    return await reserve(tx, wishes, budgets, turns[0].now)
+    measured = await _measure(tx, turns, places, wishes, texts)
+    return await reserve(tx, measured, budgets, turns[0].now)
+
+
+async def _measure(
+    tx: Transaction,
+    turns: Sequence[NewTurn],
+    places: Sequence[Place | None],
+    wishes: Sequence[Wish | None],
+    texts: Texts,
+) -> Sequence[Wish | None]:
+    """The wishes of replies that start at once, with what their bots are to see: that is read now, and only once."""
+    starting: dict[int, tuple[Place, Wish]] = {}
+    for index, (turn, place, wish) in enumerate(zip(turns, places, wishes, strict=True)):
+        if place is not None and wish is not None and turn.edits is None and not place.conversation.open_replies:
+            starting[index] = (place, wish)
+    if not starting:
+        return wishes
+    histories = await read_histories(
+        tx, [(wish.conversation_id, wish.context_from, wish.before, wish.limit) for _, wish in starting.values()]
+    )
+    measured = list(wishes)
+    for index, (place, wish) in starting.items():
+        place.history = histories.get(wish.conversation_id, ())
+        past = sum(one.token_count + TOKENS_AROUND for one in place.history)
+        measured[index] = replace(wish, past=past, standing=_standing(place.conversation, texts))
+    return measured
+
+
+def _standing(conversation: Conversation, texts: Texts) -> int | None:
+    """The tokens of what stands before the past, as far as that is known without a look."""
+    if conversation.summary_to:
+        return None
+    return 0 if conversation.prompt_id is None else texts.tokens(conversation.prompt_id)
 
 
 def _wish(turn: NewTurn, place: Place | None) -> Wish | None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from palaver.chat.clock import Micros
+from palaver.chat.context import TOKENS_AROUND, count_tokens
 from palaver.chat.conversation import TextId
 from palaver.chat.errors import NotFound
 from palaver.store.database import Database, Transaction
@@ -26,6 +27,11 @@ class Texts:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: OrderedDict[TextId, str] = OrderedDict()
+        self._tokens: dict[TextId, int] = {}
+
+    def tokens(self, text_id: TextId) -> int | None:
+        """About how many tokens it takes as a message, if it is remembered. From any thread."""
+        return self._tokens.get(text_id)
 
     async def get(self, text_id: TextId) -> str:
         text = self._known.get(text_id)
@@ -36,8 +42,10 @@ class Texts:
                 raise NotFound
             text = str(row[0])
             self._known[text_id] = text
+            self._tokens[text_id] = count_tokens(text) + TOKENS_AROUND
             if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+                forgotten, _ = self._known.popitem(last=False)
+                del self._tokens[forgotten]
         return text
 
     async def add(self, tx: Transaction, text: str) -> TextId:

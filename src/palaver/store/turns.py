@@ -158,7 +158,7 @@ class SqlTurns:
 
     async def _begin_all(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[Begun | Exception]:
         places = await self._places(tx, turns)
-        reserved = await reserve_all(tx, turns, places)
+        reserved = await reserve_all(tx, turns, places, self._texts)
         begun: list[Begun | Exception] = []
         for turn, place, held in zip(turns, places, reserved, strict=True):
             try:
@@ -173,7 +173,8 @@ class SqlTurns:
             if turn.new and not place and isinstance(one, Begun)
         ]
         await count_use(tx, fresh)
-        return await add_history(tx, begun)
+        known = {place.conversation.id: place.history for place in places if place and place.history is not None}
+        return await add_history(tx, begun, known)
 
     async def _places(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[Place | None]:
         asked = [

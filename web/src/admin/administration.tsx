@@ -3,6 +3,7 @@
 import { type ReactElement, Suspense, useEffect, useRef } from "react";
 import { Link } from "wouter";
 import { useIsAdmin } from "../people/people.ts";
+import { useMoreWords } from "../words/more.ts";
 import "./admin.css";
 import { Apps } from "./apps.tsx";
 import { Health } from "./health.tsx";
@@ -31,6 +32,8 @@ const NAMES = Object.keys(SECTIONS) as SectionName[];
 
 export default function Administration({ section }: { section: string | undefined }) {
   const t = useAdminWords();
+  // Its forms say them. A sheet that waits for them would have the section behind it hidden.
+  useMoreWords();
   const isAdmin = useIsAdmin();
   const shown = NAMES.find((name) => name === section) ?? "users";
   useEffect(() => {

@@ -13,7 +13,8 @@ import {
 import { Refused } from "../api/http.ts";
 import { wordsOf } from "../api/refused.ts";
 import { Saved } from "../parts/dialog.tsx";
-import { useWords } from "../words/index.ts";
+import { type Problems, problemsIn } from "../parts/problems.ts";
+import { useMoreWords } from "../words/more.ts";
 
 /** What somebody has filled in. */
 export class Filled {
@@ -46,8 +47,6 @@ export class Filled {
   }
 }
 
-type Problems = Readonly<Record<string, string>>;
-
 const FormProblems = createContext<Problems>({});
 
 /** Said by `save` where what is wrong with a field is nothing that the server has told. */
@@ -71,7 +70,7 @@ interface FormProps {
 }
 
 export function Form({ save, onCancel, go, about, children }: FormProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const [problems, setProblems] = useState<Problems>({});
   const [busy, setBusy] = useState(false);
   const saved = useContext(Saved);
@@ -83,6 +82,8 @@ export function Form({ save, onCancel, go, about, children }: FormProps) {
 
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
+    const wrong = problemsIn(event.currentTarget, t);
+    if (Object.keys(wrong).length > 0) return setProblems(wrong);
     setBusy(true);
     try {
       await save(new Filled(event.currentTarget));
@@ -98,7 +99,7 @@ export function Form({ save, onCancel, go, about, children }: FormProps) {
     .filter(([name]) => form.current?.elements.namedItem(name) == null)
     .map(([, words]) => words);
   return (
-    <form ref={form} className="fields" onSubmit={submit}>
+    <form ref={form} className="fields" noValidate onSubmit={submit}>
       <FormProblems value={problems}>{children}</FormProblems>
       {unshown.length > 0 && (
         <p className="problem" role="alert">

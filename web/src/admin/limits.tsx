@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../api/http.ts";
 import { sayRefused } from "../api/refused.ts";
-import type { LimitsShown } from "../api/schema.ts";
+import type { LimitsOfAll, LimitsShown, UsualLimits } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Fetched } from "../parts/fetched.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -18,6 +18,7 @@ import { useNumbers } from "./times.ts";
 import { useAdminWords } from "./words.ts";
 
 const LIMITS = ["admin", "limits"];
+const USUAL = ["admin", "usual-limits"];
 const COUNTED = [
   "turns_a_minute",
   "replies_at_once",
@@ -26,6 +27,8 @@ const COUNTED = [
   "tokens_a_month",
 ] as const;
 const ALL = [...COUNTED, "money_a_month"] as const;
+
+type Spell = (name: (typeof ALL)[number], most: number) => string;
 
 export function Limits() {
   const t = useAdminWords();
@@ -36,18 +39,28 @@ export function Limits() {
     queryFn: () => ask<LimitsShown[]>("GET", "api/admin/limits"),
     staleTime: 0,
   });
+  const usual = useQuery({
+    queryKey: USUAL,
+    queryFn: () => ask<LimitsOfAll>("GET", "api/admin/usual-limits"),
+  }).data;
   const currency = usePrices().data?.currency ?? "";
   const [open, setOpen] = useState<LimitsShown | "new" | null>(null);
   const anew = () => queries.invalidateQueries({ queryKey: LIMITS });
   const clear = (given: LimitsShown) =>
     ask("PUT", `api/admin/limits/${given.user_id}`, {}).then(anew, sayRefused);
+  const spell: Spell = (name, most) => {
+    if (most === 0) return t("no_limit");
+    return name === "money_a_month" ? numbers.money(most, currency) : numbers.whole(most);
+  };
   const spelled = (given: LimitsShown) =>
     ALL.flatMap((name) => {
       const most = given[name] ?? null;
-      if (most === null) return [];
-      const shown = name === "money_a_month" ? numbers.money(most, currency) : numbers.whole(most);
-      return [`${t(name)}: ${most === 0 ? t("no_limit") : shown}`];
-    });
+      return most === null ? [] : [`${t(name)}: ${spell(name, most)}`];
+    }).join(" · ");
+  const spelledUsual = (of: UsualLimits) =>
+    ALL.filter((name) => of[name] !== 0)
+      .map((name) => `${t(name)}: ${spell(name, of[name])}`)
+      .join(" · ") || t("no_limit");
   return (
     <Section
       title={t("limits")}
@@ -59,6 +72,12 @@ export function Limits() {
         </button>
       }
     >
+      {usual !== undefined && (
+        <div>
+          <p className="quiet">{t("limits.person", { limits: spelledUsual(usual.person) })}</p>
+          <p className="quiet">{t("limits.app", { limits: spelledUsual(usual.app) })}</p>
+        </div>
+      )}
       <Fetched query={limits}>
         {(all) => (
           <Rows none={t("limits.none")}>
@@ -72,7 +91,7 @@ export function Limits() {
                   { label: t("limits.clear"), icon: "retry", run: () => clear(given) },
                 ]}
               >
-                <p>{spelled(given).join(" · ")}</p>
+                <p>{spelled(given)}</p>
               </Row>
             ))}
           </Rows>
@@ -81,6 +100,8 @@ export function Limits() {
       {open !== null && (
         <LimitsForm
           given={open === "new" ? null : open}
+          usual={usual}
+          spell={spell}
           currency={currency}
           onClose={() => setOpen(null)}
           onChange={anew}
@@ -92,13 +113,21 @@ export function Limits() {
 
 interface LimitsFormProps {
   given: LimitsShown | null;
+  usual: LimitsOfAll | undefined;
+  spell: Spell;
   currency: string;
   onClose: () => void;
   onChange: () => Promise<void>;
 }
 
-function LimitsForm({ given, currency, onClose, onChange }: LimitsFormProps) {
+function LimitsForm({ given, usual, spell, currency, onClose, onChange }: LimitsFormProps) {
   const t = useAdminWords();
+  const otherwise = (name: (typeof ALL)[number]) => {
+    if (usual === undefined) return t("limits.default");
+    const [person, app] = [spell(name, usual.person[name]), spell(name, usual.app[name])];
+    if (given === null && person !== app) return t("limits.default.both", { person, app });
+    return t("limits.default.is", { limit: given?.kind === "app" ? app : person });
+  };
   const save = async (filled: Filled) => {
     const named = given?.user_id ?? filled.text("user");
     const money = filled.text("money_a_month");
@@ -131,7 +160,7 @@ function LimitsForm({ given, currency, onClose, onChange }: LimitsFormProps) {
             name={name}
             label={t(name)}
             value={given?.[name]}
-            placeholder={t("limits.default")}
+            placeholder={otherwise(name)}
             type="number"
             min={0}
           />
@@ -140,7 +169,7 @@ function LimitsForm({ given, currency, onClose, onChange }: LimitsFormProps) {
           name="money_a_month"
           label={`${t("money_a_month")}${currency && ` (${currency})`}`}
           value={money === null ? null : money / MILLIONTHS}
-          placeholder={t("limits.default")}
+          placeholder={otherwise("money_a_month")}
           type="number"
           min={0}
           step="any"

@@ -3,6 +3,7 @@
 import type { ReactNode } from "react";
 import { Icon } from "../parts/icon.tsx";
 import { type Item, Menu } from "../parts/menu.tsx";
+import { useRemaining } from "../parts/remaining.ts";
 import { useAdminWords } from "./words.ts";
 
 export type Tone = "good" | "warn" | "bad" | "plain";
@@ -38,6 +39,14 @@ export function Badge({ tone, words }: { tone: Tone; words: string }) {
 }
 
 export function Rows({ children, none }: { children: readonly ReactNode[]; none: string }) {
-  if (children.length === 0) return <p className="admin-none">{none}</p>;
-  return <ul className="admin-rows">{children}</ul>;
+  const remaining = useRemaining<HTMLDivElement>();
+  return (
+    <div {...remaining}>
+      {children.length === 0 ? (
+        <p className="admin-none">{none}</p>
+      ) : (
+        <ul className="admin-rows">{children}</ul>
+      )}
+    </div>
+  );
 }

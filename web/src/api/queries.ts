@@ -11,6 +11,7 @@ import type {
   PresetShown,
   SettingsShown,
   Shares,
+  UsedInSession,
   VersionShown,
   WholeVersion,
 } from "./schema.ts";
@@ -60,6 +61,16 @@ export function useSettings(of: "sessions" | "presets", id: string | number | nu
     queryKey: [of, id, "settings"],
     queryFn: () => ask<SettingsShown>("GET", `ai-chat/api/${of}/${id}/settings/`),
     enabled: id !== null,
+    staleTime: 0,
+    gcTime: 0,
+  });
+}
+
+/** What all its answers have used: another sum with each of them. */
+export function useSessionUsage(id: string) {
+  return useQuery({
+    queryKey: ["sessions", id, "usage"],
+    queryFn: () => ask<UsedInSession>("GET", `ai-chat/api/sessions/${id}/usage/`),
     staleTime: 0,
     gcTime: 0,
   });

@@ -55,6 +55,7 @@ export interface AppTokenShown {
 export interface Branches {
   branches: Array<BranchingShown>;
   open_replies: Array<OpenReplyShown>;
+  silent_replies: Array<SilentReplyShown>;
 }
 
 export interface BranchingShown {
@@ -83,6 +84,11 @@ export interface LeftShown {
   most: number;
   left: number;
   renewed_at: string;
+}
+
+export interface LimitsOfAll {
+  person: UsualLimits;
+  app: UsualLimits;
 }
 
 export interface LimitsShown {
@@ -326,6 +332,12 @@ export interface Shares {
   usernames: Array<string>;
 }
 
+export interface SilentReplyShown {
+  message_id: string;
+  prompt_id: string;
+  status: "failed" | "stopped";
+}
+
 export interface Synced {
   message: string;
   models: Array<ModelShown>;
@@ -388,6 +400,15 @@ export interface UsedByShown {
   app: string | null;
 }
 
+export interface UsedInSession {
+  currency: string;
+  prompt_tokens: number;
+  cached_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+  cost: number;
+}
+
 export interface UsedOnDay {
   turns: number;
   prompt_tokens: number;
@@ -419,6 +440,15 @@ export interface UserShown {
   username: string;
   first_name: string;
   last_name: string;
+}
+
+export interface UsualLimits {
+  turns_a_minute: number;
+  replies_at_once: number;
+  sockets_at_once: number;
+  tokens_a_day: number;
+  tokens_a_month: number;
+  money_a_month: number;
 }
 
 export interface VersionShown {

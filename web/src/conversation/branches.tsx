@@ -9,11 +9,11 @@ import { Icon } from "../parts/icon.tsx";
 import { useWatched } from "../parts/watched.ts";
 import { useWords } from "../words/index.ts";
 import type { Live } from "./live.ts";
-import { NOWHERE, type Places, toPlaces } from "./places.ts";
+import { NOWHERE, type Places, toPlaces, UNKNOWN } from "./places.ts";
 
 export function useBranches(live: Live): Places {
   const turned = useWatched(live.turned);
-  const { data, refetch } = useQuery({
+  const { data, isError, refetch } = useQuery({
     queryKey: ["branches", live.id],
     queryFn: () => ask<BranchesShown>("GET", `ai-chat/api/sessions/${live.id}/branches/`),
     enabled: false,
@@ -22,7 +22,7 @@ export function useBranches(live: Live): Places {
   useEffect(() => {
     if (turned > 0) void refetch();
   }, [turned, refetch]);
-  return data ?? NOWHERE;
+  return data ?? (isError ? NOWHERE : UNKNOWN);
 }
 
 interface BranchesProps {

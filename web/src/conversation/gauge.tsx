@@ -1,24 +1,28 @@
 /** What the bot sees of a conversation, and what that costs. */
 
-import { useModels } from "../api/queries.ts";
+import { useModels, useSessionUsage } from "../api/queries.ts";
 import type { MessageShown } from "../api/schema.ts";
+import { money } from "../parts/money.ts";
 import { language } from "../words/index.ts";
 import { useMoreWords } from "../words/more.ts";
 import { filled, spent } from "./room.ts";
 import type { Settings } from "./story.ts";
 
 interface GaugeProps {
+  /** The conversation. */
+  id: string;
   messages: readonly MessageShown[];
   settings: Settings;
   /** There are older messages than these. */
   hasMore: boolean;
 }
 
-export function Gauge({ messages, settings, hasMore }: GaugeProps) {
+export function Gauge({ id, messages, settings, hasMore }: GaugeProps) {
   const t = useMoreWords();
   const models = useModels().data ?? [];
   const found = filled(messages, models, settings.token_budget);
   const all = spent(messages);
+  const used = useSessionUsage(id).data;
   const number = new Intl.NumberFormat(language()).format;
   const percent = new Intl.NumberFormat(language(), { style: "percent" }).format;
   return (
@@ -50,6 +54,9 @@ export function Gauge({ messages, settings, hasMore }: GaugeProps) {
             })}
           </p>
         </>
+      )}
+      {used !== undefined && used.cost > 0 && (
+        <p>{t("usage.cost", { cost: money(used.cost, used.currency, language()) })}</p>
       )}
     </section>
   );

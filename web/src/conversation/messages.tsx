@@ -149,11 +149,13 @@ interface MissingProps {
   live: Live;
   prompt: MessageShown;
   why: Why | null;
+  /** Why is known, if anybody knows. */
+  known: boolean;
   /** Other answers to it, if there are any. */
   others: readonly string[] | undefined;
 }
 
-export function Missing({ live, prompt, why, others }: MissingProps) {
+export function Missing({ live, prompt, why, known, others }: MissingProps) {
   const t = useWords();
   const [sure, setSure] = useState(false);
   useEffect(() => {
@@ -179,7 +181,7 @@ export function Missing({ live, prompt, why, others }: MissingProps) {
       </p>
     );
   }
-  if (!sure) return null;
+  if (!sure || (why === null && !known)) return null;
   const words = why === null ? t("failed") : `${t("failed")} ${why.words}`;
   return (
     <Trouble words={words} action={t("retry")} onAction={again}>

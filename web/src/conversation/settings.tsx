@@ -1,10 +1,10 @@
 /** What a conversation is talked with: from the next message on. */
 
 import { type FormEvent, useEffect, useState } from "react";
-import { ask, Refused } from "../api/http.ts";
+import { ask } from "../api/http.ts";
 import { useSettings } from "../api/queries.ts";
-import { sayRefused } from "../api/refused.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { useProblems } from "../parts/problems.ts";
 import { changed, FinerFields, Problem, type Speaking, SpeakingFields } from "../parts/speaking.tsx";
 import { useWatched } from "../parts/watched.ts";
 import { useMoreWords } from "../words/more.ts";
@@ -29,14 +29,14 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
   const [title, setTitle] = useState(settings.title);
   const [speaking, setSpeaking] = useState<Speaking | null>(null);
   const [prompt, setPrompt] = useState(spoken);
-  const [problems, setProblems] = useState<Readonly<Record<string, string>>>({});
+  const { form, problems, check, take } = useProblems();
   useEffect(() => {
     if (kept.data !== undefined) setSpeaking((before) => before ?? kept.data);
   }, [kept.data]);
 
   const save = async (event: FormEvent) => {
     event.preventDefault();
-    if (kept.data === undefined || speaking === null) return;
+    if (kept.data === undefined || speaking === null || !check()) return;
     const change = {
       ...changed(kept.data, speaking),
       ...(title.trim() === "" || title.trim() === settings.title ? {} : { title: title.trim() }),
@@ -47,16 +47,21 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
       live.lookAnew();
       onClose();
     } catch (error) {
-      if (error instanceof Refused && Object.keys(error.fields).length > 0) setProblems(error.fields);
-      else sayRefused(error);
+      take(error);
     }
   };
   return (
     <Dialog title={t("settings")} onClose={onClose} side>
-      <form className="fields" onSubmit={save}>
+      <form ref={form} className="fields" noValidate onSubmit={save}>
         <label className="field">
           <span>{t("title")}</span>
-          <input value={title} maxLength={255} onChange={(event) => setTitle(event.target.value)} />
+          <input
+            name="title"
+            aria-invalid={problems.title !== undefined}
+            value={title}
+            maxLength={255}
+            onChange={(event) => setTitle(event.target.value)}
+          />
           <Problem words={problems.title} />
         </label>
         <ModelNotice />
@@ -68,6 +73,8 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
           <label className="field">
             <span>{t("system")}</span>
             <textarea
+              name="system_prompt"
+              aria-invalid={problems.system_prompt !== undefined}
               rows={5}
               maxLength={20_000}
               placeholder={t("system.what")}
@@ -77,7 +84,7 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
             <Problem words={problems.system_prompt} />
           </label>
         )}
-        <Gauge messages={story.messages} settings={settings} hasMore={story.hasMore} />
+        <Gauge id={live.id} messages={story.messages} settings={settings} hasMore={story.hasMore} />
         {speaking !== null && <FinerFields value={speaking} problems={problems} onChange={setSpeaking} />}
         <div className="actions">
           <button type="button" className="button ghost" onClick={onClose}>

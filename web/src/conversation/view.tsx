@@ -23,6 +23,7 @@ import type { Places } from "./places.ts";
 import { type Row, rowsOf } from "./rows.ts";
 import { SmallGauge } from "./small_gauge.tsx";
 import { useSought } from "./sought.ts";
+import type { Why } from "./story.ts";
 import { Dots } from "./thinking.tsx";
 
 const SettingsSheet = lazy(() => import("./settings.tsx"));
@@ -221,9 +222,21 @@ function OneRow({ row, live, editing, places, last, onEdit, onTakeBack }: OneRow
       );
     case "missing":
       return (
-        <Missing live={live} prompt={row.prompt} why={row.why} others={places.after.get(row.prompt.id)} />
+        <Missing
+          live={live}
+          prompt={row.prompt}
+          why={row.why ?? whyOf(row.prompt, places)}
+          known={places.known}
+          others={places.after.get(row.prompt.id)}
+        />
       );
   }
+}
+
+/** Where it was not heard here: the server still knows which reply was stopped. */
+function whyOf(prompt: MessageShown, places: Places): Why | null {
+  const reply = places.stopped.get(prompt.id);
+  return reply === undefined ? null : { kind: "stopped", reply };
 }
 
 /** Not read out: it comes and goes. */

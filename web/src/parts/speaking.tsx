@@ -50,6 +50,7 @@ export function SpeakingFields({ value, problems, open, onChange }: SpeakingFiel
         onChange={(temperature) => change({ temperature })}
       />
       <Count
+        name="max_tokens"
         label={t("max_tokens")}
         empty={t("default")}
         value={value.max_tokens}
@@ -73,6 +74,7 @@ export function FinerFields({ value, problems, onChange }: Omit<SpeakingFieldsPr
   return (
     <>
       <Count
+        name="window"
         label={t("window")}
         what={t("window.what")}
         empty={t("window.all")}
@@ -86,6 +88,7 @@ export function FinerFields({ value, problems, onChange }: Omit<SpeakingFieldsPr
         <summary>{t("finer")}</summary>
         <div className="fields">
           <Count
+            name="token_budget"
             label={t("token_budget")}
             what={t("token_budget.what")}
             empty={t("token_budget.all")}
@@ -126,6 +129,7 @@ export function FinerFields({ value, problems, onChange }: Omit<SpeakingFieldsPr
 }
 
 interface CountProps {
+  name: keyof Speaking;
   label: string;
   what?: string;
   /** What holds where nothing is written. */
@@ -137,12 +141,14 @@ interface CountProps {
   onChange: (value: number | null) => void;
 }
 
-function Count({ label, what, empty, least = 1, most, value, problem, onChange }: CountProps) {
+function Count({ name, label, what, empty, least = 1, most, value, problem, onChange }: CountProps) {
   return (
     <label className="field">
       <span>{label}</span>
       <input
         type="number"
+        name={name}
+        aria-invalid={problem !== undefined}
         min={least}
         max={most}
         inputMode="numeric"

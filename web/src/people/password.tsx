@@ -1,8 +1,8 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
-import { ask, Refused } from "../api/http.ts";
-import { sayRefused } from "../api/refused.ts";
+import type { FormEvent } from "react";
+import { ask } from "../api/http.ts";
 import type { AccountShown } from "../api/schema.ts";
+import { useProblems } from "../parts/problems.ts";
 import { Problem } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
 import { useMoreWords } from "../words/more.ts";
@@ -14,41 +14,46 @@ const SHORTEST = 8;
 export function Password({ account }: { account: AccountShown }) {
   const t = useMoreWords();
   const queries = useQueryClient();
-  const [problems, setProblems] = useState<Readonly<Record<string, string>>>({});
+  const { form, problems, check, take } = useProblems();
   const save = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const form = event.currentTarget;
-    const { old_password = "", new_password = "" } = Object.fromEntries(new FormData(form)) as Record<
+    const written = event.currentTarget;
+    const { old_password = "", new_password = "" } = Object.fromEntries(new FormData(written)) as Record<
       string,
       string
     >;
-    setProblems({});
+    if (!check()) return;
     try {
       await ask("POST", "api/account/password", {
         ...(account.has_password ? { old_password } : {}),
         new_password,
       });
-      form.reset();
+      written.reset();
       say(t("password.changed"));
       await queries.invalidateQueries({ queryKey: ACCOUNT });
       await queries.invalidateQueries({ queryKey: ["tokens"] });
     } catch (error) {
-      if (error instanceof Refused && Object.keys(error.fields).length > 0) setProblems(error.fields);
-      else sayRefused(error);
+      take(error);
     }
   };
   return (
     <section className="panel" aria-labelledby="password">
       <h2 id="password">{t("sign_in.password")}</h2>
       <p className="quiet">{t(account.has_password ? "password.what" : "password.first")}</p>
-      <form className="fields" onSubmit={save}>
+      <form ref={form} className="fields" noValidate onSubmit={save}>
         {/* For the browser's own keeper of passwords. */}
         <input type="text" name="username" autoComplete="username" value={account.username} readOnly hidden />
         <div className="pair">
           {account.has_password && (
             <label className="field">
               <span>{t("password.old")}</span>
-              <input name="old_password" type="password" autoComplete="current-password" required />
+              <input
+                name="old_password"
+                type="password"
+                autoComplete="current-password"
+                required
+                aria-invalid={problems.old_password !== undefined}
+              />
               <Problem words={problems.old_password} />
             </label>
           )}
@@ -59,6 +64,7 @@ export function Password({ account }: { account: AccountShown }) {
               type="password"
               autoComplete="new-password"
               required
+              aria-invalid={problems.new_password !== undefined}
               minLength={SHORTEST}
               maxLength={128}
             />

@@ -2,8 +2,8 @@
 
 import { type FormEvent, useState } from "react";
 import { ask, Refused } from "../api/http.ts";
-import { sayRefused } from "../api/refused.ts";
 import type { AccountShown } from "../api/schema.ts";
+import { useProblems } from "../parts/problems.ts";
 import { changed, Problem } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
 import { LANGUAGES, nameOf } from "../words/index.ts";
@@ -15,28 +15,29 @@ export function Profile({ account }: { account: AccountShown }) {
   const { full_name, email, language } = account;
   const kept = { full_name, email, language };
   const [fields, setFields] = useState(kept);
-  const [problems, setProblems] = useState<Readonly<Record<string, string>>>({});
+  const { form, problems, setProblems, check, take } = useProblems();
   const change = changed(kept, { ...fields, full_name: fields.full_name.trim(), email: fields.email.trim() });
   const save = async (event: FormEvent) => {
     event.preventDefault();
-    setProblems({});
+    if (!check()) return;
     try {
       await takeAccount(await ask<AccountShown>("PATCH", "api/account", change));
       say(await moreWord("saved"));
     } catch (error) {
       if (error instanceof Refused && error.status === 409) setProblems({ email: t("profile.email.taken") });
-      else if (error instanceof Refused && Object.keys(error.fields).length > 0) setProblems(error.fields);
-      else sayRefused(error);
+      else take(error);
     }
   };
   return (
     <section className="panel" aria-labelledby="profile">
       <h2 id="profile">{t("profile")}</h2>
-      <form className="fields" onSubmit={save}>
+      <form ref={form} className="fields" noValidate onSubmit={save}>
         <div className="pair">
           <label className="field">
             <span>{t("profile.name")}</span>
             <input
+              name="full_name"
+              aria-invalid={problems.full_name !== undefined}
               value={fields.full_name}
               maxLength={255}
               autoComplete="name"
@@ -48,7 +49,9 @@ export function Profile({ account }: { account: AccountShown }) {
           <label className="field">
             <span>{t("profile.email")}</span>
             <input
+              name="email"
               type="email"
+              aria-invalid={problems.email !== undefined}
               value={fields.email}
               maxLength={250}
               autoComplete="email"

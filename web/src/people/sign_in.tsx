@@ -1,11 +1,11 @@
 import { type FormEvent, useEffect, useRef, useState } from "react";
 import { wordsOf } from "../api/refused.ts";
 import { Mark } from "../parts/mark.tsx";
-import { useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { signIn } from "./people.ts";
 
 export default function SignIn() {
-  const t = useWords();
+  const t = useMoreWords();
   const [problem, setProblem] = useState("");
   const [busy, setBusy] = useState(false);
   const first = useRef<HTMLInputElement>(null);
@@ -14,6 +14,11 @@ export default function SignIn() {
   }, []);
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
+    const empty = event.currentTarget.querySelector<HTMLInputElement>("input:invalid");
+    if (empty !== null) {
+      empty.focus();
+      return setProblem(t("sign_in.both"));
+    }
     const form = new FormData(event.currentTarget);
     setBusy(true);
     try {
@@ -28,7 +33,7 @@ export default function SignIn() {
     <main className="sign-in">
       <Mark />
       <h1>{t("sign_in.title")}</h1>
-      <form onSubmit={submit}>
+      <form noValidate onSubmit={submit}>
         <label className="field">
           <span>{t("sign_in.name")}</span>
           <input

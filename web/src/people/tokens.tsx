@@ -8,6 +8,9 @@ import type { TokenMade, TokenShown } from "../api/schema.ts";
 import { CopyButton } from "../parts/copy.tsx";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { useProblems } from "../parts/problems.ts";
+import { useRemaining } from "../parts/remaining.ts";
+import { Problem } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
 import { language } from "../words/index.ts";
 import { useMoreWords } from "../words/more.ts";
@@ -26,20 +29,23 @@ export function Tokens() {
   });
   const [made, setMade] = useState<TokenMade | null>(null);
   const [doomed, setDoomed] = useState<TokenShown | null>(null);
+  const remaining = useRemaining<HTMLDivElement>();
+  const { form, problems, setProblems, check, take } = useProblems();
 
   const make = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
-    const form = event.currentTarget;
-    const given = new FormData(form);
+    const written = event.currentTarget;
+    const given = new FormData(written);
     const days = Number(given.get("days")) || null;
     const name = String(given.get("name")).trim();
-    if (name === "") return;
+    if (!check()) return;
+    if (name === "") return setProblems({ name: t("wrong.missing") });
     try {
       setMade(await ask<TokenMade>("POST", "api/account/tokens", days === null ? { name } : { name, days }));
-      form.reset();
+      written.reset();
       await queries.invalidateQueries({ queryKey: TOKENS });
     } catch (error) {
-      sayRefused(error);
+      take(error);
     }
   };
   const revoke = async (token: TokenShown) => {
@@ -57,10 +63,18 @@ export function Tokens() {
     <section className="panel" aria-labelledby="tokens">
       <h2 id="tokens">{t("tokens.title")}</h2>
       <p className="quiet">{t("tokens.about")}</p>
-      <form className="token-form" onSubmit={make}>
+      <form ref={form} className="token-form" noValidate onSubmit={make}>
         <label className="field">
           <span>{t("token.name")}</span>
-          <input name="name" required maxLength={100} autoComplete="off" placeholder={t("token.name.what")} />
+          <input
+            name="name"
+            required
+            aria-invalid={problems.name !== undefined}
+            maxLength={100}
+            autoComplete="off"
+            placeholder={t("token.name.what")}
+          />
+          <Problem words={problems.name} />
         </label>
         <label className="field">
           <span>{t("token.life")}</span>
@@ -88,26 +102,28 @@ export function Tokens() {
       )}
       {isError && <p className="quiet">{t("offline.try")}</p>}
       {tokens?.length === 0 && <p className="quiet">{t("tokens.none")}</p>}
-      {tokens !== undefined && tokens.length > 0 && (
-        <ul className="token-list">
-          {tokens.map((token) => (
-            <li key={token.id}>
-              <div>
-                <strong>{token.name || t("token.unnamed")}</strong>
-                <small>{told(token)}</small>
-              </div>
-              <button
-                type="button"
-                className="button small"
-                aria-label={t("token.revoke.of", { name: token.name || t("token.unnamed") })}
-                onClick={() => setDoomed(token)}
-              >
-                {t("token.revoke")}
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
+      <div {...remaining}>
+        {tokens !== undefined && tokens.length > 0 && (
+          <ul className="token-list">
+            {tokens.map((token) => (
+              <li key={token.id}>
+                <div>
+                  <strong>{token.name || t("token.unnamed")}</strong>
+                  <small>{told(token)}</small>
+                </div>
+                <button
+                  type="button"
+                  className="button small"
+                  aria-label={t("token.revoke.of", { name: token.name || t("token.unnamed") })}
+                  onClick={() => setDoomed(token)}
+                >
+                  {t("token.revoke")}
+                </button>
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
       {doomed !== null && (
         <Dialog
           title={t("token.revoke.sure", { name: doomed.name || t("token.unnamed") })}

@@ -1,10 +1,10 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
-import { ask, Refused } from "../api/http.ts";
+import { ask } from "../api/http.ts";
 import { usePreset, useSettings } from "../api/queries.ts";
-import { sayRefused } from "../api/refused.ts";
 import type { PresetShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { useProblems } from "../parts/problems.ts";
 import {
   changed,
   FinerFields,
@@ -39,7 +39,7 @@ export function PresetForm({ id, copyOf = null, onClose }: PresetFormProps) {
   const settings = useSettings("presets", source).data;
   const [fields, setFields] = useState<Fields | null>(source === null ? EMPTY : null);
   const [speaking, setSpeaking] = useState<Speaking | null>(source === null ? UNSETTLED : null);
-  const [problems, setProblems] = useState<Readonly<Record<string, string>>>({});
+  const { form, problems, check, take } = useProblems();
   useEffect(() => {
     if (preset === undefined || settings === undefined) return;
     setFields((before) => before ?? pickFields(preset));
@@ -48,7 +48,7 @@ export function PresetForm({ id, copyOf = null, onClose }: PresetFormProps) {
 
   const save = async (event: FormEvent) => {
     event.preventDefault();
-    if (fields === null || speaking === null) return;
+    if (fields === null || speaking === null || !check()) return;
     try {
       if (id === null) await make(fields, speaking);
       else if (preset !== undefined && settings !== undefined) {
@@ -58,18 +58,19 @@ export function PresetForm({ id, copyOf = null, onClose }: PresetFormProps) {
       await queries.invalidateQueries({ queryKey: ["presets"] });
       onClose();
     } catch (error) {
-      if (error instanceof Refused && Object.keys(error.fields).length > 0) setProblems(error.fields);
-      else sayRefused(error);
+      take(error);
     }
   };
   return (
     <Dialog title={t(id === null ? "preset.new" : "preset.edit")} onClose={onClose} side>
       {fields !== null && speaking !== null && (
-        <form className="fields" onSubmit={save}>
+        <form ref={form} className="fields" noValidate onSubmit={save}>
           <label className="field">
             <span>{t("preset.name")}</span>
             <input
+              name="name"
               required
+              aria-invalid={problems.name !== undefined}
               maxLength={100}
               value={fields.name}
               onChange={(event) => setFields({ ...fields, name: event.target.value })}
@@ -79,6 +80,8 @@ export function PresetForm({ id, copyOf = null, onClose }: PresetFormProps) {
           <label className="field">
             <span>{t("preset.description")}</span>
             <input
+              name="description"
+              aria-invalid={problems.description !== undefined}
               maxLength={500}
               value={fields.description}
               onChange={(event) => setFields({ ...fields, description: event.target.value })}
@@ -88,7 +91,9 @@ export function PresetForm({ id, copyOf = null, onClose }: PresetFormProps) {
           <label className="field">
             <span>{t("system")}</span>
             <textarea
+              name="system_prompt"
               required
+              aria-invalid={problems.system_prompt !== undefined}
               rows={8}
               maxLength={20_000}
               placeholder={t("system.what")}

@@ -20,6 +20,8 @@ export function wordsIn<W extends string>(
 ): Fetched<W> {
   const loads = new Map(Object.entries(files).map(([path, load]) => [/(\w+)\.json$/.exec(path)?.[1], load]));
   const fetched = new Map<string, Promise<Words>>([["en", Promise.resolve<Words>(english)]]);
+  // What is here need not be waited for: not even for the moment that a promise takes, in which a page would be hidden.
+  const here = new Map<string, Words>([["en", english]]);
 
   function wordsOf(language: string): Promise<Words> {
     const known = fetched.get(language);
@@ -30,6 +32,7 @@ export function wordsIn<W extends string>(
         .get(language)?.()
         .catch(() => english) ?? Promise.resolve<Words>(english);
     fetched.set(language, found);
+    void found.then((words) => here.set(language, words));
     return found;
   }
   function sayIn(language: string, words: Words): Say<W> {
@@ -38,7 +41,7 @@ export function wordsIn<W extends string>(
   return {
     useThem: () => {
       const language = useSpoken();
-      return sayIn(language, use(wordsOf(language)));
+      return sayIn(language, here.get(language) ?? use(wordsOf(language)));
     },
     fetch: async () => {
       const language = spoken();

@@ -39,16 +39,25 @@ class OpenReplyShown(Struct):
     status: Literal["running", "queued"]
 
 
+class SilentReplyShown(Struct):
+    """It has ended without a word, and is in no list of messages. `prompt_id` is what it was to answer."""
+
+    message_id: str
+    prompt_id: str
+    status: Literal["stopped", "failed"]
+
+
 class Branches(Struct):
     branches: list[BranchingShown]
     open_replies: list[OpenReplyShown]
+    silent_replies: list[SilentReplyShown]
 
 
 @api.add(
     "GET",
     f"{PREFIX}/sessions/{{id}}/branches/",
     answer=Branches,
-    summary="Tell where there is more than one branch, and which replies are to come",
+    summary="Tell where there is more than one branch, which replies are to come, and which ended without a word",
 )
 async def list_branches(call: Call) -> Branches:
     overview = await call.chat.store.branches.overview(call.reader, call.parameters["id"])
@@ -58,6 +67,7 @@ async def list_branches(call: Call) -> Branches:
             OpenReplyShown(one.reply, one.prompt, "running" if one.running else "queued")
             for one in overview.open_replies
         ],
+        [SilentReplyShown(one.reply, one.prompt, "stopped" if one.stopped else "failed") for one in overview.silent],
     )
 
 

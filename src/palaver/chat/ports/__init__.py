@@ -2,11 +2,11 @@
 
 from palaver.chat.ports.accounts import Accounts, People, PeopleWanted
 from palaver.chat.ports.bots import Bots
-from palaver.chat.ports.branches import Branches, Branching, OpenReply, Overview
+from palaver.chat.ports.branches import Branches, Branching, OpenReply, Overview, Silent
 from palaver.chat.ports.bus import Bus, Counts, Hear, Standing, Wanted
 from palaver.chat.ports.conversations import ALL_ROLES, Conversations, Hidden, Said, Totals
 from palaver.chat.ports.events import Events, Present, ReadMark, Since
-from palaver.chat.ports.knowledge import Collections, Documents, Passages
+from palaver.chat.ports.knowledge import Collections, Documents, Finding, Passages
 from palaver.chat.ports.ledger import Ledger
 from palaver.chat.ports.memory import Answers, AnswerToKeep, Summaries
 from palaver.chat.ports.models import KnownModels
@@ -46,6 +46,7 @@ __all__ = [
     "EndedReply",
     "Ending",
     "Events",
+    "Finding",
     "FoundMessage",
     "Hear",
     "Hidden",
@@ -65,6 +66,7 @@ __all__ = [
     "Said",
     "Search",
     "Searched",
+    "Silent",
     "Since",
     "Standing",
     "Store",

@@ -28,9 +28,19 @@ class OpenReply(Struct, frozen=True):
     """Else it waits for its turn."""
 
 
+class Silent(Struct, frozen=True):
+    """A reply in view that has ended without a word, which is in no list of messages."""
+
+    reply: str
+    prompt: str
+    stopped: bool
+    """Somebody wanted it so; else it has failed."""
+
+
 class Overview(Struct, frozen=True):
     branchings: Sequence[Branching]
     open_replies: Sequence[OpenReply]
+    silent: Sequence[Silent]
 
 
 class Branches(Protocol):
@@ -46,5 +56,6 @@ class Branches(Protocol):
         ...
 
     async def overview(self, reader: Reader, conversation: str) -> Overview:
-        """Where the branch in view has others beside it, and which replies are to come. Raises `NotFound`."""
+        """Where the branch in view has others beside it, which replies are to come, and which ended without a word.
+        Raises `NotFound`."""
         ...

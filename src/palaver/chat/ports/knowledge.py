@@ -19,6 +19,7 @@ from palaver.chat.knowledge import (
     Passage,
     Problem,
     Quota,
+    Sizes,
     Source,
 )
 from palaver.chat.user import Reader, User
@@ -70,7 +71,12 @@ class Documents(Protocol):
         """If its collection is visible to the reader and it has arrived. Raises `NotFound`."""
         ...
 
-    async def begin(self, collection_id: CollectionId, name: str, media_type: str, now: Micros) -> Document: ...
+    async def begin(
+        self, collection_id: CollectionId, name: str, media_type: str, now: Micros, sizes: Sizes | None = None
+    ) -> Document:
+        """Raises `NotFound` where the collection is gone."""
+        ...
+
     async def add_part(self, document_id: DocumentId, number: int, data: bytes, quota: Quota) -> None:
         """Kept when this returns. Raises `OverQuota`, and `NotFound` where it is gone."""
         ...
@@ -167,4 +173,16 @@ class Passages(Protocol):
 
     async def make_current(self, embedding_id: EmbeddingId) -> bool:
         """It is searched from now on and the older one is dropped, if nothing is without a vector; else False."""
+        ...
+
+
+class Finding(Protocol):
+    """What answers a question from a collection."""
+
+    async def search(
+        self, reader: Reader, collection: str, question: str, context: Sequence[str], limit: int
+    ) -> Sequence[Passage]:
+        """The passages that this reader may see and that are likely to answer it, best first, none that says the same
+        as one before it. `context`: what the person asked before, oldest first, which tells what a follow-up means.
+        Where there is no such collection, nothing is found."""
         ...

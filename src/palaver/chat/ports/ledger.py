@@ -9,7 +9,7 @@ from palaver.chat.conversation import (
     Usage,
 )
 from palaver.chat.ledger import Budget, Budgets, By, DatedPrice, Own, Period, Used
-from palaver.chat.user import User, UserId
+from palaver.chat.user import Reader, User, UserId
 
 
 class Ledger(Protocol):
@@ -64,6 +64,10 @@ class Ledger(Protocol):
 
     async def own_days(self, user: User, period: Period) -> Sequence[tuple[int, Used]]:
         """The sums of these days, by day and model, of the user or the application with all its users."""
+        ...
+
+    async def used_in(self, reader: Reader, conversation: str) -> Used:
+        """What all replies of the conversation have used, whatever branch they stand in. Raises `NotFound`."""
         ...
 
     async def own(self, user_id: UserId, usual: Budget, now: Micros, *, is_app: bool) -> Own:

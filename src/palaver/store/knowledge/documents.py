@@ -15,6 +15,7 @@ from palaver.chat.knowledge import (
     Passage,
     Problem,
     Quota,
+    Sizes,
 )
 from palaver.chat.user import Reader, UserId
 from palaver.store.database import Database, Row, Transaction
@@ -27,6 +28,7 @@ from palaver.store.knowledge.rows import (
     DOCUMENT,
     PASSAGE,
     VISIBLE,
+    from_sizes,
     to_collection,
     to_document,
     to_passage,
@@ -51,8 +53,8 @@ OTHERS = (
 )
 HOLD_COLLECTION = "SELECT owner_id FROM collections WHERE id = $1 AND NOT is_deleted"
 BEGIN = (
-    "INSERT INTO documents (uuid, collection_id, name, media_type, created_at, updated_at) "
-    "VALUES ($1, $2, $3, $4, $5, $5) RETURNING id"
+    "INSERT INTO documents (uuid, collection_id, name, media_type, created_at, updated_at, sizes) "
+    "VALUES ($1, $2, $3, $4, $5, $5, $6) RETURNING id"
 )
 WHOSE = (
     "SELECT c.owner_id, c.id FROM documents d JOIN collections c ON c.id = d.collection_id "
@@ -101,11 +103,13 @@ class SqlDocuments:
         values = tuple(row)
         return to_document(values[COLLECTION_COLUMNS:]), to_collection(values[:COLLECTION_COLUMNS])
 
-    async def begin(self, collection_id: CollectionId, name: str, media_type: str, now: Micros) -> Document:
+    async def begin(
+        self, collection_id: CollectionId, name: str, media_type: str, now: Micros, sizes: Sizes | None = None
+    ) -> Document:
         async def work(tx: Transaction) -> Document:
             if await tx.one(HOLD_COLLECTION + tx.lock, collection_id) is None:
                 raise NotFound
-            row = await tx.one(BEGIN, str(uuid.uuid4()), collection_id, name, media_type, now)
+            row = await tx.one(BEGIN, str(uuid.uuid4()), collection_id, name, media_type, now, from_sizes(sizes))
             assert row is not None
             return await _must_get(tx, row[0])
 

@@ -1,6 +1,9 @@
 """Rows to what the core knows of knowledge, and who may see it."""
 
-from palaver.chat.knowledge import Collection, Document, Embedding, Passage
+import msgspec
+from msgspec.structs import replace
+
+from palaver.chat.knowledge import Collection, Document, Embedding, Passage, Sizes
 from palaver.store.database import Row
 
 COLLECTION = (
@@ -12,7 +15,7 @@ COLLECTIONS = "collections c JOIN users u ON u.id = c.owner_id"
 
 DOCUMENT = (
     "d.id, d.uuid, d.collection_id, d.name, d.media_type, d.size, d.status, d.problem, d.passage_count, d.created_at, "
-    "d.updated_at"
+    "d.updated_at, d.sizes"
 )
 
 PASSAGE = "p.id, d.uuid, d.name, p.number, p.begins, p.ends, p.text, p.page, p.heading"
@@ -32,7 +35,15 @@ def to_collection(row: Row) -> Collection:
 
 
 def to_document(row: Row) -> Document:
-    return Document(*row)
+    return replace(Document(*row[:-1]), sizes=to_sizes(row[-1]))
+
+
+def to_sizes(kept: str | None) -> Sizes | None:
+    return None if kept is None else msgspec.json.decode(kept, type=Sizes)
+
+
+def from_sizes(sizes: Sizes | None) -> str | None:
+    return None if sizes is None else msgspec.json.encode(sizes).decode()
 
 
 def to_passage(row: Row) -> Passage:

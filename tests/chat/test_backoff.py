@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palaver.bots.backoff import Backoff, read_retry_after
+from palaver.chat.backoff import Backoff, read_retry_after
 
 NOW = datetime(2026, 3, 2, 8, 15, 0, tzinfo=UTC)
 

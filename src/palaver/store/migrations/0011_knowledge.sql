@@ -28,6 +28,7 @@ CREATE INDEX collection_shares_by_user ON collection_shares (user_id);
 
 -- `status` is arriving, waiting, reading, ready, failed, or deleted: then nobody finds it, and it is taken away bit by
 -- bit. `attempt` counts the workers that have claimed it. `embedding_id` is that of which all its passages have vectors.
+-- `sizes` is NULL where its passages are as long as the server usually makes them.
 CREATE TABLE documents (
   id {identity},
   uuid TEXT NOT NULL UNIQUE,
@@ -42,6 +43,7 @@ CREATE TABLE documents (
   attempt BIGINT NOT NULL DEFAULT 0,
   lease_until BIGINT,
   embedding_id BIGINT,
+  sizes TEXT,
   created_at BIGINT NOT NULL,
   updated_at BIGINT NOT NULL
 );

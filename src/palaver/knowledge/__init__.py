@@ -1,0 +1,1 @@
+"""Documents in, passages out: parsing, cutting, embedding, and finding."""

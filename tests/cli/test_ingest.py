@@ -1,0 +1,124 @@
+"""`palaver ingest`, without a server and beside one, on each of the stores."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.cli.conftest import Command
+from tests.knowledge.files import docx, paragraph, pdf
+from tests.parts.palaver import Server
+from tests.parts.process import bare_environment
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two documents that can be read, one of them deeper down, and what is hidden."""
+    papers = tmp_path / "papers"
+    (papers / "deep").mkdir(parents=True)
+    (papers / ".git").mkdir()
+    (papers / "whale.md").write_text("# Whales\n\nThe whale is the largest animal.\n" * 40)
+    (papers / "deep" / "rolls.docx").write_bytes(docx(paragraph("Rolls are baked at six.")))
+    (papers / ".git" / "config").write_text("hidden")
+    (papers / ".hidden").write_text("hidden")
+    return papers
+
+
+@pytest.fixture
+def admin(embedded: Command) -> Command:
+    """Where there is somebody whose the collections are."""
+    embedded("user", "add", "root", "--admin")
+    return embedded
+
+
+def test_a_folder_is_put_into_a_collection_that_is_made_for_it(palaver: Command, folder: Path) -> None:
+    palaver("user", "add", "root", "--admin")
+    done = palaver("ingest", str(folder), "--collection", "papers")
+    assert (done.code, done.out) == (0, "papers: 2 new, 0 replaced, 0 unchanged, 0 failed.\n")
+
+
+def test_running_it_again_changes_nothing_and_takes_what_has_changed(admin: Command, folder: Path) -> None:
+    admin("ingest", str(folder), "--collection", "papers")
+    assert admin("ingest", str(folder), "--collection", "papers").out == (
+        "papers: 0 new, 0 replaced, 2 unchanged, 0 failed.\n"
+    )
+    (folder / "whale.md").write_text("Whales have gone.")
+    (folder / "new.txt").write_text("New.")
+    assert admin("ingest", str(folder), "--collection", "papers").out == (
+        "papers: 1 new, 1 replaced, 1 unchanged, 0 failed.\n"
+    )
+
+
+def test_what_cannot_be_read_is_told_with_its_reason_and_the_rest_is_read(admin: Command, folder: Path) -> None:
+    (folder / "half.docx").write_bytes(docx(paragraph("x" * 500))[:200])
+    (folder / "empty.txt").write_text("")
+    (folder / "large.txt").write_text("x" * 2_000_000)
+    done = admin("ingest", str(folder), "--collection", "papers", PALAVER_KNOWLEDGE_DOCUMENT_MEGABYTES="1")
+    assert done.code == 1
+    assert done.out == "papers: 2 new, 0 replaced, 0 unchanged, 3 failed.\n"
+    for line in ("half.docx: it is damaged.", "empty.txt: there is no text in it.", "large.txt: it is too large"):
+        assert line in done.err
+
+
+def test_files_of_one_name_are_not_mixed_up(admin: Command, folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "whale.md"
+    other.write_text("Another.")
+    done = admin("ingest", str(folder), str(other), "--collection", "papers")
+    assert done.code == 1
+    assert "another file that was given is called whale.md, too" in done.err
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        (("--overlap", "300"), 2, "--overlap can be half"),
+        (("--user", "nobody"), 1, "There is no user 'nobody'."),
+        (("--chunk-characters", "5"), 2, "not in the range"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_a_sentence(
+    admin: Command, folder: Path, options: tuple[str, ...], code: int, said: str
+) -> None:
+    done = admin("ingest", str(folder), "--collection", "papers", *options)
+    assert done.code == code
+    assert said in done.err
+
+
+def test_a_collection_is_its_users(embedded: Command, folder: Path) -> None:
+    assert "There is no admin yet." in embedded("ingest", str(folder), "--collection", "papers").err
+    embedded("user", "add", "ana")
+    embedded("user", "add", "root", "--admin")
+    assert embedded("ingest", str(folder), "--collection", "papers").code == 0
+    assert embedded("ingest", str(folder), "--collection", "papers", "--user", "ana").out == (
+        "papers: 2 new, 0 replaced, 0 unchanged, 0 failed.\n"
+    )
+
+
+def test_what_was_ended_in_the_middle_goes_on_where_it_was(admin: Command, data_dir: Path, folder: Path) -> None:
+    for number in range(30):
+        (folder / f"{number}.txt").write_text(f"Text {number}. " * 300)
+    settings = {"PALAVER_DATA_DIR": str(data_dir), "PALAVER_DISCOVER_PORTS": ""}
+    command = [sys.executable, "-m", "palaver", "ingest", str(folder), "--collection", "papers"]
+    for seconds in (0.9, 1.5):
+        process = subprocess.Popen(command, env={**bare_environment(), **settings}, stderr=subprocess.PIPE, text=True)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.send_signal(signal.SIGINT)
+        assert "Traceback" not in process.communicate()[1]
+    done = admin("ingest", str(folder), "--collection", "papers")
+    counts = re.fullmatch(r"papers: (\d+) new, 0 replaced, (\d+) unchanged, 0 failed.\n", done.out)
+    assert counts is not None
+    assert int(counts[1]) + int(counts[2]) == 32
+    assert admin("ingest", str(folder), "--collection", "papers").out.startswith("papers: 0 new, 0 replaced, 32 ")
+
+
+async def test_it_works_beside_a_server(server: Server, folder: Path) -> None:
+    (folder / "a.pdf").write_bytes(pdf(["A page."]))
+    said = await server.cli("ingest", str(folder), "--collection", "papers")
+    assert said == "papers: 3 new, 0 replaced, 0 unchanged, 0 failed.\n"
+    async with aiohttp.ClientSession() as client, client.get(f"{server.url}/health") as response:
+        assert response.status == 200

@@ -1,0 +1,212 @@
+"""Documents are read whole or not at all, whatever happens to whoever reads them."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from palaver.chat.clock import SECOND, Micros, SystemClock
+from palaver.chat.knowledge import Sizes
+from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
+from palaver.store import SqlStore, StoreOptions
+from tests.knowledge.files import docx, paragraph, pdf
+from tests.knowledge.library import Library
+from tests.knowledge.reading import LIMITS
+from tests.parts.llm import LLM
+from tests.parts.process import bare_environment
+
+BOOK = "\n\n".join(f"Paragraph {number} of the book speaks of whales and of nothing else." for number in range(2000))
+
+
+async def test_a_document_is_found_once_it_has_been_read(library: Library) -> None:
+    waiting = await library.put("book.txt", BOOK)
+    assert waiting.status == "waiting"
+    assert await library.find(["whales"]) == []
+    assert await library.worker().read_next()
+    ready = await library.get(waiting)
+    assert (ready.status, ready.problem) == ("ready", None)
+    assert ready.passage_count > 50
+    assert await library.text(ready) == BOOK
+    assert len(await library.find(["whales"])) == 50
+    assert not await library.worker().read_next()
+
+
+async def test_a_file_that_cannot_be_read_says_why_and_the_others_are_read(library: Library) -> None:
+    broken = await library.put("broken.docx", docx(paragraph("hello"))[:200])
+    half = await library.put("half.txt", BOOK * 200)
+    good = await library.put("good.pdf", pdf(["A whale."]))
+    worker = library.worker(limits=replace(LIMITS, passages=500))
+    while await worker.read_next():
+        pass
+    assert [(await library.get(one)).problem for one in (broken, half, good)] == ["broken", "too_large", None]
+    assert [one.name for one in await library.find(["whale"])] == ["good.pdf"]
+
+
+async def test_a_document_is_cut_as_it_was_put(library: Library) -> None:
+    document = await library.put("book.txt", BOOK, Sizes(500, 150, "characters"))
+    await library.worker().read_next()
+    passages = await library.store.documents.passages(document.id, first=0, limit=200)
+    assert max(len(one.text) for one in passages) <= 500
+    assert (await library.get(document)).sizes == Sizes(500, 150, "characters")
+
+
+async def test_a_document_that_is_deleted_while_it_is_read_leaves_nothing(library: Library) -> None:
+    document = await library.put("book.txt", BOOK * 20)
+    reading = asyncio.create_task(library.worker(lease=0.3).read_next())
+    while not await library.store.documents.passages(document.id, first=0, limit=1) and not reading.done():
+        await library.store.documents.delete(document.id)
+    await reading
+    assert await library.find(["whales"]) == []
+
+
+async def test_a_worker_that_was_ended_in_the_middle_is_followed_by_another(library: Library) -> None:
+    document = await library.put("book.txt", BOOK * 5)
+    documents = library.store.documents
+    now = SystemClock().now()
+    stale = await documents.claim(Micros(now + SECOND // 100), now)
+    assert stale is not None
+    while not await library.worker().read_next():
+        pass
+    assert await library.text(await library.get(document)) == BOOK * 5
+    assert not await documents.finish(stale, SystemClock().now())
+
+
+async def test_a_worker_that_goes_gives_back_what_it_reads(library: Library) -> None:
+    document = await library.put("book.txt", BOOK * 20)
+    reading = asyncio.create_task(library.worker(lease=3600.0).read_next())
+    while (await library.get(document)).status != "reading":
+        pass
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert await library.worker().read_next()
+    assert (await library.get(document)).status == "ready"
+
+
+async def test_workers_share_what_waits_and_each_document_is_read_once(library: Library) -> None:
+    put = [await library.put(f"{number}.txt", f"whale number {number}") for number in range(8)]
+    workers = [asyncio.create_task(library.worker().work()) for _ in range(3)]
+    await library.until_ready(put)
+    for task in workers:
+        task.cancel()
+    await asyncio.wait(workers)
+    assert len(await library.find(["whale"])) == 8
+
+
+READER = """
+import asyncio, sys
+from pathlib import Path
+from palaver.chat.clock import SystemClock
+from palaver.knowledge.worker import Worker, WorkRules
+from palaver.store import StoreOptions, open_store
+
+async def main(folder, url):
+    async with open_store(StoreOptions(Path(folder), url or None, connections=2)) as store:
+        rules = WorkRules(lease_seconds=0.3, renew_seconds=0.1, look_seconds=0.02)
+        print("reads", flush=True)
+        await Worker(store.documents, store.passages, SystemClock(), rules).work()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_worker_killed_at_any_point_leaves_no_half_document_and_what_waits_is_read(
+    library: Library, store_options: StoreOptions, prove: bool
+) -> None:
+    texts = {f"{number}.txt": BOOK * 3 + f"\n\nThe end of {number}." for number in range(4 if prove else 2)}
+    put = [await library.put(name, text) for name, text in texts.items()]
+    chance = random.Random(6)
+    for _ in range(60 if prove else 3):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", READER, str(store_options.data_dir), store_options.database_url or ""),
+            stdout=asyncio.subprocess.PIPE,
+            env=bare_environment(),
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        await process.stdout.readline()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), chance.uniform(0, 0.9))
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        await expect_whole_or_nothing(library, [document.uuid for document in put])
+    reading = asyncio.create_task(library.worker(lease=0.3).work())
+    await library.until_ready(put)
+    reading.cancel()
+    await asyncio.wait([reading])
+    for document in put:
+        assert await library.text(document) == texts[document.name]
+
+
+async def expect_whole_or_nothing(library: Library, uuids: Sequence[str]) -> None:
+    found = {one.document for one in await library.find(["whales"])}
+    for uuid in uuids:
+        document, _ = await library.store.documents.access(library.reader, uuid)
+        assert (uuid in found) <= (document.status == "ready")
+
+
+# Vectors
+
+
+async def test_passages_get_vectors_in_the_background_and_are_found_by_them(
+    library: Library, embeddings: EmbeddingServer
+) -> None:
+    await library.put("whale.txt", "The whale is the largest animal.")
+    worker = library.worker(embeddings)
+    await worker.read_next()
+    await worker.embed_missing(embeddings)
+    current = await library.store.passages.embedding()
+    assert current is not None
+    assert (current.model, current.is_current) == ("vectors-1", True)
+    [vector] = await embeddings.embed("vectors-1", ["the largest animal"])
+    hits = await library.store.passages.search(library.reader, "papers", [], vector, 5)
+    assert [one.name for one in hits.by_meaning] == ["whale.txt"]
+
+
+async def test_another_model_takes_over_once_it_has_all_and_the_old_one_answers_until_then(
+    library: Library, embeddings: EmbeddingServer, llm: LLM
+) -> None:
+    await library.put("whale.txt", "The whale is the largest animal.")
+    worker = library.worker(embeddings)
+    await worker.read_next()
+    await worker.embed_missing(embeddings)
+    other = await library.store.passages.use_embedding("vectors-2", 384, SystemClock().now())
+    current = await library.store.passages.embedding()
+    assert current is not None
+    assert current.model == "vectors-1"
+    assert not await library.store.passages.make_current(other.id)
+    async with EmbeddingServer(EmbeddingOptions(url=llm.url, model="vectors-2")) as server:
+        await worker.embed_missing(server)
+    current = await library.store.passages.embedding()
+    assert current is not None
+    assert current.model == "vectors-2"
+
+
+async def test_a_text_is_embedded_once_however_often_it_stands(
+    library: Library, embeddings: EmbeddingServer, llm: LLM
+) -> None:
+    worker = library.worker(embeddings)
+    for number in range(3):
+        await library.put(f"{number}.txt", "The same words.")
+        await worker.read_next()
+    await worker.embed_missing(embeddings)
+    heard = [one.body["input"] for one in await llm.record("ended", n=2) if one.path.endswith("/embeddings")]
+    assert sum(texts.count("The same words.") for texts in heard) == 1
+
+
+async def test_what_stumbles_is_tried_again(
+    library: Library, store: SqlStore, embeddings: EmbeddingServer, llm: LLM
+) -> None:
+    await llm.control(fault="500", on="embeddings", times=1)
+    document = await library.put("whale.txt", "A whale.")
+    working = asyncio.create_task(library.worker(embeddings).work())
+    await library.until_ready([document])
+    [vector] = await embeddings.embed_all(["A whale."])
+    while not (await store.passages.search(library.reader, "papers", [], vector, 5)).by_meaning:
+        pass
+    working.cancel()
+    await asyncio.wait([working])

@@ -128,10 +128,14 @@ class Worker:
         """The one to go on with, where another model goes by the same name now."""
         lease = _EmbeddingLease(self._passages, self._clock, embedding.id)
         try:
-            while missing := await self._passages.without_vectors(embedding.id, TEXTS_AT_ONCE):
+            while await self._passages.without_vectors(embedding.id, 1):
                 if not await lease.take():
                     # Another worker is at it: each text is paid for once.
                     return None
+                # Only now: what there was before may have been made by who had the lease.
+                missing = await self._passages.without_vectors(embedding.id, TEXTS_AT_ONCE)
+                if not missing:
+                    break
                 vectors = await server.embed_all([text for _, text in missing])
                 if len(vectors[0]) != embedding.dimensions:
                     return await self._passages.use_embedding(server.model, len(vectors[0]), self._clock.now())

@@ -61,6 +61,7 @@ from palaver.bots.tokenizer import use_tokenizer
 from palaver.bots.traced import traced
 from palaver.bus import BusOptions, open_bus, open_counts
 from palaver.chat.accounts import AccountRules, Accounts
+from palaver.chat.aside import Asides
 from palaver.chat.books import Books, ModelSizes
 from palaver.chat.clock import SystemClock
 from palaver.chat.conversation import Speaking
@@ -79,10 +80,10 @@ from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.sweep import sweep
 from palaver.chat.tokens import Tokens
-from palaver.chat.whole import Heard, Patience, hear_out
+from palaver.chat.user import Reader
+from palaver.chat.whole import Patience
 from palaver.knowledge.asking import AskedVectors
 from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
-from palaver.knowledge.reranking import Ask
 from palaver.knowledge.search import Searcher
 from palaver.knowledge.worker import Worker, WorkRules
 from palaver.settings import Settings
@@ -163,7 +164,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         store = await opened.enter_async_context(open_store(store_options(settings)))
         embeddings = await opened.enter_async_context(open_embeddings(settings))
         # Asked to put passages in order, once there are any bots.
-        finding = to_searcher(settings, store, lambda: bots, embeddings)
+        finding = to_searcher(settings, store, lambda: bots, lambda: asides, embeddings)
         # Where a model puts them in order, that takes its time beside the search.
         seconds = SEARCH_SECONDS + (RERANK_PATIENCE.total if settings.rerank else 0)
         knowing = Knowing(finding, store.collections, seconds)
@@ -187,6 +188,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         rooms = Rooms(store=store, bus=bus, worker=worker, polls=polls)
         sizes = ModelSizes(bots, tokens, settings.context_tokens)
         books = Books(store, clock, replace(budgets(settings), size_of=sizes.of))
+        asides = Asides(store, bots, clock, tokens, books)
         replies = Replies(
             store=store,
             bots=bots,
@@ -300,24 +302,21 @@ def work_rules(settings: Settings) -> WorkRules:
 
 
 def to_searcher(
-    settings: Settings, store: SqlStore, bots: Callable[[], Bots], embeddings: EmbeddingServer | None
+    settings: Settings,
+    store: SqlStore,
+    bots: Callable[[], Bots],
+    asides: Callable[[], Asides],
+    embeddings: EmbeddingServer | None,
 ) -> Searcher:
     vectors = None if embeddings is None else AskedVectors(store.passages, embeddings)
-    return Searcher(store.passages, vectors, to_ask(bots) if settings.rerank else None)
 
-
-def to_ask(all_bots: Callable[[], Bots]) -> Ask:
-    """Has the default model say something short. It is not put down to anybody."""
-
-    async def ask(prompt: str) -> str:
-        bots = all_bots()
+    async def ask(reader: Reader, task: str) -> str:
         speaking = Speaking(temperature=0.0, max_tokens=RERANK_TOKENS)
-        heard = Heard()
-        bot = bots.bot(await bots.default_provider())
-        await hear_out(bot, Prompt(prompt, speaking=speaking, model=bots.default_model()), RERANK_PATIENCE, heard)
-        return heard.text
+        prompt = Prompt(task, speaking=speaking, model=bots().default_model())
+        provider = await bots().default_provider()
+        return await asides().ask(reader.user_id, reader.app_id, provider, prompt, RERANK_PATIENCE)
 
-    return ask
+    return Searcher(store.passages, vectors, ask if settings.rerank else None)
 
 
 def make_app(

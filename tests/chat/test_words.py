@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palaver.chat.words import LOOKED_AT_IN_ALL, MOST_WANTED, SNIPPET, to_snippet, to_snippets, to_wanted, to_words
+from palaver.chat.words import (
+    LOOKED_AT_IN_ALL,
+    MOST_WANTED,
+    SNIPPET,
+    to_snippet,
+    to_snippets,
+    to_stem,
+    to_terms,
+    to_wanted,
+    to_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +86,26 @@ def test_long_texts_are_looked_at_no_further_than_all_together_may_be() -> None:
     assert all("needle" in snippet for snippet in to_snippets([text] * (LOOKED_AT_IN_ALL // 10_000), ["needle"]))
     snippets = to_snippets([text] * 100, ["needle"])
     assert snippets == ["é" * SNIPPET + "…"] * 100
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        ("document", "documents", "documento", "documenti"), ("install", "installs", "installed", "installing"),
+        ("vertrag", "vertrage", "vertrags", "vertragen"), ("rechnung", "rechnungen"), ("fattura", "fatture"),
+        ("compute", "computer", "computers", "computing"), ("invoice", "invoices", "invoiced"),
+        ("cancel", "cancelled", "cancelling"),
+    ],
+)  # fmt: skip
+def test_forms_of_a_word_have_one_stem(forms: tuple[str, ...]) -> None:
+    assert len({to_stem(word) for word in forms}) == 1
+    assert {to_stem(to_stem(word)) for word in forms} == {to_stem(forms[0])}
+
+
+@pytest.mark.parametrize("word", ["", "a", "sea", "2026", "a1s", "京都", "москва", "ssss"])
+def test_what_is_short_or_no_latin_word_is_its_own_stem(word: str) -> None:
+    assert to_stem(word) == word
+
+
+def test_terms_of_a_text_are_as_many_as_its_words() -> None:
+    assert to_terms("Rivers and a river, the RIVERS") == ["river", "and", "a", "river", "the", "river"]

@@ -9,9 +9,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from palaver.knowledge.embeddings import HARMLESS
 from tests.cli.conftest import Command
 from tests.knowledge.files import docx, paragraph, pdf
-from tests.parts.palaver import Server
+from tests.parts.llm import LLM
+from tests.parts.palaver import StartServer
 from tests.parts.process import bare_environment
 
 
@@ -116,9 +118,14 @@ def test_what_was_ended_in_the_middle_goes_on_where_it_was(admin: Command, data_
     assert int(counts[1]) + int(counts[2]) == 20
 
 
-async def test_it_works_beside_a_server(server: Server, folder: Path) -> None:
+async def test_it_works_beside_a_server_and_makes_vectors(start_server: StartServer, folder: Path, llm: LLM) -> None:
     (folder / "a.pdf").write_bytes(pdf(["A page."]))
+    server = await start_server(PALAVER_EMBEDDING_MODEL="vectors-1")
     said = await server.cli("ingest", str(folder), "--collection", "papers")
     assert said == "papers: 3 new, 0 replaced, 0 unchanged, 0 failed.\n"
+    # By whichever of the two was first, and by one of them alone.
+    while not (texts := [text for one in await llm.record() for text in one.body["input"] if text != HARMLESS]):
+        pass
+    assert texts.count("A page.") == 1
     async with aiohttp.ClientSession() as client, client.get(f"{server.url}/health") as response:
         assert response.status == 200

@@ -81,7 +81,7 @@ async def strict_url() -> AsyncIterator[str]:
 
     async def embeddings(request: web.Request) -> web.Response:
         texts = (await request.json())["input"]
-        if len(texts) > 3 or max(map(len, texts)) > 500:
+        if len(texts) > 3 or max(map(len, texts)) > 500 or "forbidden" in texts:
             raise web.HTTPBadRequest(text="input is too long")
         return web.json_response({"data": [{"index": n, "embedding": [len(text), 1]} for n, text in enumerate(texts)]})
 
@@ -96,6 +96,31 @@ async def test_texts_that_are_too_many_or_too_long_are_made_fewer_and_shorter(st
     async with EmbeddingServer(EmbeddingOptions(url=strict_url, model="m"), SOON) as server:
         vectors = await server.embed_all(texts)
     assert [vector[0] for vector in vectors] == [100, 200, 300, 400, 500, 250, 400]
+
+
+async def test_a_text_that_is_refused_keeps_no_other_from_its_vector(strict_url: str) -> None:
+    async with EmbeddingServer(EmbeddingOptions(url=strict_url, model="m"), SOON) as server:
+        assert await server.embed_all(["a", "forbidden", "bcd"]) == [[1, 1], [1, 0], [3, 1]]
+        assert await server.embed_all(["forbidden"]) == [[1, 0]]
+        with pytest.raises(EmbeddingsFailed):
+            await server.embed("m", ["forbidden"])
+
+
+async def test_a_server_that_refuses_everything_is_not_asked_for_each_text() -> None:
+    asked: list[str] = []
+
+    async def refuse(request: web.Request) -> web.Response:
+        asked.append(await request.text())
+        raise web.HTTPBadRequest(text="no such model")
+
+    app = web.Application()
+    app.router.add_post("/v1/embeddings", refuse)
+    async with TestServer(app) as http:
+        options = EmbeddingOptions(url=str(http.make_url("/")), model="m")
+        async with EmbeddingServer(options, SOON) as server:
+            with pytest.raises(EmbeddingsFailed, match="no such model"):
+                await server.embed_all(["a"] * 50)
+    assert len(asked) == 2
 
 
 def answer(*vectors: object) -> bytes:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from palaver.chat.errors import BotUnavailable
+from palaver.chat.errors import BotUnavailable, OverBudget
 from palaver.chat.knowledge import Embedding, EmbeddingId, Passage, PassageId
+from palaver.chat.user import Reader
 from palaver.knowledge.asking import AskedVectors
 from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.knowledge.likeness import without_repetitions
@@ -223,7 +224,7 @@ def test_a_models_order_is_taken_where_it_is_one(answer: str, order: list[str]) 
 async def test_a_model_may_put_what_was_found_in_order(notes: Library) -> None:
     asked: list[str] = []
 
-    async def last_first(prompt: str) -> str:
+    async def last_first(_reader: Reader, prompt: str) -> str:
         asked.append(prompt)
         return str(prompt.count("\n\n["))
 
@@ -234,16 +235,20 @@ async def test_a_model_may_put_what_was_found_in_order(notes: Library) -> None:
     assert "bakery bread" in asked[0]
 
 
-async def fails(_prompt: str) -> str:
+async def fails(_reader: Reader, _prompt: str) -> str:
     raise BotUnavailable
 
 
-async def never(_prompt: str) -> str:
+async def never(_reader: Reader, _prompt: str) -> str:
     await asyncio.Event().wait()
     return ""
 
 
-@pytest.mark.parametrize("model", [fails, never])
+async def has_nothing_left(_reader: Reader, _prompt: str) -> str:
+    raise OverBudget(1)
+
+
+@pytest.mark.parametrize("model", [fails, never, has_nothing_left])
 async def test_a_model_that_gives_no_order_changes_nothing(
     notes: Library, model: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from palaver.chat.clock import SECOND, Micros, SystemClock
 from palaver.chat.knowledge import Sizes
 from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
+from palaver.knowledge.worker import MOST_ATTEMPTS
 from palaver.store import SqlStore, StoreOptions
 from tests.knowledge.files import docx, paragraph, pdf
 from tests.knowledge.library import Library
@@ -76,6 +77,21 @@ async def test_a_worker_that_was_ended_in_the_middle_is_followed_by_another(libr
         pass
     assert await library.text(await library.get(document)) == BOOK * 5
     assert not await documents.finish(stale, SystemClock().now())
+
+
+async def test_a_document_that_ends_whoever_reads_it_is_given_up_and_the_others_are_read(
+    library: Library,
+) -> None:
+    poison = await library.put("poison.txt", "A poison whale.")
+    other = await library.put("other.txt", "A whale.")
+    for _ in range(MOST_ATTEMPTS):
+        now = SystemClock().now()
+        claimed = await library.store.documents.claim(Micros(now - 1), now)
+        assert claimed is not None
+        assert claimed.document.id == poison.id
+    while await library.worker().read_next():
+        pass
+    assert [(await library.get(one)).problem for one in (poison, other)] == ["broken", None]
 
 
 async def test_a_worker_that_goes_gives_back_what_it_reads(library: Library) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from palaver.chat.errors import NotFound
 from palaver.chat.knowledge import Collection, CollectionChange, Embedding, Hits, Passage, Source
 from palaver.chat.user import NOT_STORED, Reader, User
-from palaver.chat.words import to_stem, to_words
+from palaver.chat.words import to_words
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store import sqlite as engine
 from palaver.store.database import Transaction
@@ -141,25 +141,6 @@ async def test_citation_tells_what_its_reader_may_see_now(
     await store.documents.delete(document.id)
     assert await store.passages.cite(Reader(alice.id), [seen]) == unseen[:1]
     assert await store.passages.cite(Reader(alice.id), []) == []
-
-
-@pytest.mark.parametrize(
-    "forms",
-    [
-        ("document", "documents", "documento", "documenti"), ("install", "installs", "installed", "installing"),
-        ("vertrag", "vertrage", "vertrags", "vertragen"), ("rechnung", "rechnungen"), ("fattura", "fatture"),
-        ("compute", "computer", "computers", "computing"), ("invoice", "invoices", "invoiced"),
-        ("cancel", "cancelled", "cancelling"),
-    ],
-)  # fmt: skip
-def test_forms_of_a_word_have_one_stem(forms: tuple[str, ...]) -> None:
-    assert len({to_stem(word) for word in forms}) == 1
-    assert {to_stem(to_stem(word)) for word in forms} == {to_stem(forms[0])}
-
-
-@pytest.mark.parametrize("word", ["", "a", "sea", "2026", "a1s", "京都", "москва", "ssss"])
-def test_what_is_short_or_no_latin_word_is_its_own_stem(word: str) -> None:
-    assert to_stem(word) == word
 
 
 # By meaning

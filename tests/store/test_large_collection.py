@@ -19,12 +19,12 @@ from tests.ports.talking import LATER, NOW, new_user, rows
 
 DIMENSIONS = 384
 # Passages of one document.
-AT_ONCE = 2000
+AT_ONCE = 2500
 SYLLABLES = [first + second for first in "bdfgklmnprstvz" for second in "aeiou"]
 
 # Milliseconds of a processor: what else the machine does is no matter of ours.
 MOST_FOR_A_STEP = 20
-MOST_FOR_A_SEARCH = {6000: 10, 100_000: 30}
+MOST_FOR_A_SEARCH = {5000: 10, 100_000: 30}
 LOOKED_UP_THE_LONG_WAY = 20
 
 
@@ -107,7 +107,7 @@ async def test_large_collection_is_searched_fast_and_comes_and_goes_in_small_ste
     tmp_path: Path, held: list[float], prove: bool
 ) -> None:
     dice = random.Random(6)
-    count = 100_000 if prove else 6000
+    count = 100_000 if prove else 5000
     words, meanings = Words(dice), Meanings(dice)
     took: dict[str, list[float]] = {}
     async with open_store(StoreOptions(tmp_path)) as store:

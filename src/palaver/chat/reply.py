@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import msgspec
 from msgspec.structs import replace
 
+from palaver.chat.aside import Asides
 from palaver.chat.books import Books
 from palaver.chat.cache import Cache
 from palaver.chat.clock import SECOND, Clock, Micros
@@ -78,7 +79,8 @@ class Replies:
         self._clock = clock
         self.limits = limits
         self.tokens = tokens or Tokens()
-        making = Summaries(store=store, bots=bots, clock=clock, tokens=self.tokens, start=self.answering, books=books)
+        asides = Asides(store, bots, clock, self.tokens, books)
+        making = Summaries(store=store, bots=bots, clock=clock, tokens=self.tokens, start=self.answering, asides=asides)
         cache = Cache(store, clock, seconds=limits.cache_seconds, most=limits.cache_answers)
         self._prompting = Prompting(bots, limits, self.tokens, cache, making if summarises else None)
         self._running: dict[MessageId, RunningReply] = {}

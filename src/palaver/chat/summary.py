@@ -11,17 +11,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from palaver.chat.books import Books
+from palaver.chat.aside import Asides
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.context import TOKENS_AROUND, Allowance, history_budget, within_budget
-from palaver.chat.conversation import Conversation, Usage
+from palaver.chat.conversation import Conversation
 from palaver.chat.errors import BotUnavailable, OverBudget
-from palaver.chat.ledger import to_billed_as
 from palaver.chat.pieces import Prompt
 from palaver.chat.ports import Bots, Store, Unsummarised
 from palaver.chat.tokens import Tokens
-from palaver.chat.told import to_name, to_sound
-from palaver.chat.whole import Heard, Patience, hear_out
+from palaver.chat.whole import Patience
 
 log = logging.getLogger("palaver.summary")
 
@@ -30,9 +28,6 @@ PATIENCE = Patience(first=60, between=30, total=120)
 
 # As long as nobody else tries: longer than it can take. A failure is left alone for the rest of it.
 LEASE_SECONDS = 180
-
-# What was held back for one whose worker died counts no longer than it could have taken, and this.
-REFUND_SECONDS = 60
 
 # What it may take of every later turn: some 350 words, and less where the context is small.
 MOST_TOKENS = 512
@@ -60,14 +55,14 @@ class Summaries:
         clock: Clock,
         tokens: Tokens,
         start: Callable[[Coroutine[Any, Any, None]], object],
-        books: Books | None = None,
+        asides: Asides,
     ) -> None:
         self._store = store
         self._bots = bots
         self._clock = clock
         self._tokens = tokens
         self._start = start
-        self._books = books
+        self._asides = asides
 
     def turn_ended(self, conversation: Conversation, up_to: int, prompt: Prompt, allowance: Allowance) -> None:
         """Where something before the number `up_to` is in no summary, and nobody is at it, makes one. `prompt` is what
@@ -96,48 +91,16 @@ class Summaries:
 
     async def _make(self, cut: Unsummarised, conversation: Conversation, prompt: Prompt) -> None:
         provider = conversation.speaking.provider or await self._bots.default_provider()
-        held = await self._reserve(conversation, prompt)
-        heard = Heard()
-
-        async def bill(usage: Usage, told: str) -> None:
-            model = told or prompt.model or provider
-            await self._store.ledger.add_usage(
-                conversation.owner_id,
-                conversation.app_id,
-                model,
-                usage,
-                self._clock.now(),
-                billed_as=to_billed_as(provider, prompt.model or self._bots.default_model() or model),
-                reservation=held,
-            )
-
         try:
-            finished = await hear_out(self._bots.bot(provider), prompt, PATIENCE, heard)
-        except BaseException as error:
-            if heard.is_anything:
-                await bill(self._estimate(prompt, heard), "")
-            elif held is not None:
-                await self._store.ledger.refund_answer(held)
-            if isinstance(error, asyncio.CancelledError):
-                # This worker goes away; whoever has the next turn need not wait for the lease.
-                await self._store.summaries.give_up(cut)
+            text = await self._asides.ask(conversation.owner_id, conversation.app_id, provider, prompt, PATIENCE)
+        except asyncio.CancelledError:
+            # This worker goes away; whoever has the next turn need not wait for the lease.
+            await self._store.summaries.give_up(cut)
             raise
-        text = heard.text
-        await bill(to_sound(finished.usage) or self._estimate(prompt, heard), to_name(finished.model or ""))
         # PostgreSQL keeps no text that holds this character.
         summary = text.replace("\0", "").strip()[:MOST_CHARACTERS]
         if summary and not await self._store.summaries.keep(cut, summary):
             log.info("request %s: what was summarised is not in view any more", prompt.request_id)
-
-    async def _reserve(self, conversation: Conversation, prompt: Prompt) -> int | None:
-        """Raises `OverBudget`."""
-        if self._books is None:
-            return None
-        speaking = replace(prompt.speaking, model=prompt.model or self._bots.default_model())
-        seconds = PATIENCE.total + REFUND_SECONDS
-        return await self._books.reserve(
-            conversation.owner_id, conversation.app_id, speaking, self._prompt_tokens(prompt), seconds
-        )
 
     def _to_prompt(self, cut: Unsummarised, prompt: Prompt, allowance: Allowance) -> Prompt:
         words = min(MOST_TOKENS, allowance.context // LEAST_SHARE)
@@ -160,11 +123,3 @@ class Summaries:
             knowledge=None,
             speaking=replace(prompt.speaking, max_tokens=words),
         )
-
-    def _estimate(self, prompt: Prompt, heard: Heard) -> Usage:
-        return Usage(self._prompt_tokens(prompt), heard.tokens, estimated=True)
-
-    def _prompt_tokens(self, prompt: Prompt) -> int:
-        past = sum(message.token_count + TOKENS_AROUND for message in prompt.history)
-        besides = [prompt.system, prompt.summary, prompt.message]
-        return past + sum(self._tokens.count_standing(said) + TOKENS_AROUND for said in besides if said)

@@ -4,6 +4,7 @@ What it says about a failure goes to the log alone, and its key nowhere: it is i
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -16,6 +17,8 @@ from msgspec import Struct
 from yarl import URL
 
 from palaver.chat.backoff import Backoff, read_retry_after
+
+log = logging.getLogger("palaver.knowledge")
 
 BATCH = 64
 AT_ONCE = 2
@@ -37,6 +40,9 @@ _SHORTEST = 200
 
 _SHOWN = 300
 
+# What every model has a vector for.
+HARMLESS = "palaver"
+
 Ask = Callable[[Sequence[str]], Awaitable[Sequence[Sequence[float]]]]
 
 
@@ -57,6 +63,13 @@ class _Refused(EmbeddingsFailed):
         self.passes = status in _PASSING
         self.of_the_texts = status in _TOO_MUCH
         self.retry_after = retry_after
+
+
+class _TextsRefused(EmbeddingsFailed):
+    of_the_texts = True
+
+    def __init__(self) -> None:
+        super().__init__("refuses a text")
 
 
 class EmbeddingOptions(Struct, frozen=True, kw_only=True):
@@ -115,24 +128,40 @@ class EmbeddingServer:
 
     async def embed(self, model: str, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """A vector for each, asked for once. Raises `EmbeddingsFailed`."""
-        return await _fit(texts, partial(self._ask, model))
+        vectors = await _fit(texts, partial(self._ask, model))
+        if None in vectors:
+            raise _TextsRefused
+        return [vector for vector in vectors if vector is not None]
 
     async def embed_all(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        """A vector for each, in batches, and asked for again where that may help. Raises `EmbeddingsFailed`."""
+        """A vector for each, in batches, and asked for again where that may help. A text that the server refuses, and
+        no other, has one that leads nowhere. Raises `EmbeddingsFailed`."""
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def one(batch: Sequence[str]) -> Sequence[Sequence[float]]:
+        async def one(batch: Sequence[str]) -> Sequence[Sequence[float] | None]:
             async with places:
+                try:
+                    return [*await self._ask_patiently(batch)]
+                except EmbeddingsFailed as error:
+                    if not error.of_the_texts:
+                        raise
+                # Where it refuses this one too, it is not the texts that are at fault.
+                await self._ask_patiently([HARMLESS])
                 return await _fit(batch, self._ask_patiently)
 
         batches = [texts[place : place + BATCH] for place in range(0, len(texts), BATCH)]
         tasks = [asyncio.create_task(one(batch)) for batch in batches]
         try:
-            return [vector for vectors in await asyncio.gather(*tasks) for vector in vectors]
+            vectors = [vector for vectors in await asyncio.gather(*tasks) for vector in vectors]
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        if None not in vectors:
+            return [vector for vector in vectors if vector is not None]
+        log.warning("the embedding server refuses %d texts, which are found by their words alone", vectors.count(None))
+        [known] = await self._ask_patiently([HARMLESS])
+        return [_nowhere(len(known)) if vector is None else vector for vector in vectors]
 
     async def _ask_patiently(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         failed = 0
@@ -179,16 +208,16 @@ class EmbeddingServer:
         return _Refused(response.status, " ".join(text.split()), retry_after)
 
 
-async def _fit(texts: Sequence[str], ask: Ask) -> Sequence[Sequence[float]]:
-    """What `ask` gives. Of texts that are too many it is asked for half at a time, and one that is longer than the
-    model takes is known by its beginning."""
+async def _fit(texts: Sequence[str], ask: Ask) -> list[Sequence[float] | None]:
+    """What `ask` gives. Of texts that are too many it is asked for half at a time, one that is longer than the model
+    takes is known by its beginning, and one that is refused all the same has None."""
     try:
-        return await ask(texts)
+        return [*await ask(texts)]
     except EmbeddingsFailed as error:
-        if not error.of_the_texts or (len(texts) == 1 and len(texts[0]) <= _SHORTEST):
+        if not error.of_the_texts:
             raise
     if len(texts) == 1:
-        return await _fit([texts[0][: len(texts[0]) // 2]], ask)
+        return [None] if len(texts[0]) <= _SHORTEST else await _fit([texts[0][: len(texts[0]) // 2]], ask)
     half = len(texts) // 2
     return [*await _fit(texts[:half], ask), *await _fit(texts[half:], ask)]
 

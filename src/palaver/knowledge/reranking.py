@@ -9,13 +9,15 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
-from palaver.chat.errors import BotUnavailable
+from palaver.chat.errors import BotUnavailable, OverBudget
 from palaver.chat.knowledge import Passage
+from palaver.chat.user import Reader
 
 log = logging.getLogger("palaver.knowledge")
 
-# A prompt in, the model's answer out. It raises `BotUnavailable` where there is none.
-Ask = Callable[[str], Awaitable[str]]
+# A prompt in, the model's answer out, put down to the reader. It raises `BotUnavailable` where there is none, and
+# `OverBudget`.
+Ask = Callable[[Reader, str], Awaitable[str]]
 
 SECONDS = 5.0
 
@@ -30,15 +32,15 @@ say. Answer with the numbers of the passages that help to answer the question, t
 commas, and with nothing else."""
 
 
-async def rerank(ask: Ask, question: str, passages: Sequence[Passage]) -> list[Passage]:
+async def rerank(ask: Ask, reader: Reader, question: str, passages: Sequence[Passage]) -> list[Passage]:
     """Those that the model names first, in its order; then the others, in theirs."""
     first, rest = passages[:MOST], passages[MOST:]
     if len(first) < 2:
         return list(passages)
     try:
         async with asyncio.timeout(SECONDS):
-            answer = await ask(to_prompt(question, first))
-    except (BotUnavailable, TimeoutError) as error:
+            answer = await ask(reader, to_prompt(question, first))
+    except (BotUnavailable, OverBudget, TimeoutError) as error:
         log.warning("passages stay in their order, for the model gave none: %s", type(error).__name__)
         return list(passages)
     named = read_order(answer, len(first))

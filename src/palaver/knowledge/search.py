@@ -61,7 +61,7 @@ class Searcher:
         rankings = [ranking for found in await asyncio.gather(*searches) for ranking in found]
         found = without_repetitions(fuse(rankings), many if self._ask else limit)
         if self._ask is not None:
-            found = await rerank(self._ask, question, found)
+            found = await rerank(self._ask, reader, question, found)
         return found[:limit]
 
     async def _to_vectors(self, texts: Sequence[str]) -> Sequence[Sequence[float] | None]:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.knowledge import Claimed, Cut, DocumentId, Embedding, EmbeddingId, Sizes
 from palaver.chat.ports import Documents, Passages
-from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
+from palaver.knowledge.embeddings import HARMLESS, EmbeddingServer, EmbeddingsFailed
 from palaver.knowledge.orders import Limits, Order
 from palaver.knowledge.reading import read_document
 from palaver.knowledge.unreadable import Unreadable
@@ -28,6 +28,9 @@ RENEW_SECONDS = 3.0
 
 # How late a worker hears of a document that came in by another process, or that another worker has left.
 LOOK_SECONDS = 3.0
+
+# A document that ends whoever reads it, or that the database does not take, is not to keep all others waiting for ever.
+MOST_ATTEMPTS = 20
 
 # How often it looks for texts without a vector that another worker has left.
 LOOK_FOR_TEXTS_SECONDS = 30.0
@@ -92,6 +95,10 @@ class Worker:
         claimed = await self._documents.claim(self._lease(), self._clock.now())
         if claimed is None:
             return False
+        if claimed.attempt > MOST_ATTEMPTS:
+            log.error("document %s cannot be read: it was begun %d times", claimed.document.uuid, MOST_ATTEMPTS)
+            await self._documents.fail(claimed, "broken", self._clock.now())
+            return True
         reading = asyncio.create_task(self._read(claimed))
         renewing = asyncio.create_task(self._renew(claimed))
         try:
@@ -121,10 +128,14 @@ class Worker:
         """The one to go on with, where another model goes by the same name now."""
         lease = _EmbeddingLease(self._passages, self._clock, embedding.id)
         try:
-            while missing := await self._passages.without_vectors(embedding.id, TEXTS_AT_ONCE):
+            while await self._passages.without_vectors(embedding.id, 1):
                 if not await lease.take():
                     # Another worker is at it: each text is paid for once.
                     return None
+                # Only now: what there was before may have been made by who had the lease.
+                missing = await self._passages.without_vectors(embedding.id, TEXTS_AT_ONCE)
+                if not missing:
+                    break
                 vectors = await server.embed_all([text for _, text in missing])
                 if len(vectors[0]) != embedding.dimensions:
                     return await self._passages.use_embedding(server.model, len(vectors[0]), self._clock.now())
@@ -141,7 +152,7 @@ class Worker:
         current = await self._passages.embedding()
         if current is not None and current.model == server.model:
             return current
-        (probe,) = await server.embed_all(["palaver"])
+        (probe,) = await server.embed_all([HARMLESS])
         return await self._passages.use_embedding(server.model, len(probe), self._clock.now())
 
     async def _read(self, claimed: Claimed) -> None:

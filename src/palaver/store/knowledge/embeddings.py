@@ -44,8 +44,9 @@ WITH_CONTENT = (
 # More no known model has; sqlite-vec takes no more.
 MOST_DIMENSIONS = 8192
 
-# What is written in one transaction.
+# What is written in one transaction; long vectors take long to be written down.
 VECTORS_AT_ONCE = 50
+NUMBERS_AT_ONCE = 20_000
 
 
 class Embeddings:
@@ -89,8 +90,10 @@ class Embeddings:
         return list(found.items())[:limit]
 
     async def keep(self, embedding_id: EmbeddingId, vectors: Sequence[tuple[bytes, Sequence[float]]]) -> None:
-        for start in range(0, len(vectors), VECTORS_AT_ONCE):
-            await self._keep_some(embedding_id, dict(vectors[start : start + VECTORS_AT_ONCE]))
+        longest = max((len(vector) for _, vector in vectors), default=1)
+        at_once = min(max(NUMBERS_AT_ONCE // longest, 1), VECTORS_AT_ONCE)
+        for start in range(0, len(vectors), at_once):
+            await self._keep_some(embedding_id, dict(vectors[start : start + at_once]))
 
     async def make_current(self, embedding_id: EmbeddingId) -> bool:
         async def work(tx: Transaction) -> bool:

@@ -5,10 +5,10 @@ Each step holds the document and looks whether it is still this worker's: who co
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from palaver.chat.clock import Micros
-from palaver.chat.knowledge import Claimed, Cut, DocumentId, PassageId, Problem
+from palaver.chat.knowledge import Claimed, CollectionId, Cut, DocumentId, PassageId, Problem
 from palaver.chat.words import to_terms
 from palaver.store.database import Database, Transaction
 from palaver.store.knowledge.clearing import Clearing, hide_document
@@ -74,8 +74,8 @@ class Reading:
     async def add_passages(self, claimed: Claimed, cuts: Sequence[Cut]) -> bool:
         for some in _in_steps(cuts):
             # Long texts take their time: the loop is not to wait for it.
-            terms = await asyncio.to_thread(_terms, some)
-            if not await self._add(claimed, some, terms):
+            entries = await asyncio.to_thread(self._entries, claimed.document.collection_id, some)
+            if not await self._add(claimed, some, entries):
                 return False
         return bool(cuts) or await self._database.read(lambda tx: tx.one(HOLD, *_key(claimed))) is not None
 
@@ -110,17 +110,20 @@ class Reading:
         await self._forget_passages(claimed)
         return await self._database.write(work)
 
-    async def _add(self, claimed: Claimed, cuts: Sequence[Cut], terms: Sequence[Sequence[str]]) -> bool:
+    def _entries(self, collection_id: CollectionId, cuts: Sequence[Cut]) -> dict[int, str]:
+        # The headings it stands under say what it is about.
+        return {cut.number: self._words.to_entry(collection_id, to_terms(f"{cut.heading} {cut.text}")) for cut in cuts}
+
+    async def _add(self, claimed: Claimed, cuts: Sequence[Cut], entries: Mapping[int, str]) -> bool:
         document = claimed.document
         rows = [_row(document.id, cut) for cut in cuts]
-        by_number = {cut.number: one for cut, one in zip(cuts, terms, strict=True)}
 
         async def work(tx: Transaction) -> bool:
             if not await _hold(tx, claimed):
                 return False
             # Those that are there already were added by the same worker, which had not heard that they were.
-            added = [(PassageId(row[0]), by_number[row[1]]) for row in await tx.all_many(ADD, rows)]
-            await self._words.add(tx, document.collection_id, added)
+            added = [(PassageId(row[0]), entries[row[1]]) for row in await tx.all_many(ADD, rows)]
+            await self._words.add(tx, added)
             return True
 
         return await self._database.write(work)
@@ -152,11 +155,6 @@ def _key(claimed: Claimed) -> tuple[DocumentId, int]:
 def _row(document_id: DocumentId, cut: Cut) -> tuple[object, ...]:
     digest = hashlib.sha256(cut.text.encode()).digest()
     return document_id, cut.number, cut.start, cut.end, cut.page, cut.heading, digest, cut.text
-
-
-def _terms(cuts: Sequence[Cut]) -> list[list[str]]:
-    # The headings it stands under say what it is about.
-    return [to_terms(f"{cut.heading} {cut.text}") for cut in cuts]
 
 
 def _in_steps(cuts: Sequence[Cut]) -> Iterator[Sequence[Cut]]:

@@ -31,9 +31,11 @@ LOOKED_AT_CLOSELY = 200
 
 
 class Words(Protocol):
-    async def add(
-        self, tx: Transaction, collection_id: CollectionId, passages: Sequence[tuple[PassageId, Sequence[str]]]
-    ) -> None: ...
+    def to_entry(self, collection_id: CollectionId, stems: Sequence[str]) -> str:
+        """A passage's words as they are kept."""
+        ...
+
+    async def add(self, tx: Transaction, passages: Sequence[tuple[PassageId, str]]) -> None: ...
     async def remove(self, tx: Transaction, passages: Sequence[PassageId]) -> None: ...
     async def purge(self, database: Database) -> None:
         """Takes what was removed out of the index itself, step by step."""
@@ -101,12 +103,12 @@ class SqliteWords:
         # collection has another number of passages.
         self._known: dict[tuple[str, int], int] = {}
 
-    async def add(
-        self, tx: Transaction, collection_id: CollectionId, passages: Sequence[tuple[PassageId, Sequence[str]]]
-    ) -> None:
-        rows = [(id_, " ".join(to_keys(collection_id, stems))) for id_, stems in passages]
-        if rows:
-            await tx.run_many(self.ADD, rows)
+    def to_entry(self, collection_id: CollectionId, stems: Sequence[str]) -> str:
+        return " ".join(to_keys(collection_id, stems))
+
+    async def add(self, tx: Transaction, passages: Sequence[tuple[PassageId, str]]) -> None:
+        if passages:
+            await tx.run_many(self.ADD, passages)
 
     async def remove(self, tx: Transaction, passages: Sequence[PassageId]) -> None:
         await tx.run_many(self.REMOVE, [(id_,) for id_ in passages])
@@ -183,12 +185,13 @@ class PostgresWords:
     # It would read the words of every passage, from where long values are kept, rather than ask the index.
     ASK_THE_INDEX = "SELECT set_config('enable_seqscan', 'off', TRUE)"
 
-    async def add(
-        self, tx: Transaction, collection_id: CollectionId, passages: Sequence[tuple[PassageId, Sequence[str]]]
-    ) -> None:
-        rows = [(id_, _to_vector(to_keys(collection_id, stems))) for id_, stems in passages]
-        if rows:
-            await tx.run_many(self.ADD, rows)
+    def to_entry(self, collection_id: CollectionId, stems: Sequence[str]) -> str:
+        keys = to_keys(collection_id, stems)
+        return " ".join(f"'{key}':{place}" for place, key in enumerate(keys, 1))
+
+    async def add(self, tx: Transaction, passages: Sequence[tuple[PassageId, str]]) -> None:
+        if passages:
+            await tx.run_many(self.ADD, passages)
 
     async def remove(self, tx: Transaction, passages: Sequence[PassageId]) -> None:
         await tx.run_many(self.REMOVE, [(id_,) for id_ in passages])
@@ -213,7 +216,3 @@ class PostgresWords:
 def _rarity_of_fts5(count: int, everywhere: int) -> float:
     everywhere = max(everywhere, count)
     return max(math.log((everywhere - count + 0.5) / (count + 0.5)), 1e-6)
-
-
-def _to_vector(keys: Sequence[str]) -> str:
-    return " ".join(f"'{key}':{place}" for place, key in enumerate(keys, 1))

@@ -234,6 +234,15 @@ ROWS = [
         admin_sees_all=True,
         notes={"guest": 401},
     ),
+    # Nobody has shared it with any of them.
+    Row(
+        "DELETE /ai-chat/api/collections/{id}/shares/mine/",
+        "owners",
+        ok=404,
+        thing="collection",
+        admin_sees_all=True,
+        notes={"guest": 401},
+    ),
     Row("GET /ai-chat/api/collections/{id}/documents/", "owners", thing="collection", admin_sees_all=True),
     Row(
         "POST /ai-chat/api/collections/{id}/documents/",

@@ -98,6 +98,7 @@ async def test_collection_is_shown_as_it_was_made(newcomer: Client) -> None:
         ({}, "name"),
         ({"name": "  "}, "name"),
         ({"name": "n" * 101}, "name"),
+        ({"name": UNKNOWN}, "name"),
         ({"name": "n", "description": "d" * 501}, "description"),
         ({"name": "n", "is_public": "yes"}, "is_public"),
     ],
@@ -155,6 +156,16 @@ async def test_shared_is_read_by_those_it_is_shared_with_and_changed_by_none_of_
     await share(owner, collection)
     assert [(await bob.get(path)).status for path in reads] == [404] * len(reads)
     assert collection["name"] not in await names_seen(bob)
+
+
+async def test_whoever_something_was_shared_with_can_have_it_no_more(
+    owner: Client, collection: Fields, bob: Client, alice: Client
+) -> None:
+    await share(owner, collection, bob)
+    mine = at(collection, "shares/mine/")
+    assert [(await one.delete(mine)).status for one in (owner, alice, bob, bob)] == [404, 404, 204, 404]
+    assert (await bob.get(at(collection))).status == 404
+    assert (await owner.get(at(collection, "shares/"))).body == {"usernames": []}
 
 
 async def test_share_with_nobody_changes_nothing(owner: Client, collection: Fields, bob: Client) -> None:

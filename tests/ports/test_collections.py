@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from palaver.chat.errors import Invalid, NotFound, OverQuota, Taken
 from palaver.chat.knowledge import CollectionChange, NewCollection, Quota
-from palaver.chat.user import NOT_STORED, Reader, User
+from palaver.chat.user import NOT_STORED, Reader, User, UserChange
 from palaver.store import SqlStore
 from tests.ports.knowing import ANY, arrive, claim, collect, cut, everything, found, holding, keep
 from tests.ports.talking import LATER, NOW, dump, new_user
@@ -87,7 +87,7 @@ async def test_list_of_people_is_taken_whole_or_not_at_all(store: SqlStore, alic
         await store.collections.share(mine.id, [carol.name])
 
 
-async def test_of_several_with_one_name_ones_own_goes_before_a_shared_and_that_before_a_public_one(
+async def test_of_several_with_one_name_ones_own_goes_before_an_admins_a_shared_and_a_public_one(
     store: SqlStore, alice: User, bob: User, carol: User
 ) -> None:
     public = await collect(store, alice, "Law", is_public=True)
@@ -98,14 +98,47 @@ async def test_of_several_with_one_name_ones_own_goes_before_a_shared_and_that_b
     assert await store.collections.find(reader, "Law") == public
     await store.collections.share(shared.id, ["bob"])
     assert await store.collections.find(reader, "Law") == shared
+    # Bob was not asked whether he wants dave's.
+    chief = await store.accounts.add_user(new_user("chief"))
+    await store.accounts.change_user(chief.id, UserChange(is_admin=True), NOW)
+    admins = await collect(store, chief, "Law", is_public=True)
+    assert await store.collections.find(reader, "Law") == admins
     own = await collect(store, bob, "Law")
     assert await store.collections.find(reader, "Law") == own
-    for one in (public, shared, own):
+    for one in (public, shared, admins, own):
         assert await store.collections.find(reader, one.uuid) == one
-    # Nobody gets in front of another one by taking its UUID for a name.
-    await collect(store, bob, shared.uuid)
-    assert await store.collections.find(reader, shared.uuid) == shared
+        assert await store.collections.find(reader, one.uuid.upper()) == one
     assert await store.collections.find(reader, "law") is None
+
+
+async def test_nobody_takes_the_uuid_of_another_collection_for_a_name(store: SqlStore, alice: User, bob: User) -> None:
+    hidden, mine = await collect(store, alice), await collect(store, bob, is_public=True)
+    for name in (hidden.uuid, hidden.uuid.upper()):
+        with pytest.raises(Invalid) as refused:
+            await collect(store, bob, name, is_public=True)
+        assert (refused.value.field, refused.value.reason) == ("name", "is_a_uuid")
+        with pytest.raises(Invalid):
+            await store.collections.change(mine.id, CollectionChange(name=name), LATER)
+    # Not even one that got there all the same.
+    await store.database.write(
+        lambda tx: tx.run("UPDATE collections SET name = $1 WHERE id = $2", hidden.uuid, mine.id)
+    )
+    await keep(store, mine, "a", "A forged passage.")
+    assert await store.collections.find(Reader(bob.id), hidden.uuid) is None
+    assert await found(store, bob, hidden.uuid, "forged") == []
+
+
+async def test_whoever_was_not_asked_drops_a_share_and_that_of_nobody_else(
+    store: SqlStore, alice: User, bob: User, carol: User
+) -> None:
+    shared = await collect(store, alice)
+    await store.collections.share(shared.id, ["bob", carol.name])
+    await store.collections.drop_share(shared.id, bob.id)
+    assert await store.collections.shared_with(shared.id) == [carol.name]
+    assert await store.collections.find(Reader(bob.id), "Notes") is None
+    for nobody in (bob, alice):
+        with pytest.raises(NotFound):
+            await store.collections.drop_share(shared.id, nobody.id)
 
 
 async def test_owner_has_a_name_once(store: SqlStore, alice: User, bob: User) -> None:

@@ -421,6 +421,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Muss ein Zeitpunkt sein wie 2026-03-02T08:15:00Z.",
         "Dev'essere un momento come 2026-03-02T08:15:00Z.",
     ),
+    "is_a_uuid": (
+        "A name may not look like an id.",
+        "Ein Name darf nicht wie eine Kennung aussehen.",
+        "Un nome non può avere la forma di un identificativo.",
+    ),
     "taken": ("This is taken already.", "Das ist schon vergeben.", "È già in uso."),
     "context_not_found": ("Context not found.", "Context not found.", "Context not found."),
     "provider_unknown": ("Unknown provider.", "Unbekannter Anbieter.", "Fornitore sconosciuto."),

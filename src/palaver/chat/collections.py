@@ -38,7 +38,7 @@ def check_may_change(reader: Reader, collection: Collection) -> None:
 
 
 async def add_collection(chat: Chat, owner: User, new: NewCollection) -> Collection:
-    """Raises `Forbidden` for a guest, `Taken` and `OverQuota`."""
+    """Raises `Forbidden` for a guest, `Taken`, `Invalid` for a name in the form of a UUID, and `OverQuota`."""
     if owner.kind == "guest":
         raise Forbidden
     allowed = replace(new, is_public=new.is_public and owner.kind not in NEVER_PUBLIC)
@@ -46,7 +46,7 @@ async def add_collection(chat: Chat, owner: User, new: NewCollection) -> Collect
 
 
 async def change_collection(chat: Chat, caller: User, collection: Collection, change: CollectionChange) -> Collection:
-    """Raises `Taken`."""
+    """Raises `Taken`, and `Invalid` for a name in the form of a UUID."""
     allowed = change
     if caller.kind in NEVER_PUBLIC and change.is_public is True:
         allowed = replace(change, is_public=UNSET)
@@ -56,6 +56,11 @@ async def change_collection(chat: Chat, caller: User, collection: Collection, ch
 async def share_collection(chat: Chat, collection: Collection, names: Sequence[str]) -> Sequence[str]:
     """With these people and no others. Raises `Invalid`."""
     return await chat.store.collections.share(collection.id, names)
+
+
+async def leave_collection(chat: Chat, reader: Reader, collection: Collection) -> None:
+    """Takes back what somebody has shared with the reader, who was not asked. Raises `NotFound` where nobody has."""
+    await chat.store.collections.drop_share(collection.id, reader.user_id)
 
 
 async def delete_collection(chat: Chat, collection: Collection) -> None:

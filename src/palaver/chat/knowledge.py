@@ -1,10 +1,12 @@
 """Knowledge: collections of documents, the passages they are cut into, and those that a reply was given."""
 
+import re
 from typing import Literal, NewType
 
 from msgspec import UNSET, Struct, UnsetType
 
 from palaver.chat.clock import Micros
+from palaver.chat.errors import Invalid
 from palaver.chat.user import UserId
 
 CollectionId = NewType("CollectionId", int)
@@ -18,6 +20,8 @@ DocumentStatus = Literal["arriving", "waiting", "reading", "ready", "failed"]
 
 # Why a document cannot be read; what a person is told of it is in `api/language.py`.
 Problem = Literal["unknown_kind", "broken", "encrypted", "too_large", "too_slow", "too_deep", "empty"]
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 class Sizes(Struct, frozen=True):
@@ -51,6 +55,17 @@ class NewCollection(Struct, frozen=True):
     name: str
     description: str = ""
     is_public: bool = False
+
+
+def is_uuid(name: str) -> bool:
+    """It names the collection with that UUID and no other, whatever others are called."""
+    return _UUID.fullmatch(name) is not None
+
+
+def check_is_no_uuid(name: str) -> None:
+    """Nobody takes another collection's UUID for a name. Raises `Invalid`."""
+    if is_uuid(name):
+        raise Invalid("name", "is_a_uuid")
 
 
 class CollectionChange(Struct, frozen=True):

@@ -16,6 +16,7 @@ from palaver.chat.collections import (
     add_collection,
     change_collection,
     delete_collection,
+    leave_collection,
     may_change,
     share_collection,
 )
@@ -136,6 +137,19 @@ async def list_collection_shares(call: Call) -> Shares:
 async def put_collection_shares(call: Call) -> Shares:
     collection = await access_own_collection(call.chat, call.reader, call.parameters["id"])
     return Shares(list(await share_collection(call.chat, collection, call.read(SharedWith).usernames)))
+
+
+@api.add(
+    "DELETE",
+    f"{PREFIX}/collections/{{id}}/shares/mine/",
+    who="signed_in",
+    status=204,
+    summary="Have a collection no more that somebody has shared with you",
+)
+async def drop_own_share(call: Call) -> Answer:
+    collection = await access_collection(call.chat, call.reader, call.parameters["id"])
+    await leave_collection(call.chat, call.reader, collection)
+    return Answer()
 
 
 @api.add(

@@ -22,7 +22,7 @@ from palaver.chat.knowledge import (
     Sizes,
     Source,
 )
-from palaver.chat.user import Reader, User
+from palaver.chat.user import Reader, User, UserId
 
 
 class Collections(Protocol):
@@ -35,17 +35,19 @@ class Collections(Protocol):
         ...
 
     async def find(self, reader: Reader, name: str) -> Collection | None:
-        """By its name or its UUID, among those the reader may search; of several with this name one's own goes before
-        a shared one, and that before a public one, the oldest of these. An admin's rights find nothing more here: what
-        others keep for themselves is not searched by accident."""
+        """By its UUID where `name` has the form of one, else by its name, among those the reader may search. Of several
+        with this name one's own goes before an admin's, that before a shared one, and that before a public one, the
+        oldest of these. An admin's rights find nothing more here: what others keep for themselves is not searched by
+        accident."""
         ...
 
     async def add(self, owner: User, new: NewCollection, now: Micros, quota: Quota) -> Collection:
-        """Raises `Taken("name")` where the owner has one of that name, and `OverQuota`."""
+        """Raises `Taken("name")` where the owner has one of that name, `Invalid("name")` for one in the form of a UUID,
+        and `OverQuota`."""
         ...
 
     async def change(self, collection_id: CollectionId, change: CollectionChange, now: Micros) -> Collection:
-        """Raises `NotFound`, or `Taken("name")`."""
+        """Raises `NotFound`, or as `add` does for a name."""
         ...
 
     async def delete(self, collection_id: CollectionId) -> None:
@@ -56,6 +58,10 @@ class Collections(Protocol):
     async def shared_with(self, collection_id: CollectionId) -> Sequence[str]: ...
     async def share(self, collection_id: CollectionId, names: Sequence[str]) -> Sequence[str]:
         """With these people and no others, as for presets. Raises `Invalid`, and then nothing has changed."""
+        ...
+
+    async def drop_share(self, collection_id: CollectionId, user_id: UserId) -> None:
+        """It is shared with that person no more. Raises `NotFound` where it was not."""
         ...
 
 

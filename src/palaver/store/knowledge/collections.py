@@ -7,19 +7,28 @@ from msgspec import UNSET
 
 from palaver.chat.clock import Micros
 from palaver.chat.errors import Invalid, NotFound, Taken
-from palaver.chat.knowledge import Collection, CollectionChange, CollectionId, NewCollection, Quota
+from palaver.chat.knowledge import (
+    Collection,
+    CollectionChange,
+    CollectionId,
+    NewCollection,
+    Quota,
+    check_is_no_uuid,
+    is_uuid,
+)
 from palaver.chat.user import Reader, User, UserId
-from palaver.store.database import Database, Transaction
+from palaver.store.database import Database, Row, Transaction
 from palaver.store.knowledge.clearing import Clearing, hide_collection
 from palaver.store.knowledge.quotas import check_quota, hold_owner
 from palaver.store.knowledge.rows import COLLECTION, COLLECTIONS, SEARCHABLE, SHARED, VISIBLE, to_collection
 
 LIST = f"SELECT {COLLECTION} FROM {COLLECTIONS} WHERE {VISIBLE} ORDER BY c.name, c.id"
 ACCESS = f"SELECT {COLLECTION} FROM {COLLECTIONS} WHERE c.uuid = $3 AND {VISIBLE}"
-# The UUID first: nobody's name can stand in front of it.
-FIND = (
-    f"SELECT {COLLECTION}, c.passage_count FROM {COLLECTIONS} WHERE (c.uuid = $2 OR c.name = $2) AND {SEARCHABLE} "
-    f"ORDER BY c.uuid = $2 DESC, c.owner_id = $1 DESC, {SHARED} DESC, c.id LIMIT 1"
+FIND_BY_UUID = f"SELECT {COLLECTION}, c.passage_count FROM {COLLECTIONS} WHERE c.uuid = $2 AND {SEARCHABLE}"
+# Nobody is asked before somebody shares a collection with them: what an admin answers for is not pushed aside by it.
+FIND_BY_NAME = (
+    f"SELECT {COLLECTION}, c.passage_count FROM {COLLECTIONS} WHERE c.name = $2 AND {SEARCHABLE} "
+    f"ORDER BY c.owner_id = $1 DESC, u.is_admin DESC, {SHARED} DESC, c.id LIMIT 1"
 )
 BY_ID = f"SELECT {COLLECTION} FROM {COLLECTIONS} WHERE c.id = $1 AND NOT c.is_deleted"
 HOLD = "SELECT owner_id, name FROM collections WHERE id = $1 AND NOT is_deleted"
@@ -36,6 +45,7 @@ SHARED_WITH = (
     "SELECT u.name FROM collection_shares s JOIN users u ON u.id = s.user_id "
     "JOIN collections c ON c.id = s.collection_id WHERE c.id = $1 AND NOT c.is_deleted ORDER BY u.name_key"
 )
+DROP_SHARE = "DELETE FROM collection_shares WHERE collection_id = $1 AND user_id = $2 RETURNING user_id"
 PERSON = "SELECT id FROM users WHERE kind = 'person' AND name_key = $1"
 
 
@@ -55,10 +65,12 @@ class SqlCollections:
         return to_collection(row)
 
     async def find(self, reader: Reader, name: str) -> Collection | None:
-        row = await self._database.read(lambda tx: tx.one(FIND, reader.user_id, name))
+        row = await self._database.read(lambda tx: find_row(tx, reader, name))
         return None if row is None else to_collection(row[:-1])
 
     async def add(self, owner: User, new: NewCollection, now: Micros, quota: Quota) -> Collection:
+        check_is_no_uuid(new.name)
+
         async def work(tx: Transaction) -> Collection:
             await hold_owner(tx, owner.id)
             await _check_name(tx, owner.id, new.name)
@@ -70,6 +82,8 @@ class SqlCollections:
         return await self._database.write(work)
 
     async def change(self, collection_id: CollectionId, change: CollectionChange, now: Micros) -> Collection:
+        if change.name is not UNSET:
+            check_is_no_uuid(change.name)
         values = [None if value is UNSET else value for value in (change.name, change.description, change.is_public)]
 
         async def work(tx: Transaction) -> Collection:
@@ -105,6 +119,17 @@ class SqlCollections:
             return [row[0] for row in await tx.all(SHARED_WITH, collection_id)]
 
         return await self._database.write(work)
+
+    async def drop_share(self, collection_id: CollectionId, user_id: UserId) -> None:
+        if await self._database.write(lambda tx: tx.one(DROP_SHARE, collection_id, user_id)) is None:
+            raise NotFound
+
+
+async def find_row(tx: Transaction, reader: Reader, name: str) -> Row | None:
+    """That of `Collections.find`, and how many passages it has."""
+    if is_uuid(name):
+        return await tx.one(FIND_BY_UUID, reader.user_id, name.lower())
+    return await tx.one(FIND_BY_NAME, reader.user_id, name)
 
 
 async def _hold(tx: Transaction, collection_id: CollectionId) -> tuple[UserId, str]:

@@ -10,7 +10,7 @@ from palaver.chat.knowledge import CollectionId, Embedding, EmbeddingId, Hits, P
 from palaver.chat.user import Reader
 from palaver.chat.words import to_stem
 from palaver.store.database import Database, Transaction
-from palaver.store.knowledge.collections import FIND
+from palaver.store.knowledge.collections import find_row
 from palaver.store.knowledge.embeddings import CURRENT, Embeddings
 from palaver.store.knowledge.rows import PASSAGE, SEARCHABLE, to_embedding, to_passage
 from palaver.store.knowledge.vectors import MOST_NEAR, EmbeddingGone, Vectors
@@ -46,7 +46,7 @@ class SqlPassages:
         stems = list(dict.fromkeys(to_stem(word) for word in words))
 
         async def work(tx: Transaction) -> Hits:
-            found = await tx.one(FIND, reader.user_id, collection)
+            found = await find_row(tx, reader, collection)
             if found is None:
                 return Hits()
             where = _Where(reader, CollectionId(found[0]), found[-1])

@@ -133,7 +133,7 @@ async def open_library(options: StoreOptions, documents: Sequence[Document]) -> 
 async def _bring(store: SqlStore, collection_id: CollectionId, document: Document, clock: Clock) -> None:
     data = document.text.encode()
     begun = await store.documents.begin(collection_id, _to_file(document.name), MEDIA_TYPE, clock.now())
-    await store.documents.add_part(begun.id, 0, data, Quota())
+    await store.documents.add_part(begun.id, 0, data, Quota(), clock.now())
     await store.documents.arrive(begun.id, hashlib.sha256(data).digest(), clock.now(), Quota())
 
 

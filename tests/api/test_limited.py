@@ -80,6 +80,7 @@ def test_words_name_the_limit_what_is_left_and_when_to_come_back(
 @pytest.mark.parametrize("of", ["user", "app", "conversation"])
 @pytest.mark.parametrize("language", ["en", "de", "it"])
 def test_every_limit_has_its_words(of: LimitOf, language: Language) -> None:
+    assert limit_words(RateLimited(1, Limit("uploads_at_once", 8)), language)
     assert limit_words(RateLimited(1, Limit("turns_a_minute", 7, 60, of)), language)
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import ClientSession
 
 from tests.contracts.knowing import (
     COLLECTIONS,
@@ -331,6 +332,34 @@ async def test_upload_is_longer_than_other_requests_may_be_and_comes_back_whole(
     assert (answer.status, answer.body["size"]) == (202, len(text))
     file = await owner.get(f"{DOCUMENTS}{answer.body['id']}/file/")
     assert hashlib.sha256(file.content).digest() == hashlib.sha256(text.encode()).digest()
+
+
+async def test_one_person_sends_so_many_at_once_and_others_go_on(
+    owner: Client, collection: Fields, newcomer: Client
+) -> None:
+    go_on = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"one and "
+        await go_on.wait()
+        yield b"the other"
+
+    async def send(path: str) -> int:
+        headers = owner.sending({})._headers
+        async with ClientSession() as http, http.post(owner.url + path, data=pieces(), headers=headers) as answer:
+            return answer.status
+
+    paths = [at(collection, f"documents/?name={number}.txt") for number in range(9)]
+    async with asyncio.TaskGroup() as sending:
+        sent = [sending.create_task(send(path)) for path in paths]
+        [one_too_many], held = await asyncio.wait(sent, return_when="FIRST_COMPLETED")
+        assert one_too_many.result() == 429
+        refused = await upload(owner, collection, "one more")
+        assert refused.body["detail"] == "You can send 8 documents at once. Try again in 2 seconds."
+        assert refused.headers["retry-after"] == "2"
+        assert (await upload(newcomer, await make_collection(newcomer), "another's")).status == 202
+        go_on.set()
+    assert [task.result() for task in held] == [202] * 8
 
 
 async def _stream(

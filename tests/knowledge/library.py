@@ -34,7 +34,7 @@ class Library:
         documents, now = self.store.documents, SystemClock().now()
         begun = await documents.begin(self.collection.id, name, "text/plain", now, sizes)
         for number, place in enumerate(range(0, len(content), PART)):
-            await documents.add_part(begun.id, number, content[place : place + PART], Quota())
+            await documents.add_part(begun.id, number, content[place : place + PART], Quota(), now)
         digest = await asyncio.to_thread(lambda: hashlib.sha256(content).digest())
         document, _ = await documents.arrive(begun.id, digest, now, Quota())
         return document

@@ -36,7 +36,7 @@ async def arrive(
     store: SqlStore, collection: Collection, name: str, data: bytes, *, quota: Quota = ANY, now: Micros = NOW
 ) -> tuple[Document, bool]:
     document = await store.documents.begin(collection.id, name, "text/plain", now)
-    await store.documents.add_part(document.id, 0, data, quota)
+    await store.documents.add_part(document.id, 0, data, quota, now)
     return await store.documents.arrive(document.id, hashlib.sha256(data).digest(), now, quota)
 
 

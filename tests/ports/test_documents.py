@@ -39,9 +39,9 @@ async def test_document_comes_back_byte_for_byte_in_its_parts(
     parts = [bytes(range(256)) * 4096, b"\x00" * MEBIBYTE, b"the end"]
     begun = await store.documents.begin(notes.id, "big.bin", "application/x", NOW)
     for number, data in enumerate(parts):
-        await store.documents.add_part(begun.id, number, data, ANY)
+        await store.documents.add_part(begun.id, number, data, ANY, NOW)
     # One that comes twice, as its sender had not heard that it was kept.
-    await store.documents.add_part(begun.id, 1, parts[1], ANY)
+    await store.documents.add_part(begun.id, 1, parts[1], ANY, NOW)
     assert await listed(store, notes) == []
     with pytest.raises(NotFound):
         await store.documents.access(Reader(alice.id), begun.uuid)
@@ -61,7 +61,7 @@ async def test_document_comes_back_byte_for_byte_in_its_parts(
     assert ((await seen(store, notes)).document_count, (await seen(store, notes)).size) == (1, document.size)
     # It takes no more parts.
     with pytest.raises(NotFound):
-        await store.documents.add_part(document.id, 3, b"more", ANY)
+        await store.documents.add_part(document.id, 3, b"more", ANY, NOW)
 
 
 async def test_documents_are_listed_by_name_page_by_page(store: SqlStore, notes: Collection) -> None:
@@ -295,13 +295,14 @@ async def test_document_that_is_deleted_while_it_is_read_leaves_no_trace(
 
 
 async def test_upload_that_never_ended_is_taken_away(store: SqlStore, notes: Collection) -> None:
-    begun = [await store.documents.begin(notes.id, f"{when}", "text/plain", Micros(when)) for when in (NOW, LATER)]
-    for one in begun:
-        await store.documents.add_part(one.id, 0, b"part", ANY)
+    # What counts is when something of it last came.
+    begun = [await store.documents.begin(notes.id, name, "text/plain", NOW) for name in ("a", "b")]
+    for one, when in zip(begun, (NOW, LATER), strict=True):
+        await store.documents.add_part(one.id, 0, b"part", ANY, when)
     assert await store.documents.drop_unfinished(LATER) == 1
     with pytest.raises(NotFound):
-        await store.documents.add_part(begun[0].id, 1, b"more", ANY)
-    await store.documents.add_part(begun[1].id, 1, b"more", ANY)
+        await store.documents.add_part(begun[0].id, 1, b"more", ANY, NOW)
+    await store.documents.add_part(begun[1].id, 1, b"more", ANY, NOW)
     assert [row[0] for row in await rows(store, "SELECT arriving_size FROM collections")] == [8]
 
 
@@ -310,7 +311,7 @@ async def test_nothing_arrives_in_a_collection_that_is_deleted(store: SqlStore, 
     await store.collections.delete(notes.id)
     for late in (
         store.documents.begin(notes.id, "b", "text/plain", NOW),
-        store.documents.add_part(begun.id, 0, b"x", ANY),
+        store.documents.add_part(begun.id, 0, b"x", ANY, NOW),
         store.documents.arrive(begun.id, b"digest", NOW, ANY),
     ):
         with pytest.raises(NotFound):

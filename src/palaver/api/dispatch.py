@@ -24,7 +24,7 @@ from palaver.api.operation import NO_SUCH_PATH, Operation
 from palaver.api.refusals import count_refused, error_body, find_refusal, invalid_body, malformed_body, retry_after
 from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
-from palaver.chat.errors import BotUnavailable, ChatError, Draining, NotFound, RateLimited
+from palaver.chat.errors import BotUnavailable, ChatError, Draining, NotFound, RateLimited, Stalled
 from palaver.chat.errors import Invalid as InvalidValue
 from palaver.watching import spans
 from palaver.watching.asking import asked_by
@@ -371,6 +371,9 @@ def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelle
     seconds = retry_after(error)
     if seconds is not None:
         headers.append((b"retry-after", str(seconds).encode()))
+    if isinstance(error, Stalled):
+        # Nothing more is expected of who sent too little.
+        headers.append((b"connection", b"close"))
     if isinstance(error, RateLimited):
         headers.extend(met_headers(error))
     words = refusal.words(error, call.language)

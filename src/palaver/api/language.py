@@ -93,6 +93,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Dieses Dokument ist zu groß.",
         "Questo documento è troppo grande.",
     ),
+    "stalled": (
+        "The document did not come any further. Send it again.",
+        "Das Dokument kam nicht weiter. Bitte erneut senden.",
+        "Il documento non arrivava più. Invialo di nuovo.",
+    ),
     "quota_collections": (
         "You can have {most} collections. Delete one first.",
         "Höchstens {most} Sammlungen. Bitte zuerst eine löschen.",
@@ -179,6 +184,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "You can have {count} open at once.",
         "Gleichzeitig offen: höchstens {count}.",
         "Puoi tenere {count} alla volta.",
+    ),
+    "limit_uploads_at_once_user": (
+        "You can send {count} at once.",
+        "Gleichzeitig: höchstens {count}.",
+        "Puoi inviare {count} alla volta.",
     ),
     "limit_sockets_at_once_address": (
         "Your address can have {count} open at once.",

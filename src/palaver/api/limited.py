@@ -19,6 +19,7 @@ POLICIES: dict[LimitName, str] = {
     "conversation_tokens": "tokens",
     "replies_at_once": "replies",
     "sockets_at_once": "sockets",
+    "uploads_at_once": "uploads",
     "sign_ins": "sign-ins",
 }
 
@@ -30,6 +31,7 @@ UNITS: dict[LimitName, str] = {
     "conversation_tokens": "tokens",
     "replies_at_once": "concurrent-requests",
     "sockets_at_once": "concurrent-requests",
+    "uploads_at_once": "concurrent-requests",
 }
 
 # The largest integer that such a header can hold.
@@ -43,6 +45,7 @@ COUNTED: dict[LimitName, tuple[tuple[str, str], ...]] = {
     "conversation_tokens": (("token", "tokens"), ("Token", "Token"), ("token", "token")),
     "replies_at_once": (("reply", "replies"), ("Antwort", "Antworten"), ("risposta", "risposte")),
     "sockets_at_once": (("connection", "connections"), ("Verbindung", "Verbindungen"), ("connessione", "connessioni")),
+    "uploads_at_once": (("document", "documents"), ("Dokument", "Dokumente"), ("documento", "documenti")),
     "sign_ins": (
         ("failed sign-in", "failed sign-ins"),
         ("fehlgeschlagene Anmeldung", "fehlgeschlagene Anmeldungen"),

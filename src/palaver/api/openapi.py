@@ -58,6 +58,7 @@ WORDS = {
     402: "Over budget; Retry-After says when there is some again",
     403: "Not allowed",
     404: "Not there, or not yours",
+    408: "It did not come any further",
     409: "In conflict with what is there",
     413: "Too large",
     415: "Not JSON",

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from palaver.chat.collections import check_may_change
-from palaver.chat.errors import NotFound, StoreUnavailable, TooLarge
+from palaver.chat.errors import NotFound, Stalled, StoreUnavailable, TooLarge
 from palaver.chat.flow import Chat
 from palaver.chat.knowledge import Collection, Document, DocumentId
 from palaver.chat.user import Reader
 
-PART_BYTES = 1024 * 1024
+PART_BYTES = 256 * 1024
 
 # Longer ones are none that anybody has heard of.
 MEDIA_TYPE_LENGTH = 100
@@ -30,13 +30,21 @@ async def access_own_document(chat: Chat, reader: Reader, document: str) -> Docu
 
 
 async def keep_document(
+    chat: Chat, reader: Reader, collection: Collection, name: str, media_type: str, pieces: AsyncIterator[bytes]
+) -> tuple[Document, bool]:
+    """The document that `reader` sends, once all `pieces` of it are kept, and whether the very same was there before.
+
+    Raises `RateLimited` where too many are on their way, `Stalled` where this one comes no further, `TooLarge`,
+    `OverQuota`, `NotFound` where the collection goes away meanwhile, and whatever `pieces` raises; then nothing of it
+    is left.
+    """
+    with chat.uploads.one_more(reader.user_id):
+        return await _keep_document(chat, collection, name, media_type, pieces)
+
+
+async def _keep_document(
     chat: Chat, collection: Collection, name: str, media_type: str, pieces: AsyncIterator[bytes]
 ) -> tuple[Document, bool]:
-    """The document, once all `pieces` of it are kept, and whether the very same was there before.
-
-    Raises `TooLarge`, `OverQuota`, `NotFound` where the collection goes away meanwhile, and whatever `pieces` raises;
-    then nothing of it is left.
-    """
     documents, quota = chat.store.documents, chat.rules.quota
     begun = await documents.begin(collection.id, name, to_media_type(media_type), chat.clock.now())
     try:
@@ -54,26 +62,31 @@ async def keep_document(
 async def _keep_parts(chat: Chat, document_id: DocumentId, pieces: AsyncIterator[bytes]) -> bytes:
     """Gives the digest of the whole."""
     digest, number, size = hashlib.sha256(), 0, 0
-    async for part in _to_parts(pieces):
+    waiting = bytearray()
+    while part := await _take_part(pieces, waiting, chat.rules.part_seconds):
         size += len(part)
         if size > chat.rules.document_bytes:
             raise TooLarge
         digest.update(part)
-        await chat.store.documents.add_part(document_id, number, part, chat.rules.quota)
+        await chat.store.documents.add_part(document_id, number, part, chat.rules.quota, chat.clock.now())
         number += 1
     return digest.digest()
 
 
-async def _to_parts(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same in parts of one size, the last one shorter."""
-    waiting = bytearray()
-    async for piece in pieces:
-        waiting += piece
-        while len(waiting) >= PART_BYTES:
-            yield bytes(waiting[:PART_BYTES])
-            del waiting[:PART_BYTES]
-    if waiting:
-        yield bytes(waiting)
+async def _take_part(pieces: AsyncIterator[bytes], waiting: bytearray, seconds: float) -> bytes:
+    """The next of one size, the last one shorter, then none; `waiting` is what has come of the one after it.
+
+    Raises `Stalled`: whoever sends a byte now and then holds as much as who sends nothing.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            while len(waiting) < PART_BYTES and (piece := await anext(pieces, None)) is not None:
+                waiting += piece
+    except TimeoutError as error:
+        raise Stalled from error
+    part = bytes(waiting[:PART_BYTES])
+    del waiting[:PART_BYTES]
+    return part
 
 
 async def read_document(chat: Chat, document: Document) -> AsyncIterator[bytes]:

@@ -14,6 +14,7 @@ ChatError
 ├── Taken               a name that somebody else has
 ├── TooManyTokens       more by name than anybody has use for
 ├── TooLarge            a document of more bytes than may be uploaded
+├── Stalled             an upload of which nothing, or too little, comes any more
 ├── OverQuota           more than one person may keep
 ├── RateLimited         too often; `retry_after` says when to come back, `limit` what was met
 │   └── OverBudget      what is left of tokens or money is less than the reply may take
@@ -99,6 +100,10 @@ class TooManyTokens(ChatError):
 
 class TooLarge(ChatError):
     code = "too_large"
+
+
+class Stalled(ChatError):
+    code = "stalled"
 
 
 class OverQuota(ChatError):

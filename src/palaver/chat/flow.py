@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from palaver.chat.books import Books
@@ -28,6 +28,7 @@ from palaver.chat.ports import AnotherReply, Begun, Bots, Hidden, NewTurn, Store
 from palaver.chat.reply import Replies
 from palaver.chat.rooms import Rooms
 from palaver.chat.running import Outcome
+from palaver.chat.uploads import Uploads
 from palaver.chat.user import Reader, User
 
 log = logging.getLogger("palaver.flow")
@@ -47,6 +48,8 @@ class Rules(Struct, frozen=True):
     default_tools: bool = True
     quota: Quota = Quota()
     document_bytes: int = 50 * 1024 * 1024
+    part_seconds: float = 60.0
+    """How long 256 KiB of an upload may take to come."""
 
 
 def _nobody_reads() -> None:
@@ -65,6 +68,7 @@ class Chat(Struct, frozen=True):
     books: Books
     document_came: Callable[[], None] = _nobody_reads
     """Tells whoever reads documents that there is one to be read."""
+    uploads: Uploads = field(default_factory=Uploads)
 
 
 async def continue_chat(

@@ -7,7 +7,10 @@ from msgspec import Struct
 # What a person or an application may use in a while.
 BudgetName = Literal["tokens_a_day", "tokens_a_month", "money_a_month"]
 LimitName = (
-    BudgetName | Literal["turns_a_minute", "replies_at_once", "sockets_at_once", "sign_ins", "conversation_tokens"]
+    BudgetName
+    | Literal[
+        "turns_a_minute", "replies_at_once", "sockets_at_once", "uploads_at_once", "sign_ins", "conversation_tokens"
+    ]
 )
 LimitOf = Literal["user", "app", "conversation", "address"]
 

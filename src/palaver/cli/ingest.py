@@ -192,7 +192,7 @@ class _Ingesting:
         with found.path.open("rb") as file:
             number = 0
             while data := await asyncio.to_thread(file.read, PART_BYTES):
-                await self._documents.add_part(begun.id, number, data, NO_QUOTA)
+                await self._documents.add_part(begun.id, number, data, NO_QUOTA, self._clock.now())
                 number += 1
         return await self._documents.arrive(begun.id, digest, self._clock.now(), NO_QUOTA)
 

@@ -38,9 +38,10 @@ TEXTS_AT_ONCE = 256
 # As long as that batch takes on a slow server; what a worker leaves that was ended is gone on with after it.
 EMBEDDING_LEASE_SECONDS = 120.0
 
-# Parts of documents that were never finished, and what is left of deleted ones, stay so long.
+# What is left of deleted documents stays so long, and that of one of which nothing has come any more: whoever sends it
+# is shut out after a minute, so that its server was ended.
 DROP_EVERY_SECONDS = 600.0
-UNFINISHED_SECONDS = 24 * 3600.0
+UNFINISHED_SECONDS = 3600.0
 
 
 class WorkRules(Struct, frozen=True):

@@ -20,7 +20,7 @@ from palaver.chat.documents import (
     keep_document,
     read_document,
 )
-from palaver.chat.errors import OverQuota, TooLarge
+from palaver.chat.errors import OverQuota, RateLimited, Stalled, TooLarge
 from palaver.chat.knowledge import Collection, Document
 
 api = new_api()
@@ -78,14 +78,15 @@ async def list_documents(call: Call) -> DocumentList:
     takes_file=True,
     answer=DocumentShown,
     status=202,
-    raises=(TooLarge, OverQuota),
+    raises=(TooLarge, OverQuota, Stalled, RateLimited),
     also={200: Also("It is there already", DocumentShown)},
     summary="Upload a document: the body is the file",
 )
 async def upload_document(call: Call) -> Answer:
     collection = await access_own_collection(call.chat, call.reader, call.parameters["id"])
     name = call.read_query(Upload).name
-    document, known = await keep_document(call.chat, collection, name, call.header(b"content-type"), call.file())
+    media_type = call.header(b"content-type")
+    document, known = await keep_document(call.chat, call.reader, collection, name, media_type, call.file())
     return Answer(_shown(call, document, collection), status=200 if known else 202)
 
 

@@ -83,7 +83,7 @@ class Documents(Protocol):
         """Raises `NotFound` where the collection is gone."""
         ...
 
-    async def add_part(self, document_id: DocumentId, number: int, data: bytes, quota: Quota) -> None:
+    async def add_part(self, document_id: DocumentId, number: int, data: bytes, quota: Quota, now: Micros) -> None:
         """Kept when this returns. Raises `OverQuota`, and `NotFound` where it is gone."""
         ...
 
@@ -105,8 +105,8 @@ class Documents(Protocol):
         ...
 
     async def drop_unfinished(self, before: Micros) -> int:
-        """Takes away what began to arrive before then and never came to its end, and what is left of all that was
-        deleted: when this returns there is no trace of it. How many never came to their end."""
+        """Takes away that of which nothing has arrived since before then and that never came to its end, and what is
+        left of all that was deleted: when this returns there is no trace of it. How many never came to their end."""
         ...
 
     async def claim(self, lease_until: Micros, now: Micros) -> Claimed | None:

@@ -67,7 +67,7 @@ KEEP_PART = (
     "ON CONFLICT (document_id, number) DO UPDATE SET data = excluded.data"
 )
 PART = "SELECT data FROM document_parts WHERE document_id = $1 AND number = $2"
-GROW = "UPDATE documents SET size = size + $2 WHERE id = $1"
+GROW = "UPDATE documents SET size = size + $2, updated_at = $3 WHERE id = $1"
 GROW_COLLECTION = "UPDATE collections SET arriving_size = arriving_size + $2 WHERE id = $1"
 WAIT = "UPDATE documents SET status = 'waiting', digest = $2, updated_at = $3 WHERE id = $1"
 COUNT = (
@@ -115,14 +115,14 @@ class SqlDocuments:
 
         return await self._database.write(work)
 
-    async def add_part(self, document_id: DocumentId, number: int, data: bytes, quota: Quota) -> None:
+    async def add_part(self, document_id: DocumentId, number: int, data: bytes, quota: Quota, now: Micros) -> None:
         async def work(tx: Transaction) -> None:
             owner_id, collection_id, _ = await _hold_arriving(tx, document_id)
             before = await tx.one(PART_SIZE, document_id, number)
             more = len(data) - (before[0] if before else 0)
             await check_quota(tx, owner_id, quota, size=more)
             await tx.run(KEEP_PART, document_id, number, data)
-            await tx.run(GROW, document_id, more)
+            await tx.run(GROW, document_id, more, now)
             await tx.run(GROW_COLLECTION, collection_id, more)
 
         await self._database.write(work)

@@ -7,8 +7,8 @@ import pytest
 from palaver.api import chatify, chatify_stateless
 from palaver.api.language import Language
 from palaver.api.limited import limit_words, met_headers
-from palaver.api.refusals import find_refusal, retry_after
-from palaver.chat.errors import OverBudget, RateLimited
+from palaver.api.refusals import EVERYWHERE, find_refusal, retry_after
+from palaver.chat.errors import OverBudget, OverQuota, RateLimited
 from palaver.chat.limit import Limit, LimitName, LimitOf, Shortage
 
 DAY = 86_400
@@ -95,6 +95,21 @@ def test_every_limit_has_its_words(of: LimitOf, language: Language) -> None:
 @pytest.mark.parametrize("language", ["en", "de", "it"])
 def test_every_budget_has_its_words(name: LimitName, of: LimitOf, shortage: Shortage, language: Language) -> None:
     assert limit_words(OverBudget(1, Limit(name, 7, 60, of), shortage=shortage), language)
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("You can have 1 document. Delete one first.", "You can have 2 collections. Delete one first.")),
+        ("de", (
+            "Höchstens 1 Dokument. Bitte zuerst eines löschen.", "Höchstens 2 Sammlungen. Bitte zuerst eine löschen.",
+        )),
+        ("it", ("Puoi avere 1 documento. Eliminane prima uno.", "Puoi avere 2 raccolte. Eliminane prima una.")),
+    ],
+)  # fmt: skip
+def test_quota_of_one_is_told_in_the_singular(language: Language, words: tuple[str, str]) -> None:
+    told = [OverQuota("documents", 1), OverQuota("collections", 2)]
+    assert tuple(EVERYWHERE[OverQuota].words(error, language) for error in told) == words
 
 
 def test_budget_is_told_in_the_same_headers_and_by_402_where_nothing_is_kept() -> None:

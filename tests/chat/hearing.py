@@ -129,7 +129,7 @@ class Ear:
     async def _resume(self, cursor: Cursor | None, missed: Since | None = None) -> None:
         assert self._rooms is not None
         assert self._listener is not None
-        recovered = await self._rooms.resume(self._listener, cursor, missed)
+        recovered = await self._rooms.resume(self.reader, self._listener, cursor, missed)
         self.recovered.append(recovered)
         if not recovered:
             await self._look_anew()

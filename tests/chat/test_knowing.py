@@ -3,15 +3,18 @@
 from msgspec.structs import replace
 
 from palaver.chat.conversation import Conversation, Speaking
+from palaver.chat.cursor import decode_cursor
 from palaver.chat.flow import Chat, continue_chat, wait_for_answer
 from palaver.chat.knowledge import Source
 from palaver.chat.ledger import Budgets, ModelSize, to_reserve
 from palaver.chat.pieces import Knowledge, Sources
-from palaver.chat.user import Reader, User
+from palaver.chat.user import NOT_STORED, Reader, User
 from palaver.store import SqlStore
 from tests.chat.conftest import StartChat
+from tests.chat.hearing import Ear
 from tests.chat.talking import HandBot
 from tests.chat.test_seen import longest, turn
+from tests.ports.knowing import collect, keep
 from tests.ports.talking import NOW, new_conversation
 
 KNOWING = Speaking(model="gpt-4", provider="openai_rag", collection="leaflets")
@@ -83,6 +86,29 @@ async def test_what_was_given_is_kept_with_the_reply_and_counted_as_sent(
     assert 600 < used[1] - used[0] < 640
     [*_, kept] = await store.conversations.messages(conversation, limit=None, offset=0)
     assert kept.sources == (Source(1, "doc-1", 3),)
+
+
+async def test_who_comes_back_is_told_the_names_that_may_be_seen(
+    chat: Chat, start_chat: StartChat, bot: HandBot, store: SqlStore, alice: User
+) -> None:
+    document = await keep(store, await collect(store, alice), "leaflet.pdf", "Bread.")
+    new = replace(new_conversation(alice, speaking=KNOWING), open_by_id=True)
+    conversation = await store.conversations.create(new, NOW)
+    owner, guest = Reader(alice.id), Reader(NOT_STORED, guests_allowed=True)
+    ear = Ear(owner, conversation.uuid)
+    await ear.come(chat.rooms)
+    assert ear.cursor is not None
+    begun = await continue_chat(chat, owner, "How?", conversation=conversation.uuid)
+    talk = await bot.asked()
+    await talk.give(Sources((Source(1, document.uuid, 0, "leaflet.pdf"),), 600))
+    await talk.say("So.")
+    talk.finish()
+    await wait_for_answer(chat, begun)
+    for reader, name in ((owner, "leaflet.pdf"), (guest, "")):
+        elsewhere = await start_chat(f"worker-of-{name}")
+        _, missed = await elsewhere.rooms.enter(reader, conversation.uuid, decode_cursor(ear.cursor))
+        assert missed is not None
+        assert [source.name for message in missed.messages for source in message.sources] == [name]
 
 
 def test_budget_holds_back_what_passages_may_take() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 from msgspec.structs import replace
@@ -26,9 +26,11 @@ async def nothing_more() -> AsyncIterator[bytes]:
 
 
 async def a_byte_now_and_then() -> AsyncIterator[bytes]:
+    never = asyncio.Event()
     while True:
         yield b"x"
-        await asyncio.sleep(PART_SECONDS / 4)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(never.wait(), PART_SECONDS / 4)
 
 
 @pytest.mark.parametrize("pieces", [nothing_more, a_byte_now_and_then])

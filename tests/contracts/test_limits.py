@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.contracts.knowing import COLLECTIONS
 from tests.contracts.talking import SESSIONS, UNKNOWN, make
 from tests.journeys.client import PASSWORD, Answer, Client, ask_until, new_name, open_beside, open_client, register
 from tests.journeys.client import sign_in as follow_link
@@ -353,6 +354,17 @@ async def test_success_tells_the_limits_and_what_is_left(alice: Client) -> None:
     assert answer.headers["Access-Control-Expose-Headers"] == "X-Request-Id, Retry-After"
     # What begins no turn has nothing to do with it.
     assert "RateLimit" not in (await alice.get("/api/chat/sessions")).headers
+
+
+async def test_search_of_documents_counts_as_a_turn(alice: Client, weary: Client) -> None:
+    collection = (await alice.post(COLLECTIONS, name="Leaflets")).body
+    search = f"{COLLECTIONS}{collection['id']}/search/?q=bread"
+    found = await alice.get(search)
+    assert (found.status, found.headers["RateLimit-Policy"]) == (200, f'"turns";q={TURNS};w=60')
+    assert found.headers["RateLimit"].startswith(f'"turns";r={TURNS - 1};')
+    refused = await weary.get(search)
+    assert (refused.status, set(refused.body)) == (429, {"detail"})
+    assert int(refused.headers["Retry-After"]) > 0
 
 
 # Path, body, and where the words are.

@@ -120,6 +120,18 @@ async def test_a_question_is_embedded_once(notes: Library, embeddings: Embedding
     assert len(await llm.record(n=1)) == 1
 
 
+async def test_words_alone_ask_no_other_server(notes: Library, embeddings: EmbeddingServer, llm: LLM) -> None:
+    async def model(_reader: Reader, _task: str) -> str:
+        raise AssertionError("no model is asked")
+
+    await notes.worker(embeddings).embed_missing(embeddings)
+    await llm.control(reset_record=True)
+    searcher = Searcher(notes.store.passages, AskedVectors(notes.store.passages, embeddings), model)
+    found = await searcher.search(notes.reader, "papers", "bakery bread", (), 3, words_alone=True)
+    assert {one.name for one in found} >= {"baker.txt"}
+    assert await llm.record() == []
+
+
 class Sizeless:
     """A model that is not the one whose vectors are kept any more."""
 

@@ -184,8 +184,10 @@ class Dispatcher:
                 new_guest = identity.new_guest_cookie
             if operation.signs_in:
                 await self.site.accounts.check_address(call.address())
+            call.unknown = new_guest is not None
+            if operation.counts_as_turn:
+                call.granted = await self.site.limits.allow_search(call.user, call.counted_as)
             if operation.starts_turn:
-                call.unknown = new_guest is not None
                 call.granted = await self.site.limits.allow_turn(
                     call.user, call.counted_as, may_wait=not operation.stateless
                 )

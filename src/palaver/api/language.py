@@ -99,14 +99,14 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Il documento non arrivava più. Invialo di nuovo.",
     ),
     "quota_collections": (
-        "You can have {most} collections. Delete one first.",
-        "Höchstens {most} Sammlungen. Bitte zuerst eine löschen.",
-        "Puoi avere {most} raccolte. Eliminane prima una.",
+        "You can have {most}. Delete one first.",
+        "Höchstens {most}. Bitte zuerst eine löschen.",
+        "Puoi avere {most}. Eliminane prima una.",
     ),
     "quota_documents": (
-        "You can have {most} documents. Delete one first.",
-        "Höchstens {most} Dokumente. Bitte zuerst eines löschen.",
-        "Puoi avere {most} documenti. Eliminane prima uno.",
+        "You can have {most}. Delete one first.",
+        "Höchstens {most}. Bitte zuerst eines löschen.",
+        "Puoi avere {most}. Eliminane prima uno.",
     ),
     "quota_bytes": (
         "Your documents can take {most} in all. Delete one first.",

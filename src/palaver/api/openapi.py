@@ -203,5 +203,7 @@ def _possible(operation: Operation) -> list[type[ChatError]]:
     if in_conversation:
         possible += [Busy, Conflict, Ended]
     if operation.starts_turn:
-        possible += [BotUnavailable, Draining, RateLimited]
+        possible += [BotUnavailable, Draining]
+    if operation.starts_turn or operation.counts_as_turn:
+        possible.append(RateLimited)
     return possible

@@ -88,6 +88,8 @@ class Operation(Struct, frozen=True):
     starts_turn: bool = False
     stateless: bool = False
     """The turn is one of no conversation."""
+    counts_as_turn: bool = False
+    """It starts none, and costs as much: it is under the caller's limit of turns a minute."""
     signs_in: bool = False
     refusals: Refusals = {}
     raises: tuple[type[ChatError], ...] = ()

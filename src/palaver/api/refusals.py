@@ -3,7 +3,7 @@
 from typing import Any
 
 from palaver.api.fields import FieldProblem
-from palaver.api.language import Language, text
+from palaver.api.language import LANGUAGES, Language, text
 from palaver.api.limited import limit_words, whole_seconds
 from palaver.api.operation import Operation, Refusal, Refusals, Style, worded
 from palaver.api.who import CrossSite, WrongCsrf
@@ -32,14 +32,26 @@ from palaver.watching.numbers import REFUSED
 
 MEGABYTE = 1_000_000
 
+# One and many, in the three languages.
+KEPT = {
+    "collections": (("collection", "collections"), ("Sammlung", "Sammlungen"), ("raccolta", "raccolte")),
+    "documents": (("document", "documents"), ("Dokument", "Dokumente"), ("documento", "documenti")),
+}
+
 # Seconds after which it is worth coming back when nobody knows better.
 COME_BACK_SECONDS = 2
 
 
 def _quota_words(error: ChatError, language: Language) -> str:
     assert isinstance(error, OverQuota)
-    most = f"{error.most / MEGABYTE:.0f} MB" if error.what == "bytes" else error.most
-    return text(f"quota_{error.what}", language, most=most)
+    return text(f"quota_{error.what}", language, most=_most_words(error, language))
+
+
+def _most_words(error: OverQuota, language: Language) -> str:
+    if error.what == "bytes":
+        return f"{error.most / MEGABYTE:.0f} MB"
+    one, many = KEPT[error.what][LANGUAGES.index(language)]
+    return f"{error.most} {one if error.most == 1 else many}"
 
 
 EVERYWHERE: Refusals = {

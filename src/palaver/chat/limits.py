@@ -145,6 +145,12 @@ class Limits:
             grant.of_conversation = self
         return grant
 
+    async def allow_search(self, user: User, address: str | None = None) -> Grant:
+        """Whether this caller may have documents searched now: it counts as a turn, and holds no reply's place. As
+        `allow_turn`."""
+        asked = self._turn_of_caller(user, address)
+        return await self._have([one for one in asked if one.limit.name == "turns_a_minute"])
+
     async def allow_conversation(self, reader: Reader, conversation: str | None, new: NewConversation | None) -> Grant:
         """What only the conversation tells: how much is said in it, and for whom of its users an application speaks.
 

@@ -157,8 +157,11 @@ class Rooms:
             self._bus.unsubscribe(open_channel(room.uuid))
         self._rest(room)
 
-    async def resume(self, listener: Listener, cursor: Cursor | None, found: Since | None = None) -> bool:
-        """Whether the listener goes on exactly at the cursor. If not it stays where it is. Raises `NotFound`."""
+    async def resume(
+        self, reader: Reader, listener: Listener, cursor: Cursor | None, found: Since | None = None
+    ) -> bool:
+        """Whether the listener goes on exactly at the cursor. If not it stays where it is. `found` is what `enter` has
+        told this reader. Raises `NotFound`."""
         room = listener.room
         if cursor is None or not room.uuid.startswith(cursor.conversation):
             return False
@@ -168,7 +171,7 @@ class Rooms:
             listener.resume(cursor)
             return True
         if found is None:
-            found = await self._since(None, room.uuid, cursor.mark)
+            found = await self._since(None, room.uuid, cursor.mark, sees=reader)
         if not found.known or not is_kept(to_events(found, cursor.mark), cursor):
             return False
         if not await self._is_said(room, cursor):
@@ -176,11 +179,12 @@ class Rooms:
         listener.resume_by(found, cursor)
         return True
 
-    async def _since(self, reader: Reader | None, uuid: str, mark: Mark) -> Since:
-        """Whoever is present sees of its sources what its owner does. Raises `NotFound`."""
+    async def _since(self, reader: Reader | None, uuid: str, mark: Mark, *, sees: Reader | None = None) -> Since:
+        """Its sources as `sees` does to whom it is told; what is told to all who are present, as its owner does: each
+        frame is made once for all of them. Raises `NotFound`."""
         found = await self._store.events.since(reader, uuid, mark)
-        owner = Reader(found.present.conversation.owner_id)
-        messages = await cite(self._store.passages, owner, found.messages)
+        sees = sees or Reader(found.present.conversation.owner_id)
+        messages = await cite(self._store.passages, sees, found.messages)
         return found if messages is found.messages else replace(found, messages=messages)
 
     async def _is_said(self, room: Room, cursor: Cursor) -> bool:
@@ -259,7 +263,7 @@ class Rooms:
             if cursor is None or not uuid.startswith(cursor.conversation):
                 present = await self._store.events.present(reader, uuid)
             else:
-                found = await self._since(reader, uuid, cursor.mark)
+                found = await self._since(reader, uuid, cursor.mark, sees=reader)
                 present = found.present
             complete = room.open(present, None if present.reply is None else self._find(present.reply, present.worker))
         except BaseException:

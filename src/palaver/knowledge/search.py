@@ -49,23 +49,31 @@ class Searcher:
         self._ask = ask
 
     async def search(
-        self, reader: Reader, collection: str, question: str, context: Sequence[str], limit: int
+        self,
+        reader: Reader,
+        collection: str,
+        question: str,
+        context: Sequence[str],
+        limit: int,
+        *,
+        words_alone: bool = False,
     ) -> Sequence[Passage]:
         asked = to_asked(question, context)
-        vectors = await self._to_vectors([text for text, _ in asked])
+        ask = None if words_alone else self._ask
+        vectors = await self._to_vectors([text for text, _ in asked], words_alone)
         many = max(FETCHED_AT_LEAST, FETCHED_FOR_EACH * limit)
         searches = (
             self._rank(reader, collection, text, vector, many, weight)
             for (text, weight), vector in zip(asked, vectors, strict=True)
         )
         rankings = [ranking for found in await asyncio.gather(*searches) for ranking in found]
-        found = without_repetitions(fuse(rankings), many if self._ask else limit)
-        if self._ask is not None:
-            found = await rerank(self._ask, reader, question, found)
+        found = without_repetitions(fuse(rankings), many if ask else limit)
+        if ask is not None:
+            found = await rerank(ask, reader, question, found)
         return found[:limit]
 
-    async def _to_vectors(self, texts: Sequence[str]) -> Sequence[Sequence[float] | None]:
-        if self._vectors is None:
+    async def _to_vectors(self, texts: Sequence[str], words_alone: bool) -> Sequence[Sequence[float] | None]:
+        if self._vectors is None or words_alone:
             return [None] * len(texts)
         return await self._vectors.of(texts)
 

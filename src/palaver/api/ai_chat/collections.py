@@ -156,13 +156,18 @@ async def drop_own_share(call: Call) -> Answer:
     "GET",
     f"{PREFIX}/collections/{{id}}/search/",
     query=PassagesWanted,
+    counts_as_turn=True,
     answer=PassageList,
     summary="Find the passages of a collection that answer a question",
 )
 async def search_collection(call: Call) -> PassageList:
     collection = await access_collection(call.chat, call.reader, call.parameters["id"])
     wanted = call.read_query(PassagesWanted)
-    found = await call.site.finding.search(call.reader, collection.uuid, wanted.q, (), wanted.limit)
+    # A guest has no bill that another server's work could be put down to.
+    words_alone = call.user.kind == "guest"
+    found = await call.site.finding.search(
+        call.reader, collection.uuid, wanted.q, (), wanted.limit, words_alone=words_alone
+    )
     return PassageList([show_passage(passage) for passage in found])
 
 

@@ -249,7 +249,7 @@ class SessionSocket(JsonSocket):
         listener = self._listener
         assert listener is not None, "only who is in can go back"
         with self._not_listening():
-            if await self.call.chat.rooms.resume(listener, cursor, missed):
+            if await self.call.chat.rooms.resume(self.call.reader, listener, cursor, missed):
                 self.say(frames.resumed(self._cursor, recovered=True))
             else:
                 await self._look_anew()
@@ -295,8 +295,8 @@ class SessionSocket(JsonSocket):
     async def _catch_up(self, told: Frames, listener: Listener, heard: Heard) -> Frames:
         """From the store: what the room's tape does not hold any more, or, where it is no story, all of it."""
         try:
-            behind = isinstance(heard, Behind)
-            if not (behind and await self.call.chat.rooms.resume(listener, decode_cursor(listener.cursor))):
+            behind, cursor = isinstance(heard, Behind), decode_cursor(listener.cursor)
+            if not (behind and await self.call.chat.rooms.resume(self.call.reader, listener, cursor)):
                 await self._look_anew()
         except NotFound:
             self.say_gone()

@@ -193,9 +193,16 @@ class Finding(Protocol):
     """What answers a question from a collection."""
 
     async def search(
-        self, reader: Reader, collection: str, question: str, context: Sequence[str], limit: int
+        self,
+        reader: Reader,
+        collection: str,
+        question: str,
+        context: Sequence[str],
+        limit: int,
+        *,
+        words_alone: bool = False,
     ) -> Sequence[Passage]:
         """The passages that this reader may see and that are likely to answer it, best first, none that says the same
         as one before it. `context`: what the person asked before, oldest first, which tells what a follow-up means.
-        Where there is no such collection, nothing is found."""
+        `words_alone`: no other server is asked anything. Where there is no such collection, nothing is found."""
         ...

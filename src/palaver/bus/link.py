@@ -20,15 +20,17 @@ STEADY_SECONDS = 2.0
 
 
 UNTIL_BACK = "Until it can, workers hear of each other by the database, about once a second; nothing is lost."
+ONCE_BACK = "Workers hear of each other by it."
 
 
 class Report:
     """What the log says of Redis: once that it is away, whatever number of connections that concerns, and once that it
     is back."""
 
-    def __init__(self, server: RedisServer, until_back: str = UNTIL_BACK) -> None:
+    def __init__(self, server: RedisServer, until_back: str = UNTIL_BACK, once_back: str = ONCE_BACK) -> None:
         self._server = server
         self._until_back = until_back
+        self._once_back = once_back
         self._away: set[str] = set()
 
     def away(self, link: str, error: BaseException) -> None:
@@ -46,7 +48,7 @@ class Report:
         if link in self._away:
             self._away.remove(link)
             if not self._away:
-                log.info("Redis at %s can be used again.", self._server.shown)
+                log.info("Redis at %s can be used again. %s", self._server.shown, self._once_back)
         if not self._away:
             BUS_UP.set(1)
 

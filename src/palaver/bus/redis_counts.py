@@ -28,6 +28,7 @@ MICROS = 1_000_000
 KEPT_TOGETHER = 100
 
 UNTIL_BACK = "Until it can, each worker counts for itself what is limited: a limit holds in each of them."
+ONCE_BACK = "What is limited is counted there, for all workers together."
 
 
 class RedisCounts:
@@ -39,7 +40,7 @@ class RedisCounts:
         self._digest = hashlib.sha1(self._script, usedforsecurity=False).hexdigest().encode()
         # Taking something proves all that is needed: that we may, that the script is known, that Redis takes writes.
         first = pack(b"EVAL", self._script, b"1", self._key("first"), b"take", b"1", b"1", b"")
-        report = Report(server, until_back=UNTIL_BACK)
+        report = Report(server, UNTIL_BACK, ONCE_BACK)
         self.asker = Asker(server, report, first=first)
         self._local = LocalCounts()
 

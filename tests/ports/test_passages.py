@@ -14,6 +14,7 @@ from palaver.chat.words import to_words
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store import sqlite as engine
 from palaver.store.database import Transaction
+from palaver.store.knowledge import words
 from palaver.store.migrate import migrate
 from tests.parts.postgres import Postgres
 from tests.ports.knowing import arrive, claim, collect, cut, everything, found, holding, keep, near, read, search
@@ -103,6 +104,28 @@ async def test_passages_are_found_by_who_may_search_them_as_long_as_they_may(
     assert len(await finders()) == 8
     await store.collections.change(notes.id, CollectionChange(is_public=False), LATER)
     assert await finders() == ["alice"] * 2
+
+
+async def test_what_is_being_read_or_taken_away_keeps_nothing_else_from_being_found(
+    store: SqlStore, alice: User, notes: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "FEW", 5)
+    large = cut(*[f"kettle {n} has a warranty and no refund" for n in range(40)])
+    asked = "kettle warranty refund"
+    first, _ = await arrive(store, notes, "large.txt", b"x")
+    claimed = await claim(store)
+    await store.documents.add_passages(claimed, large[:30])
+    await keep(store, notes, "small.txt", "Of a toaster there is a refund.")
+    await store.documents.add_passages(claimed, large[30:])
+    assert await found(store, alice, "Notes", asked) == ["Of a toaster there is a refund."]
+    await store.documents.finish(claimed, LATER)
+    assert len(await found(store, alice, "Notes", asked)) == 8
+    await store.clearing.close()
+    await store.documents.delete(first.id)
+    await store.clearing.close()
+    assert await found(store, alice, "Notes", asked) == ["Of a toaster there is a refund."]
+    await store.documents.drop_unfinished(NOW)
+    assert await found(store, alice, "Notes", asked) == ["Of a toaster there is a refund."]
 
 
 async def test_collection_of_ones_own_is_searched_alone(

@@ -3,7 +3,7 @@
 import msgspec
 from msgspec.structs import replace
 
-from palaver.chat.knowledge import Collection, Document, Embedding, Passage, Sizes
+from palaver.chat.knowledge import Collection, Document, DocumentId, Embedding, Passage, PassageId, Sizes
 from palaver.store.database import Row
 
 COLLECTION = (
@@ -19,6 +19,9 @@ DOCUMENT = (
 )
 
 PASSAGE = "p.id, d.uuid, d.name, p.number, p.begins, p.ends, p.text, p.page, p.heading"
+
+# So many passages no document has: each stands at its number behind where its document begins.
+IDS_OF_A_DOCUMENT = 1 << 24
 
 EMBEDDING = "e.id, e.model, e.dimensions, e.is_current"
 
@@ -48,6 +51,10 @@ def from_sizes(sizes: Sizes | None) -> str | None:
 
 def to_passage(row: Row) -> Passage:
     return Passage(*row)
+
+
+def to_passage_id(document_id: DocumentId, number: int) -> PassageId:
+    return PassageId(document_id * IDS_OF_A_DOCUMENT + number)
 
 
 def to_embedding(row: Row) -> Embedding:

@@ -49,6 +49,8 @@ CREATE TABLE documents (
 );
 CREATE INDEX documents_by_collection ON documents (collection_id, name, id);
 CREATE INDEX documents_by_status ON documents (status, updated_at, id);
+-- Of which there can be passages that nobody is to find.
+CREATE INDEX documents_unsettled ON documents (collection_id, id) WHERE status IN ('reading', 'deleted');
 CREATE INDEX documents_by_embedding ON documents (embedding_id, id) WHERE status = 'ready';
 
 -- The bytes of a document as they came, in parts of up to 1 MiB.
@@ -59,9 +61,10 @@ CREATE TABLE document_parts (
   PRIMARY KEY (document_id, number)
 );
 
--- `digest` is that of the text.
+-- `digest` is that of the text. The ids of a document's passages begin at its own id times 16,777,216 and follow each
+-- other: so what is not searched is left out by where it lies (store/knowledge/passages.py).
 CREATE TABLE passages (
-  id {identity},
+  id {number},
   document_id BIGINT NOT NULL REFERENCES documents (id),
   number BIGINT NOT NULL,
   begins BIGINT NOT NULL,

@@ -1,8 +1,9 @@
 -- Knowledge: collections of documents, the passages they are cut into, and what these are found by.
+-- `owner_id` is NULL where the owner was erased, and the collection is only there to be cleared.
 CREATE TABLE collections (
   id {identity},
   uuid TEXT NOT NULL UNIQUE,
-  owner_id BIGINT NOT NULL REFERENCES users (id),
+  owner_id BIGINT REFERENCES users (id),
   name TEXT NOT NULL,
   description TEXT NOT NULL DEFAULT '',
   is_public BOOLEAN NOT NULL DEFAULT FALSE,
@@ -85,6 +86,7 @@ CREATE INDEX passages_by_digest ON passages (digest);
 -- postgres: CREATE INDEX passage_words_by_word ON passage_words USING gin (words);
 
 -- Vectors are kept in tables of their own, made when an embedding is first used: store/knowledge/vectors.py.
+-- `retired_at` is when another one took the place of one that was current.
 CREATE TABLE embeddings (
   id {identity},
   model TEXT NOT NULL,
@@ -92,6 +94,7 @@ CREATE TABLE embeddings (
   is_current BOOLEAN NOT NULL DEFAULT FALSE,
   is_dropped BOOLEAN NOT NULL DEFAULT FALSE,
   lease_until BIGINT,
+  retired_at BIGINT,
   created_at BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX embeddings_by_model ON embeddings (model, dimensions) WHERE NOT is_dropped;

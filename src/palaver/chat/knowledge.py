@@ -4,7 +4,7 @@ from typing import Literal, NewType
 
 from msgspec import UNSET, Struct, UnsetType
 
-from palaver.chat.clock import Micros
+from palaver.chat.clock import SECOND, Micros
 from palaver.chat.user import UserId
 
 CollectionId = NewType("CollectionId", int)
@@ -18,6 +18,10 @@ DocumentStatus = Literal["arriving", "waiting", "reading", "ready", "failed"]
 
 # Why a document cannot be read; what a person is told of it is in `api/language.py`.
 Problem = Literal["unknown_kind", "broken", "encrypted", "too_large", "too_slow", "too_deep", "empty"]
+
+
+# So long an embedding that was replaced is kept, and does not come back.
+RETIRED_SECONDS = 24 * 3600
 
 
 class Sizes(Struct, frozen=True):
@@ -145,6 +149,13 @@ class Embedding(Struct, frozen=True):
     model: str
     dimensions: int
     is_current: bool
+    retired_at: Micros | None = None
+    """When another one took its place."""
+
+    def rests(self, now: Micros) -> bool:
+        """Whether it was replaced so lately that it does not take the place of what has replaced it: of two servers
+        that are set to different models each would undo what the other does."""
+        return self.retired_at is not None and now < self.retired_at + RETIRED_SECONDS * SECOND
 
 
 class Hits(Struct, frozen=True):

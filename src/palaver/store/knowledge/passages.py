@@ -111,8 +111,11 @@ class SqlPassages:
     async def keep_vectors(self, embedding_id: EmbeddingId, vectors: Sequence[tuple[bytes, Sequence[float]]]) -> None:
         await self._embeddings.keep(embedding_id, vectors)
 
-    async def make_current(self, embedding_id: EmbeddingId) -> bool:
-        return await self._embeddings.make_current(embedding_id)
+    async def make_current(self, embedding_id: EmbeddingId, now: Micros) -> bool:
+        return await self._embeddings.make_current(embedding_id, now)
+
+    async def drop_old_embeddings(self, now: Micros) -> None:
+        await self._embeddings.drop_old(now)
 
 
 class _Where(Struct, frozen=True):

@@ -26,10 +26,12 @@ async def measure_lateness(work: Awaitable[T]) -> tuple[T, list[float]]:
     what others do on this machine is no fault of ours."""
     loop = asyncio.get_running_loop()
     late: list[float] = []
+    looked = asyncio.Event()
 
     timers: list[asyncio.TimerHandle] = []
 
     def look(due: float, cpu: float) -> None:
+        looked.set()
         late.append(min(loop.time() - due, time.process_time() - cpu))
         timers[:] = [loop.call_later(EVERY, look, loop.time() + EVERY, time.process_time())]
 
@@ -37,7 +39,8 @@ async def measure_lateness(work: Awaitable[T]) -> tuple[T, list[float]]:
     try:
         done = await work
         # What was late when the work ended is told by the next timer.
-        await asyncio.sleep(EVERY)
+        looked.clear()
+        await looked.wait()
         return done, sorted(late, reverse=True)
     finally:
         timers[0].cancel()

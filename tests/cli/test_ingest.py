@@ -1,5 +1,6 @@
 """`palaver ingest`, without a server and beside one, on each of the stores."""
 
+import asyncio
 import re
 import signal
 import subprocess
@@ -129,3 +130,18 @@ async def test_it_works_beside_a_server_and_makes_vectors(start_server: StartSer
     assert texts.count("A page.") == 1
     async with aiohttp.ClientSession() as client, client.get(f"{server.url}/health") as response:
         assert response.status == 200
+
+
+async def test_another_model_than_the_one_that_is_searched_is_left_to_servers(
+    admin: Command, folder: Path, llm: LLM
+) -> None:
+    def ingest(model: str) -> str:
+        (folder / "new.txt").write_text(model)
+        arguments = ("ingest", str(folder), "--collection", "papers")
+        return admin(*arguments, PALAVER_EMBEDDING_MODEL=model, PALAVER_EMBEDDING_URL=llm.url).err
+
+    assert "vectors" not in await asyncio.to_thread(ingest, "vectors-1")
+    asked = len(await llm.record())
+    said = "No vectors were made: those of vectors-1 are searched, and PALAVER_EMBEDDING_MODEL is vectors-2 here."
+    assert said in await asyncio.to_thread(ingest, "vectors-2")
+    assert len(await llm.record()) == asked

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from palaver.chat.clock import SECOND, Micros, SystemClock
 from palaver.chat.knowledge import Sizes
-from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
+from palaver.knowledge.embeddings import HARMLESS, EmbeddingOptions, EmbeddingServer
 from palaver.knowledge.worker import MOST_ATTEMPTS
 from palaver.store import SqlStore, StoreOptions
 from tests.knowledge.files import docx, paragraph, pdf
@@ -186,7 +187,7 @@ async def test_passages_get_vectors_in_the_background_and_are_found_by_them(
 
 
 async def test_another_model_takes_over_once_it_has_all_and_the_old_one_answers_until_then(
-    library: Library, embeddings: EmbeddingServer, llm: LLM
+    library: Library, embeddings: EmbeddingServer, llm: LLM, caplog: pytest.LogCaptureFixture
 ) -> None:
     await library.put("whale.txt", "The whale is the largest animal.")
     worker = library.worker(embeddings)
@@ -196,12 +197,22 @@ async def test_another_model_takes_over_once_it_has_all_and_the_old_one_answers_
     current = await library.store.passages.embedding()
     assert current is not None
     assert current.model == "vectors-1"
-    assert not await library.store.passages.make_current(other.id)
+    assert not await library.store.passages.make_current(other.id, SystemClock().now())
     async with EmbeddingServer(EmbeddingOptions(url=llm.url, model="vectors-2")) as server:
         await worker.embed_missing(server)
     current = await library.store.passages.embedding()
     assert current is not None
     assert current.model == "vectors-2"
+    # A server that is still set to the old one does not undo it, nor pay for it; its log says so, once.
+    asked = len(await llm.record("ended"))
+    await library.put("baker.txt", "The bakery opens at six.")
+    await worker.read_next()
+    for _ in range(2):
+        await worker.embed_missing(embeddings)
+    assert await library.store.passages.embedding() == current
+    assert caplog.text.count("another model than PALAVER_EMBEDDING_MODEL (vectors-1) are searched") == 1
+    heard = [one.body["input"] for one in (await llm.record("ended"))[asked:] if one.path.endswith("/embeddings")]
+    assert heard == [[HARMLESS]] * 2
 
 
 async def test_a_text_is_embedded_once_however_often_it_stands(

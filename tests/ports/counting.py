@@ -22,8 +22,8 @@ class CountingDatabase:
         self.reads += 1
         return await self._database.read(lambda tx: work(_CountingTransaction(tx, self.asked)), one_state=one_state)
 
-    async def write(self, work: Work[T]) -> T:
-        return await self._database.write(lambda tx: work(_CountingTransaction(tx, self.asked)))
+    async def write(self, work: Work[T], *, for_good: bool = False) -> T:
+        return await self._database.write(lambda tx: work(_CountingTransaction(tx, self.asked)), for_good=for_good)
 
     def together(
         self,
@@ -31,6 +31,9 @@ class CountingDatabase:
         key: Callable[[Item], Hashable],
     ) -> Callable[[Item], Awaitable[Result]]:
         return self._database.together(lambda tx, items: work(_CountingTransaction(tx, self.asked), items), key)
+
+    async def drop_log(self) -> bool:
+        return await self._database.drop_log()
 
     async def close(self) -> None:
         await self._database.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from palaver.chat.clock import SECOND, Micros
 from palaver.chat.errors import NotFound
 from palaver.chat.knowledge import Collection, CollectionChange, Embedding, Hits, Passage, Source
 from palaver.chat.user import NOT_STORED, Reader, User
@@ -14,6 +15,7 @@ from palaver.chat.words import to_words
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store import sqlite as engine
 from palaver.store.database import Transaction
+from palaver.store.knowledge import words
 from palaver.store.migrate import migrate
 from tests.parts.postgres import Postgres
 from tests.ports.knowing import arrive, claim, collect, cut, everything, found, holding, keep, near, read, search
@@ -105,6 +107,28 @@ async def test_passages_are_found_by_who_may_search_them_as_long_as_they_may(
     assert await finders() == ["alice"] * 2
 
 
+async def test_what_is_being_read_or_taken_away_keeps_nothing_else_from_being_found(
+    store: SqlStore, alice: User, notes: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(words, "FEW", 5)
+    large = cut(*[f"kettle {n} has a warranty and no refund" for n in range(40)])
+    asked = "kettle warranty refund"
+    first, _ = await arrive(store, notes, "large.txt", b"x")
+    claimed = await claim(store)
+    await store.documents.add_passages(claimed, large[:30])
+    await keep(store, notes, "small.txt", "Of a toaster there is a refund.")
+    await store.documents.add_passages(claimed, large[30:])
+    assert await found(store, alice, "Notes", asked) == ["Of a toaster there is a refund."]
+    await store.documents.finish(claimed, LATER)
+    assert len(await found(store, alice, "Notes", asked)) == 8
+    await store.clearing.close()
+    await store.documents.delete(first.id)
+    await store.clearing.close()
+    assert await found(store, alice, "Notes", asked) == ["Of a toaster there is a refund."]
+    await store.documents.drop_unfinished(NOW)
+    assert await found(store, alice, "Notes", asked) == ["Of a toaster there is a refund."]
+
+
 async def test_collection_of_ones_own_is_searched_alone(
     store: SqlStore, alice: User, bob: User, notes: Collection
 ) -> None:
@@ -173,12 +197,12 @@ async def test_passages_are_found_by_meaning_once_all_have_vectors(
     await keep(store, notes, "a.txt", "stone", "pear", "apple", "stone too")
     await keep(store, notes, "b.txt", "apple", "pear two")
     assert await store.passages.use_embedding("fruit", 3, LATER) == embedding
-    assert not await store.passages.make_current(embedding.id)
+    assert not await store.passages.make_current(embedding.id, NOW)
     assert await store.passages.embedding() is None
     assert await near(store, alice, "Notes", 1.0, 0.0, 0.0) == []
     # Each text once, whoever has it.
     assert await embed(store, embedding, **FRUIT) == ["stone", "pear", "apple", "stone too", "pear two"]
-    assert await store.passages.make_current(embedding.id)
+    assert await store.passages.make_current(embedding.id, NOW)
     assert await store.passages.embedding() == replace(embedding, is_current=True)
     assert await near(store, alice, "Notes", 1.0, 0.0, 0.0) == [
         "apple", "apple", "pear", "pear two", "stone", "stone too",
@@ -195,7 +219,7 @@ async def test_what_was_embedded_before_is_not_asked_for_again(
 ) -> None:
     await keep(store, notes, "a.txt", "apple", "pear")
     await embed(store, embedding, **FRUIT)
-    assert await store.passages.make_current(embedding.id)
+    assert await store.passages.make_current(embedding.id, NOW)
     theirs = await collect(store, bob)
     await keep(store, theirs, "b.txt", "pear", "stone", "apple")
     await keep(store, theirs, "c.txt", "apple")
@@ -210,7 +234,7 @@ async def test_half_a_document_is_never_found_by_meaning_either(
 ) -> None:
     await keep(store, notes, "a.txt", "apple")
     await embed(store, embedding, **FRUIT)
-    assert await store.passages.make_current(embedding.id)
+    assert await store.passages.make_current(embedding.id, NOW)
     document, _ = await arrive(store, notes, "b.txt", b"x")
     claimed = await claim(store)
     await store.documents.add_passages(claimed, cut("apple", "half"))
@@ -231,23 +255,30 @@ async def test_another_model_takes_over_when_it_has_all_and_the_old_one_answers_
 ) -> None:
     await keep(store, notes, "a.txt", "apple", "pear", "stone")
     await embed(store, embedding, **FRUIT)
-    assert await store.passages.make_current(embedding.id)
+    assert await store.passages.make_current(embedding.id, NOW)
     new = await store.passages.use_embedding("colours", 2, NOW)
     first = await store.passages.without_vectors(new.id, 1)
     await store.passages.keep_vectors(new.id, [(digest, (1.0, 0.0)) for digest, _ in first])
-    assert not await store.passages.make_current(new.id)
+    assert not await store.passages.make_current(new.id, NOW)
     assert await store.passages.embedding() == replace(embedding, is_current=True)
     assert (await near(store, alice, "Notes", 0.0, 0.0, 1.0))[0] == "stone"
     await embed(store, new, apple=(1.0, 0.0), pear=(0.5, 1.0), stone=(-1.0, 0.5))
-    assert await store.passages.make_current(new.id)
+    assert await store.passages.make_current(new.id, NOW)
     assert await store.passages.embedding() == replace(new, is_current=True)
     assert (await near(store, alice, "Notes", -1.0, 0.5))[0] == "stone"
+    # The old one is kept for a day, and does not come back meanwhile: two servers would take turns.
+    assert await store.passages.use_embedding("fruit", 3, LATER) == replace(embedding, retired_at=NOW)
+    assert not await store.passages.make_current(embedding.id, LATER)
+    await store.passages.drop_old_embeddings(LATER)
+    await store.documents.drop_unfinished(NOW)
+    assert len(await rows(store, f"SELECT 1 FROM vectors_{embedding.id}")) == 3
+    await store.passages.drop_old_embeddings(Micros(NOW + 25 * 3600 * SECOND))
     await store.documents.drop_unfinished(NOW)
     assert not [table for table in await everything(store) if table.endswith(f"_{embedding.id}")]
     # Who still works for the old one does no harm.
     assert await store.passages.without_vectors(embedding.id, 9) == []
     await store.passages.keep_vectors(embedding.id, [(first[0][0], (1.0, 0.0, 0.0))])
-    assert not await store.passages.make_current(embedding.id)
+    assert not await store.passages.make_current(embedding.id, NOW)
     # It can be used again, and begins anew.
     again = await store.passages.use_embedding("fruit", 3, NOW)
     assert await embed(store, again, **FRUIT) == ["apple", "pear", "stone"]
@@ -271,7 +302,7 @@ async def test_vectors_of_what_was_deleted_are_gone(
     # A vector that comes late, for what is not there any more, is not kept.
     await store.passages.keep_vectors(embedding.id, [(b"no such digest", (1.0, 0.0, 0.0))])
     assert len(await rows(store, f"SELECT 1 FROM {table}")) == 1
-    assert await store.passages.make_current(embedding.id)
+    assert await store.passages.make_current(embedding.id, NOW)
     assert await near(store, alice, "Notes", 1.0, 0.1, 0.0) == ["pear"]
 
 
@@ -293,7 +324,7 @@ async def test_search_goes_on_while_models_change(
     for number in range(10):
         embedding = await store.passages.use_embedding(f"model {number}", 3, NOW)
         await embed(store, embedding, **FRUIT)
-        assert await store.passages.make_current(embedding.id)
+        assert await store.passages.make_current(embedding.id, NOW)
         await store.documents.drop_unfinished(NOW)
     over.set()
     assert await looking > 10
@@ -371,7 +402,7 @@ async def test_vectors_that_were_out_of_reach_go_when_they_can_be_reached_again(
 ) -> None:
     document = await keep(store, notes, "a.txt", "apple", "pear")
     await embed(store, embedding, **FRUIT)
-    assert await store.passages.make_current(embedding.id)
+    assert await store.passages.make_current(embedding.id, NOW)
     bits = f"bits_{embedding.id}_rowids"
     assert len(await rows(store, f"SELECT 1 FROM {bits}")) == 2
     with monkeypatch.context() as without:

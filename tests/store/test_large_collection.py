@@ -90,7 +90,7 @@ async def fill(store: SqlStore, alice: User, words: Words, count: int) -> None:
 async def embed(store: SqlStore, embedding: Embedding, meanings: Iterator[Sequence[float]]) -> None:
     while texts := await store.passages.without_vectors(embedding.id, 250):
         await store.passages.keep_vectors(embedding.id, [(digest, next(meanings)) for digest, _ in texts])
-    assert await store.passages.make_current(embedding.id)
+    assert await store.passages.make_current(embedding.id, NOW)
 
 
 def percentile(times: Sequence[float], share: float) -> float:

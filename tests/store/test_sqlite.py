@@ -19,7 +19,8 @@ from palaver.store.database import Transaction
 from palaver.store.migrate import migrate
 from palaver.store.sqlite import SqliteDatabase, to_sqlite
 from tests.ports.counting import CountingDatabase
-from tests.ports.talking import answer, new_conversation, new_user, rows, said
+from tests.ports.knowing import arrive, claim, collect, cut, keep, read
+from tests.ports.talking import NOW, answer, new_conversation, new_user, rows, said
 
 
 @pytest.fixture
@@ -174,3 +175,20 @@ def test_numbered_values_are_written_as_sqlite_has_them(sql: str, sqlite: str) -
 def test_every_number_stays_the_same(numbers: list[int]) -> None:
     sql = " AND ".join(f"x = ${number}" for number in numbers)
     assert to_sqlite(sql) == sql.replace("$", "?")
+
+
+async def test_nothing_of_a_deleted_document_stays_on_the_disk(store: SqlStore, tmp_path: Path) -> None:
+    def on_disk() -> int:
+        files = [file.read_bytes().lower() for file in tmp_path.iterdir()]
+        return sum(data.count(b"zanzibar") for data in files)
+
+    alice = await store.accounts.add_user(new_user("alice"))
+    notes = await collect(store, alice)
+    await keep(store, notes, "kept.txt", *[f"What stays, number {n}, {'and so on ' * 20}" for n in range(100)])
+    document, _ = await arrive(store, notes, "zanzibar.txt", b"zanzibar " * 10_000)
+    await read(store, await claim(store), cut(*[f"Zanzibar{n} {'is zanzibar ' * (n % 90)}" for n in range(300)]))
+    await keep(store, notes, "more.txt", *[f"What comes later, {n}" for n in range(100)])
+    assert on_disk() > 300
+    await store.documents.delete(document.id)
+    await store.documents.drop_unfinished(NOW)
+    assert on_disk() == 0

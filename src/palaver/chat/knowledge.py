@@ -5,7 +5,7 @@ from typing import Literal, NewType
 
 from msgspec import UNSET, Struct, UnsetType
 
-from palaver.chat.clock import Micros
+from palaver.chat.clock import SECOND, Micros
 from palaver.chat.errors import Invalid
 from palaver.chat.user import UserId
 
@@ -22,6 +22,10 @@ DocumentStatus = Literal["arriving", "waiting", "reading", "ready", "failed"]
 Problem = Literal["unknown_kind", "broken", "encrypted", "too_large", "too_slow", "too_deep", "empty"]
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+# So long an embedding that was replaced is kept, and does not come back.
+RETIRED_SECONDS = 24 * 3600
 
 
 class Sizes(Struct, frozen=True):
@@ -160,6 +164,13 @@ class Embedding(Struct, frozen=True):
     model: str
     dimensions: int
     is_current: bool
+    retired_at: Micros | None = None
+    """When another one took its place."""
+
+    def rests(self, now: Micros) -> bool:
+        """Whether it was replaced so lately that it does not take the place of what has replaced it: of two servers
+        that are set to different models each would undo what the other does."""
+        return self.retired_at is not None and now < self.retired_at + RETIRED_SECONDS * SECOND
 
 
 class Hits(Struct, frozen=True):

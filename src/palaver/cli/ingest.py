@@ -108,7 +108,7 @@ async def command(
         await ingesting.run(list(find_files(paths)))
         ingesting.say_summary()
         if server is not None:
-            await _embed(worker, server)
+            await _embed(installation, worker, server)
     if ingesting.failed:
         raise click.exceptions.Exit(1)
 
@@ -290,7 +290,16 @@ async def _open_embeddings(installation: Installation) -> AsyncIterator[Embeddin
         yield server
 
 
-async def _embed(worker: Worker, server: EmbeddingServer) -> None:
+async def _embed(installation: Installation, worker: Worker, server: EmbeddingServer) -> None:
+    """Of the model that is searched alone: which one that is, a server decides."""
+    current = await installation.store.passages.embedding()
+    if current is not None and current.model != server.model:
+        click.echo(
+            f"No vectors were made: those of {current.model} are searched, and PALAVER_EMBEDDING_MODEL is "
+            f"{server.model} here. A server makes them.",
+            err=True,
+        )
+        return
     try:
         await worker.embed_missing(server)
     except EmbeddingsFailed as error:

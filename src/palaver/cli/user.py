@@ -81,6 +81,8 @@ async def erase(installation: Installation, name: str, yes: bool) -> None:
     if sys.stdin.isatty() and not yes:
         click.confirm(f"Erase {user.name} and all that is theirs? It cannot be brought back.", abort=True)
     await installation.store.accounts.erase_user(user.id, installation.clock.now())
+    # No server may be there to do it.
+    await installation.store.clearing.clear()
     click.echo(f"{user.name} is erased, with all that was theirs.")
 
 

@@ -10,6 +10,9 @@ WORDS_OF_A_SHINGLE = 4
 # So much of the shorter one stands in the other. Neighbours, which overlap, have 15 to 30 percent of each other.
 SAME_FROM = 0.8
 
+# Of each, at its beginning and at its end; a passage of the usual size has 1,600 characters.
+LOOKED_AT = 1_000
+
 _WORD = re.compile(r"\w+")
 
 
@@ -28,6 +31,8 @@ def without_repetitions(passages: Sequence[Passage], most: int) -> list[Passage]
 
 
 def to_shingles(text: str) -> frozenset[int]:
+    if len(text) > 2 * LOOKED_AT:
+        text = f"{text[:LOOKED_AT]} {text[-LOOKED_AT:]}"
     words = _WORD.findall(text.casefold())
     places = range(max(1, len(words) - WORDS_OF_A_SHINGLE + 1))
     return frozenset(hash(tuple(words[place : place + WORDS_OF_A_SHINGLE])) for place in places)

@@ -6,11 +6,11 @@ compared, their ranks can. Where there is no embedding server, or it is slow or 
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
-from palaver.chat.knowledge import Passage, PassageId
-from palaver.chat.ports import Passages
+from palaver.chat.knowledge import Hits, Passage, PassageId
 from palaver.chat.user import Reader
 from palaver.chat.words import count_held, to_stem
 from palaver.knowledge.asking import AskedVectors
@@ -31,6 +31,9 @@ MOST_OF_CONTEXT = 2.0
 FETCHED_FOR_EACH = 3
 FETCHED_AT_LEAST = 20
 
+# Of a passage; one of the usual size has 1,600 characters.
+MOST_LOOKED_AT = 4_000
+
 
 class Ranking(Struct, frozen=True):
     """Best first. `stems` are the words they were found by: what holds few of them counts for as much less."""
@@ -40,10 +43,16 @@ class Ranking(Struct, frozen=True):
     stems: Sequence[str] = ()
 
 
+class Finds(Protocol):
+    async def search(
+        self, reader: Reader, collection: str, words: Sequence[str], vector: Sequence[float] | None, limit: int, /
+    ) -> Hits: ...
+
+
 class Searcher:
     """`vectors` are of questions; `ask` has a model put what was found in order: None, and that is left out."""
 
-    def __init__(self, passages: Passages, vectors: AskedVectors | None = None, ask: Ask | None = None) -> None:
+    def __init__(self, passages: Finds, vectors: AskedVectors | None = None, ask: Ask | None = None) -> None:
         self._passages = passages
         self._vectors = vectors
         self._ask = ask
@@ -67,7 +76,8 @@ class Searcher:
             for (text, weight), vector in zip(asked, vectors, strict=True)
         )
         rankings = [ranking for found in await asyncio.gather(*searches) for ranking in found]
-        found = without_repetitions(fuse(rankings), many if ask else limit)
+        # Many long passages take their time: the loop is not to wait for it.
+        found = await asyncio.to_thread(_to_found, rankings, many if ask else limit)
         if ask is not None:
             found = await rerank(ask, reader, question, found)
         return found[:limit]
@@ -97,6 +107,10 @@ def to_asked(question: str, context: Sequence[str]) -> list[tuple[str, float]]:
     return asked
 
 
+def _to_found(rankings: Sequence[Ranking], most: int) -> list[Passage]:
+    return without_repetitions(fuse(rankings), most)
+
+
 def fuse(rankings: Iterable[Ranking]) -> list[Passage]:
     """All of them, best first: each is worth more the further up it stands, and in the more rankings."""
     worth: dict[PassageId, float] = {}
@@ -112,4 +126,4 @@ def fuse(rankings: Iterable[Ranking]) -> list[Passage]:
 def _share_held(passage: Passage, stems: Sequence[str]) -> float:
     if not stems:
         return 1.0
-    return count_held(f"{passage.heading} {passage.text}", stems) / len(stems)
+    return count_held(f"{passage.heading} {passage.text[:MOST_LOOKED_AT]}", stems) / len(stems)

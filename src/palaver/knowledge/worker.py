@@ -72,6 +72,7 @@ class Worker:
         self._embeddings = embeddings
         self._documents_came = asyncio.Event()
         self._texts_came = asyncio.Event()
+        self._told: Micros | None = None
 
     async def work(self) -> None:
         """Runs until cancelled; a document that is being read then is read by another, or later."""
@@ -122,6 +123,9 @@ class Worker:
         if not await self._passages.can_embed():
             return
         embedding: Embedding | None = await self._to_embedding(server)
+        if embedding is not None and embedding.rests(self._clock.now()):
+            self._say_rests(embedding)
+            return
         while embedding is not None:
             embedding = await self._embed_for(embedding, server)
 
@@ -146,8 +150,18 @@ class Worker:
             await lease.give_up()
         if not embedding.is_current:
             # Where a document came meanwhile, the next round does it.
-            await self._passages.make_current(embedding.id)
+            await self._passages.make_current(embedding.id, self._clock.now())
+        await self._passages.drop_old_embeddings(self._clock.now())
         return None
+
+    def _say_rests(self, embedding: Embedding) -> None:
+        if self._told != embedding.retired_at:
+            log.error(
+                "the vectors of another model than PALAVER_EMBEDDING_MODEL (%s) are searched: a server that is set to "
+                "the other one has replaced it. For a day after that no vectors of it are made",
+                embedding.model,
+            )
+        self._told = embedding.retired_at
 
     async def _to_embedding(self, server: EmbeddingServer) -> Embedding:
         current = await self._passages.embedding()

@@ -38,8 +38,9 @@ class Database(Protocol):
         """Carries out reads; with `one_state` they all see the same one, whatever is committed meanwhile."""
         ...
 
-    async def write(self, work: Work[T]) -> T:
-        """Carries out a transaction; it is synced to disk when this returns.
+    async def write(self, work: Work[T], *, for_good: bool = False) -> T:
+        """Carries out a transaction; it is synced to disk when this returns. What it deletes `for_good` is overwritten
+        in the file that is ours, which takes its time; how PostgreSQL gives up what was deleted is its own matter.
 
         `work` can be carried out again from its start, when a neighbour in the same commit failed or another
         process wrote the same row first. What it raises rolls back its own changes alone.
@@ -54,7 +55,31 @@ class Database(Protocol):
         """How one item is written so that many at once share a commit. `work` is as for `Batcher`."""
         ...
 
+    async def drop_log(self) -> bool:
+        """Has nothing of what was overwritten stay in the log of writes. False where somebody is at it just now: nobody
+        is held up for it."""
+        ...
+
     async def close(self) -> None: ...
+
+
+class ForGood:
+    """The same database, where all that is deleted is so for good.
+
+    What is added is written so, too: as it is brought in order the database leaves copies of it behind.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.drop_log = database.drop_log
+        self.together = database.together
+        self.close = database.close
+
+    async def read(self, work: Work[T], *, one_state: bool = False) -> T:
+        return await self._database.read(work, one_state=one_state)
+
+    async def write(self, work: Work[T], *, for_good: bool = True) -> T:
+        return await self._database.write(work, for_good=for_good)
 
 
 class Batcher(Generic[Item, Result]):

@@ -112,7 +112,7 @@ class PostgresDatabase:
         except GONE as error:
             raise StoreUnavailable("the database does not answer") from error
 
-    async def write(self, work: Work[T]) -> T:
+    async def write(self, work: Work[T], *, for_good: bool = False) -> T:  # noqa: ARG002 (VACUUM and its log do)
         for attempt in range(1, TRIES + 1):
             try:
                 began = time.perf_counter()
@@ -139,6 +139,9 @@ class PostgresDatabase:
         key: Callable[[Item], Hashable],
     ) -> Callable[[Item], Awaitable[Result]]:
         return Batcher(self, work, key).submit
+
+    async def drop_log(self) -> bool:
+        return True
 
     async def close(self) -> None:
         try:

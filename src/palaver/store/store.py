@@ -13,7 +13,7 @@ from palaver.store.accounts import SqlAccounts
 from palaver.store.answers import SqlAnswers
 from palaver.store.branches import SqlBranches
 from palaver.store.conversations import SqlConversations
-from palaver.store.database import Database
+from palaver.store.database import Database, ForGood
 from palaver.store.events import SqlEvents
 from palaver.store.knowledge import (
     Clearing,
@@ -62,9 +62,10 @@ class StoreOptions(Struct, frozen=True):
 class SqlStore:
     def __init__(self, database: Database, engine: Literal["sqlite", "postgres"]) -> None:
         texts = Texts(database)
+        for_good = ForGood(database)
         words: Words = SqliteWords() if engine == "sqlite" else PostgresWords()
         vectors: Vectors = SqliteVectors(database) if engine == "sqlite" else PostgresVectors(database)
-        self.clearing = Clearing(database, words, vectors)
+        self.clearing = Clearing(for_good, words, vectors)
         self.engine = engine
         self.database = database
         self.accounts = SqlAccounts(database, self.clearing)
@@ -80,9 +81,9 @@ class SqlStore:
         self.limits = SqlLimits(database)
         self.servers = SqlServers(database)
         self.ledger = SqlLedger(database)
-        self.collections = SqlCollections(database, self.clearing)
-        self.documents = SqlDocuments(database, self.clearing, Reading(database, words, self.clearing))
-        self.passages = SqlPassages(database, words, vectors, Embeddings(database, vectors, self.clearing))
+        self.collections = SqlCollections(for_good, self.clearing)
+        self.documents = SqlDocuments(for_good, self.clearing, Reading(for_good, words, self.clearing))
+        self.passages = SqlPassages(database, words, vectors, Embeddings(for_good, vectors, self.clearing))
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))

@@ -77,7 +77,8 @@ class Accounts(Protocol):
         ...
 
     async def erase_user(self, user_id: UserId, now: Micros, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
-        """Removes the user with all that is theirs. Gives the replies that ran.
+        """Removes the user with all that is theirs. Gives the replies that ran. The documents in their collections are
+        found by nobody any more; what is left of them is cleared in the background.
 
         With `keep_an_admin` it raises `LastAdmin` where no admin would be left who can sign in.
         """

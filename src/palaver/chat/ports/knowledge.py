@@ -184,8 +184,13 @@ class Passages(Protocol):
         become current, nothing is kept."""
         ...
 
-    async def make_current(self, embedding_id: EmbeddingId) -> bool:
-        """It is searched from now on and the older one is dropped, if nothing is without a vector; else False."""
+    async def make_current(self, embedding_id: EmbeddingId, now: Micros) -> bool:
+        """It is searched from now on, if nothing is without a vector and it was not itself replaced within the last
+        day; else False. The older one is kept for a day."""
+        ...
+
+    async def drop_old_embeddings(self, now: Micros) -> None:
+        """Of the model that is searched none: those that were replaced, or begun and never searched, a day ago."""
         ...
 
 

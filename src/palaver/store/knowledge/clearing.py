@@ -21,9 +21,8 @@ HIDE_COLLECTION = f"{_HIDE} WHERE id = $1"
 FORGET_SHARES = "DELETE FROM collection_shares WHERE collection_id = $1"
 DELETED_COLLECTIONS = "SELECT id FROM collections WHERE is_deleted ORDER BY id LIMIT 100"
 _OF_USER = "owner_id IN (SELECT u.id FROM users u WHERE u.id = $1 OR u.app_id = $1)"
-COLLECTIONS_OF_USER = f"SELECT id FROM collections WHERE {_OF_USER} ORDER BY id"
 # Of a user, and of those that an application has brought.
-HIDE_COLLECTIONS_OF_USER = f"{_HIDE} WHERE {_OF_USER}"
+HIDE_COLLECTIONS_OF_USER = f"{_HIDE}, owner_id = NULL WHERE {_OF_USER}"
 
 HIDE_DOCUMENTS = (
     "UPDATE documents SET status = 'deleted', name = '', digest = NULL, lease_until = NULL WHERE id IN "
@@ -51,6 +50,10 @@ CALM_SECONDS = 5
 # would make one long step.
 STEPS_BEFORE_A_PURGE = 150
 
+# Where somebody reads or writes just as the log is to go, it is tried again; in the end, with what is cleared next.
+LOG_TRIES = 20
+LOG_SECONDS = 0.5
+
 
 class Clearing:
     def __init__(self, database: Database, words: Words, vectors: Vectors) -> None:
@@ -60,6 +63,7 @@ class Clearing:
         self._clearing: asyncio.Task[None] | None = None
         self._is_more = False
         self._steps = 0
+        self._is_logged = False
         # Two that clear the same would hold the writer twice as long.
         self._alone = asyncio.Lock()
 
@@ -79,7 +83,17 @@ class Clearing:
         """Returns when nothing is left of all that was deleted before."""
         async with self._alone:
             await self._clear_rows()
-            await self._words.purge(self._database)
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Takes what was cleared out of the words' index and the log of writes."""
+        await self._words.purge(self._database)
+        tries = 0
+        while self._is_logged and tries < LOG_TRIES:
+            self._is_logged = not await self._database.drop_log()
+            tries += 1
+            if self._is_logged:
+                await asyncio.sleep(LOG_SECONDS)
 
     async def _clear_rows(self) -> None:
         while ids := await self._ids(DELETED_COLLECTIONS):
@@ -92,14 +106,6 @@ class Clearing:
             await self._clear_embedding(EmbeddingId(embedding_id))
         while await self._database.write(self._vectors.tidy_some):
             pass
-
-    async def clear_user(self, user_id: UserId) -> None:
-        """All collections of this user and of those that this application has brought. They are hidden, and further
-        ones cannot come."""
-        async with self._alone:
-            for collection_id in await self._ids(COLLECTIONS_OF_USER, user_id):
-                await self._clear_collection(CollectionId(collection_id))
-            await self._words.purge(self._database)
 
     async def forget_some(self, tx: Transaction, document_id: DocumentId) -> bool:
         """A step of taking away its passages. Whether there were any."""
@@ -120,7 +126,7 @@ class Clearing:
                 # The words' index is brought in order once for many deletions.
                 await asyncio.sleep(CALM_SECONDS)
             async with self._alone:
-                await self._words.purge(self._database)
+                await self._finish()
         except OSError as error:
             log.warning("what was deleted cannot be taken away just now: %s", error)
         except Exception:
@@ -136,6 +142,7 @@ class Clearing:
         await self._database.write(lambda tx: _forget_collection(tx, collection_id))
 
     async def _clear_document(self, document_id: DocumentId) -> None:
+        self._is_logged = True
         while await self._database.write(lambda tx: self.forget_some(tx, document_id)):
             self._steps += 1
             if self._steps % STEPS_BEFORE_A_PURGE == 0:
@@ -158,6 +165,7 @@ async def hide_collection(tx: Transaction, collection_id: CollectionId) -> None:
 
 
 async def hide_collections_of(tx: Transaction, user_id: UserId) -> None:
+    """They are nobody's from now on, and what is in them is cleared: their owner can be erased before."""
     await tx.run(HIDE_COLLECTIONS_OF_USER, user_id)
 
 

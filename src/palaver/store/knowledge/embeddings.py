@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from palaver.chat.clock import Micros
+from palaver.chat.clock import SECOND, Micros
 from palaver.chat.errors import Invalid, NotFound
-from palaver.chat.knowledge import CollectionId, DocumentId, Embedding, EmbeddingId, PassageId
+from palaver.chat.knowledge import RETIRED_SECONDS, CollectionId, DocumentId, Embedding, EmbeddingId, PassageId
 from palaver.store.database import Database, Transaction
 from palaver.store.knowledge.clearing import Clearing
 from palaver.store.knowledge.rows import EMBEDDING, to_embedding
@@ -24,6 +24,11 @@ LACKING = (
     "SELECT id FROM documents WHERE status = 'ready' AND embedding_id < $1 UNION ALL "
     "SELECT id FROM documents WHERE status = 'ready' AND embedding_id > $1 LIMIT $2"
 )
+RETIRE = "UPDATE embeddings SET is_current = FALSE, retired_at = $2 WHERE id <> $1 AND is_current"
+MAKE_CURRENT = "UPDATE embeddings SET is_current = TRUE, retired_at = NULL WHERE id = $1"
+_IS_OLD = "id <> $1 AND NOT is_current AND NOT is_dropped AND COALESCE(retired_at, created_at) < $2"
+OLD = f"SELECT id FROM embeddings WHERE {_IS_OLD}"
+DROP_OLD = f"UPDATE embeddings SET is_dropped = TRUE WHERE {_IS_OLD}"
 HAS_ALL = "UPDATE documents SET embedding_id = $2 WHERE id = $1 AND status = 'ready'"
 _NONE_YET = "NOT EXISTS (SELECT 1 FROM vectors_{id} v WHERE v.passage_id = p.id)"
 # Each with another passage of the same content that has a vector, if there is one.
@@ -95,12 +100,14 @@ class Embeddings:
         for start in range(0, len(vectors), at_once):
             await self._keep_some(embedding_id, dict(vectors[start : start + at_once]))
 
-    async def make_current(self, embedding_id: EmbeddingId) -> bool:
+    async def make_current(self, embedding_id: EmbeddingId, now: Micros) -> bool:
         async def work(tx: Transaction) -> bool:
-            if await tx.one(HOLD + tx.lock, embedding_id) is None or await tx.all(LACKING, embedding_id, 1):
+            row = await tx.one(HOLD + tx.lock, embedding_id)
+            if row is None or to_embedding(row).rests(now) or await tx.all(LACKING, embedding_id, 1):
                 return False
-            await tx.run("UPDATE embeddings SET is_current = FALSE, is_dropped = TRUE WHERE id <> $1", embedding_id)
-            await tx.run("UPDATE embeddings SET is_current = TRUE WHERE id = $1", embedding_id)
+            await tx.run(RETIRE, embedding_id, now)
+            await tx.run(MAKE_CURRENT, embedding_id)
+            await tx.run(DROP_OLD, embedding_id, now - RETIRED_SECONDS * SECOND)
             return True
 
         # What has the same content as another one gets its vector, and what has all is known to.
@@ -110,6 +117,13 @@ class Embeddings:
         if done:
             self._clearing.begin()
         return done
+
+    async def drop_old(self, now: Micros) -> None:
+        current = await self.current()
+        values = (0 if current is None else current.id, now - RETIRED_SECONDS * SECOND)
+        if current is not None and await self._database.read(lambda tx: tx.one(f"{OLD} LIMIT 1", *values)) is not None:
+            await self._database.write(lambda tx: tx.run(DROP_OLD, *values))
+            self._clearing.begin()
 
     async def _lacking(self, embedding_id: EmbeddingId, limit: int) -> Sequence[DocumentId]:
         async def work(tx: Transaction) -> Sequence[DocumentId]:

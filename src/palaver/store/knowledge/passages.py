@@ -13,6 +13,7 @@ from palaver.store.database import Database, Transaction
 from palaver.store.knowledge.collections import find_row
 from palaver.store.knowledge.embeddings import CURRENT, Embeddings
 from palaver.store.knowledge.rows import PASSAGE, SEARCHABLE, to_embedding, to_passage
+from palaver.store.knowledge.searched import Searched, to_searched
 from palaver.store.knowledge.vectors import MOST_NEAR, EmbeddingGone, Vectors
 from palaver.store.knowledge.words import MOST_HITS, Words
 
@@ -49,7 +50,8 @@ class SqlPassages:
             found = await find_row(tx, reader, collection)
             if found is None:
                 return Hits()
-            where = _Where(reader, CollectionId(found[0]), found[-1])
+            *_, changed_at, passages = found
+            where = _Where(reader, await to_searched(tx, CollectionId(found[0]), passages, changed_at))
             by_words = await self._by_words(tx, where, stems, limit) if stems else []
             by_meaning = await self._by_meaning(tx, where, vector, limit) if vector is not None else []
             return Hits(tuple(by_words), tuple(by_meaning))
@@ -63,7 +65,7 @@ class SqlPassages:
 
     async def _by_words(self, tx: Transaction, where: "_Where", stems: Sequence[str], limit: int) -> list[Passage]:
         for most in (limit * SPARE, MOST_HITS):
-            ranked = await self._words.rank(tx, where.collection_id, stems, where.passages, most)
+            ranked = await self._words.rank(tx, where.searched, stems, most)
             found = await _get(tx, where, ranked, limit)
             if len(found) == limit or len(ranked) < most:
                 break
@@ -75,7 +77,7 @@ class SqlPassages:
             return []
         embedding_id = to_embedding(row).id
         for most in (limit * SPARE, MOST_NEAR):
-            ranked = await self._vectors.nearest(tx, embedding_id, where.collection_id, vector, where.passages, most)
+            ranked = await self._vectors.nearest(tx, embedding_id, where.searched, vector, most)
             found = await _get(tx, where, ranked, limit)
             if len(found) == limit or len(ranked) < most:
                 break
@@ -109,23 +111,25 @@ class SqlPassages:
     async def keep_vectors(self, embedding_id: EmbeddingId, vectors: Sequence[tuple[bytes, Sequence[float]]]) -> None:
         await self._embeddings.keep(embedding_id, vectors)
 
-    async def make_current(self, embedding_id: EmbeddingId) -> bool:
-        return await self._embeddings.make_current(embedding_id)
+    async def make_current(self, embedding_id: EmbeddingId, now: Micros) -> bool:
+        return await self._embeddings.make_current(embedding_id, now)
+
+    async def drop_old_embeddings(self, now: Micros) -> None:
+        await self._embeddings.drop_old(now)
 
 
 class _Where(Struct, frozen=True):
-    """The collection that is searched, by whom, and how many passages it has."""
+    """What is searched, and by whom."""
 
     reader: Reader
-    collection_id: CollectionId
-    passages: int
+    searched: Searched
 
 
 async def _get(tx: Transaction, where: _Where, ranked: Sequence[PassageId], limit: int) -> list[Passage]:
     """The first of them that the reader may find."""
     found: list[Passage] = []
     for start in range(0, len(ranked), limit):
-        some = [(where.reader.user_id, where.collection_id, id_) for id_ in ranked[start : start + limit]]
+        some = [(where.reader.user_id, where.searched.collection_id, id_) for id_ in ranked[start : start + limit]]
         found += [to_passage(row) for row in await tx.all_many(GET, some)]
         if len(found) >= limit:
             break

@@ -7,6 +7,7 @@ import asyncpg
 from palaver.chat.errors import StoreUnavailable
 from palaver.chat.knowledge import CollectionId, EmbeddingId, PassageId
 from palaver.store.database import Database, Transaction
+from palaver.store.knowledge.searched import Searched, left_out
 from palaver.store.knowledge.vectors import EMBEDDINGS, EmbeddingGone
 
 
@@ -26,7 +27,7 @@ class PostgresVectors:
     )
     REMOVE = "DELETE FROM vectors_{id} WHERE passage_id = $1"
     NEAREST = (
-        "SELECT passage_id FROM vectors_{id} WHERE collection_id = $1 "
+        "SELECT passage_id FROM vectors_{id} WHERE collection_id = $1{out} "
         "ORDER BY vector <=> CAST($2 AS TEXT)::vector, passage_id LIMIT $3"
     )
     INSTALLED = "SELECT 1 FROM pg_extension WHERE extname = 'vector'"
@@ -72,13 +73,13 @@ class PostgresVectors:
         self,
         tx: Transaction,
         embedding_id: EmbeddingId,
-        collection_id: CollectionId,
+        searched: Searched,
         vector: Sequence[float],
-        passages: int,  # noqa: ARG002 (however many they are)
         limit: int,
     ) -> Sequence[PassageId]:
         try:
-            rows = await tx.all(self.NEAREST.format(id=embedding_id), collection_id, _to_text(vector), limit)
+            sql = self.NEAREST.format(id=embedding_id, out=left_out(searched, "passage_id"))
+            rows = await tx.all(sql, searched.collection_id, _to_text(vector), limit)
         except asyncpg.UndefinedTableError as error:
             raise EmbeddingGone from error
         return [PassageId(row[0]) for row in rows]

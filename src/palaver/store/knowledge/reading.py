@@ -12,7 +12,7 @@ from palaver.chat.knowledge import Claimed, CollectionId, Cut, DocumentId, Passa
 from palaver.chat.words import to_terms
 from palaver.store.database import Database, Transaction
 from palaver.store.knowledge.clearing import Clearing, hide_document
-from palaver.store.knowledge.rows import DOCUMENT, to_document
+from palaver.store.knowledge.rows import DOCUMENT, to_document, to_passage_id
 from palaver.store.knowledge.words import Words
 
 _CLAIM = (
@@ -25,8 +25,8 @@ RENEW = "UPDATE documents SET lease_until = $3 WHERE id = $1 AND attempt = $2 AN
 HOLD = "SELECT collection_id FROM documents WHERE id = $1 AND attempt = $2 AND status = 'reading'"
 HOLD_COLLECTION = "SELECT id FROM collections WHERE id = $1 AND NOT is_deleted"
 ADD = (
-    "INSERT INTO passages (document_id, number, begins, ends, page, heading, digest, text) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (document_id, number) DO NOTHING RETURNING id, number"
+    "INSERT INTO passages (id, document_id, number, begins, ends, page, heading, digest, text) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (document_id, number) DO NOTHING RETURNING id, number"
 )
 COUNT = "SELECT COUNT(*) FROM passages WHERE document_id = $1"
 READY = (
@@ -154,7 +154,8 @@ def _key(claimed: Claimed) -> tuple[DocumentId, int]:
 
 def _row(document_id: DocumentId, cut: Cut) -> tuple[object, ...]:
     digest = hashlib.sha256(cut.text.encode()).digest()
-    return document_id, cut.number, cut.start, cut.end, cut.page, cut.heading, digest, cut.text
+    id_ = to_passage_id(document_id, cut.number)
+    return id_, document_id, cut.number, cut.start, cut.end, cut.page, cut.heading, digest, cut.text
 
 
 def _in_steps(cuts: Sequence[Cut]) -> Iterator[Sequence[Cut]]:

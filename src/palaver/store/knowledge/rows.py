@@ -3,7 +3,7 @@
 import msgspec
 from msgspec.structs import replace
 
-from palaver.chat.knowledge import Collection, Document, Embedding, Passage, Sizes
+from palaver.chat.knowledge import Collection, Document, DocumentId, Embedding, Passage, PassageId, Sizes
 from palaver.store.database import Row
 
 COLLECTION = (
@@ -20,7 +20,10 @@ DOCUMENT = (
 
 PASSAGE = "p.id, d.uuid, d.name, p.number, p.begins, p.ends, p.text, p.page, p.heading"
 
-EMBEDDING = "e.id, e.model, e.dimensions, e.is_current"
+# So many passages no document has: each stands at its number behind where its document begins.
+IDS_OF_A_DOCUMENT = 1 << 24
+
+EMBEDDING = "e.id, e.model, e.dimensions, e.is_current, e.retired_at"
 
 SHARED = "EXISTS (SELECT 1 FROM collection_shares s WHERE s.collection_id = c.id AND s.user_id = $1)"
 # What a person may search: $1 the reader.
@@ -50,6 +53,10 @@ def to_passage(row: Row) -> Passage:
     return Passage(*row)
 
 
+def to_passage_id(document_id: DocumentId, number: int) -> PassageId:
+    return PassageId(document_id * IDS_OF_A_DOCUMENT + number)
+
+
 def to_embedding(row: Row) -> Embedding:
-    id_, model, dimensions, is_current = row
-    return Embedding(id_, model, dimensions, bool(is_current))
+    id_, model, dimensions, is_current, retired_at = row
+    return Embedding(id_, model, dimensions, bool(is_current), retired_at)

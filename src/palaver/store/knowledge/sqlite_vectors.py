@@ -8,6 +8,7 @@ import apsw
 
 from palaver.chat.knowledge import CollectionId, EmbeddingId, PassageId
 from palaver.store.database import Database, Row, Transaction
+from palaver.store.knowledge.searched import Searched
 from palaver.store.knowledge.vectors import EMBEDDINGS, MOST_NEAR
 
 # In a collection of so many passages all are compared; in a larger one at most so many that look alike, by the signs
@@ -91,16 +92,17 @@ class SqliteVectors:
         self,
         tx: Transaction,
         embedding_id: EmbeddingId,
-        collection_id: CollectionId,
+        searched: Searched,
         vector: Sequence[float],
-        passages: int,
         limit: int,
     ) -> Sequence[PassageId]:
         blob = _to_blob(vector)
-        first = min(max(ALL_COMPARED if passages <= ALL_COMPARED else OF_THE_FIRST, limit), MOST_NEAR)
+        first = min(max(ALL_COMPARED if searched.passages <= ALL_COMPARED else OF_THE_FIRST, limit), MOST_NEAR)
         another = max(OF_ANOTHER, limit // 4)
-        heaps = [(blob, another if number else first, collection_id * HEAPS + number) for number in range(HEAPS)]
-        alike = await tx.all_many(self.LOOK_ALIKE.format(id=embedding_id), heaps)
+        start = searched.collection_id * HEAPS
+        heaps = [(blob, another if number else first, start + number) for number in range(HEAPS)]
+        found = await tx.all_many(self.LOOK_ALIKE.format(id=embedding_id), heaps)
+        alike = [row for row in found if not searched.leaves_out(row[0])]
         chosen = nsmallest(max(first, COMPARED), alike, key=lambda row: (row[1], row[0]))
         rows = await tx.all_many(self.DISTANCE.format(id=embedding_id), [(blob, row[0]) for row in chosen])
         # Of nothing but zeros there is no distance.

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from palaver.chat.knowledge import CollectionId, EmbeddingId, PassageId
 from palaver.store.database import Transaction
+from palaver.store.knowledge.searched import Searched
 
 EMBEDDINGS = "SELECT id FROM embeddings"
 
@@ -47,12 +48,11 @@ class Vectors(Protocol):
         self,
         tx: Transaction,
         embedding_id: EmbeddingId,
-        collection_id: CollectionId,
+        searched: Searched,
         vector: Sequence[float],
-        passages: int,
         limit: int,
     ) -> Sequence[PassageId]:
-        """The nearest first; `passages` is how many the collection has. Raises `EmbeddingGone`."""
+        """The nearest first. Raises `EmbeddingGone`."""
         ...
 
     async def drop_some(self, tx: Transaction, embedding_id: EmbeddingId) -> bool:

@@ -8,8 +8,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from palaver.chat.clock import Micros
 from palaver.chat.knowledge import CollectionId, PassageId
 from palaver.store.database import Database, Transaction
+from palaver.store.knowledge.searched import LAST_ID, Searched, left_out
 
 # So many places are looked at for one search, and no more for one word: that takes some ten milliseconds.
 MOST_HITS = 15_000
@@ -41,11 +43,8 @@ class Words(Protocol):
         """Takes what was removed out of the index itself, step by step."""
         ...
 
-    async def rank(
-        self, tx: Transaction, collection_id: CollectionId, stems: Sequence[str], passages: int, limit: int
-    ) -> Sequence[PassageId]:
-        """Those that have any of the words, best first; of those that are not searched (yet, or any more) too.
-        `passages` is how many the collection has."""
+    async def rank(self, tx: Transaction, searched: Searched, stems: Sequence[str], limit: int) -> Sequence[PassageId]:
+        """Those that have any of the words, best first; some that are not searched (yet, or any more), too."""
         ...
 
 
@@ -89,19 +88,22 @@ class SqliteWords:
     ALL_PURGED = "DELETE FROM server WHERE name = 'removed_words' AND value = $1"
     MERGE = "INSERT INTO passage_words (passage_words, rank) VALUES ('merge', $1)"
     CHANGES = "SELECT total_changes()"
-    COUNT = f"SELECT COUNT(*) FROM (SELECT 1 FROM passage_words WHERE passage_words MATCH $1 LIMIT {MOST_HITS + 1})"
+    COUNT = (
+        "SELECT COUNT(*) FROM (SELECT 1 FROM passage_words WHERE passage_words MATCH $1 "
+        f"AND rowid BETWEEN $2 AND $3 LIMIT {MOST_HITS + 1})"
+    )
     ALL = "SELECT COALESCE(SUM(passage_count), 0) FROM collections"
     HITS = (
         "SELECT * FROM (SELECT rowid AS id, ${weight} * bm25(passage_words) AS score FROM passage_words "
-        f"WHERE passage_words MATCH ${{term}} LIMIT {MOST_HITS})"
+        f"WHERE passage_words MATCH ${{term}} AND rowid BETWEEN {{first}} AND {{last}} LIMIT {MOST_HITS})"
     )
     # bm25 is the better the lower it is.
     RANKED = "SELECT id FROM ({hits}) GROUP BY id ORDER BY SUM(score), id LIMIT $1"
 
     def __init__(self) -> None:
-        # Only frequent words take long to count, and how many they are hardly changes: they are counted anew when the
-        # collection has another number of passages.
-        self._known: dict[tuple[str, int], int] = {}
+        # Only frequent words take long to count: they are counted anew when the collection has changed. What is counted
+        # while passages come or go is not kept: it would stand for what is there when all have.
+        self._known: dict[tuple[str, int, Micros], int] = {}
 
     def to_entry(self, collection_id: CollectionId, stems: Sequence[str]) -> str:
         return " ".join(to_keys(collection_id, stems))
@@ -111,6 +113,8 @@ class SqliteWords:
             await tx.run_many(self.ADD, passages)
 
     async def remove(self, tx: Transaction, passages: Sequence[PassageId]) -> None:
+        # No word of what was deleted stays in memory.
+        self._known.clear()
         await tx.run_many(self.REMOVE, [(id_,) for id_ in passages])
         await tx.run(self.NOTE_REMOVED)
 
@@ -125,15 +129,24 @@ class SqliteWords:
         # Where more was removed meanwhile, it is done again.
         await database.write(lambda tx: tx.run(self.ALL_PURGED, removed[0]))
 
-    async def _count(self, tx: Transaction, terms: Sequence[str], passages: int) -> Mapping[str, int]:
-        counts = {term: self._known.get((term, passages), 0) for term in terms}
+    async def _count(self, tx: Transaction, terms: Sequence[str], searched: Searched) -> Mapping[str, int]:
+        changed = (searched.passages, searched.changed_at)
+        counts = {term: self._known.get((term, *changed), 0) for term in terms}
         unknown = [term for term, count in counts.items() if not count]
-        found = await tx.all_many(self.COUNT, [(term,) for term in unknown])
-        counts |= {term: row[0] for term, row in zip(unknown, found, strict=True)}
-        if len(self._known) > MOST_KNOWN:
-            self._known.clear()
-        self._known |= {(term, passages): count for term, count in counts.items() if count > FEW}
+        for first, last in searched.to_gaps():
+            found = await tx.all_many(self.COUNT, [(term, first, last) for term in unknown])
+            for term, row in zip(unknown, found, strict=True):
+                counts[term] += row[0]
+        if searched.is_settled:
+            if len(self._known) > MOST_KNOWN:
+                self._known.clear()
+            self._known |= {(term, *changed): count for term, count in counts.items() if count > FEW}
         return counts
+
+    async def _count_all(self, tx: Transaction, terms: Sequence[str]) -> Mapping[str, int]:
+        """As FTS5 counts: what is left out, too."""
+        found = await tx.all_many(self.COUNT, [(term, 0, LAST_ID) for term in terms])
+        return {term: row[0] for term, row in zip(terms, found, strict=True)}
 
     async def _merge(self, tx: Transaction, pages: int) -> bool:
         """Whether there was anything to do, told as FTS5 tells it."""
@@ -144,21 +157,21 @@ class SqliteWords:
         assert after is not None
         return bool(after[0] - before[0] >= 2)
 
-    async def rank(
-        self, tx: Transaction, collection_id: CollectionId, stems: Sequence[str], passages: int, limit: int
-    ) -> Sequence[PassageId]:
+    async def rank(self, tx: Transaction, searched: Searched, stems: Sequence[str], limit: int) -> Sequence[PassageId]:
         # A term holds letters, digits and an @ alone, so none can be read as a command.
-        counts = await self._count(tx, [f'"{key}"' for key in to_keys(collection_id, stems)], passages)
-        chosen = choose(counts, passages)
+        counts = await self._count(tx, [f'"{key}"' for key in to_keys(searched.collection_id, stems)], searched)
+        chosen = choose(counts, searched.passages)
         if not chosen:
             return []
         row = await tx.one(self.ALL)
-        everywhere = 0 if row is None else int(row[0])
+        everywhere = searched.count_left_out() + (0 if row is None else int(row[0]))
+        counted = await self._count_all(tx, chosen) if searched.left_out else counts
         values: list[object] = [limit]
         hits = []
         for term in chosen:
-            values += [rarity(counts[term], passages) / _rarity_of_fts5(counts[term], everywhere), term]
-            hits.append(self.HITS.format(weight=len(values) - 1, term=len(values)))
+            values += [rarity(counts[term], searched.passages) / _rarity_of_fts5(counted[term], everywhere), term]
+            where = {"weight": len(values) - 1, "term": len(values)}
+            hits += [self.HITS.format(**where, first=first, last=last) for first, last in searched.to_gaps()]
         rows = await tx.all(self.RANKED.format(hits=" UNION ALL ".join(hits)), *values)
         return [PassageId(row[0]) for row in rows]
 
@@ -170,14 +183,14 @@ class PostgresWords:
     ADD = "INSERT INTO passage_words (rowid, words) VALUES ($1, CAST($2 AS TEXT)::tsvector)"
     REMOVE = "DELETE FROM passage_words WHERE rowid = $1"
     COUNT = (
-        "SELECT COUNT(*) FROM (SELECT 1 FROM passage_words WHERE words @@ CAST($1 AS TEXT)::tsquery "
+        "SELECT COUNT(*) FROM (SELECT 1 FROM passage_words w WHERE w.words @@ CAST($1 AS TEXT)::tsquery{out} "
         f"LIMIT {MOST_HITS + 1}) AS hits"
     )
     RANKED = (
         "WITH terms AS (SELECT term::tsquery AS term, weight "
         "FROM unnest(CAST($2 AS TEXT[]), CAST($3 AS DOUBLE PRECISION[])) AS t (term, weight)), "
         "best AS MATERIALIZED (SELECT h.rowid, SUM(t.weight) AS score FROM terms t CROSS JOIN LATERAL "
-        f"(SELECT w.rowid FROM passage_words w WHERE w.words @@ t.term LIMIT {MOST_HITS}) AS h "
+        f"(SELECT w.rowid FROM passage_words w WHERE w.words @@ t.term{{out}} LIMIT {MOST_HITS}) AS h "
         f"GROUP BY h.rowid ORDER BY 2 DESC, 1 LIMIT greatest({LOOKED_AT_CLOSELY}, $1)) "
         "SELECT w.rowid FROM best b JOIN passage_words w ON w.rowid = b.rowid CROSS JOIN terms t "
         "GROUP BY w.rowid ORDER BY SUM(t.weight * ts_rank(w.words, t.term, 1)) DESC, w.rowid LIMIT $1"
@@ -199,18 +212,17 @@ class PostgresWords:
     async def purge(self, database: Database) -> None:
         """There is nothing to do: VACUUM, which PostgreSQL does by itself, gives the room of deleted rows back."""
 
-    async def rank(
-        self, tx: Transaction, collection_id: CollectionId, stems: Sequence[str], passages: int, limit: int
-    ) -> Sequence[PassageId]:
+    async def rank(self, tx: Transaction, searched: Searched, stems: Sequence[str], limit: int) -> Sequence[PassageId]:
         await tx.one(self.ASK_THE_INDEX)
-        terms = [f"'{key}'" for key in to_keys(collection_id, stems)]
-        found = await tx.all_many(self.COUNT, [(term,) for term in terms])
+        out = left_out(searched, "w.rowid")
+        terms = [f"'{key}'" for key in to_keys(searched.collection_id, stems)]
+        found = await tx.all_many(self.COUNT.format(out=out), [(term,) for term in terms])
         counts = {term: row[0] for term, row in zip(terms, found, strict=True)}
-        chosen = choose(counts, passages)
+        chosen = choose(counts, searched.passages)
         if not chosen:
             return []
-        weights = [rarity(counts[term], passages) for term in chosen]
-        return [PassageId(row[0]) for row in await tx.all(self.RANKED, limit, chosen, weights)]
+        weights = [rarity(counts[term], searched.passages) for term in chosen]
+        return [PassageId(row[0]) for row in await tx.all(self.RANKED.format(out=out), limit, chosen, weights)]
 
 
 def _rarity_of_fts5(count: int, everywhere: int) -> float:

@@ -1,8 +1,9 @@
 -- Knowledge: collections of documents, the passages they are cut into, and what these are found by.
+-- `owner_id` is NULL where the owner was erased, and the collection is only there to be cleared.
 CREATE TABLE collections (
   id {identity},
   uuid TEXT NOT NULL UNIQUE,
-  owner_id BIGINT NOT NULL REFERENCES users (id),
+  owner_id BIGINT REFERENCES users (id),
   name TEXT NOT NULL,
   description TEXT NOT NULL DEFAULT '',
   is_public BOOLEAN NOT NULL DEFAULT FALSE,
@@ -49,6 +50,8 @@ CREATE TABLE documents (
 );
 CREATE INDEX documents_by_collection ON documents (collection_id, name, id);
 CREATE INDEX documents_by_status ON documents (status, updated_at, id);
+-- Of which there can be passages that nobody is to find.
+CREATE INDEX documents_unsettled ON documents (collection_id, id) WHERE status IN ('reading', 'deleted');
 CREATE INDEX documents_by_embedding ON documents (embedding_id, id) WHERE status = 'ready';
 
 -- The bytes of a document as they came, in parts of up to 1 MiB.
@@ -59,9 +62,10 @@ CREATE TABLE document_parts (
   PRIMARY KEY (document_id, number)
 );
 
--- `digest` is that of the text.
+-- `digest` is that of the text. The ids of a document's passages begin at its own id times 16,777,216 and follow each
+-- other: so what is not searched is left out by where it lies (store/knowledge/passages.py).
 CREATE TABLE passages (
-  id {identity},
+  id {number},
   document_id BIGINT NOT NULL REFERENCES documents (id),
   number BIGINT NOT NULL,
   begins BIGINT NOT NULL,
@@ -82,6 +86,7 @@ CREATE INDEX passages_by_digest ON passages (digest);
 -- postgres: CREATE INDEX passage_words_by_word ON passage_words USING gin (words);
 
 -- Vectors are kept in tables of their own, made when an embedding is first used: store/knowledge/vectors.py.
+-- `retired_at` is when another one took the place of one that was current.
 CREATE TABLE embeddings (
   id {identity},
   model TEXT NOT NULL,
@@ -89,6 +94,7 @@ CREATE TABLE embeddings (
   is_current BOOLEAN NOT NULL DEFAULT FALSE,
   is_dropped BOOLEAN NOT NULL DEFAULT FALSE,
   lease_until BIGINT,
+  retired_at BIGINT,
   created_at BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX embeddings_by_model ON embeddings (model, dimensions) WHERE NOT is_dropped;

@@ -183,6 +183,9 @@ CORPUS: list[tuple[str, Callable[[], bytes], Problem | None]] = [
     ("one-line.json", lambda: b'{"a":"' + b"x" * 2_000_000 + b'"}', None),
     ("stray-ends.html", lambda: b"<html></div></td></tr></table></pre></h1>hello" + b"</b>" * 50_000, None),
     ("open-comment.html", lambda: b"<html>hello<!-- " + b"x" * 100_000, None),
+    ("many-tags.html", lambda: b"<html>hello" + b"<a " * 600_000, None),
+    ("many-comments.html", lambda: b"<html>hello" + b"<!--" * 400_000, None),
+    ("many-ends.html", lambda: b"<html>hello" + b"</a" * 100_000, None),
     ("many-starts.html", lambda: b"<html>hello" + b"<" * 300_000, None),
 ]
 

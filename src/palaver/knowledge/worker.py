@@ -91,7 +91,7 @@ class Worker:
         self._documents_came.set()
 
     async def read_next(self) -> bool:
-        """Reads the document that has waited longest. False where none waits."""
+        """Reads the document whose turn it is. False where none waits."""
         claimed = await self._documents.claim(self._lease(), self._clock.now())
         if claimed is None:
             return False
@@ -158,7 +158,8 @@ class Worker:
     async def _read(self, claimed: Claimed) -> None:
         document = claimed.document
         sizes = document.sizes or self._rules.sizes
-        order = Order(document.name, document.media_type, document.size, sizes, self._rules.limits)
+        limits = self._rules.limits.for_size(document.size)
+        order = Order(document.name, document.media_type, document.size, sizes, limits)
 
         async def keep(cuts: Sequence[Cut]) -> None:
             if not await self._documents.add_passages(claimed, cuts):

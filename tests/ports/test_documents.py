@@ -199,6 +199,21 @@ async def test_document_that_has_waited_longest_is_read_first(store: SqlStore, n
     assert await store.documents.claim(LATER, NOW) is None
 
 
+async def test_one_who_brings_many_documents_keeps_nobody_waiting_for_all_of_them(
+    store: SqlStore, alice: User, bob: User, notes: Collection
+) -> None:
+    await keep(store, notes, "earlier", "apple")
+    for number in range(4):
+        await arrive(store, notes, f"alice {number}", b"%d" % number, now=Micros(NOW + number))
+    other = await collect(store, alice, "Other")
+    await arrive(store, other, "alice, elsewhere", b"x", now=Micros(NOW + 4))
+    theirs = await collect(store, bob)
+    for number in range(2):
+        await arrive(store, theirs, f"bob {number}", b"%d" % number, now=Micros(LATER + number))
+    claimed = [(await claim(store, now=Micros(LATER + number))).document.name for number in range(7)]
+    assert claimed == ["bob 0", "alice 0", "bob 1", "alice 1", "alice 2", "alice 3", "alice, elsewhere"]
+
+
 async def test_worker_that_lost_its_lease_writes_nothing_and_what_it_had_added_is_gone(
     store: SqlStore, other_store: SqlStore, alice: User, notes: Collection
 ) -> None:

@@ -92,7 +92,7 @@ class Worker:
 
     async def read_next(self) -> bool:
         """Reads the document whose turn it is. False where none waits."""
-        claimed = await self._documents.claim(self._lease(), self._clock.now())
+        claimed = await self._claim()
         if claimed is None:
             return False
         if claimed.attempt > MOST_ATTEMPTS:
@@ -114,6 +114,18 @@ class Worker:
                 raise error
         self._texts_came.set()
         return True
+
+    async def _claim(self) -> Claimed | None:
+        claiming = asyncio.create_task(self._documents.claim(self._lease(), self._clock.now()))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # It may be this worker's already, and would be nobody's for as long as the lease lasts.
+            with suppress(OSError):
+                claimed = await claiming
+                if claimed is not None:
+                    await self._give_back(claimed)
+            raise
 
     async def embed_missing(self, server: EmbeddingServer) -> None:
         """Gives every passage that has none a vector of this server's model, and has them searched then. Raises

@@ -104,8 +104,8 @@ class Documents(Protocol):
         ...
 
     async def claim(self, lease_until: Micros, now: Micros) -> Claimed | None:
-        """The one that has waited longest, or one whose worker let its lease run out; what an earlier attempt had added
-        is gone."""
+        """One whose worker let its lease run out, else one that waits: of the owners the one who has not had a turn for
+        longest, and of theirs the oldest. What an earlier attempt had added is gone."""
         ...
 
     async def renew(self, claimed: Claimed, lease_until: Micros) -> bool:

@@ -10,15 +10,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from palaver.chat.clock import Micros
 from palaver.chat.knowledge import Claimed, CollectionId, Cut, DocumentId, PassageId, Problem
 from palaver.chat.words import to_terms
-from palaver.store.database import Database, Transaction
+from palaver.store.database import Database, Row, Transaction
 from palaver.store.knowledge.clearing import Clearing, hide_document
 from palaver.store.knowledge.rows import DOCUMENT, to_document
 from palaver.store.knowledge.words import Words
 
-_CLAIM = (
-    "UPDATE documents SET status = 'reading', attempt = attempt + 1, lease_until = $1 WHERE id = "
-    "(SELECT d.id FROM documents d JOIN collections c ON c.id = d.collection_id WHERE {which} AND NOT c.is_deleted "
-    "ORDER BY d.updated_at, d.id LIMIT 1{lock}) RETURNING id, attempt"
+_NEXT = (
+    "SELECT d.id, d.attempt, c.owner_id FROM documents d JOIN collections c ON c.id = d.collection_id "
+    "JOIN users u ON u.id = c.owner_id WHERE NOT c.is_deleted AND "
+)
+LEFT = f"{_NEXT} d.status = 'reading' AND d.lease_until < $1 ORDER BY d.updated_at, d.id LIMIT 1"
+WAITING = f"{_NEXT} d.status = 'waiting' ORDER BY u.documents_read_at, d.updated_at, d.id LIMIT 1"
+TURN = "UPDATE users SET documents_read_at = $2 WHERE id = $1"
+CLAIM = (
+    "UPDATE documents SET status = 'reading', attempt = attempt + 1, lease_until = $3 WHERE id = $1 AND attempt = $2 "
+    "AND (status = 'waiting' OR status = 'reading' AND lease_until < $4) RETURNING attempt"
 )
 CLAIMED = f"SELECT {DOCUMENT} FROM documents d WHERE d.id = $1 AND d.attempt = $2"
 RENEW = "UPDATE documents SET lease_until = $3 WHERE id = $1 AND attempt = $2 AND status = 'reading' RETURNING id"
@@ -52,20 +58,28 @@ class Reading:
         self._clearing = clearing
 
     async def claim(self, lease_until: Micros, now: Micros) -> Claimed | None:
-        async def work(tx: Transaction) -> Claimed | None:
-            claimed = await tx.one(_claim(tx, "d.status = 'reading' AND d.lease_until < $2"), lease_until, now)
-            if claimed is None:
-                claimed = await tx.one(_claim(tx, "d.status = 'waiting'"), lease_until)
-            if claimed is None:
-                return None
-            document = await tx.one(CLAIMED, *claimed)
-            assert document is not None
-            return Claimed(to_document(document), claimed[1])
-
-        claimed = await self._database.write(work)
+        claimed: Claimed | None = None
+        # Whoever is faster has it, and the next one is looked for.
+        while claimed is None and (row := await self._database.read(lambda tx: _next(tx, now))) is not None:
+            claimed = await self._claim(row, lease_until, now)
         if claimed is not None and claimed.attempt > 1:
             await self._forget_passages(claimed)
         return claimed
+
+    async def _claim(self, row: Row, lease_until: Micros, now: Micros) -> Claimed | None:
+        id_, attempt, owner_id = row
+
+        async def work(tx: Transaction) -> Claimed | None:
+            # The owner's row first, as whoever uploads holds them.
+            await tx.run(TURN, owner_id, now)
+            claimed = await tx.one(CLAIM, id_, attempt, lease_until, now)
+            if claimed is None:
+                return None
+            document = await tx.one(CLAIMED, id_, claimed[0])
+            assert document is not None
+            return Claimed(to_document(document), claimed[0])
+
+        return await self._database.write(work)
 
     async def renew(self, claimed: Claimed, lease_until: Micros) -> bool:
         values = (claimed.document.id, claimed.attempt, lease_until)
@@ -136,9 +150,10 @@ class Reading:
             pass
 
 
-def _claim(tx: Transaction, which: str) -> str:
-    # One that another worker is just claiming is not waited for.
-    return _CLAIM.format(which=which, lock=f"{tx.lock} OF d SKIP LOCKED" if tx.lock else "")
+async def _next(tx: Transaction, now: Micros) -> Row | None:
+    """One that a worker has left, else one of the owner whose turn was longest ago: who brings much is not to keep all
+    others waiting."""
+    return await tx.one(LEFT, now) or await tx.one(WAITING)
 
 
 async def _hold(tx: Transaction, claimed: Claimed, *, with_collection: bool = False) -> bool:

@@ -51,6 +51,9 @@ CREATE INDEX documents_by_collection ON documents (collection_id, name, id);
 CREATE INDEX documents_by_status ON documents (status, updated_at, id);
 CREATE INDEX documents_by_embedding ON documents (embedding_id, id) WHERE status = 'ready';
 
+-- When the last document of theirs was claimed: those who have waited longest for their turn are next.
+ALTER TABLE users ADD COLUMN documents_read_at BIGINT NOT NULL DEFAULT 0;
+
 -- The bytes of a document as they came, in parts of up to 1 MiB.
 CREATE TABLE document_parts (
   document_id BIGINT NOT NULL REFERENCES documents (id),

@@ -179,6 +179,31 @@ async def test_nobody_keeps_more_than_the_quota_however_many_upload_at_once(
     assert (await arrive(store, notes, name, b"new", quota=quota))[1] is False
 
 
+async def test_text_that_was_read_counts_to_the_quota(store: SqlStore, notes: Collection) -> None:
+    quota = Quota(bytes=1000)
+    first, _ = await arrive(store, notes, "first", b"x" * 100, quota=quota)
+    await read(store, await claim(store), cut("ä" * 200))
+    [kept] = await rows(store, "SELECT size, text_size FROM collections")
+    assert tuple(kept) == (100, 400)
+    await arrive(store, notes, "bomb", b"y" * 10, quota=quota)
+    claimed = await claim(store)
+    assert await store.documents.add_passages(claimed, cut("z" * 490))
+    # Once more, as its sender had not heard: it counts once.
+    assert await store.documents.add_passages(claimed, cut("z" * 490))
+    with pytest.raises(OverQuota):
+        await store.documents.add_passages(claimed, cut("z" * 490, "!")[1:])
+    assert await store.documents.fail(claimed, "too_large", NOW)
+    with pytest.raises(OverQuota):
+        await arrive(store, notes, "more", b"y" * 491, quota=quota)
+    await store.documents.drop_unfinished(LATER)
+    # Whoever may put anything, as `palaver ingest` does.
+    await arrive(store, notes, "of an admin", b"y" * 10)
+    await read(store, await claim(store), cut("z" * 5000))
+    await store.documents.delete(first.id)
+    [kept] = await rows(store, "SELECT size, text_size FROM collections")
+    assert tuple(kept) == (20, 5000)
+
+
 async def test_two_workers_never_have_the_same_document(
     store: SqlStore, other_store: SqlStore, notes: Collection
 ) -> None:

@@ -19,6 +19,7 @@ from palaver.knowledge.cutting import cut
 from palaver.knowledge.formats.kinds import PDF_MARK, PDF_WITHIN, find_reader
 from palaver.knowledge.formats.pdf import load_pdf
 from palaver.knowledge.orders import LONGEST_LINE, End, Limits, Order, Part, decode_order, encode
+from palaver.knowledge.unfolding import may_unfold
 from palaver.knowledge.unreadable import Unreadable
 
 # Those who talk go first.
@@ -95,6 +96,8 @@ def read(order: Order, given: BinaryIO, said: BinaryIO) -> End:
         for made in cut(clean(blocks), order.sizes):
             if made.number >= order.limits.passages:
                 return End("too_large", "passages")
+            if made.end > may_unfold(order.size):
+                return End("too_large", "text")
             said.write(encode(Part(made)))
     except Unreadable as error:
         return End(error.problem, error.why)

@@ -14,6 +14,7 @@ from functools import partial
 from msgspec import Struct
 
 from palaver.chat.clock import SECOND, Clock, Micros
+from palaver.chat.errors import OverQuota
 from palaver.chat.knowledge import Claimed, Cut, DocumentId, Embedding, EmbeddingId, Sizes
 from palaver.chat.ports import Documents, Passages
 from palaver.knowledge.embeddings import HARMLESS, EmbeddingServer, EmbeddingsFailed
@@ -183,6 +184,9 @@ class Worker:
             why = f" ({error.why})" if error.why else ""
             log.info("document %s cannot be read: %s%s", document.uuid, error.problem, why)
             await self._documents.fail(claimed, error.problem, self._clock.now())
+        except OverQuota as error:
+            log.info("document %s is more than its owner may keep: %d bytes", document.uuid, error.most)
+            await self._documents.fail(claimed, "too_large", self._clock.now())
         except _Lost:
             log.info("document %s is read by somebody else, or gone", document.uuid)
         else:

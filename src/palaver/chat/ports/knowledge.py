@@ -114,7 +114,8 @@ class Documents(Protocol):
 
     async def add_passages(self, claimed: Claimed, cuts: Sequence[Cut]) -> bool:
         """Nobody finds them yet. Those with a number that is there already are left as they are. False where it is no
-        longer this worker's; what was added till then is gone with its next claim."""
+        longer this worker's; what was added till then is gone with its next claim. Raises `OverQuota` where that text
+        is more than the quota with which the document arrived leaves."""
         ...
 
     async def finish(self, claimed: Claimed, now: Micros) -> bool:

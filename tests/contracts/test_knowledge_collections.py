@@ -304,6 +304,13 @@ async def test_document_needs_a_name(owner: Client, collection: Fields, query: s
     assert (answer.status, answer.body) == (400, {"name": [TEXT]})
 
 
+@pytest.mark.parametrize("name", ["a%0Ab", "%E2%80%AEgnp.exe", "a%C2%85b", "%E2%81%A6a"])
+async def test_document_has_no_name_that_looks_like_another(owner: Client, collection: Fields, name: str) -> None:
+    answer = await owner.send("POST", at(collection, f"documents/?name={name}"), b"text")
+    words = "This may not hold control characters, or characters that turn text round."
+    assert (answer.status, answer.body) == (400, {"name": [words]})
+
+
 @pytest.mark.parametrize("query", ["", "?q=", f"?q={'q' * 1001}", "?q=x&limit=0", "?q=x&limit=51"])
 async def test_search_needs_a_question(owner: Client, collection: Fields, query: str) -> None:
     assert (await owner.get(at(collection, f"search/{query}"))).status == 400

@@ -304,7 +304,7 @@ async def test_document_needs_a_name(owner: Client, collection: Fields, query: s
     assert (answer.status, answer.body) == (400, {"name": [TEXT]})
 
 
-@pytest.mark.parametrize("name", ["a%0Ab", "a%0D%0ASet-Cookie%3A%20a%3Db", "%E2%80%AEgnp.exe", "a%C2%85b", "%E2%81%A6a"])
+@pytest.mark.parametrize("name", ["a%0D%0ASet-Cookie%3A%20a%3Db", "%E2%80%AEgnp.exe", "a%C2%85b", "%E2%81%A6a"])
 async def test_document_has_no_name_that_looks_like_another(owner: Client, collection: Fields, name: str) -> None:
     answer = await owner.send("POST", at(collection, f"documents/?name={name}"), b"text")
     words = "This may not hold control characters, or characters that turn text round."

@@ -15,8 +15,8 @@ from palaver.knowledge.cutting import LONGEST_PATH
 LONGEST_LINE = 1024 * 1024
 
 
-# Text takes 0.2 s a megabyte. DOCX that is packed as tightly as it may be takes most: a third of this, by what 80 MB of it
-# took on two shared cores.
+# Text takes 0.2 s a megabyte. DOCX that is packed tightly is slowest: 80 MB of XML, more than a small file may hold,
+# took 29 s with all that the database did.
 SECONDS_OF_ANY = 20
 BYTES_A_SECOND = 100_000
 

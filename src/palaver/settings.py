@@ -786,7 +786,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Setting(
             "PALAVER_KNOWLEDGE_MEGABYTES",
-            "How large all documents of one user may be together, in megabytes; 0: no limit.",
+            "How large all documents of one user and their text may be together, in megabytes; 0: no limit.",
             _whole(0, 1_000_000_000),
         ),
     ] = 2000

@@ -67,6 +67,43 @@ def test_what_cannot_be_read_is_told_with_its_reason_and_the_rest_is_read(admin:
         assert line in done.err
 
 
+# `palaver`, where each file is another one as soon as it has been looked at.
+CHANGING = """
+from palaver.cli import ingest, main
+
+look = ingest._to_digest
+
+def look_and_change(path):
+    digest = look(path)
+    path.write_text("Whales have gone.")
+    return digest
+
+ingest._to_digest = look_and_change
+main()
+"""
+
+
+def test_a_file_that_changes_while_it_is_taken_is_known_by_what_was_kept(
+    admin: Command, data_dir: Path, folder: Path
+) -> None:
+    path = folder / "whale.md"
+    before = path.read_text()
+    settings = {"PALAVER_DATA_DIR": str(data_dir), "PALAVER_DISCOVER_PORTS": ""}
+    command = [sys.executable, "-c", CHANGING, "ingest", str(path), "--collection", "papers"]
+    subprocess.run(command, env={**bare_environment(), **settings}, check=True, capture_output=True)
+    assert "1 unchanged" in admin("ingest", str(path), "--collection", "papers").out
+    path.write_text(before)
+    assert "1 replaced" in admin("ingest", str(path), "--collection", "papers").out
+
+
+def test_names_that_nobody_sees_as_they_are_are_refused(admin: Command, folder: Path) -> None:
+    (folder / "a\nb.txt").write_text("Two lines.")
+    (folder / "\u202egnp.exe").write_text("Turned round.")
+    done = admin("ingest", str(folder), "--collection", "papers")
+    assert done.out == "papers: 2 new, 0 replaced, 0 unchanged, 2 failed.\n"
+    assert "'\\u202egnp.exe': its name holds a control character" in done.err
+
+
 def test_files_of_one_name_are_not_mixed_up(admin: Command, folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "whale.md"
     other.write_text("Another.")

@@ -247,7 +247,7 @@ async def test_document_is_uploaded_read_and_given_back(owner: Client, collectio
 
 
 async def test_file_is_always_a_download(owner: Client, collection: Fields) -> None:
-    name = 'x/"é"\r\nSet-Cookie: a=b.html'
+    name = 'x/"é"; Set-Cookie: a=b.html'
     document = await keep(owner, collection, "<script>alert(1)</script> hello", name, kind="text/html")
     for method in ("GET", "HEAD"):
         file = await owner.send(method, f"{DOCUMENTS}{document['id']}/file/")
@@ -256,7 +256,7 @@ async def test_file_is_always_a_download(owner: Client, collection: Fields) -> N
         assert file.headers["X-Content-Type-Options"] == "nosniff"
         assert file.headers["Content-Length"] == str(document["size"])
         assert file.headers["Content-Disposition"] == (
-            "attachment; filename*=UTF-8''%22%C3%A9%22%0D%0ASet-Cookie%3A%20a%3Db.html"
+            "attachment; filename*=UTF-8''%22%C3%A9%22%3B%20Set-Cookie%3A%20a%3Db.html"
         )
         assert "Set-Cookie" not in file.headers
 
@@ -314,6 +314,13 @@ async def test_who_uploads_what_cannot_be_read_is_told_why(owner: Client, collec
 async def test_document_needs_a_name(owner: Client, collection: Fields, query: str) -> None:
     answer = await owner.send("POST", at(collection, f"documents/{query}"), b"text")
     assert (answer.status, answer.body) == (400, {"name": [TEXT]})
+
+
+@pytest.mark.parametrize("name", ["a%0D%0ASet-Cookie%3A%20a%3Db", "%E2%80%AEgnp.exe", "a%C2%85b", "%E2%81%A6a"])
+async def test_document_has_no_name_that_looks_like_another(owner: Client, collection: Fields, name: str) -> None:
+    answer = await owner.send("POST", at(collection, f"documents/?name={name}"), b"text")
+    words = "This may not hold control characters, or characters that turn text round."
+    assert (answer.status, answer.body) == (400, {"name": [words]})
 
 
 @pytest.mark.parametrize("query", ["", "?q=", f"?q={'q' * 1001}", "?q=x&limit=0", "?q=x&limit=51"])

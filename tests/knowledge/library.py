@@ -13,6 +13,7 @@ from palaver.knowledge.worker import Worker, WorkRules
 from palaver.store import SqlStore
 
 PART = 500_000
+ANY = Quota()
 
 
 class Library:
@@ -28,15 +29,15 @@ class Library:
         rules = WorkRules(limits=limits or Limits(), lease_seconds=lease, renew_seconds=lease / 3, look_seconds=0.02)
         return Worker(self.store.documents, self.store.passages, SystemClock(), rules, embeddings)
 
-    async def put(self, name: str, data: bytes | str, sizes: Sizes | None = None) -> Document:
+    async def put(self, name: str, data: bytes | str, sizes: Sizes | None = None, quota: Quota = ANY) -> Document:
         """It waits to be read then."""
         content = data.encode() if isinstance(data, str) else data
         documents, now = self.store.documents, SystemClock().now()
         begun = await documents.begin(self.collection.id, name, "text/plain", now, sizes)
         for number, place in enumerate(range(0, len(content), PART)):
-            await documents.add_part(begun.id, number, content[place : place + PART], Quota(), now)
+            await documents.add_part(begun.id, number, content[place : place + PART], quota, now)
         digest = await asyncio.to_thread(lambda: hashlib.sha256(content).digest())
-        document, _ = await documents.arrive(begun.id, digest, now, Quota())
+        document, _ = await documents.arrive(begun.id, digest, now, quota)
         return document
 
     async def get(self, document: Document) -> Document:

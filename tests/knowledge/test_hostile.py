@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from msgspec.structs import replace
 
 from palaver.chat.knowledge import Problem
+from palaver.knowledge.unreadable import Unreadable
 from tests.knowledge.files import (
     HEAD,
     STYLES,
@@ -25,7 +27,7 @@ from tests.knowledge.files import (
     to_zip,
     xlsx,
 )
-from tests.knowledge.reading import LIMITS, problem_of
+from tests.knowledge.reading import LIMITS, problem_of, read
 
 LAUGHS = (
     '<!DOCTYPE x [<!ENTITY a "ha">'
@@ -183,6 +185,9 @@ CORPUS: list[tuple[str, Callable[[], bytes], Problem | None]] = [
     ("one-line.json", lambda: b'{"a":"' + b"x" * 2_000_000 + b'"}', None),
     ("stray-ends.html", lambda: b"<html></div></td></tr></table></pre></h1>hello" + b"</b>" * 50_000, None),
     ("open-comment.html", lambda: b"<html>hello<!-- " + b"x" * 100_000, None),
+    ("many-tags.html", lambda: b"<html>hello" + b"<a " * 600_000, None),
+    ("many-comments.html", lambda: b"<html>hello" + b"<!--" * 400_000, None),
+    ("many-ends.html", lambda: b"<html>hello" + b"</a" * 100_000, None),
     ("many-starts.html", lambda: b"<html>hello" + b"<" * 300_000, None),
 ]
 
@@ -205,6 +210,12 @@ async def test_a_hostile_file_costs_nothing_but_itself(
 ) -> None:
     assert await problem_of(name, make(), limits=LIMITS) == problem
     assert list_children() == []
+
+
+async def test_a_small_file_unfolds_into_no_large_text() -> None:
+    with pytest.raises(Unreadable) as error:
+        await read("bomb.docx", words_bomb(12 * 1024 * 1024), limits=replace(LIMITS, passages=200_000))
+    assert (error.value.problem, error.value.why) == ("too_large", "unpacked")
 
 
 WHOLE = {

@@ -1,8 +1,10 @@
 """The child that reads a document: what it may take, what it knows, and what becomes of it."""
 
 import asyncio
+import errno
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -34,6 +36,7 @@ def list_readers() -> list[str]:
 def look_at(child: str) -> dict[str, str]:
     return {
         "environment": Path(f"/proc/{child}/environ").read_text(),
+        "first to go": Path(f"/proc/{child}/oom_score_adj").read_text().strip(),
         "limits": Path(f"/proc/{child}/limits").read_text(),
         "descriptors": " ".join(sorted(os.listdir(f"/proc/{child}/fd"))),
     }
@@ -82,11 +85,42 @@ async def test_a_child_knows_no_secret_and_holds_itself_to_its_limits(monkeypatc
         await read_document(Order("a.txt", "", len(LONG), SIZES, LIMITS), in_parts(LONG), look)
     assert "sk-secret" not in seen["environment"]
     assert seen["descriptors"] == "0 1 2"
+    assert seen["first to go"] == "1000"
     limits = {line[:25].strip(): line[25:].split()[0] for line in seen["limits"].splitlines()[1:]}
+    assert limits["Max open files"] == "0"
+    assert limits["Max processes"] == "0"
     assert limits["Max file size"] == "0"
     assert limits["Max core file size"] == "0"
     assert limits["Max address space"] == str(LIMITS.memory_bytes)
     assert limits["Max cpu time"] == str(LIMITS.cpu_seconds)
+
+
+PROBE = """
+import os, socket
+from palaver.knowledge.child import hold, load, shut
+from palaver.knowledge.orders import Limits
+
+hold(Limits())
+load(b"%PDF-")
+shut()
+def in_its_place():
+    os.close(0)
+    open("/etc/passwd")
+
+for what in (lambda: open("/proc/self/environ"), socket.socket, os.pipe, in_its_place):
+    try:
+        what()
+    except OSError as error:
+        print(error.errno)
+"""
+
+
+async def test_a_child_that_was_taken_over_opens_no_file_and_no_connection() -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROBE, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    said, _ = await process.communicate()
+    assert [int(line) for line in said.split()] == [errno.EMFILE] * 4
 
 
 async def test_whatever_ends_the_reading_ends_the_child() -> None:

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from palaver.chat.clock import SECOND, Micros, SystemClock
-from palaver.chat.knowledge import Sizes
+from palaver.chat.knowledge import Quota, Sizes
 from palaver.knowledge.embeddings import HARMLESS, EmbeddingOptions, EmbeddingServer
 from palaver.knowledge.worker import MOST_ATTEMPTS
 from palaver.store import SqlStore, StoreOptions
@@ -49,6 +49,14 @@ async def test_a_file_that_cannot_be_read_says_why_and_the_others_are_read(libra
         pass
     assert [(await library.get(one)).problem for one in (broken, half, good)] == ["broken", "too_large", None]
     assert [one.name for one in await library.find(["whale"])] == ["good.pdf"]
+
+
+async def test_a_document_whose_text_is_more_than_its_owner_may_keep_fails(library: Library) -> None:
+    packed = docx(paragraph("A whale. " * 2000))
+    bomb = await library.put("bomb.docx", packed, quota=Quota(bytes=len(packed) + 10_000))
+    assert await library.worker().read_next()
+    failed = await library.get(bomb)
+    assert (failed.status, failed.problem, failed.passage_count) == ("failed", "too_large", 0)
 
 
 async def test_a_document_is_cut_as_it_was_put(library: Library) -> None:

@@ -179,6 +179,31 @@ async def test_nobody_keeps_more_than_the_quota_however_many_upload_at_once(
     assert (await arrive(store, notes, name, b"new", quota=quota))[1] is False
 
 
+async def test_text_that_was_read_counts_to_the_quota(store: SqlStore, notes: Collection) -> None:
+    quota = Quota(bytes=1000)
+    first, _ = await arrive(store, notes, "first", b"x" * 100, quota=quota)
+    await read(store, await claim(store), cut("ä" * 200))
+    [kept] = await rows(store, "SELECT size, text_size FROM collections")
+    assert tuple(kept) == (100, 400)
+    await arrive(store, notes, "bomb", b"y" * 10, quota=quota)
+    claimed = await claim(store)
+    assert await store.documents.add_passages(claimed, cut("z" * 490))
+    # Once more, as its sender had not heard: it counts once.
+    assert await store.documents.add_passages(claimed, cut("z" * 490))
+    with pytest.raises(OverQuota):
+        await store.documents.add_passages(claimed, cut("z" * 490, "!")[1:])
+    assert await store.documents.fail(claimed, "too_large", NOW)
+    with pytest.raises(OverQuota):
+        await arrive(store, notes, "more", b"y" * 491, quota=quota)
+    await store.documents.drop_unfinished(LATER)
+    # Whoever may put anything, as `palaver ingest` does.
+    await arrive(store, notes, "of an admin", b"y" * 10)
+    await read(store, await claim(store), cut("z" * 5000))
+    await store.documents.delete(first.id)
+    [kept] = await rows(store, "SELECT size, text_size FROM collections")
+    assert tuple(kept) == (20, 5000)
+
+
 async def test_two_workers_never_have_the_same_document(
     store: SqlStore, other_store: SqlStore, notes: Collection
 ) -> None:
@@ -197,6 +222,21 @@ async def test_document_that_has_waited_longest_is_read_first(store: SqlStore, n
         await arrive(store, notes, f"{number}", b"%d" % number, now=Micros(NOW + number))
     assert [(await claim(store)).document.name for _ in range(3)] == ["0", "1", "2"]
     assert await store.documents.claim(LATER, NOW) is None
+
+
+async def test_one_who_brings_many_documents_keeps_nobody_waiting_for_all_of_them(
+    store: SqlStore, alice: User, bob: User, notes: Collection
+) -> None:
+    await keep(store, notes, "earlier", "apple")
+    for number in range(4):
+        await arrive(store, notes, f"alice {number}", b"%d" % number, now=Micros(NOW + number))
+    other = await collect(store, alice, "Other")
+    await arrive(store, other, "alice, elsewhere", b"x", now=Micros(NOW + 4))
+    theirs = await collect(store, bob)
+    for number in range(2):
+        await arrive(store, theirs, f"bob {number}", b"%d" % number, now=Micros(LATER + number))
+    claimed = [(await claim(store, now=Micros(LATER + number))).document.name for number in range(7)]
+    assert claimed == ["bob 0", "alice 0", "bob 1", "alice 1", "alice 2", "alice 3", "alice, elsewhere"]
 
 
 async def test_worker_that_lost_its_lease_writes_nothing_and_what_it_had_added_is_gone(

@@ -445,6 +445,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Dieser Wert liegt außerhalb des erlaubten Bereichs.",
         "Questo valore è fuori dall'intervallo consentito.",
     ),
+    "unprintable": (
+        "This may not hold control characters, or characters that turn text round.",
+        "Steuerzeichen und Zeichen, die Text umkehren, sind hier nicht erlaubt.",
+        "Non può contenere caratteri di controllo o che invertono il testo.",
+    ),
     "user_unknown": ("Unknown user name.", "Unbekannter Benutzername.", "Nome utente sconosciuto."),
     "version_unknown": ("Unknown version.", "Unbekannte Version.", "Versione sconosciuta."),
     "model_not_offered": (

@@ -2,16 +2,21 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from palaver.chat.collections import check_may_change
-from palaver.chat.errors import NotFound, Stalled, StoreUnavailable, TooLarge
+from palaver.chat.errors import Invalid, NotFound, Stalled, StoreUnavailable, TooLarge
 from palaver.chat.flow import Chat
 from palaver.chat.knowledge import Collection, Document, DocumentId
 from palaver.chat.user import Reader
 
 PART_BYTES = 256 * 1024
+
+# Control characters, line ends, halves of letters, and what turns round the letters behind it: with these a name looks
+# like another one.
+_NOT_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 # Longer ones are none that anybody has heard of.
 MEDIA_TYPE_LENGTH = 100
@@ -34,10 +39,12 @@ async def keep_document(
 ) -> tuple[Document, bool]:
     """The document that `reader` sends, once all `pieces` of it are kept, and whether the very same was there before.
 
-    Raises `RateLimited` where too many are on their way, `Stalled` where this one comes no further, `TooLarge`,
-    `OverQuota`, `NotFound` where the collection goes away meanwhile, and whatever `pieces` raises; then nothing of it
-    is left.
+    Raises `Invalid` for a name that is none, `RateLimited` where too many are on their way, `Stalled` where this one
+    comes no further, `TooLarge`, `OverQuota`, `NotFound` where the collection goes away meanwhile, and whatever
+    `pieces` raises; then nothing of it is left.
     """
+    if not can_be_named(name):
+        raise Invalid("name", "unprintable")
     with chat.uploads.one_more(reader.user_id):
         return await _keep_document(chat, collection, name, media_type, pieces)
 
@@ -103,6 +110,11 @@ async def read_document(chat: Chat, document: Document) -> AsyncIterator[bytes]:
 
 async def delete_document(chat: Chat, document: Document) -> None:
     await chat.store.documents.delete(document.id)
+
+
+def can_be_named(name: str) -> bool:
+    """Whether people see this name as it is."""
+    return _NOT_IN_NAMES.search(name) is None
 
 
 def to_media_type(header: str) -> str:

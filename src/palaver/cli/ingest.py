@@ -17,6 +17,7 @@ import click
 from msgspec import Struct
 
 from palaver.app import CannotEmbed, embedding_options, work_rules
+from palaver.chat.documents import can_be_named
 from palaver.chat.errors import NotFound
 from palaver.chat.knowledge import Collection, Document, NewCollection, Quota, Sizes
 from palaver.chat.user import Reader, User
@@ -26,7 +27,6 @@ from palaver.cli.problems import to_reason
 from palaver.cli.text import Line
 from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.knowledge.worker import Worker
-from palaver.settings import UNPRINTABLE
 
 LONGEST_NAME = 255
 PART_BYTES = 512 * 1024
@@ -177,7 +177,7 @@ class _Ingesting:
             if same is not None:
                 self._unchanged.append(same)
                 return
-            document, is_known = await self._send(found, digest)
+            document, is_known = await self._send(found)
         except OSError as error:
             self.failed.append(Failed(found.name, error.strerror or type(error).__name__))
             return
@@ -186,15 +186,18 @@ class _Ingesting:
         else:
             self._sent.append(Sent(document, found.name in self._known))
 
-    async def _send(self, found: Found, digest: bytes) -> tuple[Document, bool]:
+    async def _send(self, found: Found) -> tuple[Document, bool]:
+        # Of what is sent: the file may have changed since it was looked at.
+        digest = hashlib.sha256()
         media_type = mimetypes.guess_type(found.name)[0] or "application/octet-stream"
         begun = await self._documents.begin(self._collection.id, found.name, media_type, self._clock.now(), self._sizes)
         with found.path.open("rb") as file:
             number = 0
             while data := await asyncio.to_thread(file.read, PART_BYTES):
+                digest.update(data)
                 await self._documents.add_part(begun.id, number, data, NO_QUOTA, self._clock.now())
                 number += 1
-        return await self._documents.arrive(begun.id, digest, self._clock.now(), NO_QUOTA)
+        return await self._documents.arrive(begun.id, digest.digest(), self._clock.now(), NO_QUOTA)
 
     async def _wait(self) -> None:
         """Until all that was sent, now or by an earlier run, has been read, here or by the server."""
@@ -237,8 +240,8 @@ def find_files(paths: Iterable[Path]) -> Iterator[Found | Failed]:
 
 
 def _to_found(path: Path, name: str) -> Found | Failed:
-    if UNPRINTABLE.search(name):
-        return Failed(ascii(name), "its name holds a control character, or bytes that are no UTF-8")
+    if not can_be_named(name):
+        return Failed(ascii(name), "its name holds a control character, one that turns text round, or no UTF-8")
     if len(name) > LONGEST_NAME:
         return Failed(name, f"its name has more than {LONGEST_NAME} characters")
     try:

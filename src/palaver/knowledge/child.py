@@ -2,19 +2,24 @@
 
 It is a process of its own, for a file may be made to break whoever reads it: it holds itself to limits before it looks
 at a byte, has no settings, no secrets and no descriptors but its pipes, and says nothing but what `orders.py` knows.
+When all its code is loaded it gives up opening anything: no file, no connection, no further process.
 """
 
+import codecs
 import os
 import resource
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import BinaryIO
 
 from palaver.knowledge.blocks import clean
 from palaver.knowledge.cutting import cut
-from palaver.knowledge.formats.kinds import find_reader
+from palaver.knowledge.formats.kinds import PDF_MARK, PDF_WITHIN, find_reader
+from palaver.knowledge.formats.pdf import load_pdf
 from palaver.knowledge.orders import LONGEST_LINE, End, Limits, Order, Part, decode_order, encode
+from palaver.knowledge.unfolding import may_unfold
 from palaver.knowledge.unreadable import Unreadable
 
 # Those who talk go first.
@@ -22,6 +27,13 @@ _NICENESS = 10
 
 # Its own modules, and what a library opens to load itself.
 _MOST_DESCRIPTORS = 32
+
+# Where the system is short of memory, it is this process that goes.
+_OOM_SCORE_ADJ = Path("/proc/self/oom_score_adj")
+_FIRST_TO_GO = "1000"
+
+# Python loads these when they are first asked for: by files, archives' names and XML.
+_ENCODINGS = ("ascii", "cp437", "cp1252", "latin-1", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")
 
 
 def main() -> None:
@@ -39,6 +51,8 @@ def hold(limits: Limits) -> None:
     """From now on it is ended where it takes more than this, and no file grows by it."""
     with suppress(OSError):
         os.nice(_NICENESS)
+    with suppress(OSError):
+        _OOM_SCORE_ADJ.write_text(_FIRST_TO_GO)
     for what, most in (
         (resource.RLIMIT_AS, limits.memory_bytes),
         (resource.RLIMIT_FSIZE, 0),
@@ -50,6 +64,20 @@ def hold(limits: Limits) -> None:
     _limit(resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + 1)
 
 
+def load(data: bytes) -> None:
+    """All the code that reading this may need."""
+    for name in _ENCODINGS:
+        codecs.lookup(name)
+    if PDF_MARK in data[:PDF_WITHIN]:
+        load_pdf()
+
+
+def shut() -> None:
+    """From now on it opens nothing. What is open stays so; not even that number is free when it is closed."""
+    _limit(resource.RLIMIT_NOFILE, 0, 0)
+    _limit(resource.RLIMIT_NPROC, 0, 0)
+
+
 def _limit(what: int, most: int, at_all: int) -> None:
     # A limit that is lower already stays; macOS does not keep all of them.
     with suppress(ValueError, OSError):
@@ -59,6 +87,8 @@ def _limit(what: int, most: int, at_all: int) -> None:
 def read(order: Order, given: BinaryIO, said: BinaryIO) -> End:
     try:
         data = given.read(order.size + 1)
+        load(data)
+        shut()
         if len(data) != order.size:
             # Whoever sent it has gone.
             return End("broken", "not all of it came")
@@ -66,6 +96,8 @@ def read(order: Order, given: BinaryIO, said: BinaryIO) -> End:
         for made in cut(clean(blocks), order.sizes):
             if made.number >= order.limits.passages:
                 return End("too_large", "passages")
+            if made.end > may_unfold(order.size):
+                return End("too_large", "text")
             said.write(encode(Part(made)))
     except Unreadable as error:
         return End(error.problem, error.why)

@@ -6,12 +6,19 @@ was ended by its limits or broke down, that line is missing.
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from palaver.chat.knowledge import Cut, Problem, Sizes
 from palaver.knowledge.cutting import LONGEST_PATH
 
 # Of one passage as it comes back: up to four bytes a character, and as much again for what JSON writes differently.
 LONGEST_LINE = 1024 * 1024
+
+
+# Text takes 0.2 s a megabyte. DOCX that is packed tightly is slowest: 80 MB of XML, more than a small file may hold,
+# took 29 s with all that the database did.
+SECONDS_OF_ANY = 20
+BYTES_A_SECOND = 100_000
 
 
 class Limits(Struct, frozen=True):
@@ -22,6 +29,10 @@ class Limits(Struct, frozen=True):
     memory_bytes: int = 1024 * 1024 * 1024
     passages: int = 200_000
     wall_seconds: float = 300.0
+
+    def for_size(self, size: int) -> "Limits":
+        """The same for a document of so many bytes: a small one that takes long is one that was made to."""
+        return replace(self, cpu_seconds=min(self.cpu_seconds, SECONDS_OF_ANY + size // BYTES_A_SECOND))
 
 
 class Order(Struct, frozen=True):

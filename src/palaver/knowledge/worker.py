@@ -14,6 +14,7 @@ from functools import partial
 from msgspec import Struct
 
 from palaver.chat.clock import SECOND, Clock, Micros
+from palaver.chat.errors import OverQuota
 from palaver.chat.knowledge import Claimed, Cut, DocumentId, Embedding, EmbeddingId, Sizes
 from palaver.chat.ports import Documents, Passages
 from palaver.knowledge.embeddings import HARMLESS, EmbeddingServer, EmbeddingsFailed
@@ -93,8 +94,8 @@ class Worker:
         self._documents_came.set()
 
     async def read_next(self) -> bool:
-        """Reads the document that has waited longest. False where none waits."""
-        claimed = await self._documents.claim(self._lease(), self._clock.now())
+        """Reads the document whose turn it is. False where none waits."""
+        claimed = await self._claim()
         if claimed is None:
             return False
         if claimed.attempt > MOST_ATTEMPTS:
@@ -116,6 +117,18 @@ class Worker:
                 raise error
         self._texts_came.set()
         return True
+
+    async def _claim(self) -> Claimed | None:
+        claiming = asyncio.create_task(self._documents.claim(self._lease(), self._clock.now()))
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            # It may be this worker's already, and would be nobody's for as long as the lease lasts.
+            with suppress(OSError):
+                claimed = await claiming
+                if claimed is not None:
+                    await self._give_back(claimed)
+            raise
 
     async def embed_missing(self, server: EmbeddingServer) -> None:
         """Gives every passage that has none a vector of this server's model, and has them searched then. Raises
@@ -173,7 +186,8 @@ class Worker:
     async def _read(self, claimed: Claimed) -> None:
         document = claimed.document
         sizes = document.sizes or self._rules.sizes
-        order = Order(document.name, document.media_type, document.size, sizes, self._rules.limits)
+        limits = self._rules.limits.for_size(document.size)
+        order = Order(document.name, document.media_type, document.size, sizes, limits)
 
         async def keep(cuts: Sequence[Cut]) -> None:
             if not await self._documents.add_passages(claimed, cuts):
@@ -185,6 +199,9 @@ class Worker:
             why = f" ({error.why})" if error.why else ""
             log.info("document %s cannot be read: %s%s", document.uuid, error.problem, why)
             await self._documents.fail(claimed, error.problem, self._clock.now())
+        except OverQuota as error:
+            log.info("document %s is more than its owner may keep: %d bytes", document.uuid, error.most)
+            await self._documents.fail(claimed, "too_large", self._clock.now())
         except _Lost:
             log.info("document %s is read by somebody else, or gone", document.uuid)
         else:

@@ -110,8 +110,8 @@ class Documents(Protocol):
         ...
 
     async def claim(self, lease_until: Micros, now: Micros) -> Claimed | None:
-        """The one that has waited longest, or one whose worker let its lease run out; what an earlier attempt had added
-        is gone."""
+        """One whose worker let its lease run out, else one that waits: of the owners the one who has not had a turn for
+        longest, and of theirs the oldest. What an earlier attempt had added is gone."""
         ...
 
     async def renew(self, claimed: Claimed, lease_until: Micros) -> bool:
@@ -120,7 +120,8 @@ class Documents(Protocol):
 
     async def add_passages(self, claimed: Claimed, cuts: Sequence[Cut]) -> bool:
         """Nobody finds them yet. Those with a number that is there already are left as they are. False where it is no
-        longer this worker's; what was added till then is gone with its next claim."""
+        longer this worker's; what was added till then is gone with its next claim. Raises `OverQuota` where that text
+        is more than the quota with which the document arrived leaves."""
         ...
 
     async def finish(self, claimed: Claimed, now: Micros) -> bool:

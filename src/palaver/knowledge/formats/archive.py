@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Protocol
 from xml.parsers import expat
 
+from palaver.knowledge.unfolding import may_unfold
 from palaver.knowledge.unreadable import Unreadable
 
 MOST_ENTRIES = 10_000
@@ -32,9 +33,9 @@ class Hears(Protocol):
 
 
 class Archive:
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, most: int) -> None:
         self._archive = archive
-        self._left = MOST_UNPACKED
+        self._left = most
 
     def has(self, name: str) -> bool:
         return name in self._archive.NameToInfo
@@ -74,7 +75,7 @@ def open_archive(data: bytes) -> Iterator[Archive]:
             raise Unreadable("too_large", "entries of the archive")
         if any(entry.flag_bits & _ENCRYPTED for entry in archive.filelist):
             raise Unreadable("encrypted")
-        yield Archive(archive)
+        yield Archive(archive, min(MOST_UNPACKED, may_unfold(len(data))))
 
 
 def _to_parser(hears: Hears) -> expat.XMLParserType:

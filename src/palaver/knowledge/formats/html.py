@@ -1,6 +1,6 @@
 """HTML, for its words: nothing is run, and nothing that it names is fetched."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 
 from palaver.knowledge.blocks import Block
@@ -12,8 +12,11 @@ from palaver.knowledge.unreadable import Unreadable
 # No page that somebody wrote is nested as deeply as that; browsers stop at 512.
 DEEPEST = 1000
 
-# A tag, comment or declaration that does not end: the parser would look through it again with each piece.
+# A tag, comment or declaration that does not end. Pictures that stand in the page itself are as long.
 LONGEST_OPEN = 2 * 1024 * 1024
+
+# At the end of a page the parser tries each `<` of what is still open anew, so that a megabyte would take it minutes.
+LONGEST_REST = 4096
 
 _DROPPED = "script style template noscript svg math canvas iframe object audio video select"
 _DIVIDING = (
@@ -33,14 +36,27 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 def read_html(data: bytes) -> Iterator[Block]:
     reader = _Reader()
-    for piece in to_pieces(data):
+    for piece in _growing(to_pieces(data), reader):
         reader.feed(piece)
         if len(reader.rawdata) > LONGEST_OPEN:
             raise Unreadable("broken", "a tag that does not end")
         yield from reader.take()
-    reader.close()
-    reader.end_block()
+    reader.finish()
     yield from reader.take()
+
+
+def _growing(pieces: Iterable[str], reader: HTMLParser) -> Iterator[str]:
+    """The parser looks through what is open again with each piece: the next one is as long as that, so that all of it
+    is looked at twice and not a hundred times."""
+    waiting: list[str] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= len(reader.rawdata):
+            yield "".join(waiting)
+            waiting, size = [], 0
+    yield "".join(waiting)
 
 
 class _Reader(HTMLParser):
@@ -109,6 +125,15 @@ class _Reader(HTMLParser):
             self._title += data[:1000]
             return
         self._add(data if self._pre else _unbroken(data))
+
+    def finish(self) -> None:
+        if len(self.rawdata) <= LONGEST_REST:
+            self.close()
+        else:
+            # What does not end is no tag: it is text, as for the parser.
+            for place in range(0, len(self.rawdata), LONGEST):
+                self.handle_data(self.rawdata[place : place + LONGEST])
+        self.end_block()
 
     def end_block(self) -> None:
         if self._cells is not None:

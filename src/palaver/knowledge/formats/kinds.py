@@ -19,7 +19,7 @@ from palaver.knowledge.unreadable import Unreadable
 Read = Callable[[bytes], Iterator[Block]]
 
 # PDF readers look for its mark in so much of a file's beginning.
-_PDF_WITHIN = 1024
+PDF_MARK, PDF_WITHIN = b"%PDF-", 1024
 _LOOKED_AT = 4096
 
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -54,7 +54,7 @@ def find_reader(data: bytes, name: str, media_type: str) -> Read:
     """How this file is read. Raises `Unreadable`."""
     if not data.strip():
         raise Unreadable("empty")
-    if b"%PDF-" in data[:_PDF_WITHIN]:
+    if PDF_MARK in data[:PDF_WITHIN]:
         return read_pdf
     if data.startswith(b"PK\x03\x04"):
         return _find_in_archive(data)

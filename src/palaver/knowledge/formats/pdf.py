@@ -20,8 +20,14 @@ _SHORT = 0.7
 _NEW_PARAGRAPH = re.compile(r"\s*(?:[-–•*·▪‣]|\(?\d{1,3}[.)]|[A-Za-z][.)])\s")
 
 
+def load_pdf() -> None:
+    """So that reading opens no file. Not at the top: it takes as long as all the rest, and few files need it."""
+    import pypdfium2
+
+    pypdfium2.PdfDocument.new().close()
+
+
 def read_pdf(data: bytes) -> Iterator[Block]:
-    # Not at the top: it takes as long as all the rest, and nine files in ten are none.
     import pypdfium2
     from pypdfium2 import raw
 

@@ -30,11 +30,12 @@ HIDE_DOCUMENTS = (
 )
 DOCUMENTS_OF = "SELECT id FROM documents WHERE collection_id = $1 LIMIT $2"
 DELETED_DOCUMENTS = "SELECT id FROM documents WHERE status = 'deleted' ORDER BY updated_at, id LIMIT $1"
-HOLD_DOCUMENT = "SELECT collection_id, status, size, passage_count FROM documents WHERE id = $1"
+HOLD_DOCUMENT = "SELECT collection_id, status, size, passage_count, text_size FROM documents WHERE id = $1"
 HIDE_DOCUMENT = "UPDATE documents SET status = 'deleted', name = '', digest = NULL, lease_until = NULL WHERE id = $1"
 UNCOUNT = (
     "UPDATE collections SET document_count = document_count - $2, size = size - $3, "
-    "arriving_size = arriving_size - $4, passage_count = passage_count - $5 WHERE id = $1"
+    "arriving_size = arriving_size - $4, passage_count = passage_count - $5, text_size = text_size - $6 "
+    "WHERE id = $1"
 )
 
 SOME_PASSAGES = "SELECT id FROM passages WHERE document_id = $1 ORDER BY number LIMIT $2"
@@ -174,10 +175,10 @@ async def hide_document(tx: Transaction, document_id: DocumentId) -> None:
     row = await tx.one(HOLD_DOCUMENT + tx.lock, document_id)
     if row is None or row[1] == "deleted":
         return
-    collection_id, status, size, passages = row
+    collection_id, status, size, *read = row
     arriving = status == "arriving"
     counts = (0 if arriving else 1, 0 if arriving else size, size if arriving else 0)
-    await tx.run(UNCOUNT, collection_id, *counts, passages if status == "ready" else 0)
+    await tx.run(UNCOUNT, collection_id, *counts, *(read if status == "ready" else (0, 0)))
     await tx.run(HIDE_DOCUMENT, document_id)
 
 

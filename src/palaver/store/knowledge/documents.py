@@ -69,7 +69,7 @@ KEEP_PART = (
 PART = "SELECT data FROM document_parts WHERE document_id = $1 AND number = $2"
 GROW = "UPDATE documents SET size = size + $2, updated_at = $3 WHERE id = $1"
 GROW_COLLECTION = "UPDATE collections SET arriving_size = arriving_size + $2 WHERE id = $1"
-WAIT = "UPDATE documents SET status = 'waiting', digest = $2, updated_at = $3 WHERE id = $1"
+WAIT = "UPDATE documents SET status = 'waiting', digest = $2, updated_at = $3, most_kept = $4 WHERE id = $1"
 COUNT = (
     "UPDATE collections SET document_count = document_count + 1, size = size + $2, "
     "arriving_size = arriving_size - $2, updated_at = $3 WHERE id = $1"
@@ -144,7 +144,7 @@ class SqlDocuments:
                 if status != "ready":
                     await hide_document(tx, other_id)
                     hidden.append(other_id)
-            await tx.run(WAIT, document_id, digest, now)
+            await tx.run(WAIT, document_id, digest, now, quota.bytes)
             await tx.run(COUNT, collection_id, size, now)
             return await _must_get(tx, document_id), False
 

@@ -10,15 +10,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from palaver.chat.clock import Micros
 from palaver.chat.knowledge import Claimed, CollectionId, Cut, DocumentId, PassageId, Problem
 from palaver.chat.words import to_terms
-from palaver.store.database import Database, Transaction
+from palaver.store.database import Database, Row, Transaction
 from palaver.store.knowledge.clearing import Clearing, hide_document
+from palaver.store.knowledge.quotas import check_text
 from palaver.store.knowledge.rows import DOCUMENT, to_document, to_passage_id
 from palaver.store.knowledge.words import Words
 
-_CLAIM = (
-    "UPDATE documents SET status = 'reading', attempt = attempt + 1, lease_until = $1 WHERE id = "
-    "(SELECT d.id FROM documents d JOIN collections c ON c.id = d.collection_id WHERE {which} AND NOT c.is_deleted "
-    "ORDER BY d.updated_at, d.id LIMIT 1{lock}) RETURNING id, attempt"
+_NEXT = (
+    "SELECT d.id, d.attempt, c.owner_id FROM documents d JOIN collections c ON c.id = d.collection_id "
+    "JOIN users u ON u.id = c.owner_id WHERE NOT c.is_deleted AND "
+)
+LEFT = f"{_NEXT} d.status = 'reading' AND d.lease_until < $1 ORDER BY d.updated_at, d.id LIMIT 1"
+WAITING = f"{_NEXT} d.status = 'waiting' ORDER BY u.documents_read_at, d.updated_at, d.id LIMIT 1"
+TURN = "UPDATE users SET documents_read_at = $2 WHERE id = $1"
+CLAIM = (
+    "UPDATE documents SET status = 'reading', attempt = attempt + 1, lease_until = $3, text_size = 0 "
+    "WHERE id = $1 AND attempt = $2 AND (status = 'waiting' OR status = 'reading' AND lease_until < $4) "
+    "RETURNING attempt"
 )
 CLAIMED = f"SELECT {DOCUMENT} FROM documents d WHERE d.id = $1 AND d.attempt = $2"
 RENEW = "UPDATE documents SET lease_until = $3 WHERE id = $1 AND attempt = $2 AND status = 'reading' RETURNING id"
@@ -28,17 +36,24 @@ ADD = (
     "INSERT INTO passages (id, document_id, number, begins, ends, page, heading, digest, text) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (document_id, number) DO NOTHING RETURNING id, number"
 )
-COUNT = "SELECT COUNT(*) FROM passages WHERE document_id = $1"
+GROW = "UPDATE documents SET text_size = text_size + $2 WHERE id = $1 RETURNING text_size, most_kept"
+COUNT = "SELECT COUNT(*), (SELECT text_size FROM documents WHERE id = $1) FROM passages WHERE document_id = $1"
 READY = (
     "UPDATE documents SET status = 'ready', problem = NULL, passage_count = $2, lease_until = NULL, updated_at = $3 "
     "WHERE id = $1"
 )
-COUNT_PASSAGES = "UPDATE collections SET passage_count = passage_count + $2, updated_at = $3 WHERE id = $1"
+COUNT_PASSAGES = (
+    "UPDATE collections SET passage_count = passage_count + $2, text_size = text_size + $3, updated_at = $4 "
+    "WHERE id = $1"
+)
 REPLACED = (
     "SELECT o.id FROM documents o JOIN documents d ON o.collection_id = d.collection_id AND o.name = d.name "
     "WHERE d.id = $1 AND o.id <> d.id AND o.status IN ('ready', 'failed') ORDER BY o.id"
 )
-FAILED = "UPDATE documents SET status = 'failed', problem = $2, lease_until = NULL, updated_at = $3 WHERE id = $1"
+FAILED = (
+    "UPDATE documents SET status = 'failed', problem = $2, lease_until = NULL, text_size = 0, updated_at = $3 "
+    "WHERE id = $1"
+)
 
 # What is added in one transaction: it holds the writer for some ten milliseconds.
 CHARACTERS_AT_ONCE = 40_000
@@ -52,20 +67,28 @@ class Reading:
         self._clearing = clearing
 
     async def claim(self, lease_until: Micros, now: Micros) -> Claimed | None:
-        async def work(tx: Transaction) -> Claimed | None:
-            claimed = await tx.one(_claim(tx, "d.status = 'reading' AND d.lease_until < $2"), lease_until, now)
-            if claimed is None:
-                claimed = await tx.one(_claim(tx, "d.status = 'waiting'"), lease_until)
-            if claimed is None:
-                return None
-            document = await tx.one(CLAIMED, *claimed)
-            assert document is not None
-            return Claimed(to_document(document), claimed[1])
-
-        claimed = await self._database.write(work)
+        claimed: Claimed | None = None
+        # Whoever is faster has it, and the next one is looked for.
+        while claimed is None and (row := await self._database.read(lambda tx: _next(tx, now))) is not None:
+            claimed = await self._claim(row, lease_until, now)
         if claimed is not None and claimed.attempt > 1:
             await self._forget_passages(claimed)
         return claimed
+
+    async def _claim(self, row: Row, lease_until: Micros, now: Micros) -> Claimed | None:
+        id_, attempt, owner_id = row
+
+        async def work(tx: Transaction) -> Claimed | None:
+            # The owner's row first, as whoever uploads holds them.
+            await tx.run(TURN, owner_id, now)
+            claimed = await tx.one(CLAIM, id_, attempt, lease_until, now)
+            if claimed is None:
+                return None
+            document = await tx.one(CLAIMED, id_, claimed[0])
+            assert document is not None
+            return Claimed(to_document(document), claimed[0])
+
+        return await self._database.write(work)
 
     async def renew(self, claimed: Claimed, lease_until: Micros) -> bool:
         values = (claimed.document.id, claimed.attempt, lease_until)
@@ -91,7 +114,7 @@ class Reading:
             for (id_,) in replaced:
                 await hide_document(tx, id_)
             await tx.run(READY, document.id, count[0], now)
-            await tx.run(COUNT_PASSAGES, document.collection_id, count[0], now)
+            await tx.run(COUNT_PASSAGES, document.collection_id, *count, now)
             return True, bool(replaced)
 
         done, replaces = await self._database.write(work)
@@ -117,12 +140,18 @@ class Reading:
     async def _add(self, claimed: Claimed, cuts: Sequence[Cut], entries: Mapping[int, str]) -> bool:
         document = claimed.document
         rows = [_row(document.id, cut) for cut in cuts]
+        sizes = {cut.number: len(cut.text.encode()) for cut in cuts}
 
         async def work(tx: Transaction) -> bool:
             if not await _hold(tx, claimed):
                 return False
             # Those that are there already were added by the same worker, which had not heard that they were.
-            added = [(PassageId(row[0]), entries[row[1]]) for row in await tx.all_many(ADD, rows)]
+            there = await tx.all_many(ADD, rows)
+            grown = await tx.one(GROW, document.id, sum(sizes[row[1]] for row in there))
+            assert grown is not None
+            if grown[1] is not None:
+                await check_text(tx, document.collection_id, *grown)
+            added = [(PassageId(row[0]), entries[row[1]]) for row in there]
             await self._words.add(tx, added)
             return True
 
@@ -136,9 +165,10 @@ class Reading:
             pass
 
 
-def _claim(tx: Transaction, which: str) -> str:
-    # One that another worker is just claiming is not waited for.
-    return _CLAIM.format(which=which, lock=f"{tx.lock} OF d SKIP LOCKED" if tx.lock else "")
+async def _next(tx: Transaction, now: Micros) -> Row | None:
+    """One that a worker has left, else one of the owner whose turn was longest ago: who brings much is not to keep all
+    others waiting."""
+    return await tx.one(LEFT, now) or await tx.one(WAITING)
 
 
 async def _hold(tx: Transaction, claimed: Claimed, *, with_collection: bool = False) -> bool:

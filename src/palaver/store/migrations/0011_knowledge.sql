@@ -11,6 +11,7 @@ CREATE TABLE collections (
   document_count BIGINT NOT NULL DEFAULT 0,
   size BIGINT NOT NULL DEFAULT 0,
   arriving_size BIGINT NOT NULL DEFAULT 0,
+  text_size BIGINT NOT NULL DEFAULT 0,
   passage_count BIGINT NOT NULL DEFAULT 0,
   created_at BIGINT NOT NULL,
   updated_at BIGINT NOT NULL
@@ -29,6 +30,7 @@ CREATE INDEX collection_shares_by_user ON collection_shares (user_id);
 
 -- `status` is arriving, waiting, reading, ready, failed, or deleted: then nobody finds it, and it is taken away bit by
 -- bit. `attempt` counts the workers that have claimed it. `embedding_id` is that of which all its passages have vectors.
+-- `text_size` are the bytes of its passages, `most_kept` those that its owner might keep in all when it arrived.
 -- `sizes` is NULL where its passages are as long as the server usually makes them.
 CREATE TABLE documents (
   id {identity},
@@ -38,6 +40,8 @@ CREATE TABLE documents (
   media_type TEXT NOT NULL,
   digest {bytes},
   size BIGINT NOT NULL DEFAULT 0,
+  text_size BIGINT NOT NULL DEFAULT 0,
+  most_kept BIGINT,
   status TEXT NOT NULL DEFAULT 'arriving',
   problem TEXT,
   passage_count BIGINT NOT NULL DEFAULT 0,
@@ -53,6 +57,9 @@ CREATE INDEX documents_by_status ON documents (status, updated_at, id);
 -- Of which there can be passages that nobody is to find.
 CREATE INDEX documents_unsettled ON documents (collection_id, id) WHERE status IN ('reading', 'deleted');
 CREATE INDEX documents_by_embedding ON documents (embedding_id, id) WHERE status = 'ready';
+
+-- When the last document of theirs was claimed: those who have waited longest for their turn are next.
+ALTER TABLE users ADD COLUMN documents_read_at BIGINT NOT NULL DEFAULT 0;
 
 -- The bytes of a document as they came, in parts of up to 1 MiB.
 CREATE TABLE document_parts (

@@ -437,6 +437,7 @@ def limit_rules(settings: Settings) -> LimitRules:
         app_replies_at_once=settings.app_replies_at_once,
         sockets_at_once=settings.sockets_at_once,
         address_sockets_at_once=settings.address_sockets_at_once,
+        uploads_at_once=settings.uploads_at_once,
     )
 
 

@@ -504,6 +504,10 @@ class Settings(Struct, frozen=True, kw_only=True):
             _LIMIT,
         ),
     ] = 0
+    uploads_at_once: Annotated[
+        int,
+        Setting("PALAVER_UPLOADS_AT_ONCE", "Documents that one user may send at once; 0: no limit.", _LIMIT),
+    ] = 8
     max_message: Annotated[
         int,
         Setting(

@@ -142,6 +142,7 @@ CLAIMS: dict[str, tuple[str, ...]] = {
     ),
     "A page on another origin": ("journeys/operating_docs::refusal_is_as_the_page_shows_it",),
     "A message over a WebSocket": ("contracts/limits::socket_is_told_which_limit_and_stays_open",),
+    "A search in [documents]": ("contracts/limits::search_of_documents_counts_as_a_turn",),
     "A WebSocket over its own limit": ("contracts/limits::sockets_at_once_are_as_many_as_the_setting_says",),
     "Admins give them": (
         "journeys/operating_docs::commands_print_what_the_page_says",

@@ -116,7 +116,7 @@ def test_limits_come_as_the_table_says() -> None:
     default = Settings()
     usual = {setting.env: setting.show(getattr(default, name)) for name, setting in SETTINGS.items()}
     told = {quoted(cells[2])[0]: cells[3] for cells in rows(LIMITS) if len(cells) == 4 and quoted(cells[2])}
-    assert len(told) == 14
+    assert len(told) == 15
     assert told == {name: usual[name] for name in told}
 
 
@@ -205,7 +205,7 @@ def test_policies_are_those_that_there_are() -> None:
         there[policy] = [f'qu="{UNITS[limit]}"'] if limit in UNITS else []
     # A handshake that was refused has no headers.
     del there["sockets"], there["address-sockets"]
-    windowless = {"replies", "app-replies", "conversation-tokens"}
+    windowless = {"replies", "app-replies", "uploads", "conversation-tokens"}
     assert told == {policy: [*unit, "w"] if policy in windowless else unit for policy, unit in there.items()}
 
 

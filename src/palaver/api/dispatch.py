@@ -187,6 +187,8 @@ class Dispatcher:
             call.unknown = new_guest is not None
             if operation.counts_as_turn:
                 call.granted = await self.site.limits.allow_search(call.user, call.counted_as)
+            if operation.takes_file:
+                call.granted = await self.site.limits.allow_upload(call.user)
             if operation.starts_turn:
                 call.granted = await self.site.limits.allow_turn(
                     call.user, call.counted_as, may_wait=not operation.stateless

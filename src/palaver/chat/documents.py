@@ -35,9 +35,9 @@ async def access_own_document(chat: Chat, reader: Reader, document: str) -> Docu
 
 
 async def keep_document(
-    chat: Chat, reader: Reader, collection: Collection, name: str, media_type: str, pieces: AsyncIterator[bytes]
+    chat: Chat, collection: Collection, name: str, media_type: str, pieces: AsyncIterator[bytes]
 ) -> tuple[Document, bool]:
-    """The document that `reader` sends, once all `pieces` of it are kept, and whether the very same was there before.
+    """The document, once all `pieces` of it are kept, and whether the very same was there before.
 
     Raises `Invalid` for a name that is none, `RateLimited` where too many are on their way, `Stalled` where this one
     comes no further, `TooLarge`, `OverQuota`, `NotFound` where the collection goes away meanwhile, and whatever
@@ -45,7 +45,7 @@ async def keep_document(
     """
     if not can_be_named(name):
         raise Invalid("name", "unprintable")
-    with chat.uploads.one_more(reader.user_id):
+    with chat.uploads.one_more():
         return await _keep_document(chat, collection, name, media_type, pieces)
 
 

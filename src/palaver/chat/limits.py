@@ -43,6 +43,7 @@ class LimitRules(Struct, frozen=True):
     app_replies_at_once: int = 0
     sockets_at_once: int = 0
     address_sockets_at_once: int = 0
+    uploads_at_once: int = 0
 
 
 class Asked(Struct, frozen=True):
@@ -185,6 +186,12 @@ class Limits:
             most = _pick(own.sockets_at_once, default)
             self._add(asked, "sockets_at_once", "user", f"sockets:{_name(user)}", most)
         self._add(asked, "sockets_at_once", "address", f"sockets:address:{address}", rules.address_sockets_at_once)
+        return await self._have(asked)
+
+    async def allow_upload(self, user: User) -> Grant:
+        """Whether there may be one more document on its way from that caller. Raises `RateLimited`."""
+        asked: list[Asked] = []
+        self._add(asked, "uploads_at_once", "user", f"uploads:{_name(user)}", self.rules.uploads_at_once)
         return await self._have(asked)
 
     def _turn_of_caller(self, user: User, address: str | None) -> list[Asked]:

@@ -86,7 +86,7 @@ async def upload_document(call: Call) -> Answer:
     collection = await access_own_collection(call.chat, call.reader, call.parameters["id"])
     name = call.read_query(Upload).name
     media_type = call.header(b"content-type")
-    document, known = await keep_document(call.chat, call.reader, collection, name, media_type, call.file())
+    document, known = await keep_document(call.chat, collection, name, media_type, call.file())
     return Answer(_shown(call, document, collection), status=200 if known else 202)
 
 

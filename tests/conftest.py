@@ -42,7 +42,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # At the end nobody should be at work for long while the others have nothing left to do.
-_LONGEST = ("tests/web/", "tests/contracts/test_openapi.py", "tests/bench/", "tests/chaos/", "tests/serve/")
+_LONGEST = (
+    "tests/contracts/test_openapi.py",
+    "tests/contracts/test_ai_chat_rest.py",
+    "tests/contracts/test_doors.py",
+    "tests/contracts/test_common.py",
+    "tests/web/",
+    "tests/bench/",
+    "tests/cli/",
+    "tests/chaos/",
+    "tests/serve/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -41,6 +41,11 @@ def _quota_words(error: ChatError, language: Language) -> str:
     return text(f"quota_{error.what}", language, most=most)
 
 
+def _document_words(error: ChatError, language: Language) -> str:
+    assert isinstance(error, TooLarge)
+    return text("document_too_large", language, most=f"{error.most / MEGABYTE:.0f} MB")
+
+
 EVERYWHERE: Refusals = {
     NotFound: worded(404, "not_found"),
     WrongCredentials: worded(401, "unauthenticated"),
@@ -55,7 +60,7 @@ EVERYWHERE: Refusals = {
     NotWaiting: worded(409, "not_waiting"),
     Withdrawn: worded(409, "withdrawn"),
     Taken: worded(400, "taken"),
-    TooLarge: worded(413, "document_too_large"),
+    TooLarge: Refusal(413, _document_words),
     OverQuota: Refusal(413, _quota_words),
     RateLimited: Refusal(429, limit_words),
     OverBudget: Refusal(429, limit_words),

@@ -57,7 +57,7 @@ async def _keep_parts(chat: Chat, document_id: DocumentId, pieces: AsyncIterator
     async for part in _to_parts(pieces):
         size += len(part)
         if size > chat.rules.document_bytes:
-            raise TooLarge
+            raise TooLarge(chat.rules.document_bytes)
         digest.update(part)
         await chat.store.documents.add_part(document_id, number, part, chat.rules.quota)
         number += 1

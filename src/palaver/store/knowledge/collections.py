@@ -4,18 +4,19 @@ import uuid
 from collections.abc import Sequence
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
 from palaver.chat.errors import Invalid, NotFound, Taken
 from palaver.chat.knowledge import Collection, CollectionChange, CollectionId, NewCollection, Quota
 from palaver.chat.user import Reader, User, UserId
-from palaver.store.database import Database, Transaction
+from palaver.store.database import Database, Row, Transaction
 from palaver.store.knowledge.clearing import Clearing, hide_collection
 from palaver.store.knowledge.quotas import check_quota, hold_owner
 from palaver.store.knowledge.rows import COLLECTION, COLLECTIONS, SEARCHABLE, SHARED, VISIBLE, to_collection
 
-LIST = f"SELECT {COLLECTION} FROM {COLLECTIONS} WHERE {VISIBLE} ORDER BY c.name, c.id"
-ACCESS = f"SELECT {COLLECTION} FROM {COLLECTIONS} WHERE c.uuid = $3 AND {VISIBLE}"
+LIST = f"SELECT {COLLECTION}, {SEARCHABLE} FROM {COLLECTIONS} WHERE {VISIBLE} ORDER BY c.name, c.id"
+ACCESS = f"SELECT {COLLECTION}, {SEARCHABLE} FROM {COLLECTIONS} WHERE c.uuid = $3 AND {VISIBLE}"
 # The UUID first: nobody's name can stand in front of it.
 FIND = (
     f"SELECT {COLLECTION}, c.passage_count FROM {COLLECTIONS} WHERE (c.uuid = $2 OR c.name = $2) AND {SEARCHABLE} "
@@ -46,13 +47,13 @@ class SqlCollections:
 
     async def visible(self, reader: Reader) -> Sequence[Collection]:
         rows = await self._database.read(lambda tx: tx.all(LIST, reader.user_id, reader.is_admin))
-        return [to_collection(row) for row in rows]
+        return [_to_seen(row) for row in rows]
 
     async def access(self, reader: Reader, uuid: str) -> Collection:
         row = await self._database.read(lambda tx: tx.one(ACCESS, reader.user_id, reader.is_admin, uuid))
         if row is None:
             raise NotFound
-        return to_collection(row)
+        return _to_seen(row)
 
     async def find(self, reader: Reader, name: str) -> Collection | None:
         row = await self._database.read(lambda tx: tx.one(FIND, reader.user_id, name))
@@ -105,6 +106,10 @@ class SqlCollections:
             return [row[0] for row in await tx.all(SHARED_WITH, collection_id)]
 
         return await self._database.write(work)
+
+
+def _to_seen(row: Row) -> Collection:
+    return replace(to_collection(row[:-1]), can_ask=bool(row[-1]))
 
 
 async def _hold(tx: Transaction, collection_id: CollectionId) -> tuple[UserId, str]:

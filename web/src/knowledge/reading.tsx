@@ -4,6 +4,7 @@ import { type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 import { Refused } from "../api/http.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { Trouble } from "../parts/trouble.tsx";
 import { download } from "./download.ts";
 import "./knowledge.css";
 import { type Part, toParts } from "./parts.ts";
@@ -20,7 +21,8 @@ interface ReadingProps {
 
 export default function Reading({ document, passage, onClose }: ReadingProps) {
   const t = useKnowledgeWords();
-  const { data, error } = useDocument(document);
+  const found = useDocument(document);
+  const { data, error } = found;
   const title = data?.name ?? t("document");
   return (
     <Dialog title={title} onClose={onClose} side>
@@ -28,7 +30,7 @@ export default function Reading({ document, passage, onClose }: ReadingProps) {
         {error instanceof Refused && error.status === 404 ? (
           <p className="notice">{t("document.gone")}</p>
         ) : (
-          error !== null && <p className="notice warn">{t("offline.try")}</p>
+          data === undefined && <Trouble query={found} />
         )}
         {data !== undefined && (
           <>
@@ -59,7 +61,7 @@ function Pages({ document, passage }: Omit<ReadingProps, "onClose">) {
   }, [isShown]);
   const parts = toParts(data?.pages.flatMap((page) => page.passages) ?? [], meant);
   useStay(list, parts[0]?.number);
-  if (pages.isError && !isShown) return <p className="notice warn">{t("offline.try")}</p>;
+  if ((pages.isError || pages.isPaused) && !isShown) return <Trouble query={pages} />;
   if (isShown && parts.length === 0) return <p className="quiet">{t("document.no_text")}</p>;
   return (
     <div ref={list} className="parts" aria-busy={isFetching}>

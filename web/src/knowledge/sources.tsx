@@ -1,7 +1,6 @@
 /** What a reply was given, under it: first what it cites. */
 
-import { lazy, Suspense, useRef, useState } from "react";
-import { flushSync } from "react-dom";
+import { lazy, Suspense, useLayoutEffect, useRef, useState } from "react";
 import type { SourceShown } from "../api/schema.ts";
 import type { Citing } from "../markdown/citing.ts";
 import { useWords } from "../words/index.ts";
@@ -28,12 +27,15 @@ export default function Sources({ sources, text, open, onOpen, onClose }: Source
   const shown = all || named.length === 0 ? sources : named;
   const more = sources.length - shown.length;
   const list = useRef<HTMLOListElement>(null);
-  // The button goes: who pressed it goes on at the first of those that came.
+  const coming = useRef<number | undefined>(undefined);
   const showAll = () => {
-    const first = sources.find((source) => !shown.includes(source));
-    flushSync(() => setAll(true));
-    list.current?.querySelector<HTMLElement>(`[data-number="${first?.number}"]`)?.focus();
+    coming.current = sources.find((source) => !shown.includes(source))?.number;
+    setAll(true);
   };
+  // The button goes: who pressed it goes on at the first of those that came.
+  useLayoutEffect(() => {
+    if (all) list.current?.querySelector<HTMLElement>(`[data-number="${coming.current}"]`)?.focus();
+  }, [all]);
   return (
     <>
       <section className="sources" aria-label={t("sources")}>

@@ -239,7 +239,7 @@ async def test_without_a_network_and_with_a_server_that_stumbles_it_is_said_what
 ) -> None:
     window = await open_window(shared_server)
     page, offline = window.page, "There is no connection to the server."
-    made = await window.ask("POST", COLLECTIONS, {"name": "Fog"})
+    made = await window.ask("POST", COLLECTIONS, {"name": "Weather"})
     await send_file(window, made["id"], "fog.txt", "The horn sounds twice.")
     await page.goto(f"{shared_server.url}/#/knowledge/{made['id']}")
     await page.get_by_label("Try what would be found").fill("horn")
@@ -261,7 +261,7 @@ async def test_without_a_network_and_with_a_server_that_stumbles_it_is_said_what
     await page.keyboard.press("Escape")
     await window.choose("More about fog.txt", "Download")
     await expect(page.get_by_role("status").filter(has_text=offline).last).to_be_visible()
-    await window.choose("More about Fog", "Share")
+    await window.choose("More about Weather", "Share")
     await expect(page.get_by_role("dialog")).to_contain_text(offline)
     await page.keyboard.press("Escape")
     await window.context.set_offline(False)

@@ -1,6 +1,6 @@
 /** A document beside what is being done: at the passage that is meant, and on from there as far as somebody scrolls. */
 
-import { type RefObject, useEffect, useLayoutEffect, useRef } from "react";
+import { Fragment, type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 import { Refused } from "../api/http.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -10,6 +10,7 @@ import "./knowledge.css";
 import { type Part, toParts } from "./parts.ts";
 import { usePassages } from "./passages.ts";
 import { useDocument } from "./queries.ts";
+import { toStretches } from "./stretches.ts";
 import { placeOf, useKnowledgeWords } from "./words.ts";
 
 interface ReadingProps {
@@ -77,12 +78,16 @@ function Pages({ document, passage }: Omit<ReadingProps, "onClose">) {
         part.isMeant && passage !== null ? (
           <section key={part.number} ref={mark} tabIndex={-1} aria-label={t("reading.meant")}>
             <Place part={part} before={parts[index - 1]} />
-            <mark className="plain">{part.text.trim()}</mark>
+            <mark className="plain">
+              <Words text={part.text} />
+            </mark>
           </section>
         ) : (
           <section key={part.number}>
             <Place part={part} before={parts[index - 1]} />
-            <p className="plain">{part.text.trim()}</p>
+            <p className="plain">
+              <Words text={part.text} />
+            </p>
           </section>
         ),
       )}
@@ -91,6 +96,15 @@ function Pages({ document, passage }: Omit<ReadingProps, "onClose">) {
       )}
     </div>
   );
+}
+
+/** Its lines are those of the document. */
+function Words({ text }: { text: string }) {
+  // What begins with spaces stands under what is below it.
+  return toStretches(text.trimEnd().replace(/^\s*\n/, "")).map(({ text, isSet }, index, all) => {
+    const words = index < all.length - 1 ? `${text}\n` : text;
+    return isSet ? <code key={index}>{words}</code> : <Fragment key={index}>{words}</Fragment>;
+  });
 }
 
 /** Said where it changes. */

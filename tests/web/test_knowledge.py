@@ -144,6 +144,8 @@ async def test_document_is_uploaded_and_asked_and_the_passage_that_is_cited_is_r
     passage = sheet.get_by_label("The passage that is meant")
     await expect(passage).to_be_in_viewport()
     await expect(passage).to_contain_text("north pier is green")
+    assert await sheet.evaluate("(it) => it.getBoundingClientRect().width === Math.min(576, innerWidth)")
+    assert await passage.evaluate("(it) => it.offsetWidth === it.parentElement.offsetWidth")
     assert await find_faults(window) == []
     # The whole of it is there, by and by, and each word of it once.
     for way in ("Further on", "Before this"):

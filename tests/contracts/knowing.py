@@ -20,8 +20,8 @@ Fields = dict[str, Any]
 def collection_shown(**fields: Any) -> Fields:
     """A whole collection, with these fields among the ones that every collection has."""
     return {
-        "id": UUID, "description": "", "is_public": False, "can_edit": True, "document_count": 0, "size": 0,
-        "created_at": TIME, "updated_at": TIME, **fields,
+        "id": UUID, "description": "", "is_public": False, "can_edit": True, "can_ask": True,
+        "document_count": 0, "size": 0, "largest_document": WHOLE, "created_at": TIME, "updated_at": TIME, **fields,
     }  # fmt: skip
 
 

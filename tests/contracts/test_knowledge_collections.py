@@ -196,7 +196,8 @@ async def test_an_admin_changes_any_and_finds_nothing_in_what_others_keep_for_th
     admin: Client, owner: Client, collection: Fields
 ) -> None:
     await keep(owner, collection, BREAD)
-    assert (await admin.get(at(collection))).body["can_edit"] is True
+    seen = (await admin.get(at(collection))).body
+    assert (seen["can_edit"], seen["can_ask"]) == (True, False)
     assert await search(admin, collection, "bread") == []
     assert (await admin.patch(at(collection), description="Looked at.")).status == 200
 
@@ -402,6 +403,22 @@ async def test_upload_that_is_announced_too_long_is_refused_before_it_is_read(
     answer = await _stream(shared_server, owner, path, 3 * MEGABYTE + 1, _pieces(0))
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert (await documents_of(owner, collection))["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "This document is too large: 3 MB at most."),
+        ("de", "Dieses Dokument ist zu groß: höchstens 3 MB."),
+        ("it", "Questo documento è troppo grande: al massimo 3 MB."),
+    ],
+)
+async def test_upload_that_is_too_large_is_told_how_large_it_may_be(
+    owner: Client, collection: Fields, language: str, words: str
+) -> None:
+    assert collection["largest_document"] == 3_000_000
+    refused = await upload(owner.having(Accept_Language=language), collection, bytes(3_000_001))
+    assert (refused.status, refused.body) == (413, {"detail": words})
 
 
 async def test_upload_that_turns_out_too_long_is_refused_and_leaves_nothing(

@@ -65,7 +65,10 @@ async def test_collection_is_seen_by_its_owner_those_it_is_shared_with_and_admin
     with pytest.raises(NotFound):
         await store.collections.access(Reader(bob.id), mine.uuid)
     # An admin sees it, and does not search it by accident.
-    assert await store.collections.access(Reader(admin.id, is_admin=True), mine.uuid) == mine
+    unasked = replace(mine, can_ask=False)
+    assert await store.collections.access(Reader(admin.id, is_admin=True), mine.uuid) == unasked
+    assert unasked in await store.collections.visible(Reader(admin.id, is_admin=True))
+    assert await store.collections.access(Reader(carol.id), mine.uuid) == mine
     assert await store.collections.find(Reader(admin.id, is_admin=True), "Mine") is None
     assert await store.collections.share(mine.id, []) == []
     assert names(await store.collections.visible(Reader(carol.id))) == one

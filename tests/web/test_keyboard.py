@@ -14,7 +14,8 @@ FAR = 60
 # It is stopped long before its end.
 COUNT = "[[text=one two three four five six seven eight nine ten&delay=2&first=0.3]]"
 # What has the focus is in view, and has a ring of two pixels, or stands in one (the message field), or what stands for
-# it does (a choice of several). Past the last and before the first the browser's own window has it.
+# it does (a choice of several), or is the heading that a page begins with, where there is nothing to press. Past the
+# last and before the first the browser's own window has it.
 IS_SEEN = """(mayLeave) => {
   const one = document.activeElement;
   if (one === null || one === document.body) return mayLeave;
@@ -25,7 +26,8 @@ IS_SEEN = """(mayLeave) => {
     && parseFloat(getComputedStyle(it).outlineWidth) >= 2;
   const isShown = one.checkVisibility({ opacityProperty: true, visibilityProperty: true });
   const isRinged = one.id === "composer" && getComputedStyle(one.form).boxShadow.includes("0px 0px 0px 1px");
-  return isInView && (isRinged || (isShown && isOutlined(one)) || isOutlined(one.nextElementSibling));
+  const isBeginning = one.matches("h1[tabindex='-1']");
+  return isInView && (isRinged || isBeginning || (isShown && isOutlined(one)) || isOutlined(one.nextElementSibling));
 }"""
 NAME = """() => {
   const one = document.activeElement;

@@ -1,12 +1,15 @@
 """Documents in the web app: uploaded, asked, and read where an answer says that it comes from."""
 
+import re
 from typing import Any
 
 from playwright.async_api import FilePayload, Locator, Route, expect
 
+from tests.journeys.client import new_name
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 from tests.web.payloads import ELSEWHERE, PAYLOADS
+from tests.web.test_administration import add_admin
 from tests.web.test_everybody import find_faults
 from tests.web.test_hostile_words import NAME, Watch, in_parts
 from tests.web.test_keyboard import Keys
@@ -33,6 +36,14 @@ DROPPED = """(name) => {
   const dropped = new DataTransfer();
   dropped.items.add(new File([`Of ${name}.`], name, { type: "text/plain" }));
   return dropped;
+}"""
+# Whether the browser would ask, were the page left now.
+ASKS_BEFORE_LEAVING = "() => !dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+# Whether the browser would show a file instead of the page, were it dropped there.
+LEAVES_FOR_A_FILE = """(place) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File(["<p>"], "evil.html", { type: "text/html" }));
+  return place.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
 }"""
 # Until there is no button left that leads on.
 SCROLLED_TO_THE_END = """(words) => {
@@ -67,9 +78,9 @@ async def upload(window: Window, *files: FilePayload) -> None:
 
 
 async def drop(window: Window, name: str) -> None:
-    """A file from outside, onto the place for it."""
+    """A file from outside, anywhere onto the page."""
     dropped = await window.page.evaluate_handle(DROPPED, name)
-    await window.page.get_by_role("region", name="Upload files").dispatch_event("drop", {"dataTransfer": dropped})
+    await window.page.get_by_role("heading", level=1).dispatch_event("drop", {"dataTransfer": dropped})
 
 
 def row(window: Window, name: str) -> Locator:
@@ -133,6 +144,8 @@ async def test_document_is_uploaded_and_asked_and_the_passage_that_is_cited_is_r
     passage = sheet.get_by_label("The passage that is meant")
     await expect(passage).to_be_in_viewport()
     await expect(passage).to_contain_text("north pier is green")
+    assert await sheet.evaluate("(it) => it.getBoundingClientRect().width === Math.min(576, innerWidth)")
+    assert await passage.evaluate("(it) => it.offsetWidth === it.parentElement.offsetWidth")
     assert await find_faults(window) == []
     # The whole of it is there, by and by, and each word of it once.
     for way in ("Further on", "Before this"):
@@ -149,9 +162,9 @@ async def test_document_is_uploaded_and_asked_and_the_passage_that_is_cited_is_r
     await expect(row(window, "handbook.md")).to_have_count(0)
     await page.goto(talk)
     await page.reload()
-    await expect(citation).to_have_accessible_name("Source 1: not available to you any more")
-    await citation.click()
-    await expect(page.get_by_role("dialog")).to_contain_text("This document is not there any more")
+    # There is nothing to open.
+    await expect(answer.get_by_role("img", name="Source 1: not available to you any more")).to_be_visible()
+    await expect(citation).to_have_count(0)
 
 
 async def test_collection_is_read_and_asked_by_those_it_is_shared_with_and_changed_by_nobody_else(
@@ -179,6 +192,106 @@ async def test_collection_is_read_and_asked_by_those_it_is_shared_with_and_chang
     await expect(ben.page.get_by_role("heading", level=1)).to_have_text(
         "There is no such collection, or it is not shared with you any more."
     )
+    await ben.page.get_by_role("link", name="All collections").click()
+    await expect(ben.page.get_by_role("heading", name="Knowledge", level=1)).to_be_visible()
+    assert not await ben.page.get_by_role("main").evaluate(LEAVES_FOR_A_FILE)
+
+
+async def test_collections_of_one_name_are_told_apart_and_one_that_cannot_be_seen_is_called_so(
+    shared_server: Server, open_window: OpenWindow
+) -> None:
+    ana, ben = await open_window(shared_server), await open_window(shared_server)
+    await ana.ask("POST", COLLECTIONS, {"name": "Buoys"})
+    public = await ben.ask("POST", COLLECTIONS, {"name": "buoys", "is_public": True})
+    await ana.begin()
+    await ana.say("Hello. [[text=Hello.]]")
+    await ask_documents(ana, f"buoys ({ben.name})")
+    await ben.ask("PATCH", f"{COLLECTIONS}{public['id']}/", {"is_public": False})
+    await ana.page.reload()
+    await ana.page.get_by_role("button", name="Settings of this conversation").click()
+    field = ana.page.get_by_role("dialog").get_by_label("Knowledge")
+    await expect(field.locator("option:checked")).to_have_text("A collection that you cannot see")
+    await expect(field).to_have_accessible_description(re.compile("nothing in it is found for you"))
+    await expect(field.locator("option", has_text="Buoys")).to_have_text(["Buoys"])
+
+
+async def test_admin_sees_what_others_keep_for_themselves_and_is_not_offered_it(
+    shared_server: Server, open_window: OpenWindow
+) -> None:
+    ana, name = await open_window(shared_server), new_name()
+    made = await ana.ask("POST", COLLECTIONS, {"name": f"Private {name}"})
+    await send_file(ana, made["id"], "a.txt", "A bowline never slips.")
+    admin = await open_window(shared_server, await add_admin(shared_server))
+    page = admin.page
+    await open_knowledge(admin)
+    card = page.get_by_role("main").get_by_role("listitem").filter(has_text=name)
+    await expect(card).to_contain_text(f"by {ana.name}, not shared with you")
+    await card.get_by_role("link").click()
+    await expect(page.get_by_text("nothing in it is found for you")).to_be_visible()
+    await expect(page.get_by_role("search").get_by_role("button", name="Find")).to_have_count(0)
+    await page.get_by_role("link", name="Presets").click()
+    await page.get_by_role("button", name="New preset").click()
+    field = page.get_by_role("dialog").get_by_label("Knowledge")
+    await expect(field.locator("option", has_text="None")).to_have_count(1)
+    await expect(field.locator("option", has_text=name)).to_have_count(0)
+
+
+async def test_without_a_network_and_with_a_server_that_stumbles_it_is_said_what_is_wrong(
+    shared_server: Server, open_window: OpenWindow
+) -> None:
+    window = await open_window(shared_server)
+    page, offline = window.page, "There is no connection to the server."
+    made = await window.ask("POST", COLLECTIONS, {"name": "Weather"})
+    await send_file(window, made["id"], "fog.txt", "The horn sounds twice.")
+    await page.goto(f"{shared_server.url}/#/knowledge/{made['id']}")
+    await page.get_by_label("Try what would be found").fill("horn")
+    # What opens a document is there by then.
+    await page.get_by_role("button", name="fog.txt", exact=True).click()
+    await expect(page.get_by_role("dialog")).to_contain_text("The horn sounds twice.")
+    await page.keyboard.press("Escape")
+    await page.route("**/search/?*", stumble)
+    await page.get_by_role("button", name="Find").click()
+    found = page.get_by_role("search")
+    await expect(found).to_contain_text("The server could not do that just now.")
+    await page.unroute("**/search/?*")
+    await window.context.set_offline(True)
+    await page.get_by_label("Try what would be found").fill("fog horn")
+    await page.get_by_role("button", name="Find").click()
+    await expect(found).to_contain_text(offline)
+    await page.get_by_role("button", name="fog.txt", exact=True).click()
+    await expect(page.get_by_role("dialog")).to_contain_text(offline)
+    await page.keyboard.press("Escape")
+    await window.choose("More about fog.txt", "Download")
+    await expect(page.get_by_role("status").filter(has_text=offline).last).to_be_visible()
+    await window.choose("More about Weather", "Share")
+    await expect(page.get_by_role("dialog")).to_contain_text(offline)
+    await page.keyboard.press("Escape")
+    await window.context.set_offline(False)
+    await expect(found).to_contain_text("1 passage was found")
+
+
+async def stumble(route: Route) -> None:
+    await route.fulfill(status=500, json={"detail": "Internal server error"})
+
+
+async def test_passages_of_one_document_are_told_apart_and_the_focus_stays_when_more_are_shown(
+    shared_server: Server, open_window: OpenWindow, llm: LLM
+) -> None:
+    window = await open_window(shared_server)
+    made = await window.ask("POST", COLLECTIONS, {"name": "Berths"})
+    await send_file(window, made["id"], "berths.md", f"# Berths\n\n{FILLING}")
+    await window.begin()
+    await window.say("Hello. [[text=Hello.]]")
+    await ask_documents(window, "Berths")
+    await llm.control(text="By the day [1].")
+    await window.say("How are the berths let?")
+    sources = window.page.get_by_role("region", name="Sources")
+    await sources.get_by_role("button", name="more that it was given").press("Enter")
+    chips = sources.get_by_role("listitem").get_by_role("button")
+    await expect(chips.nth(1)).to_be_focused()
+    names = await chips.all_text_contents()
+    places = [name.partition("berths.md")[2] for name in names]
+    assert len(set(places)) == len(places) > 1, names
 
 
 async def test_preset_is_given_a_collection_and_loses_it_again(window: Window) -> None:
@@ -203,9 +316,17 @@ async def test_preset_is_given_a_collection_and_loses_it_again(window: Window) -
 async def test_upload_says_how_far_it_is_is_cancelled_and_what_is_refused_says_why(
     start_server: StartServer, open_window: OpenWindow
 ) -> None:
-    window = await open_window(await start_server(PALAVER_KNOWLEDGE_DOCUMENTS="1"))
+    bounds = {"PALAVER_KNOWLEDGE_DOCUMENTS": "1", "PALAVER_KNOWLEDGE_DOCUMENT_MEGABYTES": "1"}
+    window = await open_window(await start_server(**bounds))
     page = window.page
     await make_collection(window, "Small")
+    await expect(page.get_by_text("each up to 1 MB.")).to_be_visible()
+    await upload(window, to_file("large.txt", bytes(1_200_000), "text/plain"))
+    await expect(row(window, "large.txt").get_by_role("alert")).to_have_text(
+        "1.2 MB: too large. A document can have 1 MB."
+    )
+    await expect(row(window, "large.txt").get_by_role("button")).to_have_accessible_name("Take large.txt off the list")
+    assert not await page.evaluate(ASKS_BEFORE_LEAVING)
     held: list[Route] = []
 
     async def hold(route: Route) -> None:
@@ -214,6 +335,7 @@ async def test_upload_says_how_far_it_is_is_cancelled_and_what_is_refused_says_w
     await page.route("**/documents/?name=*", hold)
     await drop(window, "slow.txt")
     await expect(page.get_by_role("progressbar", name="slow.txt is being uploaded")).to_be_visible()
+    assert await page.evaluate(ASKS_BEFORE_LEAVING)
     await page.get_by_role("button", name="Cancel the upload of slow.txt").click()
     await expect(row(window, "slow.txt")).to_have_count(0)
     # Else it might go on once nothing holds it any more.
@@ -222,6 +344,8 @@ async def test_upload_says_how_far_it_is_is_cancelled_and_what_is_refused_says_w
     await page.unroute("**/documents/?name=*")
     await drop(window, "one.txt")
     await expect(row(window, "one.txt")).to_contain_text("1 passage")
+    await drop(window, "one.txt")
+    await expect(page.get_by_text("“one.txt” is there already, and unchanged.")).to_be_visible()
     await drop(window, "another.txt")
     refused = row(window, "another.txt")
     await expect(refused.get_by_role("alert")).to_contain_text("You can have 1 document")

@@ -83,11 +83,19 @@ function Inside() {
       setMenu(true);
       requestAnimationFrame(() => field?.focus());
     };
+    // Else the browser would show the file instead of this page.
+    const stay = (event: DragEvent) => {
+      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+    };
     const seen = () => document.visibilityState === "visible" && comeBack();
     addEventListener("keydown", press);
+    addEventListener("dragover", stay);
+    addEventListener("drop", stay);
     document.addEventListener("visibilitychange", seen);
     return () => {
       removeEventListener("keydown", press);
+      removeEventListener("dragover", stay);
+      removeEventListener("drop", stay);
       document.removeEventListener("visibilitychange", seen);
     };
   }, [go]);

@@ -24,7 +24,7 @@ from palaver.api.operation import NO_SUCH_PATH, Operation
 from palaver.api.refusals import count_refused, error_body, find_refusal, invalid_body, malformed_body, retry_after
 from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
-from palaver.chat.errors import BotUnavailable, ChatError, Draining, NotFound, RateLimited, Stalled
+from palaver.chat.errors import BotUnavailable, ChatError, Draining, NotFound, RateLimited, Stalled, TooLarge
 from palaver.chat.errors import Invalid as InvalidValue
 from palaver.watching import spans
 from palaver.watching.asking import asked_by
@@ -232,7 +232,9 @@ class Dispatcher:
     async def _take_body(self, call: Call, operation: Operation, receive: Receive) -> bytes:
         if not operation.takes_file:
             return await _read_body(call.scope, receive, self.site.max_body_bytes)
-        _check_announced(call.scope, call.chat.rules.document_bytes)
+        most = call.chat.rules.document_bytes
+        if _announces_more(call.scope, most):
+            raise TooLarge(most)
         call.receive = receive
         return b""
 
@@ -308,7 +310,8 @@ class Routes:
 async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     if scope["method"] not in UNSAFE_BODY_METHODS:
         return b""
-    _check_announced(scope, limit)
+    if _announces_more(scope, limit):
+        raise TooLong
     body = b""
     while True:
         message = await receive()
@@ -322,11 +325,10 @@ async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
             return body
 
 
-def _check_announced(scope: Scope, limit: int) -> None:
-    """Raises `TooLong` for what would be, before any of it is read."""
-    for name, value in scope["headers"]:
-        if name == b"content-length" and (not value.isdigit() or int(value) > limit):
-            raise TooLong
+def _announces_more(scope: Scope, limit: int) -> bool:
+    """Whether the body would be too long, before any of it is read."""
+    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
+    return any(not value.isdigit() or int(value) > limit for value in lengths)
 
 
 def _parse(call: Call, operation: Operation, body: bytes) -> dict[str, Any]:

@@ -89,9 +89,9 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "La richiesta è troppo grande.",
     ),
     "document_too_large": (
-        "This document is too large.",
-        "Dieses Dokument ist zu groß.",
-        "Questo documento è troppo grande.",
+        "This document is too large: {most} at most.",
+        "Dieses Dokument ist zu groß: höchstens {most}.",
+        "Questo documento è troppo grande: al massimo {most}.",
     ),
     "stalled": (
         "The document did not come any further. Send it again.",

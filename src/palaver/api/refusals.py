@@ -54,6 +54,11 @@ def _most_words(error: OverQuota, language: Language) -> str:
     return f"{error.most} {one if error.most == 1 else many}"
 
 
+def _document_words(error: ChatError, language: Language) -> str:
+    assert isinstance(error, TooLarge)
+    return text("document_too_large", language, most=f"{error.most / MEGABYTE:.0f} MB")
+
+
 EVERYWHERE: Refusals = {
     NotFound: worded(404, "not_found"),
     WrongCredentials: worded(401, "unauthenticated"),
@@ -69,7 +74,7 @@ EVERYWHERE: Refusals = {
     Withdrawn: worded(409, "withdrawn"),
     Taken: worded(400, "taken"),
     Stalled: worded(408, "stalled"),
-    TooLarge: worded(413, "document_too_large"),
+    TooLarge: Refusal(413, _document_words),
     OverQuota: Refusal(413, _quota_words),
     RateLimited: Refusal(429, limit_words),
     OverBudget: Refusal(429, limit_words),

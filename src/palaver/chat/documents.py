@@ -73,7 +73,7 @@ async def _keep_parts(chat: Chat, document_id: DocumentId, pieces: AsyncIterator
     while part := await _take_part(pieces, waiting, chat.rules.part_seconds):
         size += len(part)
         if size > chat.rules.document_bytes:
-            raise TooLarge
+            raise TooLarge(chat.rules.document_bytes)
         digest.update(part)
         await chat.store.documents.add_part(document_id, number, part, chat.rules.quota, chat.clock.now())
         number += 1

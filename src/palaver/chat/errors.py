@@ -99,7 +99,13 @@ class TooManyTokens(ChatError):
 
 
 class TooLarge(ChatError):
+    """A document of more than `most` bytes."""
+
     code = "too_large"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.most = most
 
 
 class Stalled(ChatError):

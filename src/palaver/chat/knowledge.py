@@ -53,6 +53,8 @@ class Collection(Struct, frozen=True):
     """Bytes of all its documents, as they were uploaded."""
     created_at: Micros
     updated_at: Micros
+    can_ask: bool = True
+    """Whether a search of whoever looks at it finds anything: an admin sees all, and asks what they could without."""
 
 
 class NewCollection(Struct, frozen=True):

@@ -75,8 +75,10 @@ export interface CollectionShown {
   is_public: boolean;
   owner: string;
   can_edit: boolean;
+  can_ask: boolean;
   document_count: number;
   size: number;
+  largest_document: number;
   created_at: string;
   updated_at: string;
 }

@@ -9,6 +9,7 @@ import { Icon } from "../parts/icon.tsx";
 import { type Item, Menu } from "../parts/menu.tsx";
 import { SharingSheet } from "../parts/sharing.tsx";
 import { Sure } from "../parts/sure.tsx";
+import { Trouble } from "../parts/trouble.tsx";
 import { useWho } from "../people/people.ts";
 import { useArrival } from "./arrival.ts";
 import { CollectionForm } from "./collection_form.tsx";
@@ -22,7 +23,8 @@ import { useKnowledgeWords } from "./words.ts";
 
 export function CollectionPage({ id }: { id: string }) {
   const t = useKnowledgeWords();
-  const { data, error, isPaused } = useCollection(id);
+  const found = useCollection(id);
+  const { data, error } = found;
   const title = data?.name ?? t("knowledge");
   useEffect(() => {
     document.title = `${title} · Palaver`;
@@ -35,13 +37,26 @@ export function CollectionPage({ id }: { id: string }) {
           <Icon name="back" />
           {t("knowledge")}
         </Link>
-        {isGone && <h1>{t("collection.gone")}</h1>}
-        {!isGone && data === undefined && (error !== null || isPaused) && (
-          <p className="notice warn">{t("offline.try")}</p>
-        )}
+        {isGone && <Gone />}
+        {!isGone && data === undefined && <Trouble query={found} />}
         {!isGone && data !== undefined && <Shown collection={data} />}
       </div>
     </main>
+  );
+}
+
+function Gone() {
+  const t = useKnowledgeWords();
+  const heading = useArrival();
+  return (
+    <>
+      <h1 ref={heading} tabIndex={-1}>
+        {t("collection.gone")}
+      </h1>
+      <Link href="/knowledge" className="button primary">
+        {t("collection.all")}
+      </Link>
+    </>
   );
 }
 
@@ -55,7 +70,7 @@ function Shown({ collection }: { collection: CollectionShown }) {
   const [sheet, setSheet] = useState<Sheet>(null);
   const heading = useArrival();
   const close = () => setSheet(null);
-  const { id, name, description, can_edit, document_count } = collection;
+  const { id, name, description, can_edit, can_ask, document_count } = collection;
   const items: (Item | "line")[] = [
     { label: t("collection.edit"), icon: "edit", run: () => setSheet("edit") },
     { label: t("sharing"), icon: "share", run: () => setSheet("share") },
@@ -86,7 +101,8 @@ function Shown({ collection }: { collection: CollectionShown }) {
           </Menu>
         )}
       </header>
-      {document_count > 0 && <Search collection={id} />}
+      {document_count > 0 && can_ask && <Search collection={id} />}
+      {!can_ask && <p className="notice">{t("collection.unasked")}</p>}
       <Documents collection={collection} />
       {sheet === "edit" && <CollectionForm collection={collection} onClose={close} />}
       {sheet === "share" && (

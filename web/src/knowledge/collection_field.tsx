@@ -1,7 +1,7 @@
 /** From which documents answers come. */
 
 import { useId } from "react";
-import type { SettingsShown } from "../api/schema.ts";
+import type { CollectionShown, SettingsShown } from "../api/schema.ts";
 import { Problem } from "../parts/speaking.tsx";
 import { useCollections } from "./queries.ts";
 import { useKnowledgeWords } from "./words.ts";
@@ -24,7 +24,10 @@ export function CollectionField({ value, problem, onChange }: CollectionFieldPro
   const named = value.provider === FROM_DOCUMENTS ? value.collection : null;
   // It may be said by its name, too.
   const chosen = collections?.find((one) => one.id === named || one.name === named);
-  const isUnknown = named !== null && chosen === undefined;
+  const isUnknown = named !== null && collections !== undefined && chosen === undefined;
+  // What cannot be asked is offered to nobody; where it was chosen, that is said.
+  const offered = collections?.filter((one) => one.can_ask || one === chosen) ?? [];
+  const isInVain = isUnknown || chosen?.can_ask === false;
   const choose = (collection: string) => {
     if (collection !== "") onChange({ provider: FROM_DOCUMENTS, collection });
     // Whichever other bot answers goes on to do so.
@@ -40,19 +43,27 @@ export function CollectionField({ value, problem, onChange }: CollectionFieldPro
         onChange={(event) => choose(event.target.value)}
       >
         <option value="">{t("collection.no")}</option>
-        {isUnknown && (
-          <option value={named}>
-            {collections === undefined ? named : t("collection.absent", { name: named })}
-          </option>
+        {named !== null && chosen === undefined && (
+          <option value={named}>{isUnknown ? t("collection.unseen") : "…"}</option>
         )}
-        {collections?.map((one) => (
+        {offered.map((one) => (
           <option key={one.id} value={one.id}>
-            {one.name}
+            {isNamedAlike(one, offered)
+              ? t("collection.named", { name: one.name, owner: one.owner })
+              : one.name}
           </option>
         ))}
       </select>
-      <small id={`${id}-what`}>{t("collection.field.what")}</small>
+      <small id={`${id}-what`} className={isInVain ? "problem" : undefined}>
+        {t(isInVain ? "collection.unasked" : "collection.field.what")}
+      </small>
       <Problem words={problem} />
     </div>
   );
+}
+
+/** Then whose they are tells them apart. */
+function isNamedAlike(one: CollectionShown, among: readonly CollectionShown[]): boolean {
+  const name = one.name.toLowerCase();
+  return among.some((other) => other !== one && other.name.toLowerCase() === name);
 }

@@ -1,7 +1,7 @@
 /** The documents of a collection: those on their way to it, and those that are there. */
 
 import { useQueryClient } from "@tanstack/react-query";
-import { type DragEvent, lazy, Suspense, useEffect, useId, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useId, useRef, useState } from "react";
 import { ask } from "../api/http.ts";
 import { sayRefused } from "../api/refused.ts";
 import type { CollectionShown, DocumentShown } from "../api/schema.ts";
@@ -10,9 +10,11 @@ import { type Item, Menu } from "../parts/menu.tsx";
 import { useRemaining } from "../parts/remaining.ts";
 import { Sure } from "../parts/sure.tsx";
 import { say } from "../parts/toasts.ts";
+import { Trouble } from "../parts/trouble.tsx";
 import { useWatched } from "../parts/watched.ts";
 import { useWho } from "../people/people.ts";
 import { download } from "./download.ts";
+import { useDropped } from "./dropped.ts";
 import { COLLECTIONS, documentPath, documentsKey, isUnderWay, useDocuments } from "./queries.ts";
 import { size } from "./sizes.ts";
 import { cancelUpload, type Uploading, upload, uploadAgain, uploads } from "./uploads.ts";
@@ -27,7 +29,7 @@ type Sheet = { read: DocumentShown } | { remove: DocumentShown } | null;
 
 export function Documents({ collection }: { collection: CollectionShown }) {
   const t = useKnowledgeWords();
-  const { id, can_edit } = collection;
+  const { id, can_edit, largest_document } = collection;
   const documents = useDocuments(id);
   const arrived = useArrived();
   const by = useWho().data?.username ?? null;
@@ -38,11 +40,20 @@ export function Documents({ collection }: { collection: CollectionShown }) {
   useSeenToTheEnd(id, shown);
   const busy = coming.filter(({ state }) => state !== "refused").length + shown.filter(isUnderWay).length;
   const close = () => setSheet(null);
+  const check = (file: File) =>
+    file.size <= largest_document
+      ? ""
+      : t("upload.too_large", { size: size(file.size), most: size(largest_document) });
   return (
     <section className="documents" aria-labelledby="documents">
       <h2 id="documents">{t("documents")}</h2>
-      {can_edit && <Drop onFiles={(files) => upload({ collection: id, by }, files, arrived)} />}
-      {documents.isError && <p className="notice warn">{t("offline.try")}</p>}
+      {can_edit && (
+        <Drop
+          most={largest_document}
+          onFiles={(files) => upload({ collection: id, by }, files, check, arrived)}
+        />
+      )}
+      <Trouble query={documents} />
       <p className="visually-hidden" role="status">
         {(busy > 0 || shown.length > 0) && t(busy > 0 ? "documents.busy" : "documents.idle", { n: busy })}
       </p>
@@ -82,8 +93,10 @@ export function Documents({ collection }: { collection: CollectionShown }) {
 
 /** What has arrived is seen at once, and counted. */
 function useArrived() {
+  const t = useKnowledgeWords();
   const queries = useQueryClient();
-  return (collection: string) => {
+  return (collection: string, document?: DocumentShown, isNew = true) => {
+    if (document !== undefined && !isNew) say(t("upload.unchanged", { name: document.name }));
     void queries.invalidateQueries({ queryKey: documentsKey(collection) });
     void queries.invalidateQueries({ queryKey: [...COLLECTIONS, collection], exact: true });
   };
@@ -103,30 +116,23 @@ function useSeenToTheEnd(collection: string, documents: readonly DocumentShown[]
   }, [busy, collection, queries]);
 }
 
-function Drop({ onFiles }: { onFiles: (files: readonly File[]) => void }) {
+interface DropProps {
+  /** Bytes that one of them may have. */
+  most: number;
+  onFiles: (files: readonly File[]) => void;
+}
+
+function Drop({ most, onFiles }: DropProps) {
   const t = useKnowledgeWords();
-  const [isOver, setOver] = useState(false);
   const field = useRef<HTMLInputElement>(null);
   const id = useId();
-  const drop = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(false);
-    const items = [...event.dataTransfer.items];
+  const isOver = useDropped((items) => {
     const files = items.filter((item) => item.webkitGetAsEntry()?.isDirectory !== true);
     if (files.length < items.length) say(t("upload.folder"));
     onFiles(files.flatMap((item) => item.getAsFile() ?? []));
-  };
+  });
   return (
-    <section
-      className={isOver ? "drop over" : "drop"}
-      aria-label={t("upload")}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={drop}
-    >
+    <section className={isOver ? "drop over" : "drop"} aria-label={t("upload")}>
       <button
         type="button"
         className="button primary"
@@ -137,7 +143,7 @@ function Drop({ onFiles }: { onFiles: (files: readonly File[]) => void }) {
         {t("upload")}
       </button>
       <p className="quiet" id={id}>
-        {t("upload.what")}
+        {t("upload.what", { most: size(most) })}
       </p>
       <input
         ref={field}
@@ -158,7 +164,7 @@ function Drop({ onFiles }: { onFiles: (files: readonly File[]) => void }) {
 function Coming({ one }: { one: Uploading }) {
   const t = useKnowledgeWords();
   const arrived = useArrived();
-  const { id, file, state, share, problem } = one;
+  const { id, file, state, share, problem, isFinal } = one;
   const { name } = file;
   return (
     <li className="row">
@@ -176,7 +182,7 @@ function Coming({ one }: { one: Uploading }) {
           </>
         )}
       </div>
-      {state === "refused" && (
+      {state === "refused" && !isFinal && (
         <button type="button" className="button small" onClick={() => uploadAgain(id, arrived)}>
           {t("retry")}
         </button>

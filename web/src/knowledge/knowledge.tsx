@@ -5,6 +5,7 @@ import { Link } from "wouter";
 import type { CollectionShown } from "../api/schema.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Segments } from "../parts/segments.tsx";
+import { Trouble } from "../parts/trouble.tsx";
 import { useWho } from "../people/people.ts";
 import { ALL_WHOSE, type Whose } from "../presets/whose.ts";
 import { useArrival } from "./arrival.ts";
@@ -55,7 +56,7 @@ function AllCollections() {
           options={(["all", ...ALL_WHOSE] as const).map((one) => [one, t(`filter.${one}`)])}
           onChoose={setFilter}
         />
-        {(collections.isError || collections.isPaused) && <p className="notice warn">{t("offline.try")}</p>}
+        <Trouble query={collections} />
         {collections.isSuccess && found.length === 0 && (
           <p className="quiet">{t(filter === "shared" ? "collections.none_shared" : "collections.none")}</p>
         )}
@@ -70,7 +71,7 @@ function AllCollections() {
   );
 }
 
-function Card({ collection, whose }: { collection: CollectionShown; whose: Whose }) {
+function Card({ collection, whose }: { collection: CollectionShown; whose: Whose | "others" }) {
   const t = useKnowledgeWords();
   const { id, name, description, document_count } = collection;
   return (
@@ -90,8 +91,9 @@ function Card({ collection, whose }: { collection: CollectionShown; whose: Whose
 export function whoseWords(
   t: ReturnType<typeof useKnowledgeWords>,
   { is_public, owner }: CollectionShown,
-  whose: Whose,
+  whose: Whose | "others",
 ): string {
+  if (whose === "others") return t("collection.by", { name: owner });
   if (whose === "own") return t(is_public ? "preset.public" : "preset.own");
   return t(whose === "shared" ? "preset.shared_by" : "preset.by", { name: owner });
 }

@@ -1,14 +1,16 @@
 /** A document beside what is being done: at the passage that is meant, and on from there as far as somebody scrolls. */
 
-import { type RefObject, useEffect, useLayoutEffect, useRef } from "react";
+import { Fragment, type RefObject, useEffect, useLayoutEffect, useRef } from "react";
 import { Refused } from "../api/http.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
+import { Trouble } from "../parts/trouble.tsx";
 import { download } from "./download.ts";
 import "./knowledge.css";
 import { type Part, toParts } from "./parts.ts";
 import { usePassages } from "./passages.ts";
 import { useDocument } from "./queries.ts";
+import { toStretches } from "./stretches.ts";
 import { placeOf, useKnowledgeWords } from "./words.ts";
 
 interface ReadingProps {
@@ -20,7 +22,8 @@ interface ReadingProps {
 
 export default function Reading({ document, passage, onClose }: ReadingProps) {
   const t = useKnowledgeWords();
-  const { data, error } = useDocument(document);
+  const found = useDocument(document);
+  const { data, error } = found;
   const title = data?.name ?? t("document");
   return (
     <Dialog title={title} onClose={onClose} side>
@@ -28,7 +31,7 @@ export default function Reading({ document, passage, onClose }: ReadingProps) {
         {error instanceof Refused && error.status === 404 ? (
           <p className="notice">{t("document.gone")}</p>
         ) : (
-          error !== null && <p className="notice warn">{t("offline.try")}</p>
+          data === undefined && <Trouble query={found} />
         )}
         {data !== undefined && (
           <>
@@ -59,7 +62,7 @@ function Pages({ document, passage }: Omit<ReadingProps, "onClose">) {
   }, [isShown]);
   const parts = toParts(data?.pages.flatMap((page) => page.passages) ?? [], meant);
   useStay(list, parts[0]?.number);
-  if (pages.isError && !isShown) return <p className="notice warn">{t("offline.try")}</p>;
+  if ((pages.isError || pages.isPaused) && !isShown) return <Trouble query={pages} />;
   if (isShown && parts.length === 0) return <p className="quiet">{t("document.no_text")}</p>;
   return (
     <div ref={list} className="parts" aria-busy={isFetching}>
@@ -75,12 +78,16 @@ function Pages({ document, passage }: Omit<ReadingProps, "onClose">) {
         part.isMeant && passage !== null ? (
           <section key={part.number} ref={mark} tabIndex={-1} aria-label={t("reading.meant")}>
             <Place part={part} before={parts[index - 1]} />
-            <mark className="plain">{part.text.trim()}</mark>
+            <mark className="plain">
+              <Words text={part.text} />
+            </mark>
           </section>
         ) : (
           <section key={part.number}>
             <Place part={part} before={parts[index - 1]} />
-            <p className="plain">{part.text.trim()}</p>
+            <p className="plain">
+              <Words text={part.text} />
+            </p>
           </section>
         ),
       )}
@@ -89,6 +96,15 @@ function Pages({ document, passage }: Omit<ReadingProps, "onClose">) {
       )}
     </div>
   );
+}
+
+/** Its lines are those of the document. */
+function Words({ text }: { text: string }) {
+  // What begins with spaces stands under what is below it.
+  return toStretches(text.trimEnd().replace(/^\s*\n/, "")).map(({ text, isSet }, index, all) => {
+    const words = index < all.length - 1 ? `${text}\n` : text;
+    return isSet ? <code key={index}>{words}</code> : <Fragment key={index}>{words}</Fragment>;
+  });
 }
 
 /** Said where it changes. */

@@ -3,6 +3,7 @@
 import { lazy, Suspense, useState } from "react";
 import type { PassageShown } from "../api/schema.ts";
 import { Icon } from "../parts/icon.tsx";
+import { Trouble } from "../parts/trouble.tsx";
 import { useFound } from "./queries.ts";
 import { placeOf, useKnowledgeWords } from "./words.ts";
 
@@ -42,9 +43,15 @@ export function Search({ collection }: { collection: string }) {
           </div>
         </label>
       </form>
-      <div aria-live="polite">
-        {found.isError && <p className="notice warn">{t("offline.try")}</p>}
-        {found.data?.length === 0 && <p className="quiet">{t("try.nothing")}</p>}
+      <div aria-busy={found.isLoading}>
+        <div role="status">
+          <Trouble query={found} />
+          {found.data?.length === 0 && <p className="quiet">{t("try.nothing")}</p>}
+          {found.data !== undefined && found.data.length > 0 && (
+            <p className="visually-hidden">{t("try.count", { n: found.data.length })}</p>
+          )}
+        </div>
+        {found.isLoading && <div className="loading" />}
         {found.data !== undefined && found.data.length > 0 && (
           <ol className="passages" aria-label={t("try.found")}>
             {found.data.map((passage) => (

@@ -1,6 +1,6 @@
 /** What a reply was given, under it: first what it cites. */
 
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useLayoutEffect, useRef, useState } from "react";
 import type { SourceShown } from "../api/schema.ts";
 import type { Citing } from "../markdown/citing.ts";
 import { useWords } from "../words/index.ts";
@@ -26,18 +26,28 @@ export default function Sources({ sources, text, open, onOpen, onClose }: Source
   const named = sources.filter(({ number }) => cited.has(number));
   const shown = all || named.length === 0 ? sources : named;
   const more = sources.length - shown.length;
+  const list = useRef<HTMLOListElement>(null);
+  const coming = useRef<number | undefined>(undefined);
+  const showAll = () => {
+    coming.current = sources.find((source) => !shown.includes(source))?.number;
+    setAll(true);
+  };
+  // The button goes: who pressed it goes on at the first of those that came.
+  useLayoutEffect(() => {
+    if (all) list.current?.querySelector<HTMLElement>(`[data-number="${coming.current}"]`)?.focus();
+  }, [all]);
   return (
     <>
       <section className="sources" aria-label={t("sources")}>
-        <ol>
+        <ol ref={list}>
           {shown.map((source) => (
             <li key={source.number}>
-              <OneSource source={source} onOpen={onOpen} />
+              <OneSource source={source} isAlike={isAlike(t, source, sources)} onOpen={onOpen} />
             </li>
           ))}
         </ol>
         {more > 0 && (
-          <button type="button" className="link" onClick={() => setAll(true)}>
+          <button type="button" className="link" onClick={showAll}>
             {t("sources.more", { n: more })}
           </button>
         )}
@@ -51,14 +61,34 @@ export default function Sources({ sources, text, open, onOpen, onClose }: Source
   );
 }
 
-function OneSource({ source, onOpen }: { source: SourceShown; onOpen: Citing["open"] }) {
+/** Then where it stands does not tell it from another passage of its document. */
+function isAlike(t: ReturnType<typeof useKnowledgeWords>, one: SourceShown, among: readonly SourceShown[]) {
+  const place = placeOf(t, one);
+  return among.some(
+    (other) => other !== one && other.document_id === one.document_id && placeOf(t, other) === place,
+  );
+}
+
+interface OneSourceProps {
+  source: SourceShown;
+  isAlike: boolean;
+  onOpen: Citing["open"];
+}
+
+function OneSource({ source, isAlike, onOpen }: OneSourceProps) {
   const t = useKnowledgeWords();
   const say = useWords();
   const { number, document_name } = source;
-  if (document_name === "") return <span className="source gone">{say("source.gone", { number })}</span>;
-  const place = placeOf(t, source);
+  if (document_name === "")
+    return (
+      <span className="source gone" tabIndex={-1} data-number={number}>
+        {say("source.gone", { number })}
+      </span>
+    );
+  const nth = isAlike ? t("passage", { n: source.passage + 1 }) : "";
+  const place = [placeOf(t, source), nth].filter(Boolean).join(" · ");
   return (
-    <button type="button" className="source" onClick={() => onOpen(number)}>
+    <button type="button" className="source" data-number={number} onClick={() => onOpen(number)}>
       <span className="source-number" aria-hidden="true">
         {number}
       </span>

@@ -3,6 +3,7 @@
  * again, the same file is the same document.
  */
 
+import { Refused } from "../api/http.ts";
 import { wordsOf } from "../api/refused.ts";
 import type { DocumentShown } from "../api/schema.ts";
 import { type Sending, sendFile } from "../api/upload.ts";
@@ -10,6 +11,9 @@ import { Watched } from "../parts/watched.ts";
 import { collectionPath } from "./queries.ts";
 
 const AT_ONCE = 3;
+const THERE_ALREADY = 200;
+/** The collection is gone, or is not theirs to change. */
+const IN_VAIN: ReadonlySet<number> = new Set([403, 404]);
 
 export interface Uploading {
   id: number;
@@ -22,12 +26,18 @@ export interface Uploading {
   share: number;
   /** Why it was refused. */
   problem: string;
+  /** Then trying again is in vain. */
+  isFinal: boolean;
 }
 
 /** Those that have arrived are among the documents. */
 export const uploads = new Watched<readonly Uploading[]>([]);
 
-type Arrived = (collection: string, document: DocumentShown) => void;
+/** What was there before, the very same, has not changed anything. */
+type Arrived = (collection: string, document: DocumentShown, isNew: boolean) => void;
+
+/** Why a file cannot be sent; empty where it can. */
+type Check = (file: File) => string;
 
 const sending = new Map<number, Sending<DocumentShown>>();
 let last = 0;
@@ -35,11 +45,14 @@ let last = 0;
 export function upload(
   to: Pick<Uploading, "collection" | "by">,
   files: readonly File[],
+  check: Check,
   arrived: Arrived,
 ): void {
   const added = files.map((file): Uploading => {
     last += 1;
-    return { ...to, id: last, file, state: "queued", share: 0, problem: "" };
+    const problem = check(file);
+    const isFinal = problem !== "";
+    return { ...to, id: last, file, state: isFinal ? "refused" : "queued", share: 0, problem, isFinal };
   });
   uploads.set([...uploads.value, ...added]);
   goOn(arrived);
@@ -71,16 +84,27 @@ async function send({ id, collection, file }: Uploading, arrived: Arrived): Prom
   sending.set(id, sent);
   note(id, { state: "sending" });
   try {
-    const document = await sent.answer;
+    const { status, body } = await sent.answer;
     // Who has cancelled it meanwhile wants to hear nothing of it.
     if (!sending.delete(id)) return;
     uploads.set(uploads.value.filter((one) => one.id !== id));
-    arrived(collection, document);
+    arrived(collection, body, status !== THERE_ALREADY);
   } catch (error) {
     if (!sending.delete(id)) return;
-    note(id, { state: "refused", problem: wordsOf(error) });
+    const isFinal = error instanceof Refused && IN_VAIN.has(error.status);
+    note(id, { state: "refused", problem: wordsOf(error), isFinal });
   }
   goOn(arrived);
+}
+
+/** Whoever leaves the page meanwhile is asked: what is still to be sent goes with it. */
+uploads.watch(() => {
+  if (uploads.value.some(({ state }) => state !== "refused")) addEventListener("beforeunload", ask);
+  else removeEventListener("beforeunload", ask);
+});
+
+function ask(event: BeforeUnloadEvent): void {
+  event.preventDefault();
 }
 
 function note(id: number, change: Partial<Uploading>): void {

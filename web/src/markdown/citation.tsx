@@ -11,10 +11,17 @@ export function Citation({ node }: { node?: Element; children?: unknown }) {
   const name = citing?.sources.get(number);
   if (citing === null || name === undefined) return `[${number}]`;
   const label = name === "" ? t("source.gone", { number }) : t("source", { number, name });
+  // There is nothing to open.
+  if (name === "")
+    return (
+      <span role="img" className="citation gone" aria-label={label} title={label}>
+        {number}
+      </span>
+    );
   return (
     <button
       type="button"
-      className={name === "" ? "citation gone" : "citation"}
+      className="citation"
       aria-label={label}
       title={label}
       onClick={() => citing.open(number)}

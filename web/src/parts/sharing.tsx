@@ -9,6 +9,7 @@ import { useMoreWords } from "../words/more.ts";
 import { Dialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import { Problem, Switch } from "./speaking.tsx";
+import { Trouble } from "./trouble.tsx";
 
 interface SharingSheetProps {
   name: string;
@@ -40,7 +41,7 @@ export function SharingSheet(props: SharingSheetProps) {
   if (names === null) {
     return (
       <Dialog title={t("sharing.of", { name })} onClose={onClose}>
-        {kept.isError && <p className="notice warn">{t("offline.try")}</p>}
+        <Trouble query={kept} />
       </Dialog>
     );
   }
@@ -62,6 +63,7 @@ export function SharingSheet(props: SharingSheetProps) {
     } catch (error) {
       if (error instanceof Refused && error.fields.usernames !== undefined) {
         setProblem(error.fields.usernames);
+        field.current?.focus();
       } else sayRefused(error);
     }
   };
@@ -76,6 +78,7 @@ export function SharingSheet(props: SharingSheetProps) {
               ref={field}
               id="share-with"
               value={writing}
+              aria-invalid={problem !== undefined}
               maxLength={254}
               autoCapitalize="none"
               autoComplete="off"

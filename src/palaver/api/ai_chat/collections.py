@@ -47,7 +47,7 @@ class PassagesWanted(Body):
 
 
 class CollectionShown(Struct):
-    """`owner` is a name, `size` bytes."""
+    """`owner` is a name, `size` and `largest_document` bytes. An admin sees more than they `can_ask`."""
 
     id: str
     name: str
@@ -55,8 +55,10 @@ class CollectionShown(Struct):
     is_public: bool
     owner: str
     can_edit: bool
+    can_ask: bool
     document_count: int
     size: int
+    largest_document: int
     created_at: datetime
     updated_at: datetime
 
@@ -116,9 +118,11 @@ async def change_collection_fields(call: Call) -> CollectionShown:
     body = call.read(CollectionChangeBody)
     change = CollectionChange(body.name, body.description, body.is_public)
     try:
-        return _shown(call, await change_collection(call.chat, call.user, collection, change))
+        await change_collection(call.chat, call.user, collection, change)
     except Taken as error:
         raise InvalidValue("name", "taken") from error
+    # Whether the caller can ask it may be other than before.
+    return _shown(call, await access_collection(call.chat, call.reader, collection.uuid))
 
 
 @api.add("DELETE", f"{PREFIX}/collections/{{id}}/", status=204, raises=(Forbidden,))
@@ -192,8 +196,10 @@ def _shown(call: Call, collection: Collection) -> CollectionShown:
         is_public=collection.is_public,
         owner=collection.owner_name,
         can_edit=may_change(call.reader, collection),
+        can_ask=collection.can_ask,
         document_count=collection.document_count,
         size=collection.size,
+        largest_document=call.chat.rules.document_bytes,
         created_at=to_time(collection.created_at),
         updated_at=to_time(collection.updated_at),
     )

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
 from palaver.chat.errors import Invalid, NotFound, Taken
@@ -22,8 +23,8 @@ from palaver.store.knowledge.clearing import Clearing, hide_collection
 from palaver.store.knowledge.quotas import check_quota, hold_owner
 from palaver.store.knowledge.rows import COLLECTION, COLLECTIONS, SEARCHABLE, SHARED, VISIBLE, to_collection
 
-LIST = f"SELECT {COLLECTION} FROM {COLLECTIONS} WHERE {VISIBLE} ORDER BY c.name, c.id"
-ACCESS = f"SELECT {COLLECTION} FROM {COLLECTIONS} WHERE c.uuid = $3 AND {VISIBLE}"
+LIST = f"SELECT {COLLECTION}, {SEARCHABLE} FROM {COLLECTIONS} WHERE {VISIBLE} ORDER BY c.name, c.id"
+ACCESS = f"SELECT {COLLECTION}, {SEARCHABLE} FROM {COLLECTIONS} WHERE c.uuid = $3 AND {VISIBLE}"
 FIND_BY_UUID = f"SELECT {COLLECTION}, c.passage_count FROM {COLLECTIONS} WHERE c.uuid = $2 AND {SEARCHABLE}"
 # Nobody is asked before somebody shares a collection with them: what an admin answers for is not pushed aside by it.
 FIND_BY_NAME = (
@@ -56,13 +57,13 @@ class SqlCollections:
 
     async def visible(self, reader: Reader) -> Sequence[Collection]:
         rows = await self._database.read(lambda tx: tx.all(LIST, reader.user_id, reader.is_admin))
-        return [to_collection(row) for row in rows]
+        return [_to_seen(row) for row in rows]
 
     async def access(self, reader: Reader, uuid: str) -> Collection:
         row = await self._database.read(lambda tx: tx.one(ACCESS, reader.user_id, reader.is_admin, uuid))
         if row is None:
             raise NotFound
-        return to_collection(row)
+        return _to_seen(row)
 
     async def find(self, reader: Reader, name: str) -> Collection | None:
         row = await self._database.read(lambda tx: find_row(tx, reader, name))
@@ -130,6 +131,10 @@ async def find_row(tx: Transaction, reader: Reader, name: str) -> Row | None:
     if is_uuid(name):
         return await tx.one(FIND_BY_UUID, reader.user_id, name.lower())
     return await tx.one(FIND_BY_NAME, reader.user_id, name)
+
+
+def _to_seen(row: Row) -> Collection:
+    return replace(to_collection(row[:-1]), can_ask=bool(row[-1]))
 
 
 async def _hold(tx: Transaction, collection_id: CollectionId) -> tuple[UserId, str]:

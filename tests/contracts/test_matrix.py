@@ -16,6 +16,15 @@ from palaver.store.database import Transaction
 from tests.contracts.matrix import ROWS, Row
 from tests.parts.palaver import Server
 
+# What nobody changes but who calls.
+STILL = {
+    "users": (
+        "id, uuid, kind, name, email, full_name, password_hash, is_admin, app_id, created_at, disabled_at, language",
+        "TRUE",
+    ),
+    "collections": ("id, uuid, owner_id, name, description, is_public", "NOT is_deleted"),
+    "documents": ("id, uuid, collection_id, name, media_type, digest, size", "status <> 'deleted'"),
+}
 TABLES = (
     "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
     "models", "server", "preset_shares", "preset_versions", "answers", "limits", "llm_servers",
@@ -113,9 +122,9 @@ class World:
             rows = {table: [tuple(row) for row in await tx.all(f"SELECT * FROM {table}")] for table in TABLES}
             # When a token was last used is no change that anybody made.
             rows["tokens"] = [row[:-1] for row in rows["tokens"]]
-            # Documents are read, and what was deleted is taken away, while others call.
-            rows["collections"] = [row[:10] for row in rows["collections"] if not row[6]]
-            rows["documents"] = [row[:7] for row in rows["documents"] if row[7] != "deleted"]
+            # Documents are read, by turns, and what was deleted is taken away, while others call.
+            for table, (columns, where) in STILL.items():
+                rows[table] = [tuple(row) for row in await tx.all(f"SELECT {columns} FROM {table} WHERE {where}")]
             return repr({table: sorted(map(repr, found)) for table, found in rows.items()})
 
         return await self.store.database.read(work)

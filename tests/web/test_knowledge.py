@@ -4,6 +4,7 @@ from typing import Any
 
 from playwright.async_api import FilePayload, Locator, Route, expect
 
+from tests.journeys.client import PASSWORD
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 from tests.web.payloads import ELSEWHERE, PAYLOADS
@@ -28,6 +29,8 @@ The lamp at the end of the north pier is green, and is lit at dusk.
 """
 # As it would be written by who has read it: a number that stands for nothing, and one in code.
 ANSWER = "The lamp is **green [1]**, and not red [77]. In code it is `lamp[1]`."
+# Each is read out with where it leads: words that nobody sees, and that take no place.
+LINKS = "\n\n".join(f"- [Berth {number}](https://example.org/{number})" for number in range(60))
 
 DROPPED = """(name) => {
   const dropped = new DataTransfer();
@@ -121,13 +124,14 @@ async def test_document_is_uploaded_and_asked_and_the_passage_that_is_cited_is_r
     await window.begin()
     await window.say("Hello. [[text=Hello.]]")
     await ask_documents(window, "Harbour")
-    await llm.control(text=ANSWER)
+    await llm.control(text=f"{ANSWER}\n\n{LINKS}")
     answer = await window.say("Which colour has the lamp of the pier?")
     await expect(answer).to_contain_text("and not red [77]. In code it is lamp[1].")
     citation = answer.get_by_role("button")
     await expect(citation).to_have_accessible_name("Source 1: handbook.md")
     await expect(page.get_by_role("region", name="Sources").get_by_role("button").first).to_contain_text("handbook.md")
     assert await find_faults(window) == []
+    assert await page.evaluate("document.documentElement.scrollHeight") == await page.evaluate("innerHeight")
     await citation.click()
     sheet = page.get_by_role("dialog", name="handbook.md")
     passage = sheet.get_by_label("The passage that is meant")
@@ -147,11 +151,13 @@ async def test_document_is_uploaded_and_asked_and_the_passage_that_is_cited_is_r
     await window.choose("More about handbook.md", "Delete")
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(row(window, "handbook.md")).to_have_count(0)
-    await page.goto(talk)
-    await page.reload()
-    await expect(citation).to_have_accessible_name("Source 1: not available to you any more")
+    # In a language whose words are fetched with what says them, and where nothing of it is here yet.
+    german = (await open_window(shared_server, window.name, device=device, language="de-DE")).page
+    await german.goto("about:blank")
+    await german.goto(talk)
+    citation = german.locator(".reply").get_by_role("button", name="Quelle 1: für dich nicht mehr verfügbar")
     await citation.click()
-    await expect(page.get_by_role("dialog")).to_contain_text("This document is not there any more")
+    await expect(german.get_by_role("dialog")).to_contain_text("Dieses Dokument gibt es nicht mehr")
 
 
 async def test_collection_is_read_and_asked_by_those_it_is_shared_with_and_changed_by_nobody_else(
@@ -230,6 +236,23 @@ async def test_upload_says_how_far_it_is_is_cancelled_and_what_is_refused_says_w
     await expect(row(window, "one.txt")).to_have_count(0)
     await refused.get_by_role("button", name="Try again").click()
     await expect(refused).to_contain_text("1 passage")
+
+    # What was still on its way is not sent with the session of whoever signs in next.
+    ben = await open_window(window.server)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if "/documents/?name=" in request.url else None)
+    await page.route("**/documents/?name=*", hold)
+    await upload(window, *(to_file(f"{number}.txt", "Mine.") for number in range(5)))
+    await expect(row(window, "4.txt")).to_contain_text("waits for its turn")
+    await window.choose("account and preferences", "Sign out")
+    await page.get_by_label("User name or e-mail").fill(ben.name)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.unroute("**/documents/?name=*")
+    await page.get_by_role("button", name="Sign in").click()
+    await make_collection(window, "Of another")
+    await upload(window, to_file("hers.txt", "Of Ben."))
+    await expect(row(window, "hers.txt")).to_contain_text("1 passage")
+    assert [url.partition("name=")[2] for url in sent] == ["0.txt", "1.txt", "2.txt", "hers.txt"]
 
 
 async def test_documents_are_kept_and_read_by_keyboard_alone(shared_server: Server, open_window: OpenWindow) -> None:

@@ -1,12 +1,14 @@
 /**
  * Files on their way to the server. They go on whatever page is looked at, a few at once, and each says how far it is. Sent
- * again, the same file is the same document.
+ * again, the same file is the same document. They go as whoever chose them, or not at all: with that person's session they end.
  */
 
+import { Refused } from "../api/http.ts";
 import { wordsOf } from "../api/refused.ts";
 import type { DocumentShown } from "../api/schema.ts";
 import { type Sending, sendFile } from "../api/upload.ts";
 import { Watched } from "../parts/watched.ts";
+import { atParting, isStillThere, nobody } from "../people/people.ts";
 import { collectionPath } from "./queries.ts";
 
 const AT_ONCE = 3;
@@ -14,7 +16,7 @@ const AT_ONCE = 3;
 export interface Uploading {
   id: number;
   collection: string;
-  /** Who has sent it: whoever comes after them sees nothing of it. */
+  /** Whose it is: it is sent as nobody else. */
   by: string | null;
   file: File;
   state: "queued" | "sending" | "refused";
@@ -41,6 +43,7 @@ export function upload(
     last += 1;
     return { ...to, id: last, file, state: "queued", share: 0, problem: "" };
   });
+  atParting.add(dropAll);
   uploads.set([...uploads.value, ...added]);
   goOn(arrived);
 }
@@ -50,6 +53,13 @@ export function cancelUpload(id: number, arrived: Arrived): void {
   sending.delete(id);
   uploads.set(uploads.value.filter((one) => one.id !== id));
   goOn(arrived);
+}
+
+function dropAll(): void {
+  uploads.set([]);
+  const underWay = [...sending.values()];
+  sending.clear();
+  for (const one of underWay) one.cancel();
 }
 
 export function uploadAgain(id: number, arrived: Arrived): void {
@@ -63,7 +73,9 @@ function goOn(arrived: Arrived): void {
   for (const one of next) void send(one, arrived);
 }
 
-async function send({ id, collection, file }: Uploading, arrived: Arrived): Promise<void> {
+async function send({ id, collection, by, file }: Uploading, arrived: Arrived): Promise<void> {
+  // Whoever it is has gone in another tab.
+  if (!isStillThere(by)) return dropAll();
   const name = new URLSearchParams({ name: file.name });
   const sent = sendFile<DocumentShown>(`${collectionPath(collection)}documents/?${name}`, file, (share) =>
     note(id, { share }),
@@ -78,6 +90,8 @@ async function send({ id, collection, file }: Uploading, arrived: Arrived): Prom
     arrived(collection, document);
   } catch (error) {
     if (!sending.delete(id)) return;
+    // The session has ended: the others would fare no better.
+    if (error instanceof Refused && error.status === 401) return nobody();
     note(id, { state: "refused", problem: wordsOf(error) });
   }
   goOn(arrived);

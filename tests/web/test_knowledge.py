@@ -1,5 +1,6 @@
 """Documents in the web app: uploaded, asked, and read where an answer says that it comes from."""
 
+import re
 from typing import Any
 
 from playwright.async_api import FilePayload, Locator, Route, expect
@@ -124,12 +125,19 @@ async def test_document_is_uploaded_and_asked_and_the_passage_that_is_cited_is_r
     await window.begin()
     await window.say("Hello. [[text=Hello.]]")
     await ask_documents(window, "Harbour")
+    sources = page.get_by_role("region", name="Sources")
+    await llm.control(text="You are welcome.")
+    await window.say("Thanks for the lamp of the pier!")
+    # It cites none of what it was given.
+    await expect(sources.get_by_role("button")).to_have_text(re.compile("passages? that it was given"))
+    await sources.get_by_role("button").click()
+    await expect(sources.get_by_role("listitem").first).to_contain_text("handbook.md")
     await llm.control(text=f"{ANSWER}\n\n{LINKS}")
     answer = await window.say("Which colour has the lamp of the pier?")
     await expect(answer).to_contain_text("and not red [77]. In code it is lamp[1].")
     citation = answer.get_by_role("button")
     await expect(citation).to_have_accessible_name("Source 1: handbook.md")
-    await expect(page.get_by_role("region", name="Sources").get_by_role("button").first).to_contain_text("handbook.md")
+    await expect(sources.last.get_by_role("button").first).to_contain_text("handbook.md")
     assert await find_faults(window) == []
     assert await page.evaluate("document.documentElement.scrollHeight") == await page.evaluate("innerHeight")
     await citation.click()

@@ -1,8 +1,8 @@
-/** What a reply was given, under it: first what it cites. */
+/** What a reply was given, under it: what it cites, and the rest when it is asked for. */
 
 import { lazy, Suspense, useState } from "react";
 import type { SourceShown } from "../api/schema.ts";
-import type { Citing } from "../markdown/citing.ts";
+import type { Citing } from "../markdown/cited.ts";
 import { useWords } from "../words/index.ts";
 import { citedIn } from "./cited.ts";
 import "./sources.css";
@@ -24,21 +24,23 @@ export default function Sources({ sources, text, open, onOpen, onClose }: Source
   const [all, setAll] = useState(false);
   const cited = citedIn(text);
   const named = sources.filter(({ number }) => cited.has(number));
-  const shown = all || named.length === 0 ? sources : named;
+  const shown = all ? sources : named;
   const more = sources.length - shown.length;
   return (
     <>
       <section className="sources" aria-label={t("sources")}>
-        <ol>
-          {shown.map((source) => (
-            <li key={source.number}>
-              <OneSource source={source} onOpen={onOpen} />
-            </li>
-          ))}
-        </ol>
+        {shown.length > 0 && (
+          <ol>
+            {shown.map((source) => (
+              <li key={source.number}>
+                <OneSource source={source} onOpen={onOpen} />
+              </li>
+            ))}
+          </ol>
+        )}
         {more > 0 && (
           <button type="button" className="link" onClick={() => setAll(true)}>
-            {t("sources.more", { n: more })}
+            {t(named.length === 0 ? "sources.uncited" : "sources.more", { n: more })}
           </button>
         )}
       </section>

@@ -8,8 +8,8 @@ import { wordsOf } from "../api/refused.ts";
 import type { DocumentShown } from "../api/schema.ts";
 import { type Sending, sendFile } from "../api/upload.ts";
 import { Watched } from "../parts/watched.ts";
-import { atParting, isStillThere, nobody } from "../people/people.ts";
-import { collectionPath } from "./queries.ts";
+import { atParting, isStillThere, nobody, queries } from "../people/people.ts";
+import { COLLECTIONS, collectionPath } from "./queries.ts";
 
 const AT_ONCE = 3;
 
@@ -92,6 +92,9 @@ async function send({ id, collection, by, file }: Uploading, arrived: Arrived): 
     if (!sending.delete(id)) return;
     // The session has ended: the others would fare no better.
     if (error instanceof Refused && error.status === 401) return nobody();
+    // Mostly the collection is gone, or not shared any more: its page says so once it has looked.
+    if (error instanceof Refused && error.status === 404)
+      void queries.invalidateQueries({ queryKey: [...COLLECTIONS, collection] });
     note(id, { state: "refused", problem: wordsOf(error) });
   }
   goOn(arrived);

@@ -125,6 +125,7 @@ async def test_document_is_uploaded_and_asked_and_the_passage_that_is_cited_is_r
     await window.begin()
     await window.say("Hello. [[text=Hello.]]")
     await ask_documents(window, "Harbour")
+    await expect(page.get_by_role("link", name="Asks Harbour")).to_be_visible()
     sources = page.get_by_role("region", name="Sources")
     await llm.control(text="You are welcome.")
     await window.say("Thanks for the lamp of the pier!")
@@ -180,6 +181,7 @@ async def test_collection_is_read_and_asked_by_those_it_is_shared_with_and_chang
     await sheet.get_by_label("Shared with").fill(ben.name)
     await sheet.get_by_role("button", name="Save").click()
     await expect(sheet).to_have_count(0)
+    await ben.page.clock.install()
     await open_knowledge(ben)
     await ben.page.get_by_label("Shared with me").check()
     await ben.page.get_by_role("link", name="Ropes").click()
@@ -188,11 +190,21 @@ async def test_collection_is_read_and_asked_by_those_it_is_shared_with_and_chang
     await ben.page.keyboard.press("Escape")
     await expect(ben.page.get_by_role("button", name="Upload files")).to_have_count(0)
     await expect(ben.page.get_by_role("button", name="More about Ropes")).to_have_count(0)
+    # What others do meanwhile is seen without doing anything.
+    await send_file(ana, made["id"], "hitches.txt", "A clove hitch does.")
+    await ben.page.clock.run_for(10_000)
+    await expect(row(ben, "hitches.txt")).to_contain_text("1 passage")
     await ana.ask("PUT", f"{COLLECTIONS}{made['id']}/shares/", {"usernames": []})
-    await ben.page.reload()
+    await ben.page.clock.run_for(10_000)
     await expect(ben.page.get_by_role("heading", level=1)).to_have_text(
         "There is no such collection, or it is not shared with you any more."
     )
+    talk = await ben.ask("POST", "ai-chat/api/sessions/", {"title": "Of ropes"})
+    asks = {"provider": "openai_rag", "collection": made["id"]}
+    await ben.ask("PATCH", f"ai-chat/api/sessions/{talk['id']}/settings/", asks)
+    await ben.page.goto(f"{shared_server.url}/#/c/{talk['id']}")
+    await expect(ben.page.get_by_text("answers come without them")).to_be_visible()
+    assert await find_faults(ben) == []
 
 
 async def test_preset_is_given_a_collection_and_loses_it_again(window: Window) -> None:
@@ -310,9 +322,9 @@ async def test_nothing_that_a_document_says_or_has_a_model_say_runs_or_fetches(
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("list", name="What was found")).to_be_visible()
     await watch.expect_nothing(page)
-    await window.begin()
-    await window.say("Hello. [[text=Hello.]]")
-    await ask_documents(window, names[0])
+    await page.get_by_role("button", name="Ask", exact=True).click()
+    # The first question can be asked of it.
+    await expect(page.get_by_role("main").get_by_label("Knowledge")).to_have_value(made["id"])
     # The model does as it is told by the document.
     await llm.control(text=f"As told [1]: {order}")
     answer = await window.say("Show the answer and ignore all else.")

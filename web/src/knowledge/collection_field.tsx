@@ -2,14 +2,12 @@
 
 import { useId } from "react";
 import type { SettingsShown } from "../api/schema.ts";
+import { FROM_DOCUMENTS } from "../conversation/start.ts";
 import { Problem } from "../parts/speaking.tsx";
 import { useCollections } from "./queries.ts";
 import { useKnowledgeWords } from "./words.ts";
 
 type Choice = Pick<SettingsShown, "provider" | "collection">;
-
-/** The bot that answers from documents. */
-const FROM_DOCUMENTS = "openai_rag";
 
 interface CollectionFieldProps {
   value: Choice;

@@ -1,0 +1,30 @@
+/** Which documents a conversation that begins is to ask. */
+
+import { useState } from "react";
+import { draftOf, keepDraft, NEW_COLLECTION } from "../conversation/drafts.ts";
+import { useCollections } from "./queries.ts";
+import { useKnowledgeWords } from "./words.ts";
+
+export default function CollectionPicker() {
+  const t = useKnowledgeWords();
+  const { data: collections } = useCollections();
+  const [chosen, setChosen] = useState(() => draftOf(NEW_COLLECTION));
+  if (collections === undefined || collections.length === 0) return null;
+  const choose = (id: string) => {
+    setChosen(id);
+    keepDraft(NEW_COLLECTION, id);
+  };
+  return (
+    <label className="model-picker">
+      <span className="visually-hidden">{t("collection.field")}</span>
+      <select value={chosen} onChange={(event) => choose(event.target.value)}>
+        <option value="">{t("collection.none_asked")}</option>
+        {collections.map(({ id, name }) => (
+          <option key={id} value={id}>
+            {name}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}

@@ -1,6 +1,6 @@
 /** Which documents a conversation that begins is to ask. */
 
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { draftOf, keepDraft, NEW_COLLECTION } from "../conversation/drafts.ts";
 import { useCollections } from "./queries.ts";
 import { useKnowledgeWords } from "./words.ts";
@@ -9,6 +9,12 @@ export default function CollectionPicker() {
   const t = useKnowledgeWords();
   const { data: collections } = useCollections();
   const [chosen, setChosen] = useState(() => draftOf(NEW_COLLECTION));
+  const isGone = chosen !== "" && collections?.every(({ id }) => id !== chosen) === true;
+  useEffect(() => {
+    if (!isGone) return;
+    setChosen("");
+    keepDraft(NEW_COLLECTION, "");
+  }, [isGone]);
   if (collections === undefined || collections.length === 0) return null;
   const choose = (id: string) => {
     setChosen(id);

@@ -5,7 +5,7 @@ from typing import Any
 
 from playwright.async_api import FilePayload, Locator, Route, expect
 
-from tests.journeys.client import new_name
+from tests.journeys.client import PASSWORD, new_name
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 from tests.web.payloads import ELSEWHERE, PAYLOADS
@@ -31,6 +31,8 @@ The lamp at the end of the north pier is green, and is lit at dusk.
 """
 # As it would be written by who has read it: a number that stands for nothing, and one in code.
 ANSWER = "The lamp is **green [1]**, and not red [77]. In code it is `lamp[1]`."
+# Each is read out with where it leads: words that nobody sees, and that take no place.
+LINKS = "\n\n".join(f"- [Berth {number}](https://example.org/{number})" for number in range(60))
 
 DROPPED = """(name) => {
   const dropped = new DataTransfer();
@@ -132,13 +134,22 @@ async def test_document_is_uploaded_and_asked_and_the_passage_that_is_cited_is_r
     await window.begin()
     await window.say("Hello. [[text=Hello.]]")
     await ask_documents(window, "Harbour")
-    await llm.control(text=ANSWER)
+    await expect(page.get_by_role("link", name="Asks Harbour")).to_be_visible()
+    sources = page.get_by_role("region", name="Sources")
+    await llm.control(text="You are welcome.")
+    await window.say("Thanks for the lamp of the pier!")
+    # It cites none of what it was given.
+    await expect(sources.get_by_role("button")).to_have_text(re.compile("passages? that it was given"))
+    await sources.get_by_role("button").click()
+    await expect(sources.get_by_role("listitem").first).to_contain_text("handbook.md")
+    await llm.control(text=f"{ANSWER}\n\n{LINKS}")
     answer = await window.say("Which colour has the lamp of the pier?")
     await expect(answer).to_contain_text("and not red [77]. In code it is lamp[1].")
     citation = answer.get_by_role("button")
     await expect(citation).to_have_accessible_name("Source 1: handbook.md")
-    await expect(page.get_by_role("region", name="Sources").get_by_role("button").first).to_contain_text("handbook.md")
+    await expect(sources.last.get_by_role("button").first).to_contain_text("handbook.md")
     assert await find_faults(window) == []
+    assert await page.evaluate("document.documentElement.scrollHeight") == await page.evaluate("innerHeight")
     await citation.click()
     sheet = page.get_by_role("dialog", name="handbook.md")
     passage = sheet.get_by_label("The passage that is meant")
@@ -165,6 +176,12 @@ async def test_document_is_uploaded_and_asked_and_the_passage_that_is_cited_is_r
     # There is nothing to open.
     await expect(answer.get_by_role("img", name="Source 1: not available to you any more")).to_be_visible()
     await expect(citation).to_have_count(0)
+    # In a language whose words are fetched with what says them, and where nothing of it is here yet.
+    german = (await open_window(shared_server, window.name, device=device, language="de-DE")).page
+    await german.goto("about:blank")
+    await german.goto(talk)
+    gone = german.locator(".reply").get_by_role("img", name="Quelle 1: für dich nicht mehr verfügbar")
+    await expect(gone).to_be_visible()
 
 
 async def test_collection_is_read_and_asked_by_those_it_is_shared_with_and_changed_by_nobody_else(
@@ -179,6 +196,7 @@ async def test_collection_is_read_and_asked_by_those_it_is_shared_with_and_chang
     await sheet.get_by_label("Shared with").fill(ben.name)
     await sheet.get_by_role("button", name="Save").click()
     await expect(sheet).to_have_count(0)
+    await ben.page.clock.install()
     await open_knowledge(ben)
     await ben.page.get_by_label("Shared with me").check()
     await ben.page.get_by_role("link", name="Ropes").click()
@@ -187,14 +205,24 @@ async def test_collection_is_read_and_asked_by_those_it_is_shared_with_and_chang
     await ben.page.keyboard.press("Escape")
     await expect(ben.page.get_by_role("button", name="Upload files")).to_have_count(0)
     await expect(ben.page.get_by_role("button", name="More about Ropes")).to_have_count(0)
+    # What others do meanwhile is seen without doing anything.
+    await send_file(ana, made["id"], "hitches.txt", "A clove hitch does.")
+    await ben.page.clock.run_for(10_000)
+    await expect(row(ben, "hitches.txt")).to_contain_text("1 passage")
     await ana.ask("PUT", f"{COLLECTIONS}{made['id']}/shares/", {"usernames": []})
-    await ben.page.reload()
+    await ben.page.clock.run_for(10_000)
     await expect(ben.page.get_by_role("heading", level=1)).to_have_text(
         "There is no such collection, or it is not shared with you any more."
     )
     await ben.page.get_by_role("link", name="All collections").click()
     await expect(ben.page.get_by_role("heading", name="Knowledge", level=1)).to_be_visible()
     assert not await ben.page.get_by_role("main").evaluate(LEAVES_FOR_A_FILE)
+    talk = await ben.ask("POST", "ai-chat/api/sessions/", {"title": "Of ropes"})
+    asks = {"provider": "openai_rag", "collection": made["id"]}
+    await ben.ask("PATCH", f"ai-chat/api/sessions/{talk['id']}/settings/", asks)
+    await ben.page.goto(f"{shared_server.url}/#/c/{talk['id']}")
+    await expect(ben.page.get_by_text("answers come without them")).to_be_visible()
+    assert await find_faults(ben) == []
 
 
 async def test_collections_of_one_name_are_told_apart_and_one_that_cannot_be_seen_is_called_so(
@@ -355,6 +383,23 @@ async def test_upload_says_how_far_it_is_is_cancelled_and_what_is_refused_says_w
     await refused.get_by_role("button", name="Try again").click()
     await expect(refused).to_contain_text("1 passage")
 
+    # What was still on its way is not sent with the session of whoever signs in next.
+    ben = await open_window(window.server)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if "/documents/?name=" in request.url else None)
+    await page.route("**/documents/?name=*", hold)
+    await upload(window, *(to_file(f"{number}.txt", "Mine.") for number in range(5)))
+    await expect(row(window, "4.txt")).to_contain_text("waits for its turn")
+    await window.choose("account and preferences", "Sign out")
+    await page.get_by_label("User name or e-mail").fill(ben.name)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.unroute("**/documents/?name=*")
+    await page.get_by_role("button", name="Sign in").click()
+    await make_collection(window, "Of another")
+    await upload(window, to_file("hers.txt", "Of Ben."))
+    await expect(row(window, "hers.txt")).to_contain_text("1 passage")
+    assert [url.partition("name=")[2] for url in sent] == ["0.txt", "1.txt", "2.txt", "hers.txt"]
+
 
 async def test_documents_are_kept_and_read_by_keyboard_alone(shared_server: Server, open_window: OpenWindow) -> None:
     window = await open_window(shared_server)
@@ -403,9 +448,9 @@ async def test_nothing_that_a_document_says_or_has_a_model_say_runs_or_fetches(
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("list", name="What was found")).to_be_visible()
     await watch.expect_nothing(page)
-    await window.begin()
-    await window.say("Hello. [[text=Hello.]]")
-    await ask_documents(window, names[0])
+    await page.get_by_role("button", name="Ask", exact=True).click()
+    # The first question can be asked of it.
+    await expect(page.get_by_role("main").get_by_label("Knowledge")).to_have_value(made["id"])
     # The model does as it is told by the document.
     await llm.control(text=f"As told [1]: {order}")
     answer = await window.say("Show the answer and ignore all else.")

@@ -52,6 +52,16 @@ test("nothing of a text is lost, whatever stands in it", () => {
   }
 });
 
-test("what a text cites is told by its numbers", () => {
-  assert.deepEqual([...citedIn("[1] and [3], again [1]")], [1, 3]);
+test("several are cited at once, as models write it, where there is a source of each number", () => {
+  const text = element("p", "So [1, 2], [1-2], 【2】, 【1†handbook】. Not so [1, 3], [1-3], [2-1], [1-999].");
+  assert.equal(
+    spell(withCites(root(text), KNOWN)),
+    "So <1><2>, <1><2>, <2>, <1>. Not so [1, 3], [1-3], <2><1>, [1-999].",
+  );
+});
+
+test("what a text cites is told by its numbers, and not by those in code and links", () => {
+  assert.deepEqual([...citedIn("[1] and [3, 5], again [1], 【8】, [10–12]")], [1, 3, 5, 8, 10, 11, 12]);
+  const code = "```js\na[1] = `b`;\n```\nand `c[2]`, ``d[3] ` ``, [4](https://example.org), but [5]";
+  assert.deepEqual([...citedIn(code)], [5]);
 });

@@ -9,6 +9,9 @@ export function keepDraft(place: string, text: string): void {
   keep(`draft.${place}`, text === "" ? null : text);
 }
 
+/** Where what a conversation is to ask is kept before it begins. */
+export const NEW_COLLECTION = "new.collection";
+
 /** A message that is being edited, and how far that is. */
 export interface Edit {
   id: string;

@@ -1,5 +1,6 @@
-import { lazy, memo, type ReactNode, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, memo, type ReactNode, Suspense, useEffect, useRef, useState } from "react";
 import type { MessageShown, SourceShown, UsageShown } from "../api/schema.ts";
+import type { Citing } from "../markdown/cited.ts";
 import { Text } from "../markdown/text.tsx";
 import { CopyButton } from "../parts/copy.tsx";
 import { backToComposer } from "../parts/focus.ts";
@@ -95,9 +96,14 @@ export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
   const isWritten = message === null;
   const sources = message?.metadata.passages ?? NO_SOURCES;
   const [opened, setOpened] = useState<number | null>(null);
-  const citing = useMemo(() => {
-    const names = sources.map((source): [number, string] => [source.number, source.document_name]);
-    return names.length === 0 ? null : { sources: new Map(names), open: setOpened };
+  const [citing, setCiting] = useState<Citing | null>(null);
+  useEffect(() => {
+    if (sources.length === 0) return;
+    import("../markdown/citation.tsx").then(
+      ({ citingOf }) => setCiting(citingOf(sources, setOpened)),
+      // Without a network numbers stay as they were written.
+      () => undefined,
+    );
   }, [sources]);
   const again = () => {
     const done =

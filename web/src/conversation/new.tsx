@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { lazy, Suspense, useEffect, useState } from "react";
 import { useLocation } from "wouter";
 import { useModels, usePresets } from "../api/queries.ts";
 import { sayRefused } from "../api/refused.ts";
@@ -9,9 +9,11 @@ import { useWatched } from "../parts/watched.ts";
 import { useWho } from "../people/people.ts";
 import { useWords } from "../words/index.ts";
 import { Composer } from "./composer.tsx";
-import { draftOf, keepDraft } from "./drafts.ts";
+import { draftOf, keepDraft, NEW_COLLECTION } from "./drafts.ts";
 import { ModelNotice } from "./model_notice.tsx";
 import { type Beginning, giveUpStarting, leftUnstarted, start, startFrom, unstarted } from "./start.ts";
+
+const CollectionPicker = lazy(() => import("../knowledge/picker.tsx"));
 
 const SUGGESTED = 4;
 const PLACE = "new";
@@ -40,6 +42,7 @@ export function NewConversation() {
       const id = await start(beginning, again);
       if (id === null) return;
       keepDraft(MODEL, "");
+      keepDraft(NEW_COLLECTION, "");
       go(`/c/${id}`);
     } catch (error) {
       keepDraft(PLACE, beginning.text);
@@ -64,7 +67,10 @@ export function NewConversation() {
         <ModelNotice />
         {away && <Away onTry={comeBack} />}
         {waiting === null ? (
-          <Composer place={PLACE} onSend={(text) => begin({ text, model })}>
+          <Composer
+            place={PLACE}
+            onSend={(text) => begin({ text, model, collection: draftOf(NEW_COLLECTION) })}
+          >
             {models !== undefined && models.length > 0 && (
               <label className="model-picker">
                 <span className="visually-hidden">{t("model")}</span>
@@ -74,6 +80,9 @@ export function NewConversation() {
                 </select>
               </label>
             )}
+            <Suspense>
+              <CollectionPicker />
+            </Suspense>
           </Composer>
         ) : (
           <NotStarted text={waiting} />

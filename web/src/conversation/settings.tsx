@@ -1,5 +1,6 @@
 /** What a conversation is talked with: from the next message on. */
 
+import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useEffect, useState } from "react";
 import { ask } from "../api/http.ts";
 import { useSettings } from "../api/queries.ts";
@@ -21,6 +22,7 @@ interface SettingsSheetProps {
 
 export default function SettingsSheet({ live, settings, onClose }: SettingsSheetProps) {
   const t = useMoreWords();
+  const queries = useQueryClient();
   const story = useWatched(live.story);
   const kept = useSettings("sessions", live.id);
   const spoken = story.messages.find((message) => message.role === "system")?.content ?? "";
@@ -45,6 +47,7 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
     try {
       await ask("PATCH", `ai-chat/api/sessions/${live.id}/settings/`, change);
       live.lookAnew();
+      void queries.invalidateQueries({ queryKey: ["sessions", live.id, "settings"] });
       onClose();
     } catch (error) {
       take(error);

@@ -10,6 +10,8 @@ import { liveOf } from "./live.ts";
 export interface Beginning {
   text: string;
   model: string | null;
+  /** The documents that are asked. */
+  collection: string;
 }
 
 /** The first message of a conversation that could not be made yet: there is no way to the server. */
@@ -26,6 +28,8 @@ export function giveUpStarting(): void {
   keep(KEPT, null, inTab);
 }
 
+/** The bot that answers from documents. */
+export const FROM_DOCUMENTS = "openai_rag";
 const LONGEST_TITLE = 60;
 const RETRY = 3_000;
 const LOOKED_AT = 20;
@@ -34,13 +38,19 @@ const LOOKED_AT = 20;
  * Its id, once the server has made it; however long that takes. Throws `Refused`. null: it was given up. `again`: the
  * server may have heard of it already.
  */
-export async function start({ text, model }: Beginning, again = false): Promise<string | null> {
+export async function start(beginning: Beginning, again = false): Promise<string | null> {
+  const { text, model, collection } = beginning;
   unstarted.set(text);
-  keep(KEPT, { text, model }, inTab);
+  keep(KEPT, beginning, inTab);
   try {
     while (unstarted.value === text) {
       try {
         const { id } = (again ? await made(text, model) : undefined) ?? (await make(text, model));
+        if (collection)
+          await ask("PATCH", `ai-chat/api/sessions/${id}/settings/`, {
+            provider: FROM_DOCUMENTS,
+            collection,
+          });
         liveOf(id).send(text);
         return id;
       } catch (error) {

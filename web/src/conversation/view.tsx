@@ -26,6 +26,7 @@ import { useSought } from "./sought.ts";
 import type { Why } from "./story.ts";
 import { Dots } from "./thinking.tsx";
 
+const Asked = lazy(() => import("../knowledge/asked.tsx"));
 const SettingsSheet = lazy(() => import("./settings.tsx"));
 
 interface ConversationViewProps {
@@ -117,6 +118,9 @@ function Talk({ live, line, sought }: TalkProps) {
     <main className="talk">
       <header className="talk-head">
         <h1>{title}</h1>
+        <Suspense>
+          <Asked conversation={live.id} said={story.messages.length} />
+        </Suspense>
         <button type="button" className="button quiet" onClick={() => setSettings(true)}>
           {story.settings !== null && <SmallGauge messages={story.messages} settings={story.settings} />}
           <Icon name="settings" />

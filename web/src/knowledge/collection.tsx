@@ -5,6 +5,7 @@ import { useEffect, useState } from "react";
 import { Link, useLocation } from "wouter";
 import { ask, Refused } from "../api/http.ts";
 import type { CollectionShown } from "../api/schema.ts";
+import { keepDraft, NEW_COLLECTION } from "../conversation/drafts.ts";
 import { Icon } from "../parts/icon.tsx";
 import { type Item, Menu } from "../parts/menu.tsx";
 import { SharingSheet } from "../parts/sharing.tsx";
@@ -77,6 +78,10 @@ function Shown({ collection }: { collection: CollectionShown }) {
     "line",
     { label: t("delete"), icon: "trash", danger: true, run: () => setSheet("delete") },
   ];
+  const begin = () => {
+    keepDraft(NEW_COLLECTION, id);
+    go("/");
+  };
   const remove = async () => {
     await ask("DELETE", collectionPath(id));
     go("/knowledge");
@@ -95,6 +100,9 @@ function Shown({ collection }: { collection: CollectionShown }) {
             {whoseWords(t, collection, whoseIs(collection, me))}
           </p>
         </div>
+        <button type="button" className="button" onClick={begin}>
+          {t("collection.ask")}
+        </button>
         {can_edit && (
           <Menu label={t("preset.menu", { name })} items={items}>
             <Icon name="more" />

@@ -1,15 +1,14 @@
 /** From which documents answers come. */
 
 import { useId } from "react";
-import type { CollectionShown, SettingsShown } from "../api/schema.ts";
+import type { SettingsShown } from "../api/schema.ts";
+import { FROM_DOCUMENTS } from "../conversation/start.ts";
 import { Problem } from "../parts/speaking.tsx";
+import { nameAmong } from "./names.ts";
 import { useCollections } from "./queries.ts";
 import { useKnowledgeWords } from "./words.ts";
 
 type Choice = Pick<SettingsShown, "provider" | "collection">;
-
-/** The bot that answers from documents. */
-const FROM_DOCUMENTS = "openai_rag";
 
 interface CollectionFieldProps {
   value: Choice;
@@ -48,9 +47,7 @@ export function CollectionField({ value, problem, onChange }: CollectionFieldPro
         )}
         {offered.map((one) => (
           <option key={one.id} value={one.id}>
-            {isNamedAlike(one, offered)
-              ? t("collection.named", { name: one.name, owner: one.owner })
-              : one.name}
+            {nameAmong(t, one, offered)}
           </option>
         ))}
       </select>
@@ -60,10 +57,4 @@ export function CollectionField({ value, problem, onChange }: CollectionFieldPro
       <Problem words={problem} />
     </div>
   );
-}
-
-/** Then whose they are tells them apart. */
-function isNamedAlike(one: CollectionShown, among: readonly CollectionShown[]): boolean {
-  const name = one.name.toLowerCase();
-  return among.some((other) => other !== one && other.name.toLowerCase() === name);
 }

@@ -16,6 +16,8 @@ const DOCUMENTS_AT_ONCE = 50;
 const FOUND_AT_ONCE = 8;
 /** While one is still being read. */
 const LOOK_EVERY = 1_500;
+/** While nothing is known to change: other windows and other people upload and delete, too. */
+const LOOK_NOW_AND_THEN = 8_000;
 
 export function collectionPath(id: string): string {
   return `ai-chat/api/collections/${id}/`;
@@ -39,6 +41,8 @@ export function useCollection(id: string) {
     queryKey: [...COLLECTIONS, id],
     queryFn: () => ask<CollectionShown>("GET", collectionPath(id)),
     staleTime: 0,
+    // Once it is gone, it stays so.
+    refetchInterval: ({ state }) => (state.error === null ? LOOK_NOW_AND_THEN : false),
   });
 }
 
@@ -61,7 +65,7 @@ export function useDocuments(collection: string) {
     },
     staleTime: 0,
     refetchInterval: ({ state }) =>
-      state.data?.pages.some((page) => page.documents.some(isUnderWay)) ? LOOK_EVERY : false,
+      state.data?.pages.some((page) => page.documents.some(isUnderWay)) ? LOOK_EVERY : LOOK_NOW_AND_THEN,
   });
 }
 

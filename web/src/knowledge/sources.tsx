@@ -1,8 +1,8 @@
-/** What a reply was given, under it: first what it cites. */
+/** What a reply was given, under it: what it cites, and the rest when it is asked for. */
 
 import { lazy, Suspense, useLayoutEffect, useRef, useState } from "react";
 import type { SourceShown } from "../api/schema.ts";
-import type { Citing } from "../markdown/citing.ts";
+import type { Citing } from "../markdown/cited.ts";
 import { useWords } from "../words/index.ts";
 import { citedIn } from "./cited.ts";
 import "./sources.css";
@@ -24,7 +24,7 @@ export default function Sources({ sources, text, open, onOpen, onClose }: Source
   const [all, setAll] = useState(false);
   const cited = citedIn(text);
   const named = sources.filter(({ number }) => cited.has(number));
-  const shown = all || named.length === 0 ? sources : named;
+  const shown = all ? sources : named;
   const more = sources.length - shown.length;
   const list = useRef<HTMLOListElement>(null);
   const coming = useRef<number | undefined>(undefined);
@@ -39,16 +39,18 @@ export default function Sources({ sources, text, open, onOpen, onClose }: Source
   return (
     <>
       <section className="sources" aria-label={t("sources")}>
-        <ol ref={list}>
-          {shown.map((source) => (
-            <li key={source.number}>
-              <OneSource source={source} isAlike={isAlike(t, source, sources)} onOpen={onOpen} />
-            </li>
-          ))}
-        </ol>
+        {shown.length > 0 && (
+          <ol ref={list}>
+            {shown.map((source) => (
+              <li key={source.number}>
+                <OneSource source={source} isAlike={isAlike(t, source, sources)} onOpen={onOpen} />
+              </li>
+            ))}
+          </ol>
+        )}
         {more > 0 && (
           <button type="button" className="link" onClick={showAll}>
-            {t("sources.more", { n: more })}
+            {t(named.length === 0 ? "sources.uncited" : "sources.more", { n: more })}
           </button>
         )}
       </section>

@@ -1,6 +1,6 @@
 /**
  * Files on their way to the server. They go on whatever page is looked at, a few at once, and each says how far it is. Sent
- * again, the same file is the same document.
+ * again, the same file is the same document. They go as whoever chose them, or not at all: with that person's session they end.
  */
 
 import { Refused } from "../api/http.ts";
@@ -8,7 +8,8 @@ import { wordsOf } from "../api/refused.ts";
 import type { DocumentShown } from "../api/schema.ts";
 import { type Sending, sendFile } from "../api/upload.ts";
 import { Watched } from "../parts/watched.ts";
-import { collectionPath } from "./queries.ts";
+import { atParting, isStillThere, nobody, queries } from "../people/people.ts";
+import { COLLECTIONS, collectionPath } from "./queries.ts";
 
 const AT_ONCE = 3;
 const THERE_ALREADY = 200;
@@ -18,7 +19,7 @@ const IN_VAIN: ReadonlySet<number> = new Set([403, 404]);
 export interface Uploading {
   id: number;
   collection: string;
-  /** Who has sent it: whoever comes after them sees nothing of it. */
+  /** Whose it is: it is sent as nobody else. */
   by: string | null;
   file: File;
   state: "queued" | "sending" | "refused";
@@ -54,6 +55,7 @@ export function upload(
     const isFinal = problem !== "";
     return { ...to, id: last, file, state: isFinal ? "refused" : "queued", share: 0, problem, isFinal };
   });
+  atParting.add(dropAll);
   uploads.set([...uploads.value, ...added]);
   goOn(arrived);
 }
@@ -63,6 +65,13 @@ export function cancelUpload(id: number, arrived: Arrived): void {
   sending.delete(id);
   uploads.set(uploads.value.filter((one) => one.id !== id));
   goOn(arrived);
+}
+
+function dropAll(): void {
+  uploads.set([]);
+  const underWay = [...sending.values()];
+  sending.clear();
+  for (const one of underWay) one.cancel();
 }
 
 export function uploadAgain(id: number, arrived: Arrived): void {
@@ -76,7 +85,9 @@ function goOn(arrived: Arrived): void {
   for (const one of next) void send(one, arrived);
 }
 
-async function send({ id, collection, file }: Uploading, arrived: Arrived): Promise<void> {
+async function send({ id, collection, by, file }: Uploading, arrived: Arrived): Promise<void> {
+  // Whoever it is has gone in another tab.
+  if (!isStillThere(by)) return dropAll();
   const name = new URLSearchParams({ name: file.name });
   const sent = sendFile<DocumentShown>(`${collectionPath(collection)}documents/?${name}`, file, (share) =>
     note(id, { share }),
@@ -91,6 +102,11 @@ async function send({ id, collection, file }: Uploading, arrived: Arrived): Prom
     arrived(collection, body, status !== THERE_ALREADY);
   } catch (error) {
     if (!sending.delete(id)) return;
+    // The session has ended: the others would fare no better.
+    if (error instanceof Refused && error.status === 401) return nobody();
+    // Mostly the collection is gone, or not shared any more: its page says so once it has looked.
+    if (error instanceof Refused && error.status === 404)
+      void queries.invalidateQueries({ queryKey: [...COLLECTIONS, collection] });
     const isFinal = error instanceof Refused && IN_VAIN.has(error.status);
     note(id, { state: "refused", problem: wordsOf(error), isFinal });
   }

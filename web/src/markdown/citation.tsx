@@ -1,7 +1,14 @@
 import type { Element } from "hast";
 import { useContext } from "react";
+import type { SourceShown } from "../api/schema.ts";
 import { useWords } from "../words/index.ts";
-import { Cited } from "./citing.ts";
+import { Cited, type Citing } from "./cited.ts";
+import { withCites } from "./citing.ts";
+
+export function citingOf(named: readonly SourceShown[], open: Citing["open"]): Citing {
+  const sources = new Map(named.map(({ number, document_name }) => [number, document_name]));
+  return { sources, open, mark: withCites, Citation };
+}
 
 /** A number in the text that opens what it stands for. */
 export function Citation({ node }: { node?: Element; children?: unknown }) {

@@ -9,8 +9,7 @@ import { Fragment, jsx, jsxs } from "react/jsx-runtime";
 import { useWords } from "../words/index.ts";
 import { linkTo } from "./addresses.ts";
 import { type Block, type Blocks, NO_BLOCKS, split } from "./blocks.ts";
-import { Citation } from "./citation.tsx";
-import { Cited, type Citing, withCites } from "./citing.ts";
+import { Cited, type Citing } from "./cited.ts";
 import { CodeBlock } from "./code.tsx";
 import { Formula } from "./formula.tsx";
 import { RemoteImage } from "./image.tsx";
@@ -90,14 +89,14 @@ const OneBlock = memo(function OneBlock({ block, definitions, grows }: OneBlockP
   const alone = node.type === "paragraph" && node.children.length === 1 ? node.children[0] : undefined;
   if (alone?.type === "inlineMath") return <Formula tex={alone.value} display />;
   const tree = toHast({ type: "root", children: [...definitions, node] }, { handlers: { html } });
-  return toJsxRuntime(citing === null || tree.type !== "root" ? tree : withCites(tree, citing.sources), {
+  return toJsxRuntime(citing === null || tree.type !== "root" ? tree : citing.mark(tree, citing.sources), {
     passNode: true,
     Fragment,
     jsx,
     jsxs,
     components: {
       a: Link,
-      cite: Citation,
+      ...(citing && { cite: citing.Citation }),
       img: RemoteImage,
       code: Code,
       input: Task,

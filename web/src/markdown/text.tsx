@@ -1,5 +1,5 @@
 import { lazy, Suspense } from "react";
-import type { Citing } from "./citing.ts";
+import type { Citing } from "./cited.ts";
 
 // Asked for at once, beside everything else: mostly it is here before the first text is.
 const loading = import("./markdown.tsx");

@@ -29,6 +29,8 @@ const WHO = ["who"];
 export const ACCOUNT = ["account"];
 /** Whoever was there last. */
 const LAST = "who";
+/** What is to be dropped when whoever is there goes. */
+export const atParting = new Set<() => void>();
 
 export function useWho() {
   return useQuery({
@@ -59,6 +61,13 @@ export async function takeAccount(account: AccountShown): Promise<void> {
 export function useIsAdmin(): boolean | undefined {
   const who = useWho().data;
   return who === undefined ? undefined : who?.isAdmin === true;
+}
+
+/** As it is known in this browser: another of its tabs may have signed in somebody else. */
+export function isStillThere(username: string | null): boolean {
+  const here = queries.getQueryData<Person | null>(WHO);
+  const last = kept<Person | null>(LAST, here ?? null);
+  return [here, last].every((person) => person?.username === username);
 }
 
 /** null: nobody that the server knows. Without a way to the server, whoever was there last. */
@@ -114,6 +123,7 @@ export async function signOut(everywhere: boolean): Promise<void> {
 export function nobody(): void {
   keep(LAST, null);
   forgetAll();
+  for (const drop of atParting) drop();
   queries.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== WHO[0] });
   queries.setQueryData(WHO, null);
 }

@@ -19,9 +19,7 @@ export function wordsIn<W extends string>(
   files: Readonly<Record<string, () => Promise<Words>>>,
 ): Fetched<W> {
   const loads = new Map(Object.entries(files).map(([path, load]) => [/(\w+)\.json$/.exec(path)?.[1], load]));
-  const fetched = new Map<string, Promise<Words>>([["en", Promise.resolve<Words>(english)]]);
-  // What is here need not be waited for: not even for the moment that a promise takes, in which a page would be hidden.
-  const here = new Map<string, Words>([["en", english]]);
+  const fetched = new Map<string, Promise<Words>>([["en", toHere(Promise.resolve<Words>(english), english)]]);
 
   function wordsOf(language: string): Promise<Words> {
     const known = fetched.get(language);
@@ -32,7 +30,7 @@ export function wordsIn<W extends string>(
         .get(language)?.()
         .catch(() => english) ?? Promise.resolve<Words>(english);
     fetched.set(language, found);
-    void found.then((words) => here.set(language, words));
+    void found.then((words) => toHere(found, words));
     return found;
   }
   function sayIn(language: string, words: Words): Say<W> {
@@ -41,11 +39,19 @@ export function wordsIn<W extends string>(
   return {
     useThem: () => {
       const language = useSpoken();
-      return sayIn(language, here.get(language) ?? use(wordsOf(language)));
+      return sayIn(language, use(wordsOf(language)));
     },
     fetch: async () => {
       const language = spoken();
       return sayIn(language, await wordsOf(language));
     },
   };
+}
+
+/**
+ * `use` reads what a promise carries without waiting: not even for the moment that a promise takes, in which a page would be
+ * hidden. It is asked each time, for whoever draws anew what has waited counts its hooks.
+ */
+function toHere(promise: Promise<Words>, value: Words): Promise<Words> {
+  return Object.assign(promise, { status: "fulfilled", value });
 }

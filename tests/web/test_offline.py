@@ -132,7 +132,7 @@ async def test_only_the_page_itself_is_kept_and_nothing_of_a_person_is_left_afte
     assert [word for word in (window.name, "riddle") if word in remembered] == []
     await window.context.set_offline(True)
     await page.reload()
-    await expect(page.get_by_text("Palaver opens here as soon as there is a network.")).to_be_visible()
+    await expect(page.get_by_text("Palaver opens once there is a network.")).to_be_visible()
     await window.context.set_offline(False)
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 

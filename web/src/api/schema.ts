@@ -117,7 +117,7 @@ export interface Found {
 }
 
 export interface LeftShown {
-  limit: "money_a_month" | "tokens_a_day" | "tokens_a_month" | "conversation_tokens" | "replies_at_once" | "sign_ins" | "sockets_at_once" | "turns_a_minute";
+  limit: "money_a_month" | "tokens_a_day" | "tokens_a_month" | "conversation_tokens" | "replies_at_once" | "sign_ins" | "sockets_at_once" | "turns_a_minute" | "uploads_at_once";
   most: number;
   left: number;
   renewed_at: string;

@@ -6,12 +6,13 @@ import { Dialog } from "../parts/dialog.tsx";
 import { Segments } from "../parts/segments.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
-import { chooseLanguage, chosenLanguage, LANGUAGES, nameOf, useWords } from "../words/index.ts";
+import { chooseLanguage, chosenLanguage, LANGUAGES, nameOf } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { takeAccount, useWho } from "./people.ts";
 import { chooseStreaming, streaming } from "./tastes.ts";
 
 export default function Preferences({ onClose }: { onClose: () => void }) {
-  const t = useWords();
+  const t = useMoreWords();
   const [language, setLanguage] = useState(chosenLanguage());
   const shownTheme = useWatched(theme);
   const isPerson = useWho().data?.isGuest === false;

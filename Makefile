@@ -15,7 +15,7 @@ PIP_TOOLS := pip-tools==7.6.2
 # Half of its time a test waits for a server, a browser or a clock: two for each core keep it at work. loadfile keeps a
 # file's tests together, so that a server that a file shares is started once and not once per process.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-PYTEST := $(BIN)/python -m pytest -n $(shell expr $(CORES) \* 5 / 2) --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n $(shell expr $(CORES) \* 2) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install run ready test prove check format bench bench-stream bench-retrieval requirements screenshots clean

@@ -165,7 +165,7 @@ async def test_reply_that_ends_otherwise_is_told_of_once(window: Window) -> None
 
 async def test_nothing_moves_for_who_wants_it_still(window: Window) -> None:
     await window.page.emulate_media(reduced_motion="reduce")
-    await window.write(f"Count. {SLOW}")
+    await window.write("Count. [[text=one two three four five&pieces=5&first=3&delay=0.5]]")
     await expect(window.page.locator(".thinking")).to_be_visible()
     moving = "() => document.getAnimations().filter((one) => one.playState === 'running').length"
     await expect(window.answers).to_contain_text("two")

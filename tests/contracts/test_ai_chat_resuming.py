@@ -152,9 +152,11 @@ async def test_reply_that_runs_goes_on_for_who_comes_back(
     connected = socket.cursor
     await socket.say(STALLED)
     chunk = await socket.until("ai_message_chunk")
-    for cursor, missed in ((chunk["cursor"], 0), (connected, 3)):
-        async with come_back(alice, session, cursor) as back:
-            assert to_story(await back.settle()) == to_story(socket.heard[1:])[3 - missed :]
+    async with come_back(alice, session, chunk["cursor"]) as back:
+        assert to_story(await back.settle()) == []
+    async with come_back(alice, session, connected) as back:
+        # What another worker says may come a moment after what the store has.
+        assert to_story(await back.events("ai_message_chunk")) == to_story(socket.heard[1:])
     async with come_back(alice, session, chunk["cursor"]) as back:
         await socket.send("stop")
         assert to_story(await back.turn()) == to_story(await socket.turn())

@@ -444,6 +444,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     registration: Annotated[
         bool, Setting("PALAVER_REGISTRATION", "Whether people may make themselves an account.", _OFF_ON)
     ] = False
+    password_mebibytes: Annotated[
+        int,
+        Setting(
+            "PALAVER_PASSWORD_MEBIBYTES",
+            "Memory that hashing a password takes, once it is set anew: the more, the harder to guess, the slower.",
+            _whole(8, 4096),
+        ),
+    ] = 64
     sign_in_attempts: Annotated[
         int,
         Setting(

@@ -42,6 +42,8 @@ class Server:
             "PALAVER_DATA_DIR": str(folder / "data"),
             # Its vocabulary takes half a second of each start.
             "PALAVER_EXACT_TOKENS": "off",
+            # Hundreds of people register in a run of all tests, each a tenth of a second of a core.
+            "PALAVER_PASSWORD_MEBIBYTES": "8",
             **environment,
         }
         self.url = ""

@@ -68,13 +68,15 @@ class SessionNeeded(Forbidden):
 
 
 class AccountRules(Struct, frozen=True):
-    """`attempts` are those of one account. `token_days` is how long a token lives by itself; 0: until it is revoked."""
+    """`attempts` are those of one account. `token_days` is how long a token lives by itself; 0: until it is revoked.
+    `password_mebibytes`: the memory that the hash of a password takes."""
 
     registration: bool = False
     guests: bool = False
     attempts: int = 10
     attempt_seconds: float = 300
     token_days: float = 365
+    password_mebibytes: int = 64
 
 
 class Caller(Struct, frozen=True):
@@ -100,7 +102,7 @@ class Accounts:
         self._clock = clock
         self._secret = secret
         self._monotonic = monotonic
-        self._passwords = Passwords()
+        self._passwords = Passwords(rules.password_mebibytes)
         self._counts = counts or LocalCounts(monotonic)
         self._remembered: dict[bytes, tuple[float, tuple[Token, User] | None]] = {}
         self._touched: dict[TokenId, Micros] = {}

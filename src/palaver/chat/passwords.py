@@ -1,4 +1,7 @@
-"""Passwords, hashed with Argon2. A hash costs a tenth of a second of a core: only a few are made at once."""
+"""Passwords, hashed with Argon2.
+
+A hash that takes 64 MiB costs a tenth of a second of a core: only a few are made at once.
+"""
 
 import asyncio
 
@@ -10,8 +13,9 @@ AT_ONCE = 2
 
 
 class Passwords:
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher()
+    def __init__(self, mebibytes: int) -> None:
+        """`mebibytes`: the memory that one hash takes."""
+        self._hasher = PasswordHasher(memory_cost=mebibytes * 1024)
         self._free = asyncio.Semaphore(AT_ONCE)
         self._nobodys: asyncio.Task[str] | None = None
 

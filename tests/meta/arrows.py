@@ -9,7 +9,7 @@ from pathlib import Path
 
 Names = frozenset[str]
 
-_SIBLINGS = ("api", "bots", "store", "bus", "knowledge", "notify")
+_SIBLINGS = ("api", "bots", "store", "bus", "knowledge", "notify", "moving")
 # "" is palaver/__init__.py, which knows the version and nothing else.
 _KNOWS: dict[str, Names] = {
     "": frozenset(),

@@ -63,9 +63,9 @@ class SqlStore:
     def __init__(self, database: Database, engine: Literal["sqlite", "postgres"]) -> None:
         texts = Texts(database)
         for_good = ForGood(database)
-        words: Words = SqliteWords() if engine == "sqlite" else PostgresWords()
-        vectors: Vectors = SqliteVectors(database) if engine == "sqlite" else PostgresVectors(database)
-        self.clearing = Clearing(for_good, words, vectors)
+        self.words: Words = SqliteWords() if engine == "sqlite" else PostgresWords()
+        self.vectors: Vectors = SqliteVectors(database) if engine == "sqlite" else PostgresVectors(database)
+        self.clearing = Clearing(for_good, self.words, self.vectors)
         self.engine = engine
         self.database = database
         self.accounts = SqlAccounts(database, self.clearing)
@@ -82,8 +82,10 @@ class SqlStore:
         self.servers = SqlServers(database)
         self.ledger = SqlLedger(database)
         self.collections = SqlCollections(for_good, self.clearing)
-        self.documents = SqlDocuments(for_good, self.clearing, Reading(for_good, words, self.clearing))
-        self.passages = SqlPassages(database, words, vectors, Embeddings(for_good, vectors, self.clearing))
+        self.documents = SqlDocuments(for_good, self.clearing, Reading(for_good, self.words, self.clearing))
+        self.passages = SqlPassages(
+            database, self.words, self.vectors, Embeddings(for_good, self.vectors, self.clearing)
+        )
 
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))

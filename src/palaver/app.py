@@ -65,6 +65,7 @@ from palaver.chat.aside import Asides
 from palaver.chat.books import Books, ModelSizes
 from palaver.chat.clock import SystemClock
 from palaver.chat.conversation import Speaking
+from palaver.chat.errors import StoreUnavailable
 from palaver.chat.flow import Chat, Rules
 from palaver.chat.knowledge import Quota, Sizes
 from palaver.chat.ledger import MILLION, Budget, Budgets
@@ -232,7 +233,15 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
-            await accounts.keep_last_used()
+            await _note_last_use(accounts)
+
+
+async def _note_last_use(accounts: Accounts) -> None:
+    """The server ends, whether the database answers or not."""
+    try:
+        await accounts.keep_last_used()
+    except StoreUnavailable as error:
+        log.warning("when tokens were last used is not noted: %s", error)
 
 
 class CannotTrace(Exception):

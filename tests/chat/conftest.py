@@ -72,6 +72,7 @@ async def start_chat(
         (ending, "RETRY_SECONDS"),
     ):
         monkeypatch.setattr(module, name, 0.01)
+    monkeypatch.setattr(replying, "SURE_SECONDS", 0)
     working: list[tuple[Replies, asyncio.Task[None]]] = []
 
     async def start(

@@ -9,7 +9,9 @@ import apsw
 import pytest
 from msgspec.structs import replace
 
+from palaver.chat import reply as replying
 from palaver.chat.books import Books
+from palaver.chat.clock import SECOND
 from palaver.chat.conversation import Conversation, Speaking, Usage
 from palaver.chat.errors import BotTimeout, BotUnavailable, Cause, Draining, Ended, NotFound
 from palaver.chat.flow import Chat, continue_chat, delete_conversation, end_conversation, wait_for_answer
@@ -667,6 +669,51 @@ async def test_worker_does_not_take_over_what_it_makes_itself(
     await talk.say("after a long sleep")
     talk.finish()
     assert (await wait_for_answer(chat, begun)).turn.reply.content == "after a long sleep"
+
+
+HOUR = 3600.0
+YEAR = 365 * 24 * HOUR
+
+
+@pytest.mark.parametrize("jump", [HOUR, YEAR, -HOUR, -YEAR])
+async def test_clock_that_jumps_costs_no_reply_that_somebody_makes(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, clock: HandClock,
+    monkeypatch: pytest.MonkeyPatch, jump: float,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(replying, "SURE_SECONDS", 60)
+    here, there = await start_chat("here"), await start_chat("there")
+    begun = await say(here, alice, "hello", conversation)
+    talk = await bot.asked()
+    # The next lease is that of the new time, but the other worker looks before.
+    clock.move(jump)
+    await there.replies.take_over(everything=False)
+
+    async def renewed() -> bool:
+        [row] = await rows(store, "SELECT lease_until FROM messages WHERE status = 'running'")
+        return bool(abs(row[0] - clock.now()) <= LEASE_SECONDS * SECOND)
+
+    await until(renewed)
+    monkeypatch.setattr(replying, "SURE_SECONDS", 0)
+    await there.replies.take_over(everything=False)
+    await talk.say("what time is it?")
+    talk.finish()
+    assert (await wait_for_answer(here, begun)).turn.reply.content == "what time is it?"
+
+
+@pytest.mark.parametrize("jump", [HOUR, YEAR, -YEAR])
+async def test_clock_that_jumps_leaves_no_reply_running_that_nobody_makes(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, clock: HandClock,
+    jump: float,
+) -> None:  # fmt: skip
+    here, there = await start_chat("here", watched=False), await start_chat("there")
+    begun = await say(here, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("as far as this")
+    clock.move(jump)
+    await there.replies.take_over(everything=False)
+    assert await stored(store, begun) == ("interrupted", "as far as this", "worker_lost")
+    await here.replies._checkpoint()
+    assert (await end_of(here, begun)).turn.reply.content == "as far as this"
 
 
 async def test_reply_that_its_worker_never_heard_of_does_not_hold_up_the_conversation(

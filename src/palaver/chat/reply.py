@@ -53,6 +53,9 @@ POLL_SECONDS = 1.0
 # How long a server that goes away tries to keep the ends of its replies.
 END_SECONDS = 10.0
 
+# Whoever lives renews its leases every second: one that is old after so long belongs to nobody.
+SURE_SECONDS = 2.0
+
 # A bot that takes no notice of being ended is left behind after so long.
 LEAVE_SECONDS = 5.0
 
@@ -84,6 +87,7 @@ class Replies:
         cache = Cache(store, clock, seconds=limits.cache_seconds, most=limits.cache_answers)
         self._prompting = Prompting(bots, limits, self.tokens, cache, making if summarises else None)
         self._running: dict[MessageId, RunningReply] = {}
+        self._seen_left: dict[tuple[MessageId, int], float] = {}
         # Gone with the last of those who wait.
         self._awaited: WeakValueDictionary[MessageId, asyncio.Event] = WeakValueDictionary()
         self._answers: set[asyncio.Task[Any]] = set()
@@ -399,10 +403,22 @@ class Replies:
         now = self._clock.now()
         expired_before = Micros(1 << 62) if everything else now
         left = await self._store.turns.abandoned(now, expired_before)
+        left = [one for one in left if one.reply_id not in self._running]
+        if not everything:
+            left = self._left_for_long(left)
         # All at once: each asks the other workers for what they have heard, and waits for it.
-        await asyncio.gather(*(self._end_abandoned(one) for one in left if one.reply_id not in self._running))
+        await asyncio.gather(*(self._end_abandoned(one) for one in left))
         if not self.draining:
             await self.beginning(self._promote_waiting(now))
+
+    def _left_for_long(self, left: Sequence[Ending]) -> list[Ending]:
+        """Those that were seen so a while ago. A clock that is put forward lets all leases look old at once: by then
+        whoever lives has renewed them."""
+        now = asyncio.get_running_loop().time()
+        self._seen_left = {
+            (one.reply_id, one.attempt): self._seen_left.get((one.reply_id, one.attempt), now) for one in left
+        }
+        return [one for one in left if self._seen_left[one.reply_id, one.attempt] <= now - SURE_SECONDS]
 
     async def _promote_waiting(self, now: Micros) -> None:
         self._start_all(await self._store.turns.promote_waiting(self.worker, now, self.lease_until()))

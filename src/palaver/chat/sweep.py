@@ -14,7 +14,7 @@ from palaver.chat.models import Models
 
 log = logging.getLogger("palaver.sweep")
 
-TAKE_OVER_SECONDS = 2.0
+TAKE_OVER_SECONDS = 1.0
 CLEAN_SECONDS = 60.0
 
 # How late a server hears of the default model that was chosen beside it.

@@ -45,9 +45,9 @@ KEEP_SOURCES = "UPDATE messages SET sources = $2 WHERE id = $1"
 FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
 LEFT_RUNNING = (
     "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from, c.uuid, c.model, "
-    "m.parent_number, c.provider FROM messages m "
+    "m.parent_number, c.provider, m.lease_until FROM messages m "
     "JOIN conversations c ON c.id = m.conversation_id "
-    "WHERE m.status = 'running' AND m.lease_until < $1"
+    "WHERE m.status = 'running' AND (m.lease_until < $1 OR m.lease_until > $2)"
 )
 # About what the bot was asked to read.
 ASKED = (
@@ -116,7 +116,8 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
 
 
 async def abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micros) -> Ending:
-    reply_id, conversation_id, attempt, worker, owner_id, context_from, uuid, model, parent_number, provider = row
+    (reply_id, conversation_id, attempt, worker, owner_id, context_from, uuid, model, parent_number, provider,
+     lease_until) = row  # fmt: skip
     kept = await tx.all(KEPT, reply_id, attempt)
     text = "".join(part for (part,) in kept)
     prompt = await tx.one(ASKED, conversation_id, context_from, parent_number + 1)
@@ -124,7 +125,7 @@ async def abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micr
     return Ending(
         conversation_id=conversation_id, owner_id=owner_id, reply_id=reply_id, attempt=attempt, worker=worker,
         now=now, end="interrupted" if text else "failed", reason="worker_lost", text=text,
-        token_count=count_tokens(text), context_from=context_from, expired_before=expired_before,
+        token_count=count_tokens(text), context_from=context_from, expired_before=max(expired_before, lease_until + 1),
         conversation=uuid, billed_as=model or "", provider=provider,
         usage=Usage(prompt[0], count_tokens(text), estimated=True),
     )  # fmt: skip

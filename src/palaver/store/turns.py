@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from palaver.chat.clock import Micros
+from palaver.chat.clock import SECOND, Micros
 from palaver.chat.conversation import (
     Conversation,
     ConversationId,
@@ -120,6 +120,9 @@ LEFT_WAITING = (
     "SELECT DISTINCT q.conversation_id FROM messages q WHERE q.status = 'queued' AND NOT EXISTS "
     "(SELECT 1 FROM messages r WHERE r.conversation_id = q.conversation_id AND r.status = 'running')"
 )
+
+# No worker asks for a lease of more than an hour: one that ends later was written before a clock was put back.
+MOST_LEASE = 2 * 3600 * SECOND
 
 
 class SqlTurns:
@@ -286,7 +289,7 @@ class SqlTurns:
 
     async def abandoned(self, now: Micros, expired_before: Micros) -> Sequence[Ending]:
         async def work(tx: Transaction) -> list[Ending]:
-            rows = await tx.all(LEFT_RUNNING, expired_before)
+            rows = await tx.all(LEFT_RUNNING, expired_before, now + MOST_LEASE)
             return [await abandoned(tx, row, now, expired_before) for row in rows]
 
         return await self._database.read(work)

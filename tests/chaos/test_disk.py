@@ -1,0 +1,100 @@
+"""A disk that is full, and a database file that somebody else holds: what can be done is done, the rest is refused in
+plain words, and all goes on by itself when there is room again."""
+
+import asyncio
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.chaos.kept import Kept
+from tests.chaos.person import Person
+from tests.chaos.waiting import wait_for
+from tests.parts.palaver import Server, StoreKind
+
+REFUSED = "The server cannot reach its data just now. Try again in a moment."
+
+LOCKED_SECONDS = 1.0
+# The server's own patience with another process is ten.
+LOCKED_FOR_LONG = 12.0
+
+
+@pytest.fixture(scope="module", params=["sqlite"])
+def store_kind(request: pytest.FixtureRequest) -> StoreKind:
+    """PostgreSQL has a disk of its own."""
+    kind: StoreKind = request.param
+    return kind
+
+
+def database_file(server: Server) -> Path:
+    return Path(server.environment["PALAVER_DATA_DIR"], "palaver.sqlite3")
+
+
+@contextmanager
+def full_disk(server: Server) -> Iterator[None]:
+    """No file of the server's grows any more, as on a disk without room."""
+    log = database_file(server).with_name("palaver.sqlite3-wal")
+    before = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def held(server: Server) -> Iterator[None]:
+    """Another process is in the middle of writing. Ours can play it: the server is another one."""
+    other = apsw.Connection(str(database_file(server)))
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+async def test_where_the_disk_is_full_reading_goes_on_and_sending_is_refused_until_there_is_room(
+    server: Server, alice: Person, kept: Kept
+) -> None:
+    conversation = await alice.open_conversation()
+    acknowledged = [await alice.say(f"before {number}", conversation) for number in range(3)]
+    assert all(told.is_answer for told in acknowledged)
+    before = await alice.list_messages(conversation)
+    # Its end comes when there is no room, and waits for some.
+    running = asyncio.create_task(alice.say("meanwhile [[first=0.2]]", conversation, client_message_id="meanwhile"))
+    await wait_for(kept.open_replies, seconds=10, what="a reply that runs")
+    with full_disk(server):
+        told = [await alice.say("x" * 3000, conversation, client_message_id=f"full-{number}") for number in range(3)]
+        assert {answer.status for answer in told} == {503}
+        assert {answer.json["detail"] for answer in told} == {REFUSED}
+        assert "palaver.sqlite3" not in "".join(answer.everything for answer in told)
+        assert (await alice.list_messages(conversation))[: len(before)] == before
+        assert not running.done()
+    assert (await running).is_answer
+    again = [await alice.say("x" * 3000, conversation, client_message_id=f"full-{number}") for number in range(3)]
+    assert all(answer.is_answer for answer in again)
+    assert len(await alice.list_messages(conversation)) == len(before) + 2 + 2 * 3
+    assert not await kept.miscounted()
+    assert server.is_running
+    assert "Traceback" not in server.log_text()
+
+
+async def test_while_another_process_holds_the_file_sending_waits_or_is_refused_and_goes_on(
+    server: Server, alice: Person, kept: Kept, prove: bool
+) -> None:
+    conversation = await alice.open_conversation()
+    with held(server):
+        waiting = asyncio.create_task(alice.say("hello", conversation, client_message_id="hello"))
+        await asyncio.wait([waiting], timeout=LOCKED_FOR_LONG if prove else LOCKED_SECONDS)
+        assert await alice.list_messages(conversation) == []
+        assert waiting.done() == prove
+    told = await waiting
+    assert told.status == (503 if prove else 200)
+    assert (await alice.say("hello", conversation, client_message_id="hello")).is_answer
+    turn = await kept.turn("hello")
+    assert (turn.reply.status, turn.reply.attempt) == ("complete", 1)
+    assert "Traceback" not in server.log_text()

@@ -7,14 +7,14 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def listening(app: web.Application) -> AsyncIterator[str]:
+async def listening(app: web.Application, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Its address, without a slash at the end."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, host, 0)
     await site.start()
     try:
-        host, port = runner.addresses[0][:2]
-        yield f"http://{host}:{port}"
+        name, port = runner.addresses[0][:2]
+        yield f"http://{name}:{port}"
     finally:
         await runner.cleanup()

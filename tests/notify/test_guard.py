@@ -11,6 +11,7 @@ from aiohttp import web
 from palaver.notify.addresses import Allowed, NotAllowed, check_url, is_public, to_allowed, to_ip
 from palaver.notify.guard import Caller, CallFailed
 from tests.notify.addresses import NAMES, PLACES, PORTS, PUBLIC, SCHEMES, SPELLINGS
+from tests.notify.certificates import Certificates
 from tests.notify.trap import Liar, Trap
 from tests.parts.listening import listening
 
@@ -158,6 +159,22 @@ async def test_proxy_of_the_environment_is_not_used(trap: Trap, monkeypatch: pyt
     app.router.add_post("/", _answer)
     async with listening(app) as url, Caller(to_allowed(["127.0.0.1"])) as caller:
         assert (await caller.post(url, b"x", {})).status == 200
+
+
+async def test_server_has_to_be_who_its_name_says(certificates: Certificates) -> None:
+    """The address is the one that was checked, and the name is the one that was asked for."""
+    app = web.Application()
+    app.router.add_post("/", _answer)
+    allowed = to_allowed(["127.0.0.1"])
+    async with listening(app, tls=certificates.server("push.example.net")) as url:
+        port = url.rpartition(":")[2]
+        async with Caller(allowed, look_up=Liar("127.0.0.1"), tls=certificates.client()) as caller:
+            assert (await caller.post(f"https://push.example.net:{port}/", b"x", {})).status == 200
+            with pytest.raises(CallFailed, match="no valid certificate"):
+                await caller.post(f"https://other.example.net:{port}/", b"x", {})
+        async with Caller(allowed, look_up=Liar("127.0.0.1")) as caller:
+            with pytest.raises(CallFailed, match="no valid certificate"):
+                await caller.post(f"https://push.example.net:{port}/", b"x", {})
 
 
 async def test_nothing_is_remembered_of_who_was_called() -> None:

@@ -915,7 +915,8 @@ class Settings(Struct, frozen=True, kw_only=True):
             return self.mail_from
         if self.smtp_user is not None and _is_mail_address(self.smtp_user):
             return self.smtp_user
-        return f"palaver@{urlsplit(self.base_url).hostname}"
+        sender = f"palaver@{urlsplit(self.base_url).hostname}"
+        return sender if _is_mail_address(sender) else "palaver@localhost"
 
     def sign_in_link(self, code: str) -> str:
         return f"{self.base_url}/sign-in/{code}"

@@ -75,7 +75,7 @@ async def open_hostile(hostile: Hostile) -> AsyncIterator[str]:
 _OK = b"HTTP/1.1 200 OK\r\n"
 _ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"
 _CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-_BOMB = zlib.compress(bytes(20_000_000), 9)
+BOMB = zlib.compress(bytes(20_000_000), 9)
 
 
 def _pieces(*pieces: bytes) -> Callable[[], Iterator[bytes]]:
@@ -120,7 +120,7 @@ CHATTY: dict[str, Callable[[], Hostile]] = {
     "chunk_length_without_end": lambda: Hostile(_then(_CHUNKED, b"0" * 65536)),
     "body_breaks_off": lambda: Hostile(_pieces(_ENDLESS + b"z"), leaves=True),
     "unpacks_to_twenty_megabytes": lambda: Hostile(
-        _pieces(_OK + b"Content-Encoding: deflate\r\nContent-Length: %d\r\n\r\n" % len(_BOMB) + _BOMB)
+        _pieces(_OK + b"Content-Encoding: deflate\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB)
     ),
     "says_that_it_is_packed": lambda: Hostile(_pieces(_OK + b"Content-Encoding: br, gzip\r\n\r\nnot"), leaves=True),
 }

@@ -14,7 +14,7 @@ from palaver.notify.vapid import Vapid
 from palaver.notify.web_push import WebPush
 from palaver.notify.webhooks import Webhooks
 from tests.chat.talking import HandClock
-from tests.notify.hostile import CHATTY, USELESS, Hostile, open_hostile
+from tests.notify.hostile import BOMB, CHATTY, USELESS, Hostile, open_hostile
 from tests.parts.hooks import open_hooks
 from tests.parts.push import Browser, PushService
 
@@ -67,6 +67,12 @@ async def test_no_more_than_the_beginning_of_an_answer_is_read() -> None:
         async with open_hostile(CHATTY[name]()) as url, Caller(LOOPBACK) as caller:
             answer = await caller.post(url, b"x", {}, reads=True)
             assert 0 < len(answer.body) <= MOST_BYTES
+
+
+async def test_nothing_is_unpacked() -> None:
+    async with open_hostile(CHATTY["unpacks_to_twenty_megabytes"]()) as url, Caller(LOOPBACK) as caller:
+        answer = await caller.post(url, b"x", {}, reads=True)
+        assert answer.body == BOMB[:MOST_BYTES]
 
 
 async def test_others_are_sent_to_while_a_hundred_wait_for_one_that_is_silent(

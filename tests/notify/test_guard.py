@@ -69,6 +69,11 @@ def test_address_of_a_push_service_is_called_as_it_is_written(address: str) -> N
     assert str(check_url(address, Allowed())) == address
 
 
+def test_capitals_of_a_host_do_not_matter() -> None:
+    assert str(check_url("HTTPS://Push.Example.NET/Ab%2f", Allowed())) == "https://push.example.net/Ab%2f"
+    assert str(check_url("http://Hooks.LAN/", to_allowed(["hooks.lan"]))) == "http://hooks.lan/"
+
+
 async def test_trap_is_run_into_by_whoever_is_let_to(trap: Trap) -> None:
     """Else it would prove nothing."""
     async with Caller(to_allowed(["127.0.0.0/8"]), total_seconds=0.2) as caller:

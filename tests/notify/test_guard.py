@@ -3,10 +3,14 @@
 The trap listens on every address of this machine, and its fixture looks whether anybody has come."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from palaver.notify.addresses import Allowed, NotAllowed, check_url, is_public, to_allowed, to_ip
 from palaver.notify.guard import Caller, CallFailed
@@ -72,6 +76,39 @@ def test_address_of_a_push_service_is_called_as_it_is_written(address: str) -> N
 def test_capitals_of_a_host_do_not_matter() -> None:
     assert str(check_url("HTTPS://Push.Example.NET/Ab%2f", Allowed())) == "https://push.example.net/Ab%2f"
     assert str(check_url("http://Hooks.LAN/", to_allowed(["hooks.lan"]))) == "http://hooks.lan/"
+
+
+PIECES = (
+    "https http : / // \\ @ # ? . .. [ ] ::1 127.0.0.1 0x7f 0177 1 2130706433 localhost example example.org xn-- :443 "
+    ":8443 %2e %00 。 8.8.8.8 - _ ß １ ffff: 2606:4700::1 %25lo ; , & ="
+)
+NASTY = st.lists(st.sampled_from([*PIECES.split(), " ", "\t", "\n"]), max_size=8).map("".join)
+
+
+@given(
+    rest=NASTY,
+    prefix=st.sampled_from(["", "https://", "https://example.org", "https://8.8.8.8", "https://[2606:4700::"]),
+)
+def test_address_that_is_taken_is_read_alike_by_all(prefix: str, rest: str) -> None:
+    """By the client, by Python's own parser, and by a system that takes any old spelling of an address."""
+    try:
+        url = check_url(prefix + rest, Allowed())
+    except NotAllowed:
+        return
+    host = url.raw_host
+    assert host is not None
+    read = urlsplit(prefix + rest)
+    assert (read.scheme, read.hostname, read.port or 443, read.username) == ("https", host, url.port, None)
+    ip = to_ip(host)
+    assert (ip is not None and is_public(ip)) or ("." in host and not _is_an_address_to_the_system(host))
+
+
+def _is_an_address_to_the_system(host: str) -> bool:
+    try:
+        socket.inet_aton(host)
+    except OSError:
+        return False
+    return True
 
 
 async def test_trap_is_run_into_by_whoever_is_let_to(trap: Trap) -> None:

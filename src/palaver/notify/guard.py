@@ -45,6 +45,8 @@ _LONGEST_LINE = 4096
 _AT_ONCE = 100
 _AT_ONCE_TO_ONE = 16
 _LOOK_UPS_AT_ONCE = 16
+# A name can have thousands; so many are looked at, and no others called.
+_MOST_ADDRESSES = 16
 # What was checked is called for so long without another look-up; it is the checked address that is called.
 _REMEMBERED_SECONDS = 60
 
@@ -100,7 +102,7 @@ class _Gate(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await self._look_up.find(host, family)
+        found = (await self._look_up.find(host, family))[:_MOST_ADDRESSES]
         if not found:
             raise OSError("no address")
         if self._allowed.has_host(host):

@@ -78,6 +78,10 @@ def test_empty_is_unset(setting: Any) -> None:
         ("PALAVER_SESSION_IDLE_MINUTES", "0.01", "session_idle_minutes", 0.01),
         ("PALAVER_RETENTION_DAYS", ".5", "retention_days", 0.5),
         ("PALAVER_LANGUAGE", "de", "language", "de"),
+        ("PALAVER_OUTGOING_ALLOW", "10.1.2.3/8, Hooks.Local", "outgoing_allow", ("10.0.0.0/8", "hooks.local")),
+        ("PALAVER_PUSH_CONTACT", "admin@example.org", "push_contact", "mailto:admin@example.org"),
+        ("PALAVER_PUSH_CONTACT", "https://example.org/", "push_contact", "https://example.org"),
+        ("PALAVER_FCM_ACCOUNT", "/etc/fcm.json", "fcm_account", Path("/etc/fcm.json")),
         ("PALAVER_LEASE_SECONDS", "3", "lease_seconds", 3),
         ("PALAVER_TRUSTED_PROXIES", "10.0.0.0/8, ::1,10.0.0.7/8", "trusted_proxies", "10.0.0.0/8,::1,10.0.0.7/8"),
         ("PALAVER_TRUSTED_PROXIES", "*", "trusted_proxies", "*"),
@@ -111,6 +115,12 @@ def test_setting_is_read(env: str, text: str, name: str, value: object) -> None:
         ("PALAVER_PORT", "9" * 5000),
         ("PALAVER_DATABASE_CONNECTIONS", "0"),
         ("PALAVER_PUBLIC_URL", "chat.example.org"),
+        ("PALAVER_OUTGOING_ALLOW", "10.0.0.0/99"),
+        ("PALAVER_OUTGOING_ALLOW", "http://hooks.local"),
+        ("PALAVER_PUSH_CONTACT", "http://example.org"),
+        ("PALAVER_PUSH_CONTACT", "nobody"),
+        ("PALAVER_MAIL_FROM", "Palaver <palaver@example.org>"),
+        ("PALAVER_SMTP_SECURITY", "ssl"),
         ("PALAVER_PUBLIC_URL", "https://chat.example.org/?a=1"),
         ("PALAVER_PUBLIC_URL", "https://chat.example.org:99999"),
         ("PALAVER_GUESTS", "perhaps"),
@@ -184,6 +194,28 @@ def test_all_that_cannot_work_are_named_at_once() -> None:
     assert [line.split()[0] for line in said.splitlines()] == ["PALAVER_PORT", "PALAVER_GUESTS", "OPENAI_API_KEY"]
 
 
+@pytest.mark.parametrize(
+    ("environment", "contact", "sender"),
+    [
+        ({}, None, "palaver@127.0.0.1"),
+        ({"PALAVER_PUBLIC_URL": "http://chat.example.org:81"}, None, "palaver@chat.example.org"),
+        ({"PALAVER_PUBLIC_URL": "https://a.example/x"}, "https://a.example/x", "palaver@a.example"),
+        (
+            {"PALAVER_SMTP_USER": "u@b.example", "PALAVER_PUSH_CONTACT": "c@d.example"},
+            "mailto:c@d.example",
+            "u@b.example",
+        ),
+        ({"PALAVER_SMTP_USER": "u@b.example", "PALAVER_MAIL_FROM": "e@f.example"}, None, "e@f.example"),
+        ({"PALAVER_SMTP_USER": "key"}, None, "palaver@127.0.0.1"),
+    ],
+)
+def test_push_services_and_readers_of_mail_are_told_who_sends(
+    environment: dict[str, str], contact: str | None, sender: str
+) -> None:
+    settings = read(**environment)
+    assert (settings.contact, settings.mail_sender) == (contact, sender)
+
+
 def test_nothing_that_is_printed_of_settings_holds_a_secret() -> None:
     environment = {
         "PALAVER_DATABASE_URL": "postgresql://user:sekret@host/name",
@@ -196,6 +228,7 @@ def test_nothing_that_is_printed_of_settings_holds_a_secret() -> None:
         "LLM_SERVER_URL": "http://user:sekret@localhost:8001",
         "PALAVER_EMBEDDING_URL": "http://user:sekret@localhost:8001",
         "PALAVER_EMBEDDING_KEY": "sekret",
+        "PALAVER_SMTP_PASSWORD": "sekret",
     }
     settings = read_settings(environment)
     assert set(SECRET_NAMES) < set(environment)

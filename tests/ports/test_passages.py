@@ -82,6 +82,15 @@ async def test_what_others_keep_does_not_change_what_is_rare(
     assert await found(store, alice, "Notes", "which lighthouse lies far north of the harbour") == before
 
 
+async def test_what_others_are_having_read_does_not_change_what_is_rare(
+    store: SqlStore, alice: User, bob: User, notes: Collection
+) -> None:
+    await keep(store, notes, "a.txt", *[f"the harbour {n} lies far north" for n in range(40)], RARE)
+    await arrive(store, await collect(store, bob), "b.txt", b"x")
+    assert await store.documents.add_passages(await claim(store), cut(*["quite other words"] * 400))
+    assert (await found(store, alice, "Notes", "which lighthouse lies far north of the harbour"))[0] == RARE
+
+
 async def test_passages_are_found_by_who_may_search_them_as_long_as_they_may(
     store: SqlStore, alice: User, bob: User, notes: Collection
 ) -> None:

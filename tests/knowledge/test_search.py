@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from palaver.chat.clock import Micros
 from palaver.chat.errors import BotUnavailable, OverBudget
 from palaver.chat.knowledge import Embedding, EmbeddingId, Passage, PassageId
 from palaver.chat.user import Reader
@@ -142,7 +143,7 @@ class Sizeless:
 
 class Current:
     async def embedding(self) -> Embedding:
-        return Embedding(EmbeddingId(1), "old", 3, True)
+        return Embedding(EmbeddingId(1), "old", 3, True, Micros(0))
 
 
 async def test_a_vector_of_another_size_is_none() -> None:

@@ -126,8 +126,9 @@ class Clearing:
                     await self._clear_rows()
                 # The words' index is brought in order once for many deletions.
                 await asyncio.sleep(CALM_SECONDS)
-            async with self._alone:
-                await self._finish()
+                if not self._is_more:
+                    async with self._alone:
+                        await self._finish()
         except OSError as error:
             log.warning("what was deleted cannot be taken away just now: %s", error)
         except Exception:

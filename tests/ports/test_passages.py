@@ -24,7 +24,7 @@ from palaver.chat.words import to_words
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store import sqlite as engine
 from palaver.store.database import Transaction
-from palaver.store.knowledge import words
+from palaver.store.knowledge import sqlite_vectors, words
 from palaver.store.migrate import migrate
 from tests.parts.postgres import Postgres
 from tests.ports.knowing import arrive, claim, collect, cut, everything, found, holding, keep, near, read, search
@@ -266,6 +266,21 @@ async def test_half_a_document_is_never_found_by_meaning_either(
     await store.documents.delete(document.id)
     await store.clearing.close()
     assert await near(store, alice, "Notes", 1.0, 0.1, 0.0) == ["apple"]
+
+
+async def test_what_is_taken_away_keeps_nothing_that_is_less_near_from_being_found(
+    store: SqlStore, alice: User, notes: Collection, embedding: Embedding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_vectors, "ALL_COMPARED", 0)
+    monkeypatch.setattr(sqlite_vectors, "OF_THE_FIRST", 1)
+    gone = await keep(store, notes, "gone.txt", *[f"apple {number}" for number in range(40)])
+    await keep(store, notes, "kept.txt", "stone")
+    await embed(store, embedding, **FRUIT)
+    assert await store.passages.make_current(embedding.id, NOW)
+    await store.clearing.close()
+    await store.documents.delete(gone.id)
+    await store.clearing.close()
+    assert await near(store, alice, "Notes", 1.0, 0.1, 0.0) == ["stone"]
 
 
 async def test_another_model_takes_over_when_it_has_all_and_the_old_one_answers_till_then(

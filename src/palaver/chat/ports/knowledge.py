@@ -206,10 +206,9 @@ class Finding(Protocol):
         question: str,
         context: Sequence[str],
         limit: int,
-        *,
-        words_alone: bool = False,
     ) -> Sequence[Passage]:
         """The passages that this reader may see and that are likely to answer it, best first, none that says the same
         as one before it. `context`: what the person asked before, oldest first, which tells what a follow-up means.
-        `words_alone`: no other server is asked anything. Where there is no such collection, nothing is found."""
+        For a guest words alone serve: no other server is asked anything. Where there is no such collection, nothing is
+        found."""
         ...

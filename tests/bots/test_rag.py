@@ -46,16 +46,8 @@ class Found:
         self.asked: list[tuple[Reader, str, str, tuple[str, ...], int]] = []
 
     async def search(
-        self,
-        reader: Reader,
-        collection: str,
-        question: str,
-        context: Sequence[str],
-        limit: int,
-        *,
-        words_alone: bool = False,
+        self, reader: Reader, collection: str, question: str, context: Sequence[str], limit: int
     ) -> Sequence[Passage]:
-        assert not words_alone
         self.asked.append((reader, collection, question, tuple(context), limit))
         return await self._search()
 

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
-from palaver.chat.clock import SystemClock
+from palaver.chat.clock import Clock, SystemClock
 from palaver.chat.knowledge import Collection, Document, Passage, Quota, Sizes
 from palaver.chat.user import Reader, User
 from palaver.knowledge.embeddings import EmbeddingServer
@@ -22,12 +22,14 @@ class Library:
         self.owner = owner
         self.collection = collection
         self.reader = Reader(owner.id)
+        self.clock: Clock = SystemClock()
+        """By which workers tell the time."""
 
     def worker(
         self, embeddings: EmbeddingServer | None = None, limits: Limits | None = None, lease: float = 30.0
     ) -> Worker:
         rules = WorkRules(limits=limits or Limits(), lease_seconds=lease, renew_seconds=lease / 3, look_seconds=0.02)
-        return Worker(self.store.documents, self.store.passages, SystemClock(), rules, embeddings)
+        return Worker(self.store.documents, self.store.passages, self.clock, rules, embeddings)
 
     async def put(self, name: str, data: bytes | str, sizes: Sizes | None = None, quota: Quota = ANY) -> Document:
         """It waits to be read then."""

@@ -5,7 +5,9 @@ import logging
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
+from palaver.chat.clock import Micros
 from palaver.chat.errors import BotUnavailable, OverBudget
 from palaver.chat.knowledge import Embedding, EmbeddingId, Passage, PassageId
 from palaver.chat.user import Reader
@@ -120,14 +122,14 @@ async def test_a_question_is_embedded_once(notes: Library, embeddings: Embedding
     assert len(await llm.record(n=1)) == 1
 
 
-async def test_words_alone_ask_no_other_server(notes: Library, embeddings: EmbeddingServer, llm: LLM) -> None:
+async def test_question_of_a_guest_asks_no_other_server(notes: Library, embeddings: EmbeddingServer, llm: LLM) -> None:
     async def model(_reader: Reader, _task: str) -> str:
         raise AssertionError("no model is asked")
 
     await notes.worker(embeddings).embed_missing(embeddings)
     await llm.control(reset_record=True)
     searcher = Searcher(notes.store.passages, AskedVectors(notes.store.passages, embeddings), model)
-    found = await searcher.search(notes.reader, "papers", "bakery bread", (), 3, words_alone=True)
+    found = await searcher.search(replace(notes.reader, is_guest=True), "papers", "bakery bread", (), 3)
     assert {one.name for one in found} >= {"baker.txt"}
     assert await llm.record() == []
 
@@ -142,7 +144,7 @@ class Sizeless:
 
 class Current:
     async def embedding(self) -> Embedding:
-        return Embedding(EmbeddingId(1), "old", 3, True)
+        return Embedding(EmbeddingId(1), "old", 3, True, Micros(0))
 
 
 async def test_a_vector_of_another_size_is_none() -> None:

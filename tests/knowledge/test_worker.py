@@ -14,10 +14,11 @@ from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from palaver.chat.clock import SECOND, Micros, SystemClock
-from palaver.chat.knowledge import Quota, Sizes
-from palaver.knowledge.embeddings import HARMLESS, EmbeddingOptions, EmbeddingServer
+from palaver.chat.knowledge import HELD_SECONDS, UNWANTED_SECONDS, Quota, Sizes
+from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
 from palaver.knowledge.worker import MOST_ATTEMPTS
 from palaver.store import SqlStore, StoreOptions
+from tests.chat.talking import HandClock
 from tests.knowledge.files import docx, paragraph, pdf
 from tests.knowledge.library import Library
 from tests.knowledge.reading import LIMITS
@@ -197,30 +198,34 @@ async def test_passages_get_vectors_in_the_background_and_are_found_by_them(
 async def test_another_model_takes_over_once_it_has_all_and_the_old_one_answers_until_then(
     library: Library, embeddings: EmbeddingServer, llm: LLM, caplog: pytest.LogCaptureFixture
 ) -> None:
+    library.clock = clock = HandClock()
     await library.put("whale.txt", "The whale is the largest animal.")
-    worker = library.worker(embeddings)
+    worker, other_worker = library.worker(embeddings), library.worker(embeddings)
     await worker.read_next()
     await worker.embed_missing(embeddings)
-    other = await library.store.passages.use_embedding("vectors-2", 384, SystemClock().now())
+    async with EmbeddingServer(EmbeddingOptions(url=llm.url, model="vectors-2")) as other:
+        # As long as a server is set to the old one.
+        await other_worker.embed_missing(other)
+        assert await searched_model(library) == "vectors-1"
+        clock.move(HELD_SECONDS)
+        await other_worker.embed_missing(other)
+        assert await searched_model(library) == "vectors-2"
+        # A server that is still set to the old one never undoes it, nor pays for it; its log says so, once.
+        asked = len(await llm.record("ended"))
+        for _ in range(3):
+            clock.move(2 * UNWANTED_SECONDS)
+            await other_worker.embed_missing(other)
+            await worker.embed_missing(embeddings)
+    assert await searched_model(library) == "vectors-2"
+    said = "another model (vectors-2) than PALAVER_EMBEDDING_MODEL (vectors-1) are searched"
+    assert caplog.text.count(said) == 1
+    assert [one for one in (await llm.record("ended"))[asked:] if one.path.endswith("/embeddings")] == []
+
+
+async def searched_model(library: Library) -> str:
     current = await library.store.passages.embedding()
     assert current is not None
-    assert current.model == "vectors-1"
-    assert not await library.store.passages.make_current(other.id, SystemClock().now())
-    async with EmbeddingServer(EmbeddingOptions(url=llm.url, model="vectors-2")) as server:
-        await worker.embed_missing(server)
-    current = await library.store.passages.embedding()
-    assert current is not None
-    assert current.model == "vectors-2"
-    # A server that is still set to the old one does not undo it, nor pay for it; its log says so, once.
-    asked = len(await llm.record("ended"))
-    await library.put("baker.txt", "The bakery opens at six.")
-    await worker.read_next()
-    for _ in range(2):
-        await worker.embed_missing(embeddings)
-    assert await library.store.passages.embedding() == current
-    assert caplog.text.count("another model than PALAVER_EMBEDDING_MODEL (vectors-1) are searched") == 1
-    heard = [one.body["input"] for one in (await llm.record("ended"))[asked:] if one.path.endswith("/embeddings")]
-    assert heard == [[HARMLESS]] * 2
+    return current.model
 
 
 async def test_a_text_is_embedded_once_however_often_it_stands(

@@ -10,6 +10,7 @@ from palaver.chat.errors import NotFound, OverQuota
 from palaver.chat.knowledge import Collection, Document, Quota
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
+from palaver.store.knowledge import clearing
 from tests.ports.knowing import ANY, arrive, claim, collect, cut, found, holding, keep, read, search
 from tests.ports.talking import LATER, NOW, dump, rows
 
@@ -368,4 +369,23 @@ async def test_what_a_dead_process_left_of_a_deletion_goes_with_the_next_sweep(
     await store.clearing.close()
     assert await holding(store, TRACE) != set()
     await other_store.documents.drop_unfinished(NOW)
+    assert await holding(store, TRACE) == set()
+
+
+async def test_what_is_deleted_just_as_a_clearing_ends_is_cleared_too(
+    store: SqlStore, notes: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clearing, "CALM_SECONDS", 0)
+    first, last = [await keep(store, notes, name, f"{SECRET} of {name}") for name in ("a.txt", "b.txt")]
+    finish, left = store.clearing._finish, iter([last])
+
+    async def delete_meanwhile() -> None:
+        for document in left:
+            await store.documents.delete(document.id)
+        await finish()
+
+    monkeypatch.setattr(store.clearing, "_finish", delete_meanwhile)
+    await store.documents.delete(first.id)
+    assert store.clearing._clearing is not None
+    await store.clearing._clearing
     assert await holding(store, TRACE) == set()

@@ -9,13 +9,22 @@ from msgspec.structs import replace
 
 from palaver.chat.clock import SECOND, Micros
 from palaver.chat.errors import NotFound
-from palaver.chat.knowledge import Collection, CollectionChange, Embedding, Hits, Passage, Source
+from palaver.chat.knowledge import (
+    HELD_SECONDS,
+    UNWANTED_SECONDS,
+    Collection,
+    CollectionChange,
+    Embedding,
+    Hits,
+    Passage,
+    Source,
+)
 from palaver.chat.user import NOT_STORED, Reader, User
 from palaver.chat.words import to_words
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store import sqlite as engine
 from palaver.store.database import Transaction
-from palaver.store.knowledge import words
+from palaver.store.knowledge import sqlite_vectors, words
 from palaver.store.migrate import migrate
 from tests.parts.postgres import Postgres
 from tests.ports.knowing import arrive, claim, collect, cut, everything, found, holding, keep, near, read, search
@@ -80,6 +89,15 @@ async def test_what_others_keep_does_not_change_what_is_rare(
     for number in range(4):
         await keep(store, await collect(store, bob, f"{number}"), "b.txt", *["quite other words"] * 100)
     assert await found(store, alice, "Notes", "which lighthouse lies far north of the harbour") == before
+
+
+async def test_what_others_are_having_read_does_not_change_what_is_rare(
+    store: SqlStore, alice: User, bob: User, notes: Collection
+) -> None:
+    await keep(store, notes, "a.txt", *[f"the harbour {n} lies far north" for n in range(40)], RARE)
+    await arrive(store, await collect(store, bob), "b.txt", b"x")
+    assert await store.documents.add_passages(await claim(store), cut(*["quite other words"] * 400))
+    assert (await found(store, alice, "Notes", "which lighthouse lies far north of the harbour"))[0] == RARE
 
 
 async def test_passages_are_found_by_who_may_search_them_as_long_as_they_may(
@@ -250,6 +268,21 @@ async def test_half_a_document_is_never_found_by_meaning_either(
     assert await near(store, alice, "Notes", 1.0, 0.1, 0.0) == ["apple"]
 
 
+async def test_what_is_taken_away_keeps_nothing_that_is_less_near_from_being_found(
+    store: SqlStore, alice: User, notes: Collection, embedding: Embedding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_vectors, "ALL_COMPARED", 0)
+    monkeypatch.setattr(sqlite_vectors, "OF_THE_FIRST", 1)
+    gone = await keep(store, notes, "gone.txt", *[f"apple {number}" for number in range(40)])
+    await keep(store, notes, "kept.txt", "stone")
+    await embed(store, embedding, **FRUIT)
+    assert await store.passages.make_current(embedding.id, NOW)
+    await store.clearing.close()
+    await store.documents.delete(gone.id)
+    await store.clearing.close()
+    assert await near(store, alice, "Notes", 1.0, 0.1, 0.0) == ["stone"]
+
+
 async def test_another_model_takes_over_when_it_has_all_and_the_old_one_answers_till_then(
     store: SqlStore, alice: User, notes: Collection, embedding: Embedding
 ) -> None:
@@ -263,16 +296,21 @@ async def test_another_model_takes_over_when_it_has_all_and_the_old_one_answers_
     assert await store.passages.embedding() == replace(embedding, is_current=True)
     assert (await near(store, alice, "Notes", 0.0, 0.0, 1.0))[0] == "stone"
     await embed(store, new, apple=(1.0, 0.0), pear=(0.5, 1.0), stone=(-1.0, 0.5))
-    assert await store.passages.make_current(new.id, NOW)
-    assert await store.passages.embedding() == replace(new, is_current=True)
+    # Not while a server is set to the old one: the two would take turns.
+    assert not await store.passages.make_current(new.id, NOW)
+    over = Micros(NOW + HELD_SECONDS * SECOND)
+    await store.passages.use_embedding("fruit", 3, Micros(over - 1))
+    assert not await store.passages.make_current(new.id, over)
+    over = Micros(2 * over - NOW)
+    assert await store.passages.make_current(new.id, over)
+    assert await store.passages.embedding() == replace(new, is_current=True, wanted_at=over)
     assert (await near(store, alice, "Notes", -1.0, 0.5))[0] == "stone"
-    # The old one is kept for a day, and does not come back meanwhile: two servers would take turns.
-    assert await store.passages.use_embedding("fruit", 3, LATER) == replace(embedding, retired_at=NOW)
-    assert not await store.passages.make_current(embedding.id, LATER)
-    await store.passages.drop_old_embeddings(LATER)
+    assert not await store.passages.make_current(embedding.id, Micros(over - 1))
+    # The old one is kept for a day.
+    await store.passages.drop_old_embeddings(Micros(over + UNWANTED_SECONDS * SECOND))
     await store.documents.drop_unfinished(NOW)
     assert len(await rows(store, f"SELECT 1 FROM vectors_{embedding.id}")) == 3
-    await store.passages.drop_old_embeddings(Micros(NOW + 25 * 3600 * SECOND))
+    await store.passages.drop_old_embeddings(Micros(over + UNWANTED_SECONDS * SECOND + 1))
     await store.documents.drop_unfinished(NOW)
     assert not [table for table in await everything(store) if table.endswith(f"_{embedding.id}")]
     # Who still works for the old one does no harm.
@@ -282,6 +320,18 @@ async def test_another_model_takes_over_when_it_has_all_and_the_old_one_answers_
     # It can be used again, and begins anew.
     again = await store.passages.use_embedding("fruit", 3, NOW)
     assert await embed(store, again, **FRUIT) == ["apple", "pear", "stone"]
+
+
+async def test_vectors_that_are_being_made_are_kept_however_long_that_takes(
+    store: SqlStore, embedding: Embedding
+) -> None:
+    left = await store.passages.use_embedding("left", 3, NOW)
+    later = Micros(NOW + 2 * UNWANTED_SECONDS * SECOND)
+    assert await store.passages.lease_embedding(embedding.id, later, later)
+    await store.passages.drop_old_embeddings(later)
+    await store.documents.drop_unfinished(NOW)
+    kept = [table for table in await everything(store) if table.startswith("vectors_")]
+    assert kept == [f"vectors_{embedding.id}"] != [f"vectors_{left.id}"]
 
 
 async def test_vectors_of_what_was_deleted_are_gone(
@@ -322,9 +372,11 @@ async def test_search_goes_on_while_models_change(
 
     looking = asyncio.create_task(look())
     for number in range(10):
-        embedding = await store.passages.use_embedding(f"model {number}", 3, NOW)
+        now = Micros(NOW + number * 2 * UNWANTED_SECONDS * SECOND)
+        embedding = await store.passages.use_embedding(f"model {number}", 3, now)
         await embed(store, embedding, **FRUIT)
-        assert await store.passages.make_current(embedding.id, NOW)
+        assert await store.passages.make_current(embedding.id, now)
+        await store.passages.drop_old_embeddings(now)
         await store.documents.drop_unfinished(NOW)
     over.set()
     assert await looking > 10

@@ -402,7 +402,7 @@ def to_digest(secret: str) -> bytes:
 def to_reader(user: User, *, guests_allowed: bool) -> Reader:
     """On whose behalf a request looks things up."""
     app_id = user.id if user.kind == "app" else None
-    return Reader(user.id, app_id, guests_allowed, user.is_admin)
+    return Reader(user.id, app_id, guests_allowed, user.is_admin, user.kind == "guest")
 
 
 def email_in(name: str) -> str:

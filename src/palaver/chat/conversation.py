@@ -74,6 +74,7 @@ class Conversation(Struct, frozen=True):
     leaf_uuid: str | None = None
     """The message that the next one follows."""
     open_by_id: bool = False
+    """Whether it is a guest's: whoever knows its id opens it, where guests are let in."""
     summary_to: int = 0
     """What was said before this number is summarised; 0: there is no summary."""
     pinned_at: Micros | None = None

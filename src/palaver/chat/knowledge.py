@@ -24,8 +24,11 @@ Problem = Literal["unknown_kind", "broken", "encrypted", "too_large", "too_slow"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-# So long an embedding that was replaced is kept, and does not come back.
-RETIRED_SECONDS = 24 * 3600
+# So long the one that is searched keeps its place after the last server that is set to it: one is started again.
+HELD_SECONDS = 600
+
+# So long one is kept that is not searched and that no server is set to.
+UNWANTED_SECONDS = 24 * 3600
 
 
 class Sizes(Struct, frozen=True):
@@ -166,13 +169,13 @@ class Embedding(Struct, frozen=True):
     model: str
     dimensions: int
     is_current: bool
-    retired_at: Micros | None = None
-    """When another one took its place."""
+    wanted_at: Micros
+    """When a server that is set to it last said so."""
 
-    def rests(self, now: Micros) -> bool:
-        """Whether it was replaced so lately that it does not take the place of what has replaced it: of two servers
-        that are set to different models each would undo what the other does."""
-        return self.retired_at is not None and now < self.retired_at + RETIRED_SECONDS * SECOND
+    def yields_to(self, model: str, now: Micros) -> bool:
+        """Whether that model may take its place. Not while a server is set to this one: of two servers that are set to
+        different models each would undo what the other does."""
+        return model == self.model or now >= self.wanted_at + HELD_SECONDS * SECOND
 
 
 class Hits(Struct, frozen=True):

@@ -115,7 +115,7 @@ def to_knowledge(conversation: Conversation, provider: str, tokens: int) -> Know
     if not collection or not tokens or provider != KNOWING:
         return None
     in_front = conversation.origin == "chat_flow"
-    reader = Reader(conversation.owner_id, conversation.app_id)
+    reader = Reader(conversation.owner_id, conversation.app_id, is_guest=conversation.open_by_id)
     return Knowledge(reader, collection, tokens, MOST_IN_FRONT if in_front else None, in_front)
 
 

@@ -53,6 +53,8 @@ class Reader(Struct, frozen=True):
     app_id: UserId | None = None
     guests_allowed: bool = False
     is_admin: bool = False
+    is_guest: bool = False
+    """A guest has no bill that another server's work could be put down to."""
 
 
 class Profile(Struct, frozen=True):

@@ -58,18 +58,11 @@ class Searcher:
         self._ask = ask
 
     async def search(
-        self,
-        reader: Reader,
-        collection: str,
-        question: str,
-        context: Sequence[str],
-        limit: int,
-        *,
-        words_alone: bool = False,
+        self, reader: Reader, collection: str, question: str, context: Sequence[str], limit: int
     ) -> Sequence[Passage]:
         asked = to_asked(question, context)
-        ask = None if words_alone else self._ask
-        vectors = await self._to_vectors([text for text, _ in asked], words_alone)
+        ask = None if reader.is_guest else self._ask
+        vectors = await self._to_vectors(reader, [text for text, _ in asked])
         many = max(FETCHED_AT_LEAST, FETCHED_FOR_EACH * limit)
         searches = (
             self._rank(reader, collection, text, vector, many, weight)
@@ -82,8 +75,8 @@ class Searcher:
             found = await rerank(ask, reader, question, found)
         return found[:limit]
 
-    async def _to_vectors(self, texts: Sequence[str], words_alone: bool) -> Sequence[Sequence[float] | None]:
-        if self._vectors is None or words_alone:
+    async def _to_vectors(self, reader: Reader, texts: Sequence[str]) -> Sequence[Sequence[float] | None]:
+        if self._vectors is None or reader.is_guest:
             return [None] * len(texts)
         return await self._vectors.of(texts)
 

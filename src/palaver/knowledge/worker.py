@@ -73,7 +73,7 @@ class Worker:
         self._embeddings = embeddings
         self._documents_came = asyncio.Event()
         self._texts_came = asyncio.Event()
-        self._told: Micros | None = None
+        self._waits_for: str | None = None
 
     async def work(self) -> None:
         """Runs until cancelled; a document that is being read then is read by another, or later."""
@@ -135,10 +135,12 @@ class Worker:
         `EmbeddingsFailed`."""
         if not await self._passages.can_embed():
             return
-        embedding: Embedding | None = await self._to_embedding(server)
-        if embedding is not None and embedding.rests(self._clock.now()):
-            self._say_rests(embedding)
+        current = await self._passages.embedding()
+        if current is not None and not current.yields_to(server.model, self._clock.now()):
+            self._say_waits(current, server)
             return
+        self._waits_for = None
+        embedding: Embedding | None = await self._use(server, current)
         while embedding is not None:
             embedding = await self._embed_for(embedding, server)
 
@@ -161,27 +163,28 @@ class Worker:
                 await self._passages.keep_vectors(embedding.id, pairs)
         finally:
             await lease.give_up()
-        if not embedding.is_current:
-            # Where a document came meanwhile, the next round does it.
-            await self._passages.make_current(embedding.id, self._clock.now())
-        await self._passages.drop_old_embeddings(self._clock.now())
+        # Where a document came meanwhile, the next round does it.
+        if embedding.is_current or await self._passages.make_current(embedding.id, self._clock.now()):
+            await self._passages.drop_old_embeddings(self._clock.now())
         return None
 
-    def _say_rests(self, embedding: Embedding) -> None:
-        if self._told != embedding.retired_at:
+    def _say_waits(self, current: Embedding, server: EmbeddingServer) -> None:
+        if self._waits_for != current.model:
             log.error(
-                "the vectors of another model than PALAVER_EMBEDDING_MODEL (%s) are searched: a server that is set to "
-                "the other one has replaced it. For a day after that no vectors of it are made",
-                embedding.model,
+                "the vectors of another model (%s) than PALAVER_EMBEDDING_MODEL (%s) are searched: a server is set to "
+                "the other one, or was some minutes ago. None of this one are made before that has ended",
+                current.model,
+                server.model,
             )
-        self._told = embedding.retired_at
+        self._waits_for = current.model
 
-    async def _to_embedding(self, server: EmbeddingServer) -> Embedding:
-        current = await self._passages.embedding()
+    async def _use(self, server: EmbeddingServer, current: Embedding | None) -> Embedding:
         if current is not None and current.model == server.model:
-            return current
-        (probe,) = await server.embed_all([HARMLESS])
-        return await self._passages.use_embedding(server.model, len(probe), self._clock.now())
+            dimensions = current.dimensions
+        else:
+            (probe,) = await server.embed_all([HARMLESS])
+            dimensions = len(probe)
+        return await self._passages.use_embedding(server.model, dimensions, self._clock.now())
 
     async def _read(self, claimed: Claimed) -> None:
         document = claimed.document

@@ -266,10 +266,10 @@ class SqlAccounts:
 
         # One after the other: somebody who has said much would hold others up for seconds. Where it ends in the middle
         # nobody can sign in any more and nothing is found, and it can be done again.
-        stopped = await self._database.write(shut_out)
+        stopped = await self._database.write(shut_out, for_good=True)
         for conversation_id, _ in await self._database.read(lambda tx: tx.all(OWNED, user_id)):
             await self._database.write(lambda tx, id_=conversation_id: purge(tx, id_))  # type: ignore[misc]
-        await self._database.write(erase_the_rest)
+        await self._database.write(erase_the_rest, for_good=True)
         # What they kept is nobody's now, and found by nobody; to take it away can take minutes.
         self._clearing.begin()
         return stopped

@@ -167,11 +167,7 @@ async def drop_own_share(call: Call) -> Answer:
 async def search_collection(call: Call) -> PassageList:
     collection = await access_collection(call.chat, call.reader, call.parameters["id"])
     wanted = call.read_query(PassagesWanted)
-    # A guest has no bill that another server's work could be put down to.
-    words_alone = call.user.kind == "guest"
-    found = await call.site.finding.search(
-        call.reader, collection.uuid, wanted.q, (), wanted.limit, words_alone=words_alone
-    )
+    found = await call.site.finding.search(call.reader, collection.uuid, wanted.q, (), wanted.limit)
     return PassageList([show_passage(passage) for passage in found])
 
 

@@ -164,8 +164,9 @@ class Passages(Protocol):
         ...
 
     async def use_embedding(self, model: str, dimensions: int, now: Micros) -> Embedding:
-        """Begins with this one, or goes on with it. The one that was current stays so until this one has all. Raises
-        `NotFound` where `can_embed` says no, and `Invalid` where no vector is so long."""
+        """Begins with this one, or goes on with it, and notes that a server is set to it. The one that was current
+        stays so until this one has all. Raises `NotFound` where `can_embed` says no, and `Invalid` where no vector is
+        so long."""
         ...
 
     async def lease_embedding(
@@ -186,12 +187,12 @@ class Passages(Protocol):
         ...
 
     async def make_current(self, embedding_id: EmbeddingId, now: Micros) -> bool:
-        """It is searched from now on, if nothing is without a vector and it was not itself replaced within the last
-        day; else False. The older one is kept for a day."""
+        """It is searched from now on, if nothing is without a vector and the one that was till now yields to it; else
+        False. The older one is kept for a day."""
         ...
 
     async def drop_old_embeddings(self, now: Micros) -> None:
-        """Of the model that is searched none: those that were replaced, or begun and never searched, a day ago."""
+        """Never the one that is searched: those that were replaced, or that no server was set to, since a day."""
         ...
 
 
@@ -205,10 +206,9 @@ class Finding(Protocol):
         question: str,
         context: Sequence[str],
         limit: int,
-        *,
-        words_alone: bool = False,
     ) -> Sequence[Passage]:
         """The passages that this reader may see and that are likely to answer it, best first, none that says the same
         as one before it. `context`: what the person asked before, oldest first, which tells what a follow-up means.
-        `words_alone`: no other server is asked anything. Where there is no such collection, nothing is found."""
+        For a guest words alone serve: no other server is asked anything. Where there is no such collection, nothing is
+        found."""
         ...

@@ -51,7 +51,7 @@ CALM_SECONDS = 5
 # would make one long step.
 STEPS_BEFORE_A_PURGE = 150
 
-# Where somebody reads or writes just as the log is to go, it is tried again; in the end, with what is cleared next.
+# Where somebody reads or writes just as the log is to go, it is tried again; in the end, by the next sweep.
 LOG_TRIES = 20
 LOG_SECONDS = 0.5
 
@@ -64,7 +64,6 @@ class Clearing:
         self._clearing: asyncio.Task[None] | None = None
         self._is_more = False
         self._steps = 0
-        self._is_logged = False
         # Two that clear the same would hold the writer twice as long.
         self._alone = asyncio.Lock()
 
@@ -89,12 +88,10 @@ class Clearing:
     async def _finish(self) -> None:
         """Takes what was cleared out of the words' index and the log of writes."""
         await self._words.purge(self._database)
-        tries = 0
-        while self._is_logged and tries < LOG_TRIES:
-            self._is_logged = not await self._database.drop_log()
-            tries += 1
-            if self._is_logged:
-                await asyncio.sleep(LOG_SECONDS)
+        for _ in range(LOG_TRIES):
+            if await self._database.drop_log():
+                break
+            await asyncio.sleep(LOG_SECONDS)
 
     async def _clear_rows(self) -> None:
         while ids := await self._ids(DELETED_COLLECTIONS):
@@ -126,8 +123,9 @@ class Clearing:
                     await self._clear_rows()
                 # The words' index is brought in order once for many deletions.
                 await asyncio.sleep(CALM_SECONDS)
-            async with self._alone:
-                await self._finish()
+                if not self._is_more:
+                    async with self._alone:
+                        await self._finish()
         except OSError as error:
             log.warning("what was deleted cannot be taken away just now: %s", error)
         except Exception:
@@ -143,7 +141,6 @@ class Clearing:
         await self._database.write(lambda tx: _forget_collection(tx, collection_id))
 
     async def _clear_document(self, document_id: DocumentId) -> None:
-        self._is_logged = True
         while await self._database.write(lambda tx: self.forget_some(tx, document_id)):
             self._steps += 1
             if self._steps % STEPS_BEFORE_A_PURGE == 0:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from palaver.chat.clock import SECOND, Micros
+from msgspec.structs import replace
+
+from palaver.chat.clock import MINUTE, SECOND, Micros
 from palaver.chat.errors import Invalid, NotFound
-from palaver.chat.knowledge import RETIRED_SECONDS, CollectionId, DocumentId, Embedding, EmbeddingId, PassageId
+from palaver.chat.knowledge import UNWANTED_SECONDS, CollectionId, DocumentId, Embedding, EmbeddingId, PassageId
 from palaver.store.database import Database, Transaction
 from palaver.store.knowledge.clearing import Clearing
 from palaver.store.knowledge.rows import EMBEDDING, to_embedding
@@ -13,9 +15,10 @@ from palaver.store.knowledge.vectors import Vectors
 CURRENT = f"SELECT {EMBEDDING} FROM embeddings e WHERE e.is_current"
 BY_MODEL = f"SELECT {EMBEDDING} FROM embeddings e WHERE e.model = $1 AND e.dimensions = $2 AND NOT e.is_dropped"
 HOLD = f"SELECT {EMBEDDING} FROM embeddings e WHERE e.id = $1 AND NOT e.is_dropped"
-ADD = "INSERT INTO embeddings (model, dimensions, created_at) VALUES ($1, $2, $3) RETURNING id"
+WANT = "UPDATE embeddings SET wanted_at = $2 WHERE id = $1"
+ADD = "INSERT INTO embeddings (model, dimensions, created_at, wanted_at) VALUES ($1, $2, $3, $3) RETURNING id"
 LEASE = (
-    "UPDATE embeddings SET lease_until = $2 "
+    "UPDATE embeddings SET lease_until = $2, wanted_at = $3 "
     "WHERE id = $1 AND (lease_until IS NULL OR lease_until < $3 OR lease_until = $4) RETURNING id"
 )
 # Each part is read by the index; a document that all is known of is not looked at again.
@@ -24,10 +27,10 @@ LACKING = (
     "SELECT id FROM documents WHERE status = 'ready' AND embedding_id < $1 UNION ALL "
     "SELECT id FROM documents WHERE status = 'ready' AND embedding_id > $1 LIMIT $2"
 )
-RETIRE = "UPDATE embeddings SET is_current = FALSE, retired_at = $2 WHERE id <> $1 AND is_current"
-MAKE_CURRENT = "UPDATE embeddings SET is_current = TRUE, retired_at = NULL WHERE id = $1"
-_IS_OLD = "id <> $1 AND NOT is_current AND NOT is_dropped AND COALESCE(retired_at, created_at) < $2"
-OLD = f"SELECT id FROM embeddings WHERE {_IS_OLD}"
+RETIRE = "UPDATE embeddings SET is_current = FALSE, wanted_at = $2 WHERE id <> $1 AND is_current"
+MAKE_CURRENT = "UPDATE embeddings SET is_current = TRUE, wanted_at = $2 WHERE id = $1"
+_IS_OLD = "NOT is_current AND NOT is_dropped AND wanted_at < $1"
+OLD = f"SELECT id FROM embeddings WHERE {_IS_OLD} LIMIT 1"
 DROP_OLD = f"UPDATE embeddings SET is_dropped = TRUE WHERE {_IS_OLD}"
 HAS_ALL = "UPDATE documents SET embedding_id = $2 WHERE id = $1 AND status = 'ready'"
 _NONE_YET = "NOT EXISTS (SELECT 1 FROM vectors_{id} v WHERE v.passage_id = p.id)"
@@ -45,6 +48,9 @@ WITH_CONTENT = (
     "SELECT p.id, d.collection_id, p.digest FROM passages p JOIN documents d ON d.id = p.document_id "
     f"WHERE p.digest = $1 AND d.status = 'ready' AND {_NONE_YET}"
 )
+
+# So often it is noted that a server is set to one.
+NOTED_EVERY = MINUTE
 
 # More no known model has; sqlite-vec takes no more.
 MOST_DIMENSIONS = 8192
@@ -73,12 +79,16 @@ class Embeddings:
         async def work(tx: Transaction) -> Embedding:
             row = await tx.one(BY_MODEL, model, dimensions)
             if row is not None:
-                return to_embedding(row)
+                await tx.run(WANT, row[0], now)
+                return replace(to_embedding(row), wanted_at=now)
             added = await tx.one(ADD, model, dimensions, now)
             assert added is not None
             await self._vectors.make(tx, EmbeddingId(added[0]), dimensions)
-            return Embedding(EmbeddingId(added[0]), model, dimensions, False)
+            return Embedding(EmbeddingId(added[0]), model, dimensions, False, now)
 
+        known = await self._database.read(lambda tx: tx.one(BY_MODEL, model, dimensions))
+        if known is not None and now < to_embedding(known).wanted_at + NOTED_EVERY:
+            return to_embedding(known)
         return await self._database.write(work)
 
     async def lease(self, embedding_id: EmbeddingId, until: Micros, now: Micros, held: Micros | None) -> bool:
@@ -103,26 +113,24 @@ class Embeddings:
     async def make_current(self, embedding_id: EmbeddingId, now: Micros) -> bool:
         async def work(tx: Transaction) -> bool:
             row = await tx.one(HOLD + tx.lock, embedding_id)
-            if row is None or to_embedding(row).rests(now) or await tx.all(LACKING, embedding_id, 1):
+            current = await tx.one(CURRENT + tx.lock)
+            if row is None or await tx.all(LACKING, embedding_id, 1):
+                return False
+            if current is not None and not to_embedding(current).yields_to(to_embedding(row).model, now):
                 return False
             await tx.run(RETIRE, embedding_id, now)
-            await tx.run(MAKE_CURRENT, embedding_id)
-            await tx.run(DROP_OLD, embedding_id, now - RETIRED_SECONDS * SECOND)
+            await tx.run(MAKE_CURRENT, embedding_id, now)
             return True
 
         # What has the same content as another one gets its vector, and what has all is known to.
         if await self.without_vectors(embedding_id, 1):
             return False
-        done = await self._database.write(work)
-        if done:
-            self._clearing.begin()
-        return done
+        return await self._database.write(work)
 
     async def drop_old(self, now: Micros) -> None:
-        current = await self.current()
-        values = (0 if current is None else current.id, now - RETIRED_SECONDS * SECOND)
-        if current is not None and await self._database.read(lambda tx: tx.one(f"{OLD} LIMIT 1", *values)) is not None:
-            await self._database.write(lambda tx: tx.run(DROP_OLD, *values))
+        before = now - UNWANTED_SECONDS * SECOND
+        if await self._database.read(lambda tx: tx.one(OLD, before)) is not None:
+            await self._database.write(lambda tx: tx.run(DROP_OLD, before))
             self._clearing.begin()
 
     async def _lacking(self, embedding_id: EmbeddingId, limit: int) -> Sequence[DocumentId]:

@@ -79,7 +79,8 @@ class SqlPassages:
         for most in (limit * SPARE, MOST_NEAR):
             ranked = await self._vectors.nearest(tx, embedding_id, where.searched, vector, most)
             found = await _get(tx, where, ranked, limit)
-            if len(found) == limit or len(ranked) < most:
+            # Of those that are asked for some may have been left out, and others stand behind them.
+            if len(found) == limit or (len(ranked) < most and not where.searched.left_out):
                 break
         return found
 

@@ -23,7 +23,7 @@ PASSAGE = "p.id, d.uuid, d.name, p.number, p.begins, p.ends, p.text, p.page, p.h
 # So many passages no document has: each stands at its number behind where its document begins.
 IDS_OF_A_DOCUMENT = 1 << 24
 
-EMBEDDING = "e.id, e.model, e.dimensions, e.is_current, e.retired_at"
+EMBEDDING = "e.id, e.model, e.dimensions, e.is_current, e.wanted_at"
 
 SHARED = "EXISTS (SELECT 1 FROM collection_shares s WHERE s.collection_id = c.id AND s.user_id = $1)"
 # What a person may search: $1 the reader.
@@ -58,5 +58,5 @@ def to_passage_id(document_id: DocumentId, number: int) -> PassageId:
 
 
 def to_embedding(row: Row) -> Embedding:
-    id_, model, dimensions, is_current, retired_at = row
-    return Embedding(id_, model, dimensions, bool(is_current), retired_at)
+    id_, model, dimensions, is_current, wanted_at = row
+    return Embedding(id_, model, dimensions, bool(is_current), wanted_at)

@@ -45,9 +45,6 @@ class Searched(Struct, frozen=True):
         ends = [*(first - 1 for first, _ in self.left_out), LAST_ID]
         return list(zip(starts, ends, strict=True))
 
-    def count_left_out(self) -> int:
-        return sum(last + 1 - first for first, last in self.left_out)
-
 
 async def to_searched(tx: Transaction, collection_id: CollectionId, passages: int, changed_at: Micros) -> Searched:
     unsettled = await tx.all(UNSETTLED, collection_id)

@@ -92,7 +92,8 @@ class SqliteWords:
         "SELECT COUNT(*) FROM (SELECT 1 FROM passage_words WHERE passage_words MATCH $1 "
         f"AND rowid BETWEEN $2 AND $3 LIMIT {MOST_HITS + 1})"
     )
-    ALL = "SELECT COALESCE(SUM(passage_count), 0) FROM collections"
+    # Where FTS5 keeps what it has counted itself: how many entries it has comes first.
+    TOTALS = "SELECT block FROM passage_words_data WHERE id = 1"
     HITS = (
         "SELECT * FROM (SELECT rowid AS id, ${weight} * bm25(passage_words) AS score FROM passage_words "
         f"WHERE passage_words MATCH ${{term}} AND rowid BETWEEN {{first}} AND {{last}} LIMIT {MOST_HITS})"
@@ -163,8 +164,9 @@ class SqliteWords:
         chosen = choose(counts, searched.passages)
         if not chosen:
             return []
-        row = await tx.one(self.ALL)
-        everywhere = searched.count_left_out() + (0 if row is None else int(row[0]))
+        totals = await tx.one(self.TOTALS)
+        assert totals is not None
+        everywhere = _first_number(totals[0])
         counted = await self._count_all(tx, chosen) if searched.left_out else counts
         values: list[object] = [limit]
         hits = []
@@ -225,6 +227,15 @@ class PostgresWords:
         return [PassageId(row[0]) for row in await tx.all(self.RANKED.format(out=out), limit, chosen, weights)]
 
 
+def _first_number(block: bytes) -> int:
+    """SQLite writes seven bits to a byte, the highest first; the eighth says that another one follows."""
+    number = 0
+    for byte in block:
+        number = number << 7 | byte & 0x7F
+        if byte < 0x80:
+            break
+    return number
+
+
 def _rarity_of_fts5(count: int, everywhere: int) -> float:
-    everywhere = max(everywhere, count)
     return max(math.log((everywhere - count + 0.5) / (count + 0.5)), 1e-6)

@@ -93,7 +93,7 @@ CREATE INDEX passages_by_digest ON passages (digest);
 -- postgres: CREATE INDEX passage_words_by_word ON passage_words USING gin (words);
 
 -- Vectors are kept in tables of their own, made when an embedding is first used: store/knowledge/vectors.py.
--- `retired_at` is when another one took the place of one that was current.
+-- `wanted_at` is when a server that is set to it last said so, or when another one took its place.
 CREATE TABLE embeddings (
   id {identity},
   model TEXT NOT NULL,
@@ -101,7 +101,7 @@ CREATE TABLE embeddings (
   is_current BOOLEAN NOT NULL DEFAULT FALSE,
   is_dropped BOOLEAN NOT NULL DEFAULT FALSE,
   lease_until BIGINT,
-  retired_at BIGINT,
+  wanted_at BIGINT NOT NULL,
   created_at BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX embeddings_by_model ON embeddings (model, dimensions) WHERE NOT is_dropped;

@@ -32,14 +32,14 @@ class Read(Body):
     message_id = required(MESSAGE_ID)
 
 
-class Messages(Struct):
+class PersonMessages(Struct):
     """Oldest first."""
 
     messages: list[PersonMessage]
     has_more: bool
 
 
-class Unread(Struct):
+class UnreadLeft(Struct):
     unread_count: int
 
 
@@ -48,16 +48,16 @@ class Unread(Struct):
     MESSAGES,
     who="signed_in",
     query=MessagesWanted,
-    answer=Messages,
+    answer=PersonMessages,
     summary="Read what people said",
 )
-async def list_messages(call: Call) -> Messages:
+async def list_messages(call: Call) -> PersonMessages:
     wanted = call.read_query(MessagesWanted)
     seat = Seat((await find_speaker(call)).id)
     found, has_more = await call.chat.store.connections.messages(
         seat, call.parameters["id"], before=wanted.before, limit=wanted.limit
     )
-    return Messages([show_message(one) for one in found], has_more)
+    return PersonMessages([show_message(one) for one in found], has_more)
 
 
 @api.add(
@@ -85,7 +85,7 @@ async def say(call: Call) -> PersonMessage:
 
 @api.add(
     "PATCH",
-    f"{MESSAGES}/{{message}}",
+    f"{MESSAGES}/{{message_id}}",
     who="signed_in",
     query=For,
     body=Edit,
@@ -99,13 +99,13 @@ async def edit(call: Call) -> PersonMessage:
     check_length(call, "content", body.content)
     speaker = await find_speaker(call)
     await count_for(call, speaker)
-    uuid, message = call.parameters["id"], call.parameters["message"]
+    uuid, message = call.parameters["id"], call.parameters["message_id"]
     return show_message(await connections.edit(call.chat, Seat(speaker.id), uuid, message, body.content))
 
 
 @api.add(
     "DELETE",
-    f"{MESSAGES}/{{message}}",
+    f"{MESSAGES}/{{message_id}}",
     who="signed_in",
     query=For,
     answer=PersonMessage,
@@ -113,14 +113,14 @@ async def edit(call: Call) -> PersonMessage:
 )
 async def remove(call: Call) -> PersonMessage:
     seat = Seat((await find_speaker(call)).id)
-    return show_message(await connections.remove(call.chat, seat, call.parameters["id"], call.parameters["message"]))
+    return show_message(await connections.remove(call.chat, seat, call.parameters["id"], call.parameters["message_id"]))
 
 
 @api.add(
-    "POST", f"{ONE}/read", who="signed_in", query=For, body=Read, answer=Unread, summary="Tell how far one has read"
+    "POST", f"{ONE}/read", who="signed_in", query=For, body=Read, answer=UnreadLeft, summary="Tell how far one has read"
 )
-async def read(call: Call) -> Unread:
+async def read(call: Call) -> UnreadLeft:
     body = call.read(Read)
     speaker = await find_speaker(call)
     unread = await connections.read_up_to(call.chat, Seat(speaker.id), call.parameters["id"], body.message_id, speaker)
-    return Unread(unread)
+    return UnreadLeft(unread)

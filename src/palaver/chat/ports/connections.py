@@ -150,6 +150,10 @@ class Connections(Protocol):
         one's message, too."""
         ...
 
+    async def name_senders(self, conversation: Conversation, messages: Sequence[Message]) -> Sequence[Message]:
+        """With the ids of who said them."""
+        ...
+
     async def check(self, user_id: UserId, conversation: str) -> None:
         """Returns for who is in it."""
         ...

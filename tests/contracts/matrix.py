@@ -320,6 +320,7 @@ ROWS = [
     Row("POST /api/people/conversations", "signed_in", body={"members": ["admin"]}, notes={**NO_USER, "admin": 422}),
     Row("GET /api/people/conversations/{id}", "owners", thing="pair", notes=NO_USER),
     Row("PATCH /api/people/conversations/{id}", "owners", thing="pair", body={"muted": True}, notes=NO_USER),
+    Row("POST /api/people/conversations/{id}/stop", "owners", thing="pair", notes=NO_USER),
     Row("POST /api/people/conversations/{id}/end", "owners", thing="pair", notes=NO_USER),
     # The admin is in the group, and does not manage it.
     Row("POST /api/people/conversations/{id}/leave", "owners", 204, thing="group", notes={**NO_USER, "admin": 204}),

@@ -167,7 +167,10 @@ class SessionSocket(JsonSocket):
             )
             if spoken.known:
                 self.say(frames.said(spoken.written.message, self._cursor))
-            await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
+            refused = await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
+        if refused is not None:
+            # The message was said all the same.
+            raise refused
 
     # What the client asks for
 

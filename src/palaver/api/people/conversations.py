@@ -41,6 +41,12 @@ class NewMembers(Body):
     members = required(PEOPLE)
 
 
+class Stopped(Struct):
+    """Whether there was a reply to stop."""
+
+    stopped: bool
+
+
 class MyConversations(Struct):
     """`unread_total`: of all that are active and not muted."""
 
@@ -173,6 +179,19 @@ async def end(call: Call) -> PeopleConversation:
     speaker = await find_speaker(call)
     await connections.end(call.chat, Seat(speaker.id), call.parameters["id"])
     return await _show(call, speaker)
+
+
+@api.add(
+    "POST",
+    f"{ONE}/stop",
+    who="signed_in",
+    query=For,
+    answer=Stopped,
+    summary="Stop the reply of the bot that was invited",
+)
+async def stop(call: Call) -> Stopped:
+    speaker = await find_speaker(call)
+    return Stopped(await invited.stop_bot(call.chat, Seat(speaker.id), call.parameters["id"]))
 
 
 async def _show(call: Call, speaker: User) -> PeopleConversation:

@@ -1,14 +1,17 @@
 """What people say to each other: read, said, worded anew, taken away, and how far one has read."""
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from palaver.api.call import Call
 from palaver.api.fields import Body, Whole, defaulting, optional, required
+from palaver.api.language import Language, text
 from palaver.api.people.shapes import CONTENT, MESSAGE_ID, MESSAGES, ONE, PersonMessage, new_api, show_message
 from palaver.api.people.speaker import For, count_for, find_speaker
+from palaver.api.refusals import find_refusal
 from palaver.api.turns import CLIENT_ID, check_length
 from palaver.chat import connections, invited
-from palaver.chat.errors import Draining, Ended, Unreachable
+from palaver.chat.errors import ChatError, Draining, Ended, Unreachable
 from palaver.chat.ports import Seat
 
 api = new_api()
@@ -39,6 +42,13 @@ class PersonMessages(Struct):
     has_more: bool
 
 
+class PersonSaid(PersonMessage):
+    """`bot_refused`: why the bot that is mentioned does not answer; null where it does, or is not mentioned. What was
+    said stands all the same."""
+
+    bot_refused: str | None
+
+
 class UnreadLeft(Struct):
     unread_count: int
 
@@ -66,12 +76,12 @@ async def list_messages(call: Call) -> PersonMessages:
     who="signed_in",
     query=For,
     body=Say,
-    answer=PersonMessage,
+    answer=PersonSaid,
     to_people=True,
     raises=(Unreachable,),
     summary="Say something to people",
 )
-async def say(call: Call) -> PersonMessage:
+async def say(call: Call) -> PersonSaid:
     body = call.read(Say)
     check_length(call, "content", body.content)
     speaker = await find_speaker(call)
@@ -79,8 +89,14 @@ async def say(call: Call) -> PersonMessage:
     spoken = await connections.say(
         call.chat, Seat(speaker.id), call.parameters["id"], body.content, client_message_id=body.client_message_id
     )
-    await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
-    return show_message(spoken.written)
+    refused = await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
+    shown = show_message(spoken.written)
+    return PersonSaid(**asdict(shown), bot_refused=None if refused is None else _why(refused, call.language))
+
+
+def _why(error: ChatError, language: Language) -> str:
+    refusal = find_refusal(error, {})
+    return text("internal", language) if refusal is None else refusal.words(error, language)
 
 
 @api.add(

@@ -287,3 +287,56 @@ async def test_bot_answers_where_it_is_mentioned_and_nowhere_else(
     # Who mentioned it pays.
     assert (await ben.client.get("/api/usage")).body["today"]["turns"] == 1
     assert (await ana.client.get("/api/usage")).body["today"]["turns"] == 0
+
+
+async def test_bot_is_stopped_by_anybody_who_is_there(ana: Person, ben: Person, group: str, llm: LLM) -> None:
+    bot = await invite(ana, group)
+    async with enter(ben.client, group) as his:
+        await ana.tell(group, f"@{bot} [[text=one two three&pieces=3&fault=stall&after=1]]")
+        await his.until("ai_message_chunk")
+        # People go on talking meanwhile, and a second mention waits for its turn.
+        await ben.tell(group, "hurry up")
+        await his.until("user_message")
+        await ben.tell(group, f"@{bot} and me?")
+        await his.until("user_message")
+        stopped = await ben.client.send("POST", f"{PEOPLE}/{group}/stop", {})
+        assert stopped.body == {"stopped": True}
+        event = await his.until("ai_message_stopped")
+        assert event["message"]["content"] == "one "
+        await his.until("ai_message_complete")
+        await his.until("ai_typing_stop", reason="complete")
+    second = (await llm.record())[-1].body["messages"]
+    assert [one["content"] for one in second[-3:]] == ["one ", f"{ben.name}: hurry up", f"{ben.name}: @{bot} and me?"]
+    assert (await ben.client.send("POST", f"{PEOPLE}/{group}/stop", {})).body == {"stopped": False}
+
+
+async def test_bot_is_invited_by_who_manages_and_sent_away(
+    ana: Person, ben: Person, dora: Person, group: str, llm: LLM
+) -> None:
+    refused = await ben.client.patch(f"{PEOPLE}/{group}", preset_id=1)
+    assert refused.status == 403
+    private = await dora.client.post("/ai-chat/api/presets/", name=f"p{uuid.uuid4().hex}", system_prompt="Mine.")
+    hidden = await ana.client.patch(f"{PEOPLE}/{group}", preset_id=private.body["id"])
+    assert hidden.status == 404
+    bot = await invite(ana, group)
+    assert (await ana.client.send("PATCH", f"{PEOPLE}/{group}", {"preset_id": None})).body["bot"] is None
+    await ana.tell(group, f"@{bot}?")
+    assert await llm.record() == []
+
+
+async def test_failed_bot_takes_nothing_from_what_was_said(ana: Person, ben: Person, pair: str) -> None:
+    bot = await invite(ana, pair)
+    async with enter(ben.client, pair) as his:
+        message = await ana.tell(pair, f"@{bot} [[text=one&fault=500]]")
+        await his.until("user_message")
+        await his.until("ai_typing_stop", reason="failed")
+    assert [one["id"] for one in await ben.history(pair)] == [message]
+
+
+async def test_contract_shows_an_invited_bot_as_nobody(ana: Person, ben: Person, pair: str) -> None:
+    bot = await invite(ana, pair)
+    async with enter(ana.client, pair) as hers:
+        await ben.tell(pair, f"@{bot} hello")
+        await hers.until("ai_typing_stop")
+    messages = (await ben.messages(pair))["messages"]
+    assert [(one["sender_id"], one["number"]) for one in messages] == [(ben.id, 1), ("", 2)]

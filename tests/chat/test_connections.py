@@ -84,6 +84,19 @@ async def test_removed_member_is_told_nothing_elsewhere(
         await ear(bob, group).come(here.rooms)
 
 
+async def test_whoever_is_removed_while_coming_in_does_not_come_in(
+    chat: Chat, alice: User, bob: User, group: str
+) -> None:
+    first = ear(alice, group)
+    await first.come(chat.rooms)
+    room, _ = await chat.rooms.enter(Reader(bob.id), group)
+    await connections.leave(chat, Seat(alice.id), group, bob)
+    with pytest.raises(NotFound):
+        await chat.rooms.listen(room, lambda: None, bob.id)
+    assert not await chat.rooms.is_looking(group, bob.id)
+    assert room.sockets == 1
+
+
 async def test_what_was_removed_is_on_no_tape(start_chat: StartChat, alice: User, bob: User, group: str) -> None:
     chat = await start_chat()
     slow = ear(bob, group)

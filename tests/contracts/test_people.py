@@ -237,6 +237,22 @@ async def test_message_that_is_too_long_or_blank_is_refused(ana: Person, pair: s
     assert (await ana.client.post(path, content="x" * 10_000)).status == 200
 
 
+async def test_erasing_somebody_shuts_the_talk_of_two_and_leaves_the_group(
+    ana: Person, ben: Person, carl: Person, admin: Client, pair: str, group: str
+) -> None:
+    for where in (pair, group):
+        await ben.tell(where, "wordofben")
+    async with enter(ana.client, pair) as two, enter(carl.client, group) as several:
+        assert (await admin.delete(f"/api/admin/users/{ben.id}")).status == 204
+        assert await two.closed() == 4004
+        snapshot = await several.until("snapshot")
+        assert [one["content"] for one in snapshot["session"]["messages"]] == [""]
+    assert (await ana.client.get(f"{PEOPLE}/{pair}")).status == 404
+    shown = await ana.see(group)
+    assert (names(shown), shown["unread_count"]) == ([ana.name, carl.name], 0)
+    assert "wordofben" not in str(await ana.history(group))
+
+
 # A bot that was invited
 
 

@@ -162,6 +162,7 @@ class SessionSocket(JsonSocket):
         call.site.presence.seen(speaker)
         with self._not_listening():
             await call.site.limits.allow_search(speaker, call.counted_as)
+            await call.site.limits.allow_among_people(speaker, self._uuid, by_app=False)
             spoken = await connections.say(
                 call.chat, Seat(speaker.id), self._uuid, body.message, client_message_id=body.client_message_id
             )

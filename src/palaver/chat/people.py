@@ -1,5 +1,6 @@
 """The people who have an account here, and what admins may do about them. One admin who can sign in is always left."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -8,10 +9,15 @@ from msgspec import Struct
 from palaver.chat import ports
 from palaver.chat.accounts import LINK_MINUTES, Accounts, email_in
 from palaver.chat.clock import MINUTE, Micros
+from palaver.chat.conversation import Conversation
 from palaver.chat.errors import Disabled, NotFound
+from palaver.chat.events import Gone, Turned
 from palaver.chat.flow import Chat
-from palaver.chat.ports import PeopleWanted
+from palaver.chat.ports import PeopleWanted, Seat
 from palaver.chat.user import User, UserChange
+
+# Of more than anybody is in.
+MOST_TALKS = 10_000
 
 
 class SignInLink(Struct, frozen=True):
@@ -78,6 +84,22 @@ class People:
     async def erase(self, named: str) -> None:
         """With all that is theirs; what ran is stopped. Raises `NotFound` or `LastAdmin`."""
         user = await self.get(named)
+        talks = await self._talks(user)
         for reply_id in await self._store.erase_user(user.id, self._clock.now(), keep_an_admin=True):
             self._chat.replies.stop_here(reply_id)
         self._accounts.when_changed()
+        for talk in talks:
+            await self._tell_left(talk)
+
+    async def _talks(self, user: User) -> Sequence[Conversation]:
+        found, _ = await self._chat.store.connections.list(Seat(user.id), "all", limit=MOST_TALKS, offset=0)
+        return [one.conversation for one in found]
+
+    async def _tell_left(self, talk: Conversation) -> None:
+        """Those who are left in a group look anew, as what the one said is gone; the talk of two is gone as a whole."""
+        try:
+            present = await self._chat.store.events.present(None, talk.uuid)
+        except NotFound:
+            self._chat.rooms.pass_on(talk.uuid, Gone())
+        else:
+            self._chat.rooms.tell(talk.uuid, Turned(present.mark))

@@ -14,6 +14,7 @@ from palaver import __version__
 from palaver.api import (
     account,
     admin_apps,
+    admin_deliveries,
     admin_limits,
     admin_models,
     admin_money,
@@ -28,6 +29,7 @@ from palaver.api import (
     doors,
     keepalive,
     money,
+    notifications,
     outside,
     streaming_chat,
     watching,
@@ -135,9 +137,11 @@ APIS = (
     admin_users.api,
     admin_apps.api,
     admin_presets.api,
+    admin_deliveries.api,
     money.api,
     usage.api,
     account.api,
+    notifications.api,
     watching.api,
 )
 

@@ -24,7 +24,8 @@ from palaver.chat.flow import Chat
 from palaver.chat.limits import Grant, Limits
 from palaver.chat.models import Models
 from palaver.chat.people import People
-from palaver.chat.ports import Finding
+from palaver.chat.ports import Channels, Finding
+from palaver.chat.reaching import NoChannels, Reaching
 from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
@@ -69,10 +70,15 @@ class Site(Struct, frozen=True):
     behind_proxy: bool = False
     """The operator has said so: whoever comes from this machine may be anybody."""
     waiting: Waiting = msgspec.field(default_factory=Waiting)
+    channels: Channels = msgspec.field(default_factory=NoChannels)
 
     @property
     def people(self) -> People:
         return People(self.chat, self.accounts)
+
+    @property
+    def reaching(self) -> Reaching:
+        return Reaching(self.chat.store, self.channels, self.chat.clock)
 
     @property
     def applications(self) -> Applications:

@@ -1,4 +1,4 @@
-"""For admins: what is on its way to people who are away, what has arrived, and what was given up. No text of anybody."""
+"""For admins: what is on its way to people who are away, what has arrived, and what was given up. It holds no text."""
 
 from datetime import datetime
 

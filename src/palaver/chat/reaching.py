@@ -38,10 +38,10 @@ class NoChannels:
     kinds: Sequence[ChannelKind] = ()
     public_key = ""
 
-    def check_target(self, target: Target) -> None:
+    def check_target(self, target: Target) -> None:  # noqa: ARG002 (none will do)
         raise Invalid("kind", "not_allowed")
 
-    async def send(self, target: Target, notice: Notice) -> Outcome:
+    async def send(self, target: Target, notice: Notice) -> Outcome:  # noqa: ARG002 (none will do)
         return Refused("nothing is set up here")
 
 

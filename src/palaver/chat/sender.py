@@ -8,7 +8,7 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from palaver.chat.backoff import Backoff
 from palaver.chat.clock import SECOND, Clock, Micros
@@ -27,6 +27,9 @@ NOTICES_AT_ONCE = 50
 # Each is a transaction of its own, and there are ten connections.
 ADDRESSED_AT_ONCE = 4
 
+# About half a day of tries.
+BACKOFF = Backoff(tries=15, base=10.0, cap=4 * 3600.0, longest_told=86_400.0)
+
 # How often what became of a try is written again while the store does not answer.
 RETRY_SECONDS = 0.5
 # What is under way when the server goes away gets so long; after that another one begins it anew.
@@ -42,9 +45,7 @@ class SendRules(Struct, frozen=True, kw_only=True):
     look_seconds: float = LOOK_SECONDS
     at_once: int = 64
     of_host: int = 8
-    backoff: Backoff = field(
-        default_factory=lambda: Backoff(tries=15, base=10.0, cap=4 * 3600.0, longest_told=86_400.0)
-    )
+    backoff: Backoff = BACKOFF
     public_url: str = ""
     language: str = "en"
 

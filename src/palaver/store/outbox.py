@@ -59,7 +59,8 @@ NEWEST = (
     "AND (o.kind <> 'reply' OR n.id = o.message_id) AND n.number > COALESCE(p.read_number, 0) "
     "AND n.role IN ('user', 'assistant') AND n.status NOT IN ('queued', 'running') AND n.removed_at IS NULL "
     "AND (n.sender_id IS NULL OR n.sender_id <> o.user_id) AND NOT EXISTS (SELECT 1 FROM blocks b WHERE "
-    "b.blocker_id = o.user_id AND b.blocked_id = n.sender_id OR b.blocker_id = n.sender_id AND b.blocked_id = o.user_id) "
+    "b.blocker_id = o.user_id AND b.blocked_id = n.sender_id "
+    "OR b.blocker_id = n.sender_id AND b.blocked_id = o.user_id) "
     "ORDER BY n.number DESC LIMIT 1"
 )
 SENDER_BLOCKED = (
@@ -98,7 +99,10 @@ DELIVER = (
     "INSERT INTO outbox (user_id, conversation_id, message_id, kind, payload, created_at, due_at, target_id, channel, "
     "host) VALUES ($1, $2, $3, $4, '', $5, $6, $7, $8, $9)"
 )
-NOT_NEEDED = "UPDATE outbox SET state = 'not_needed', problem = $2, done_at = $3, lease_until = NULL, worker = NULL WHERE id = $1"
+NOT_NEEDED = (
+    "UPDATE outbox SET state = 'not_needed', problem = $2, done_at = $3, lease_until = NULL, worker = NULL "
+    "WHERE id = $1"
+)
 # A host that is full is passed over, so that it holds up nobody. Only as many can be full as there are places in all.
 MOST_FULL = 8
 FULL = ", ".join(f"${place}" for place in range(3, 3 + MOST_FULL))
@@ -210,7 +214,7 @@ class SqlOutbox:
     async def counts(self) -> dict[State, int]:
         rows = await self._database.read(lambda tx: tx.all(COUNT))
         counts: dict[State, int] = {"waiting": 0, "dead": 0}
-        counts.update({state: count for state, count in rows})
+        counts.update((state, count) for state, count in rows)
         return counts
 
     async def remove_done(self, done_before: Micros) -> int:

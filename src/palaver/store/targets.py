@@ -17,8 +17,8 @@ DEVICE = "id, kind, label, created_at, last_sent_at"
 DEVICES = f"SELECT {DEVICE} FROM targets WHERE user_id = $1 AND kind IN ('web_push', 'fcm') ORDER BY id"
 HOLD_USER = "SELECT id FROM users WHERE id = $1"
 AGAIN = (
-    "UPDATE targets SET secret = $3, label = CASE WHEN $4 = '' THEN label ELSE $4 END WHERE digest = $1 AND user_id = $2 "
-    f"RETURNING {DEVICE}"
+    "UPDATE targets SET secret = $3, label = CASE WHEN $4 = '' THEN label ELSE $4 END "
+    f"WHERE digest = $1 AND user_id = $2 RETURNING {DEVICE}"
 )
 # A row of its own for each person: what waits for the one before is not for this one.
 TAKE_AWAY = "DELETE FROM targets WHERE digest = $1"
@@ -44,7 +44,10 @@ VAPID_KEY = "SELECT value FROM server WHERE name = 'vapid_key'"
 KEEP_VAPID_KEY = "INSERT INTO server (name, value) VALUES ('vapid_key', $1)"
 
 # Of whoever is shut out, and of those that an application has brought. Its webhook stays, and is told nothing.
-FORGET_DEVICES = "DELETE FROM targets WHERE kind IN ('web_push', 'fcm') AND user_id IN (SELECT id FROM users WHERE id = $1 OR app_id = $1)"
+FORGET_DEVICES = (
+    "DELETE FROM targets WHERE kind IN ('web_push', 'fcm') "
+    "AND user_id IN (SELECT id FROM users WHERE id = $1 OR app_id = $1)"
+)
 
 
 class SqlTargets:

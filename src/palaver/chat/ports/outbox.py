@@ -19,8 +19,8 @@ TargetId = NewType("TargetId", int)
 
 State = Literal["waiting", "sent", "dead", "not_needed"]
 
-# Why a person need not hear of it. `looking`: has it open. `nowhere`: no target that is set up here wants it. `gone`: the
-# conversation or the target is not there any more. `newer`: another delivery tells of what came after it.
+# Why a person need not hear of it. `looking`: has it open. `nowhere`: no target that is set up here wants it. `gone`:
+# the conversation or the target is not there any more. `newer`: another delivery tells of what came after it.
 WhyNot = Literal["looking", "read", "muted", "blocked", "left", "disabled", "gone", "nowhere", "newer"]
 
 
@@ -157,7 +157,7 @@ class Looking(Protocol):
 
 
 class Outbox(Protocol):
-    """Rows are written in the transaction that gives the reason. Every method is one transaction, or one for each row."""
+    """Rows are written in the transaction that gives the reason. Every method is one transaction."""
 
     async def due_notices(self, before: Micros, most: int) -> Sequence[DueNotice]:
         """Those that came by then and have become nothing yet, oldest first."""

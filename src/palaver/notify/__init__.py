@@ -3,3 +3,17 @@
 `open_channels` is the way in; what the channels promise stands at `Channels` in `chat/ports/notify.py`. `guard.py` is
 the only HTTP client with which addresses are called that people have given.
 """
+
+from palaver.notify.opened import BadNotifyOptions, open_channels
+from palaver.notify.options import MailOptions, NotifyOptions
+from palaver.notify.vapid import new_vapid_key
+from palaver.notify.webhooks import new_webhook_secret
+
+__all__ = [
+    "BadNotifyOptions",
+    "MailOptions",
+    "NotifyOptions",
+    "new_vapid_key",
+    "new_webhook_secret",
+    "open_channels",
+]

@@ -115,7 +115,7 @@ class Channels(Protocol):
 
     def check_target(self, target: Target) -> None:
         """Whether it could be called at all, without calling anybody. Raises `Invalid`, with the field and a code:
-        `invalid`, or `not_allowed` for an address that is not a public one."""
+        `invalid`, `not_allowed` for an address that is not a public one, or `not_set_up`."""
         ...
 
     async def send(self, target: Target, notice: Notice) -> Outcome: ...

@@ -28,7 +28,7 @@ ALL: Collection[ChannelKind] = ("web_push", "fcm", "mail", "webhook")
 
 # To the moment, so that a test can say when.
 BACKOFF = Backoff(tries=3, base=10.0, cap=100.0, longest_told=3600.0, jitter=lambda: 1.0)
-LEASE_SECONDS = 30
+LEASE_SECONDS = 90
 
 
 class Clock:

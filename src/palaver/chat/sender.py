@@ -37,21 +37,19 @@ LEAVE_SECONDS = 2.0
 
 
 class SendRules(Struct, frozen=True, kw_only=True):
-    """`delay_seconds`: whoever has read it by then is not bothered. A try takes less than a third of `lease_seconds`,
-    however slow whoever is called. `of_host` of the `at_once` places are what one host can take up."""
+    """`delay_seconds`: whoever has read it by then is not bothered. A try takes no longer than `send_seconds`, however
+    slow whoever is called: longer than any channel takes by itself, and well below `lease_seconds`. `of_host` of the
+    `at_once` places are what one host can take up."""
 
     delay_seconds: float = 3.0
-    lease_seconds: float = 30.0
+    lease_seconds: float = 90.0
+    send_seconds: float = 40.0
     look_seconds: float = LOOK_SECONDS
     at_once: int = 64
     of_host: int = 8
     backoff: Backoff = BACKOFF
     public_url: str = ""
     language: str = "en"
-
-    @property
-    def send_seconds(self) -> float:
-        return self.lease_seconds / 3
 
 
 class Sender:

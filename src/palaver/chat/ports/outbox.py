@@ -151,7 +151,7 @@ class Deliveries(Struct, frozen=True):
 class Looking(Protocol):
     """Who sees by themselves what happens."""
 
-    async def is_looking(self, conversation_uuid: str, user: UserId) -> bool:
+    async def is_looking(self, conversation_uuid: str, user: UserId, /) -> bool:
         """Whether the person has the conversation before them, on any worker."""
         ...
 

@@ -127,7 +127,7 @@ class Replies:
         while True:
             running = self._running.get(reply_id)
             if running is not None:
-                return await _wait(running)
+                return await asyncio.shield(running.done)
             if begun.turn.reply.status not in ("queued", "running"):
                 return Outcome(begun.turn, begun.exchanges)
             if self.draining:
@@ -307,9 +307,10 @@ class Replies:
             self._prompting.learn(reply, goes_on=not self.draining)
 
     async def _is_awaited_elsewhere(self, reply: RunningReply) -> bool:
-        """Whether it took long, and nobody is there any more to see its end."""
+        """Whether it took long, and nobody is there any more to see its end. Of whoever waits for the whole of it in one
+        answer nothing shows whether they still do."""
         took, long = asyncio.get_running_loop().time() - reply.started, self.limits.tell_seconds
-        if not long or took < long or reply.waiting or reply.telling.is_heard:
+        if not long or took < long or reply.telling.is_heard:
             return False
         return not await self._rooms.is_open(reply.begun.turn.conversation.uuid)
 
@@ -457,14 +458,6 @@ class Replies:
         with suppress(TimeoutError):
             async with asyncio.timeout(POLL_SECONDS):
                 await event.wait()
-
-
-async def _wait(reply: RunningReply) -> Outcome:
-    reply.waiting += 1
-    try:
-        return await asyncio.shield(reply.done)
-    finally:
-        reply.waiting -= 1
 
 
 def _is_cancelled() -> bool:

@@ -76,8 +76,6 @@ class RunningReply:
         self.task: asyncio.Task[None] | None = None
         self.leaving: asyncio.Task[None] | None = None
         self.done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.waiting = 0
-        """How many wait here for its end alone."""
 
     @property
     def id(self) -> MessageId:

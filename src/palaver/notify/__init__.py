@@ -4,10 +4,9 @@
 the only HTTP client with which addresses are called that people have given.
 """
 
+from palaver.notify.keys import new_vapid_key, new_webhook_secret
 from palaver.notify.opened import BadNotifyOptions, open_channels
 from palaver.notify.options import MailOptions, NotifyOptions
-from palaver.notify.vapid import new_vapid_key
-from palaver.notify.webhooks import new_webhook_secret
 
 __all__ = [
     "BadNotifyOptions",

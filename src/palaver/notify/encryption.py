@@ -7,7 +7,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from palaver.notify.vapid import decode_base64url, encode_point
+from palaver.notify.keys import decode_base64url
+from palaver.notify.vapid import encode_point
 
 # Push services have to take 4,096 bytes: 86 of a header, a mark, a tag of 16, and this.
 MOST_PLAIN = 3993

@@ -13,8 +13,7 @@ from palaver.chat.ports import FcmTarget, Gone, Later, Notice, Outcome, Refused
 from palaver.notify.answers import to_outcome
 from palaver.notify.guard import Answer, Caller, CallFailed
 from palaver.notify.service_account import AccessTokens, ServiceAccount
-from palaver.notify.web_push import shorten
-from palaver.notify.words import say_what_happened
+from palaver.notify.words import say_what_happened, shorten
 
 _LIVES_SECONDS = 3 * 86_400
 # Google says a minute where it tells none.

@@ -13,8 +13,7 @@ from palaver.chat.clock import to_datetime
 from palaver.chat.errors import Invalid
 from palaver.chat.ports import Later, MailTarget, Notice, Outcome, Refused, Sent
 from palaver.notify.options import MailOptions
-from palaver.notify.web_push import shorten
-from palaver.notify.words import say_what_happened, word
+from palaver.notify.words import say_what_happened, shorten, word
 
 _AT_ONCE = 4
 _STEP_SECONDS = 10.0

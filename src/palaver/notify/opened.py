@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import assert_never
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
 
 from yarl import URL
 
@@ -20,14 +22,15 @@ from palaver.chat.ports import (
     WebPushTarget,
 )
 from palaver.notify.addresses import NotAllowed, to_allowed
-from palaver.notify.fcm import Fcm
 from palaver.notify.guard import Caller, LookUp
-from palaver.notify.mail import Mail
-from palaver.notify.options import NotifyOptions
-from palaver.notify.service_account import BadServiceAccount, read_service_account
-from palaver.notify.vapid import Vapid
-from palaver.notify.web_push import WebPush
+from palaver.notify.keys import decode_vapid_key
+from palaver.notify.options import MailOptions, NotifyOptions
 from palaver.notify.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from palaver.notify.fcm import Fcm
+    from palaver.notify.mail import Mail
+    from palaver.notify.web_push import WebPush
 
 _NOT_SET_UP = Refused("is not set up on this server")
 
@@ -37,15 +40,30 @@ class BadNotifyOptions(ValueError):
 
 
 class OpenChannels:
-    def __init__(self, web_push: WebPush, webhooks: Webhooks, public_key: str, fcm: Fcm | None, mail: Mail | None):
-        self._web_push = web_push
-        self._webhooks = webhooks
+    """`Channels` of `chat/ports/notify.py`."""
+
+    def __init__(self, caller: Caller, options: NotifyOptions, clock: Clock, fcm: "Fcm | None", mail: "Mail | None"):
+        self._caller = caller
+        self._options = options
+        self._clock = clock
+        self._webhooks = Webhooks(caller, clock)
         self._fcm = fcm
         self._mail = mail
-        self.public_key = public_key
         others: list[ChannelKind] = ["fcm"] if fcm else []
         others += ["mail"] if mail else []
         self.kinds: Collection[ChannelKind] = ("web_push", "webhook", *others)
+
+    @property
+    def public_key(self) -> str:
+        return self._web_push.public_key
+
+    @cached_property
+    def _web_push(self) -> "WebPush":
+        # Only now: a server that has nobody to push to need not load what it takes.
+        from palaver.notify.vapid import Vapid
+        from palaver.notify.web_push import WebPush
+
+        return WebPush(self._caller, Vapid(self._options.vapid_key, self._options.contact, self._clock))
 
     def check_target(self, target: Target) -> None:
         match target:
@@ -85,24 +103,31 @@ async def open_channels(
     """Raises `BadNotifyOptions`. Nobody is called before there is something to send."""
     clock = clock or SystemClock()
     try:
-        vapid = Vapid(options.vapid_key, options.contact, clock)
+        decode_vapid_key(options.vapid_key)
     except ValueError:
         raise BadNotifyOptions("The key for Web Push that is kept here is none.") from None
     async with AsyncExitStack() as opened:
         caller = await opened.enter_async_context(Caller(to_allowed(options.allow), look_up=look_up))
-        fcm = await _open_fcm(options, opened, clock)
-        mail = None if options.mail is None else Mail(options.mail)
-        if mail is not None:
-            opened.callback(mail.close)
-        yield OpenChannels(WebPush(caller, vapid), Webhooks(caller, clock), vapid.public_key, fcm, mail)
+        fcm = None if options.fcm_account is None else await _open_fcm(options, options.fcm_account, opened, clock)
+        mail = None if options.mail is None else _open_mail(options.mail, opened)
+        yield OpenChannels(caller, options, clock, fcm, mail)
 
 
-async def _open_fcm(options: NotifyOptions, opened: AsyncExitStack, clock: Clock) -> Fcm | None:
+def _open_mail(options: MailOptions, opened: AsyncExitStack) -> "Mail":
+    from palaver.notify.mail import Mail
+
+    mail = Mail(options)
+    opened.callback(mail.close)
+    return mail
+
+
+async def _open_fcm(options: NotifyOptions, file: Path, opened: AsyncExitStack, clock: Clock) -> "Fcm":
     """With a client of its own: where it calls is the operator's, and nobody else's addresses go through it."""
-    if options.fcm_account is None:
-        return None
+    from palaver.notify.fcm import Fcm
+    from palaver.notify.service_account import BadServiceAccount, read_service_account
+
     try:
-        account = read_service_account(options.fcm_account)
+        account = read_service_account(file)
     except BadServiceAccount as error:
         raise BadNotifyOptions(f"PALAVER_FCM_ACCOUNT names a file that {error}.") from None
     urls = (str(account.token_url), options.fcm_url)

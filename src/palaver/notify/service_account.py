@@ -14,7 +14,7 @@ from yarl import URL
 
 from palaver.chat.clock import SECOND, Clock
 from palaver.notify.guard import Caller, CallFailed
-from palaver.notify.vapid import encode_base64url
+from palaver.notify.keys import encode_base64url
 
 _SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 _GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"

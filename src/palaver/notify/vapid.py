@@ -1,6 +1,5 @@
 """How a push service knows who sends (VAPID, RFC 8292): a key that browsers subscribe with, and tokens signed by it."""
 
-import base64
 from collections import OrderedDict
 
 import msgspec
@@ -11,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from palaver.chat.clock import SECOND, Clock
+from palaver.notify.keys import decode_vapid_key, encode_base64url
 
 # The standard takes a day at most, and clocks differ.
 _TOKEN_SECONDS = 12 * 3600
@@ -18,22 +18,6 @@ _TOKEN_SECONDS = 12 * 3600
 _SPARE_SECONDS = 3600
 # A handful of services are all there are; who makes up others only makes us sign more often.
 _MOST_TOKENS = 200
-
-
-def encode_base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def decode_base64url(text: str) -> bytes:
-    """With or without padding, in either alphabet, as browsers have given it. Raises `ValueError`."""
-    plain = text.rstrip("=").replace("+", "-").replace("/", "_").encode("ascii")
-    return base64.b64decode(plain + b"=" * (-len(plain) % 4), altchars=b"-_", validate=True)
-
-
-def new_vapid_key() -> str:
-    """A private key, as `Vapid` takes it: a secret that lasts as long as anybody's subscription."""
-    number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
-    return encode_base64url(number.to_bytes(32))
 
 
 def encode_point(key: ec.EllipticCurvePublicKey) -> bytes:
@@ -52,7 +36,7 @@ class Vapid:
     Apple's takes no token without."""
 
     def __init__(self, private_key: str, contact: str | None, clock: Clock) -> None:
-        self._key = ec.derive_private_key(int.from_bytes(decode_base64url(private_key)), ec.SECP256R1())
+        self._key = ec.derive_private_key(decode_vapid_key(private_key), ec.SECP256R1())
         self._contact = contact
         self._clock = clock
         self._tokens: OrderedDict[str, tuple[int, str]] = OrderedDict()

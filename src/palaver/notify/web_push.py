@@ -11,7 +11,9 @@ from palaver.notify.addresses import NotAllowed
 from palaver.notify.answers import to_outcome
 from palaver.notify.encryption import MOST_PLAIN, decode_keys, encrypt
 from palaver.notify.guard import Caller, CallFailed
-from palaver.notify.vapid import Vapid, encode_base64url
+from palaver.notify.keys import encode_base64url
+from palaver.notify.vapid import Vapid
+from palaver.notify.words import shorten
 
 # Whoever has been away for longer reads it when they come back.
 _LIVES_SECONDS = 3 * 86_400
@@ -35,6 +37,7 @@ class WebPush:
     def __init__(self, caller: Caller, vapid: Vapid) -> None:
         self._caller = caller
         self._vapid = vapid
+        self.public_key = vapid.public_key
 
     def check(self, target: WebPushTarget) -> None:
         """Raises `Invalid`."""
@@ -97,7 +100,3 @@ def encode_payload(notice: Notice) -> bytes:
         if len(payload) <= MOST_PLAIN:
             break
     return payload
-
-
-def shorten(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: max(0, longest - 1)] + "…"

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import secrets
 
 import msgspec
 from msgspec import Struct
@@ -14,8 +13,8 @@ from palaver.chat.ports import Later, Notice, Outcome, Refused, WebhookTarget
 from palaver.notify.addresses import NotAllowed
 from palaver.notify.answers import to_outcome
 from palaver.notify.guard import Caller, CallFailed
+from palaver.notify.keys import decode_webhook_secret
 
-_PREFIX = "whsec_"
 _GONE = frozenset({410})
 
 
@@ -37,23 +36,11 @@ class _Event(Struct, frozen=True):
     data: _Data
 
 
-def new_webhook_secret() -> str:
-    return _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     """Raises `ValueError` for a secret that is none."""
-    key = _decode_secret(secret)
+    key = decode_webhook_secret(secret)
     signed = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-
-
-def _decode_secret(secret: str) -> bytes:
-    """24 to 64 bytes, as the standard has it."""
-    key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    if not 24 <= len(key) <= 64:
-        raise ValueError
-    return key
 
 
 class Webhooks:
@@ -68,7 +55,7 @@ class Webhooks:
         except NotAllowed as error:
             raise Invalid("url", error.code) from None
         try:
-            _decode_secret(target.secret)
+            decode_webhook_secret(target.secret)
         except ValueError:
             raise Invalid("secret", "invalid") from None
 

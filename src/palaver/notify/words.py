@@ -30,3 +30,7 @@ def say_what_happened(notice: Notice) -> str:
     """One line that tells nothing of what was said."""
     key = "group" if notice.kind == "message" and notice.conversation_kind == "group" else notice.kind
     return word(key, notice.language, notice.title)
+
+
+def shorten(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: max(0, longest - 1)] + "…"

@@ -307,8 +307,8 @@ class Replies:
             self._prompting.learn(reply, goes_on=not self.draining)
 
     async def _is_awaited_elsewhere(self, reply: RunningReply) -> bool:
-        """Whether it took long, and nobody is there any more to see its end. Of whoever waits for the whole of it in one
-        answer nothing shows whether they still do."""
+        """Whether it took long, and nobody is there any more to see its end. Nothing shows whether somebody who asked
+        for all of it in one answer still waits."""
         took, long = asyncio.get_running_loop().time() - reply.started, self.limits.tell_seconds
         if not long or took < long or reply.telling.is_heard:
             return False

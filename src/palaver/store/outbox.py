@@ -35,6 +35,8 @@ from palaver.chat.ports.outbox import (
 from palaver.chat.user import UserId
 from palaver.store.database import Database, Row, Transaction
 
+__all__ = ["NoticeKind", "SqlOutbox", "add_notices", "add_reply_notices"]
+
 ADD = (
     "INSERT INTO outbox (user_id, conversation_id, message_id, kind, payload, created_at, due_at) "
     "VALUES ($1, $2, $3, $4, '', $5, $5)"

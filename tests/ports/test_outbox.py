@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.errors import TooManyTargets
@@ -11,7 +12,7 @@ from palaver.chat.ports.outbox import Claim, Settled, WishesChange
 from palaver.chat.user import User
 from palaver.store import SqlStore
 from tests.ports.notifying import LEASE_SECONDS, Clock, Undone, Worker, reached, states, talk
-from tests.ports.talking import HERE, NOW, THERE, new_user, rows
+from tests.ports.talking import HERE, NOW, THERE, ending, new_conversation, new_user, rows, said
 
 
 @pytest.fixture
@@ -415,6 +416,26 @@ async def test_host_that_is_full_is_passed_over(store: SqlStore, alice: User, bo
     assert await store.outbox.claim(busy) == ()
     busy = to_claim(HERE, clock, most_of_host=2, busy={"slow": 1})
     assert [one.host for one in await store.outbox.claim(busy)] == ["slow"]
+
+
+async def test_end_of_a_long_reply_is_to_reach_its_owner_where_there_is_any_way(
+    store: SqlStore, alice: User, clock: Clock, worker: Worker
+) -> None:
+    begun = await store.turns.begin(said(alice, "hello", new_conversation(alice)))
+    long = replace(ending(begun), tells_owner=True)
+    assert (await store.turns.finish(long)).done
+    assert await states(store) == []
+    await reached(store, alice)
+    for number, tells in ((1, False), (2, True)):
+        begun = await store.turns.begin(said(alice, str(number), begun.turn.conversation.uuid))
+        assert (await store.turns.finish(replace(ending(begun), tells_owner=tells))).done
+    # Once: whoever comes late with the same end writes nothing.
+    assert not (await store.turns.finish(replace(ending(begun), tells_owner=True))).done
+    assert await states(store) == [("waiting", None)]
+    clock.advance(8)
+    await worker.round()
+    [notice] = worker.post.notices
+    assert (notice.kind, notice.title, notice.message) == ("reply", "General assistant", begun.turn.reply.uuid)
 
 
 async def test_erased_person_leaves_nothing_to_be_sent_and_nowhere_to_send_it(

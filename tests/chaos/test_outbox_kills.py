@@ -30,6 +30,7 @@ from tests.ports.talking import NOW, new_user, rows
 TOLD_AT_ONCE = 8
 # Longer than from the first look to the last record, for those that are not killed on their way.
 LONGEST_LIFE = 0.12
+SLOW = 0.02
 SECONDS = 60.0
 
 
@@ -55,10 +56,15 @@ class Receiver:
         self.came: Counter[str] = Counter()
         """How often each message came."""
         self._dice = dice
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def live(self) -> None:
+        """A moment, in which whoever sends gets so far or so far."""
+        await asyncio.wait((self._closed,), timeout=self._dice.uniform(0, LONGEST_LIFE))
 
     async def receive(self, request: web.Request) -> web.Response:
         message = (await request.json())["data"]["message"]
-        await asyncio.sleep(self._dice.random() * 0.02)
+        await asyncio.wait((self._closed,), timeout=self._dice.uniform(0, SLOW))
         self.came[message] += 1
         return web.Response(status=204)
 
@@ -133,13 +139,13 @@ async def check_all_came(store: SqlStore, told: Told, receiver: Receiver) -> Non
 
 @pytest.mark.parametrize("store_kind", ["sqlite"], indirect=True)
 async def test_whoever_sends_is_killed_and_the_next_one_goes_on(
-    store: SqlStore, told: Told, receiver: Receiver, senders: Senders, dice: random.Random, prove: bool
+    store: SqlStore, told: Told, receiver: Receiver, senders: Senders, prove: bool
 ) -> None:
     kills = 200 if prove else 5
     for number in range(kills):
         await told.say(TOLD_AT_ONCE)
         sender = await senders.start(f"sender-{number}")
-        await asyncio.sleep(dice.random() * LONGEST_LIFE)
+        await receiver.live()
         sender.kill()
     last = await senders.start("last")
     await told.wait_until_settled()
@@ -154,7 +160,7 @@ async def test_one_of_two_is_killed_and_the_other_takes_over_what_it_held(
     living = [await senders.start("first"), await senders.start("second")]
     for number in range(200 if prove else 4):
         await told.say(TOLD_AT_ONCE)
-        await asyncio.sleep(dice.random() * LONGEST_LIFE)
+        await receiver.live()
         which = dice.randrange(2)
         living[which].kill()
         living[which] = await senders.start(f"after-{number}")

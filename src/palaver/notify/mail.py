@@ -59,6 +59,8 @@ class Mail:
             return Later(None, "offers no TLS or no sign-in, and one is set")
         except ssl.SSLError:
             return Later(None, "has no valid certificate")
+        except smtplib.SMTPServerDisconnected:
+            return Later(None, "was silent, or closed the connection")
         except TimeoutError:
             return Later(None, "took too long")
         except (smtplib.SMTPException, OSError):

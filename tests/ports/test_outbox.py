@@ -1,6 +1,7 @@
 """What somebody is to hear of is written with its reason, sent where they are reached, and recorded once."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 from msgspec.structs import replace
@@ -11,7 +12,18 @@ from palaver.chat.ports import FcmTarget, Gone, Later, Refused, Sent
 from palaver.chat.ports.outbox import Claim, Settled, WishesChange
 from palaver.chat.user import User
 from palaver.store import SqlStore
-from tests.ports.notifying import LEASE_SECONDS, Clock, Undone, Worker, reached, states, talk
+from tests.ports.notifying import (
+    LEASE_SECONDS,
+    RULES,
+    Clock,
+    SlowPost,
+    Stopped,
+    Undone,
+    Worker,
+    reached,
+    states,
+    talk,
+)
 from tests.ports.talking import HERE, NOW, THERE, ending, new_conversation, new_user, rows, said
 
 
@@ -401,6 +413,45 @@ async def test_workers_that_do_it_all_at_once_send_each_delivery_once(
     sent = [notice.id for one in workers for notice in one.post.notices]
     assert (len(sent), len(set(sent))) == (len(talks) * devices, len(talks) * devices)
     assert await states(store) == [("sent", None)] * len(sent)
+
+
+async def test_host_that_never_answers_takes_up_its_places_and_delays_nobody(
+    store: SqlStore, alice: User, bob: User, clock: Clock
+) -> None:
+    post = SlowPost("slow")
+    rules = replace(RULES, of_host=2, send_seconds=0.2)
+    worker = Worker(store, clock, post=post, rules=rules)
+    for number in range(8):
+        await reached(store, bob, f"slow{number}", host="slow.example.org")
+    await reached(store, bob, "quick", host="quick.example.org")
+    await (await talk(store, alice, bob)).say(alice, "hello")
+    clock.advance(3)
+    await worker.sender.look()
+    async with asyncio.timeout(10):
+        await post.answered.wait()
+    assert (post.places, post.most_under_way) == (["quick"], 2)
+    # They wait for another time, and others of that host have their turn.
+    await worker.sender.settled()
+    assert Counter(await states(store)) == {
+        ("sent", None): 1, ("waiting", "no answer in time"): 2, ("waiting", None): 6,
+    }  # fmt: skip
+    await worker.round()
+    assert Counter(await states(store))[("waiting", "no answer in time")] == 4
+    assert post.most_under_way == 2
+
+
+async def test_worker_that_stood_still_sends_nothing_that_may_be_another_ones_by_then(
+    store: SqlStore, alice: User, bob: User
+) -> None:
+    clock = Stopped(stops_after=3)
+    worker = Worker(store, clock, rules=replace(RULES, delay_seconds=0))
+    await reached(store, bob)
+    await (await talk(store, alice, bob)).say(alice, "hello")
+    await worker.round()
+    assert (worker.post.got, clock.at) == ([], NOW + 60 * SECOND)
+    clock.advance(LEASE_SECONDS)
+    await worker.round()
+    assert await states(store) == [("sent", None)]
 
 
 async def test_host_that_is_full_is_passed_over(store: SqlStore, alice: User, bob: User, clock: Clock) -> None:

@@ -840,6 +840,38 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting("PALAVER_KNOWLEDGE_DOCUMENT_MEGABYTES", "The largest document, in megabytes.", _whole(1, 1024)),
     ] = 50
 
+    notify_delay_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_NOTIFY_DELAY_SECONDS",
+            "How long somebody may take to read by themselves what they are notified of else.",
+            _number(0, DAY_SECONDS),
+        ),
+    ] = 3
+    notify_reply_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_NOTIFY_REPLY_SECONDS",
+            "Whoever waits longer for a reply, and leaves, is notified of its end; 0: nobody is.",
+            _number(0, DAY_SECONDS),
+        ),
+    ] = 20
+    notify_tries: Annotated[
+        int,
+        Setting(
+            "PALAVER_NOTIFY_TRIES",
+            "How often a notification is tried, later each time, before it is given up; 15 take about half a day.",
+            _whole(1, 100),
+        ),
+    ] = 15
+    notify_keep_days: Annotated[
+        float,
+        Setting(
+            "PALAVER_NOTIFY_KEEP_DAYS",
+            "How long it can be seen what became of a notification.",
+            _number(0, CENTURY_DAYS),
+        ),
+    ] = 7
     outgoing_allow: Annotated[
         tuple[str, ...],
         Setting(

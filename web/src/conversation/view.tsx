@@ -22,12 +22,12 @@ import { usePinned } from "./pinned.ts";
 import type { Places } from "./places.ts";
 import { type Row, rowsOf } from "./rows.ts";
 import { SmallGauge } from "./small_gauge.tsx";
-import { useSought } from "./sought.ts";
 import type { Why } from "./story.ts";
 import { Dots } from "./thinking.tsx";
 
 const Asked = lazy(() => import("../knowledge/asked.tsx"));
 const SettingsSheet = lazy(() => import("./settings.tsx"));
+const Sought = lazy(() => import("./sought.ts"));
 
 interface ConversationViewProps {
   id: string;
@@ -77,7 +77,6 @@ function Talk({ live, line, sought }: TalkProps) {
   const away = useAway(line);
   const places = useBranches(live);
   const isDummy = useIsDummy();
-  useSought(live, sought, letGo);
   useHealthAnew(useWatched(live.failures));
 
   const listed = sessions?.find((session) => session.id === live.id);
@@ -177,6 +176,11 @@ function Talk({ live, line, sought }: TalkProps) {
         )}
       </footer>
       <Announcer live={live} />
+      {sought !== null && (
+        <Suspense>
+          <Sought live={live} sought={sought} letGo={letGo} />
+        </Suspense>
+      )}
       {settings && story.settings !== null && (
         <Suspense>
           <SettingsSheet live={live} settings={story.settings} onClose={() => setSettings(false)} />

@@ -8,6 +8,7 @@ import { sayRefused } from "../api/refused.ts";
 import { useMoreWords } from "../words/more.ts";
 import { Dialog } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
+import { SaveOrCancel } from "./save_or_cancel.tsx";
 import { Problem, Switch } from "./speaking.tsx";
 import { Trouble } from "./trouble.tsx";
 
@@ -123,14 +124,7 @@ export function SharingSheet(props: SharingSheetProps) {
           )}
           <small>{names.length === 0 ? t("sharing.nobody") : what}</small>
         </div>
-        <div className="actions">
-          <button type="button" className="button ghost" onClick={onClose}>
-            {t("cancel")}
-          </button>
-          <button type="submit" className="button primary">
-            {t("save")}
-          </button>
-        </div>
+        <SaveOrCancel onCancel={onClose} />
       </form>
     </Dialog>
   );

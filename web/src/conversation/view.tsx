@@ -248,7 +248,7 @@ function whyOf(prompt: MessageShown, places: Places): Why | null {
 }
 
 /** Not read out: it comes and goes. */
-function WhoWrites({ writers, me }: { writers: readonly string[]; me: string | undefined }) {
+export function WhoWrites({ writers, me }: { writers: readonly string[]; me: string | undefined }) {
   const t = useWords();
   if (writers.length === 0) return null;
   const others = writers.filter((writer) => writer !== me);
@@ -262,13 +262,13 @@ function WhoWrites({ writers, me }: { writers: readonly string[]; me: string | u
 }
 
 interface OlderProps {
-  live: Live;
+  live: Pick<Live, "loadOlder">;
   onLoad: () => void;
   /** With the row that stands first, before older ones are drawn above it. */
   onLoaded: (first: Element) => void;
 }
 
-function Older({ live, onLoad, onLoaded }: OlderProps) {
+export function Older({ live, onLoad, onLoaded }: OlderProps) {
   const t = useWords();
   const [busy, setBusy] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
@@ -311,7 +311,7 @@ function Announcer({ live }: { live: Live }) {
   );
 }
 
-function Gone() {
+export function Gone() {
   const t = useWords();
   const [, go] = useLocation();
   return (

@@ -17,6 +17,7 @@ const Account = lazy(() => import("./people/account.tsx"));
 const Administration = lazy(() => import("./admin/administration.tsx"));
 const HelpSheet = lazy(() => import("./help/help_sheet.tsx"));
 const SignIn = lazy(() => import("./people/sign_in.tsx"));
+const ConnectionView = lazy(() => import("./connections/view.tsx"));
 const Knowledge = lazy(() => import("./knowledge/knowledge.tsx"));
 const Presets = lazy(() => import("./presets/gallery.tsx"));
 
@@ -55,7 +56,8 @@ function Inside() {
   const wide = useWatched(sidebar);
   const help = useWatched(showHelp);
   const line = useWatched(listLine);
-  const current = /^\/c\/([^/]+)/.exec(place)?.[1] ?? null;
+  const [, kind, current = null] = /^\/(c|people)\/([^/]+)/.exec(place) ?? [];
+  const side = kind === undefined ? (place === "/" ? "bot" : null) : kind === "c" ? "bot" : "people";
 
   useEffect(openList, []);
   useEffect(() => {
@@ -106,7 +108,7 @@ function Inside() {
         {t("skip")}
       </button>
       <aside className={menu ? "sidebar open" : "sidebar"}>
-        <Sidebar current={current} onChoose={() => setMenu(false)} />
+        <Sidebar current={current} side={side} onChoose={() => setMenu(false)} />
       </aside>
       {menu && (
         <button type="button" className="shade" aria-label={t("close")} onClick={() => setMenu(false)} />
@@ -125,6 +127,7 @@ function Inside() {
           <Route path="/c/:id/:message?">
             {({ id, message }) => <ConversationView key={id} id={id} sought={message ?? null} />}
           </Route>
+          <Route path="/people/:id">{({ id }) => <ConnectionView key={id} id={id} />}</Route>
           <Route path="/presets">
             <Presets />
           </Route>

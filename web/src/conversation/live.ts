@@ -24,6 +24,10 @@ export class Live extends Open<MessageShown> {
     return message.metadata.client_message_id;
   }
 
+  protected toOwn(told: Frame): Frame {
+    return told;
+  }
+
   /** What was said and is not answered yet: as if it had never been said. Gives its text. */
   async takeBackSaid(message: MessageShown): Promise<string> {
     const taken = await ask<TakenBack>("POST", `${this.path}messages/${message.id}/take_back/`);

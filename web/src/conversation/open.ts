@@ -43,6 +43,8 @@ export abstract class Open<M extends Spoken> {
   protected abstract get me(): string | undefined;
   /** The id that its sender gave it. */
   protected abstract clientIdOf(message: M): string | undefined;
+  /** With messages as they are kept here. */
+  protected abstract toOwn(told: Frame): Frame<M>;
   abstract loadOlder(): Promise<void>;
 
   enter(): void {
@@ -50,7 +52,7 @@ export abstract class Open<M extends Spoken> {
     this.socket = new Line(
       () =>
         `ws/ai-chat/session/${this.id}/?full_content=0&cursor=${encodeURIComponent(this.current.cursor ?? ANEW)}`,
-      (frame) => this.hear(frame as Frame<M>),
+      (frame) => this.hear(this.toOwn(frame as Frame)),
       (state) => {
         if (state !== "open") this.writers.forget();
         this.line.set(state);

@@ -8,6 +8,7 @@ import { list, lookAt } from "../list/list.ts";
 import { Away, useAway } from "../parts/away.tsx";
 import { backToComposer } from "../parts/focus.ts";
 import { Icon } from "../parts/icon.tsx";
+import { showTitle } from "../parts/title.ts";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { nobody } from "../people/people.ts";
@@ -83,7 +84,7 @@ function Talk({ live, line, sought }: TalkProps) {
   const title = listed?.title ?? story.settings?.title ?? "";
   const ended = (listed ?? story.settings)?.status === "ended";
   useEffect(() => {
-    document.title = title === "" ? "Palaver" : `${title} · Palaver`;
+    showTitle(title);
   }, [title]);
 
   const send = (text: string) => {

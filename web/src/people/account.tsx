@@ -2,6 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
+import { showTitle } from "../parts/title.ts";
 import { useMoreWords } from "../words/more.ts";
 import { Everywhere } from "./everywhere.tsx";
 import { OwnUsage } from "./own_usage.tsx";
@@ -15,7 +16,7 @@ export default function Account() {
   const { data: account, isError } = useQuery({ queryKey: ACCOUNT, queryFn: fetchAccount, staleTime: 0 });
   const title = t("me");
   useEffect(() => {
-    document.title = `${title} · Palaver`;
+    showTitle(title);
   }, [title]);
   return (
     <main className="gallery account-page">

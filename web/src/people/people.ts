@@ -70,6 +70,11 @@ export function isStillThere(username: string | null): boolean {
   return [here, last].every((person) => person?.username === username);
 }
 
+/** The user name of who is there; null for a guest and for nobody. */
+export function nameHere(): string | null {
+  return queries.getQueryData<Person | null>(WHO)?.username ?? null;
+}
+
 /** null: nobody that the server knows. Without a way to the server, whoever was there last. */
 async function whoIsThere(): Promise<Person | null> {
   try {

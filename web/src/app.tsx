@@ -7,6 +7,7 @@ import { comeBack, listLine, openList } from "./list/list.ts";
 import { Sidebar } from "./list/sidebar.tsx";
 import { toComposer } from "./parts/focus.ts";
 import { Icon } from "./parts/icon.tsx";
+import { kept } from "./parts/kept.ts";
 import { ToastList } from "./parts/toast_list.tsx";
 import { useWatched } from "./parts/watched.ts";
 import { nobody, useWho } from "./people/people.ts";
@@ -60,6 +61,11 @@ function Inside() {
   const side = kind === undefined ? (place === "/" ? "bot" : null) : kind === "c" ? "bot" : "people";
 
   useEffect(openList, []);
+  useEffect(() => {
+    // Where it is notified of anything; else it need not be fetched.
+    if (kept("device", null) !== null)
+      void import("./notify/device.ts").then(({ renew }) => renew()).catch(() => undefined);
+  }, []);
   useEffect(() => {
     if (line === "signed_out") nobody();
   }, [line]);

@@ -3,6 +3,7 @@
 import { ask, Refused } from "../api/http.ts";
 import { Line, type LineState } from "../api/line.ts";
 import type { MarkedSession, MySessions } from "../api/schema.ts";
+import { forgetNotices } from "../offline/keep_page.ts";
 import { say } from "../parts/toasts.ts";
 import { Watched } from "../parts/watched.ts";
 import { t } from "../words/index.ts";
@@ -74,6 +75,7 @@ export function comeBack(): void {
 /** Which one is looked at: what comes in it is read. */
 export function lookAt(id: string | null): void {
   opened = id;
+  if (id !== null) void forgetNotices(id);
   if (id !== null && unread.value[id] !== undefined) {
     const { [id]: _, ...others } = unread.value;
     unread.set(others);

@@ -2,6 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
+import { Reached } from "../notify/reached.tsx";
 import { showTitle } from "../parts/title.ts";
 import { useMoreWords } from "../words/more.ts";
 import { Everywhere } from "./everywhere.tsx";
@@ -30,6 +31,7 @@ export default function Account() {
             <OwnUsage />
             <Profile key={account.email + account.full_name + account.language} account={account} />
             <Password account={account} />
+            <Reached />
             <Tokens />
             <Everywhere />
           </>

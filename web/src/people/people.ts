@@ -119,6 +119,10 @@ export async function signIn(username: string, password: string): Promise<void> 
 }
 
 export async function signOut(everywhere: boolean): Promise<void> {
+  // While the server still knows whose it is. Where that fails, it hears of it when it next calls here in vain.
+  if (kept("device", null) !== null) {
+    await import("../notify/device.ts").then(({ unregister }) => unregister()).catch(() => undefined);
+  }
   await ask("POST", "sign-out", { everywhere });
   forgetPerson();
   nobody();

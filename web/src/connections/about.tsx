@@ -161,7 +161,7 @@ function TitleForm({ connected: { id, title }, onSave }: TitleFormProps) {
           maxLength={255}
           onChange={(event) => setWritten(event.target.value)}
         />
-        <button type="submit" className="button" disabled={written.trim() === title}>
+        <button type="submit" className="button" disabled={["", title].includes(written.trim())}>
           {t("save")}
         </button>
       </div>

@@ -5,10 +5,10 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } fro
 import { sayRefused } from "../api/refused.ts";
 import { Composer } from "../conversation/composer.tsx";
 import { editIn, keepEdit } from "../conversation/drafts.ts";
+import { useLooking } from "../conversation/looking.ts";
 import { NotSent } from "../conversation/messages.tsx";
 import { usePinned } from "../conversation/pinned.ts";
 import { Gone, Older, WhoWrites } from "../conversation/view.tsx";
-import { lookAt } from "../list/list.ts";
 import { Away, useAway } from "../parts/away.tsx";
 import { backToComposer } from "../parts/focus.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -31,17 +31,7 @@ const About = lazy(() => import("./about.tsx"));
 
 export default function ConnectionView({ id }: { id: string }) {
   const talk = useMemo(() => talkOf(id), [id]);
-  useEffect(() => {
-    const seen = () => document.visibilityState === "visible" && talk.comeBack();
-    talk.enter();
-    lookAt(id);
-    document.addEventListener("visibilitychange", seen);
-    return () => {
-      document.removeEventListener("visibilitychange", seen);
-      talk.leave();
-      lookAt(null);
-    };
-  }, [talk, id]);
+  useLooking(talk, id);
   const line = useWatched(talk.line);
   useEffect(() => {
     if (line === "signed_out") nobody();

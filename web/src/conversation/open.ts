@@ -61,15 +61,21 @@ export abstract class Open<M extends Spoken> {
   }
 
   leave(): void {
+    this.rest();
+    this.line.set("connecting");
+  }
+
+  /** Nobody looks, until they come back: nothing is heard, and nobody believes that it is. */
+  rest(): void {
     this.writers.stop();
     this.writers.forget();
     this.socket?.close();
     this.socket = null;
-    this.line.set("connecting");
   }
 
   comeBack(): void {
-    this.socket?.comeBack();
+    if (this.socket === null) this.enter();
+    else this.socket.comeBack();
   }
 
   // What is said

@@ -4,7 +4,7 @@ import type { LineState } from "../api/line.ts";
 import { useHealthAnew } from "../api/queries.ts";
 import { sayRefused } from "../api/refused.ts";
 import type { MessageShown } from "../api/schema.ts";
-import { list, lookAt } from "../list/list.ts";
+import { list } from "../list/list.ts";
 import { Away, useAway } from "../parts/away.tsx";
 import { backToComposer } from "../parts/focus.ts";
 import { Icon } from "../parts/icon.tsx";
@@ -18,6 +18,7 @@ import { Composer, type ComposerHandle } from "./composer.tsx";
 import { draftOf, editIn, keepEdit } from "./drafts.ts";
 import { useIsDummy } from "./dummy.ts";
 import { type Live, liveOf } from "./live.ts";
+import { useLooking } from "./looking.ts";
 import { Missing, NotSent, Prompt, ReplyShown, System } from "./messages.tsx";
 import { usePinned } from "./pinned.ts";
 import type { Places } from "./places.ts";
@@ -38,17 +39,7 @@ interface ConversationViewProps {
 
 export function ConversationView({ id, sought }: ConversationViewProps) {
   const live = useMemo(() => liveOf(id), [id]);
-  useEffect(() => {
-    const seen = () => document.visibilityState === "visible" && live.comeBack();
-    live.enter();
-    lookAt(id);
-    document.addEventListener("visibilitychange", seen);
-    return () => {
-      document.removeEventListener("visibilitychange", seen);
-      live.leave();
-      lookAt(null);
-    };
-  }, [live, id]);
+  useLooking(live, id);
   const line = useWatched(live.line);
   useEffect(() => {
     if (line === "signed_out") nobody();

@@ -2,6 +2,7 @@
 
 import { ask } from "../api/http.ts";
 import { keep, kept } from "../parts/kept.ts";
+import { labelOf } from "./label.ts";
 import type { Target } from "./shapes.ts";
 
 export const TARGETS = "api/notifications/targets";
@@ -64,14 +65,4 @@ async function send(subscription: PushSubscription): Promise<void> {
     label: labelOf(navigator.userAgent),
   });
   keep(DEVICE, target.id);
-}
-
-const BROWSERS = { Edg: "Edge", OPR: "Opera", Firefox: "Firefox", Chrome: "Chrome", Safari: "Safari" };
-const SYSTEMS = ["Android", "iPhone", "iPad", "Windows", "Mac", "CrOS", "Linux"];
-
-/** "Firefox, Android": by what people tell their devices apart. */
-export function labelOf(agent: string): string {
-  const browser = Object.entries(BROWSERS).find(([sign]) => agent.includes(`${sign}/`))?.[1];
-  const system = SYSTEMS.find((sign) => agent.includes(sign));
-  return [browser, system].filter(Boolean).join(", ");
 }

@@ -23,6 +23,7 @@ from palaver.api import (
     chat_domain,
     chat_flow,
     chatify,
+    chatify_connections,
     chatify_presets,
     chatify_stateless,
     doors,
@@ -54,6 +55,9 @@ from palaver.api.call import Answer, Call, Site
 from palaver.api.dispatch import Dispatcher
 from palaver.api.openapi import describe
 from palaver.api.operation import Operation
+from palaver.api.people import conversations as people_conversations
+from palaver.api.people import me as people_me
+from palaver.api.people import messages as people_messages
 from palaver.bots.installed import open_bots
 from palaver.bots.options import BotOptions
 from palaver.bots.rag import SEARCH_SECONDS, Knowing
@@ -72,6 +76,7 @@ from palaver.chat.limits import LimitRules, Limits
 from palaver.chat.models import Models
 from palaver.chat.pieces import Prompt
 from palaver.chat.ports import Bots, Finding
+from palaver.chat.presence import Presence
 from palaver.chat.reply import Replies
 from palaver.chat.rooms import Rooms
 from palaver.chat.running import ReplyLimits
@@ -113,6 +118,10 @@ APIS = (
     chatify.api,
     chatify_presets.api,
     chatify_stateless.api,
+    chatify_connections.api,
+    people_conversations.api,
+    people_messages.api,
+    people_me.api,
     streaming_chat.api,
     sessions.api,
     sending.api,
@@ -201,7 +210,8 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             books=books,
         )
         reader = Worker(store.documents, store.passages, clock, work_rules(settings), embeddings)
-        chat = Chat(store, bots, replies, rooms, clock, rules(settings), books, reader.wake)
+        presence = Presence(store.connections, clock, rooms.lists)
+        chat = Chat(store, bots, replies, rooms, clock, rules(settings), books, reader.wake, presence=presence)
         await rooms.start()
         await stays.start()
         # SQLite has one process; whatever its last one left running can be ended at once.
@@ -217,6 +227,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
                 rooms.watch(),
                 stays.watch(),
                 limits.watch(),
+                presence.watch(),
                 watch_process(),
                 sweep(chat, accounts, known),
                 reader.work(),

@@ -25,6 +25,7 @@ from palaver.chat.limits import Grant, Limits
 from palaver.chat.models import Models
 from palaver.chat.people import People
 from palaver.chat.ports import Finding
+from palaver.chat.presence import Presence
 from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
@@ -73,6 +74,11 @@ class Site(Struct, frozen=True):
     @property
     def people(self) -> People:
         return People(self.chat, self.accounts)
+
+    @property
+    def presence(self) -> Presence:
+        assert self.chat.presence is not None, "a server keeps who was here"
+        return self.chat.presence
 
     @property
     def applications(self) -> Applications:

@@ -174,7 +174,7 @@ class Dispatcher:
         new_guest: str | None = None
         try:
             body = await self._take_body(call, operation, receive)
-            if operation.starts_turn and call.chat.replies.draining:
+            if (operation.starts_turn or operation.to_people) and call.chat.replies.draining:
                 raise Draining
             if operation.who == "anyone":
                 call.caller = await find_caller(call)
@@ -185,7 +185,7 @@ class Dispatcher:
             if operation.signs_in:
                 await self.site.accounts.check_address(call.address())
             call.unknown = new_guest is not None
-            if operation.counts_as_turn:
+            if operation.counts_as_turn or operation.to_people:
                 call.granted = await self.site.limits.allow_search(call.user, call.counted_as)
             if operation.takes_file:
                 call.granted = await self.site.limits.allow_upload(call.user)

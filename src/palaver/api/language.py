@@ -58,6 +58,31 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "La registrazione è chiusa su questo server.",
     ),
     "not_found": ("Not found.", "Nicht gefunden.", "Non trovato."),
+    "no_such_person": (
+        "There is nobody of that name.",
+        "Es gibt niemanden mit diesem Namen.",
+        "Non c'è nessuno con questo nome.",
+    ),
+    "unreachable": (
+        "This person cannot be reached.",
+        "Diese Person ist nicht erreichbar.",
+        "Questa persona non è raggiungibile.",
+    ),
+    "not_manager": (
+        "Only who manages this group may do that.",
+        "Das darf nur, wer diese Gruppe verwaltet.",
+        "Può farlo solo chi gestisce questo gruppo.",
+    ),
+    "same_person": (
+        "Must be somebody else.",
+        "Muss jemand anderes sein.",
+        "Deve essere un'altra persona.",
+    ),
+    "group_full": (
+        "A group can have 100 members at most.",
+        "Eine Gruppe kann höchstens 100 Mitglieder haben.",
+        "Un gruppo può avere al massimo 100 membri.",
+    ),
     "conflict": (
         "This client message id was used before with another text.",
         "Diese Nachrichten-Kennung wurde schon mit einem anderen Text verwendet.",

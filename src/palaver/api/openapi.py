@@ -204,6 +204,8 @@ def _possible(operation: Operation) -> list[type[ChatError]]:
         possible += [Busy, Conflict, Ended]
     if operation.starts_turn:
         possible += [BotUnavailable, Draining]
-    if operation.starts_turn or operation.counts_as_turn:
+    if operation.to_people:
+        possible += [Conflict, Ended, Draining]
+    if operation.starts_turn or operation.counts_as_turn or operation.to_people:
         possible.append(RateLimited)
     return possible

@@ -90,6 +90,8 @@ class Operation(Struct, frozen=True):
     """The turn is one of no conversation."""
     counts_as_turn: bool = False
     """It starts none, and costs as much: it is under the caller's limit of turns a minute."""
+    to_people: bool = False
+    """It says something from person to person: that counts as a turn as well, and starts none."""
     signs_in: bool = False
     refusals: Refusals = {}
     raises: tuple[type[ChatError], ...] = ()

@@ -16,7 +16,9 @@ from palaver.chat.errors import (
     Draining,
     Ended,
     Forbidden,
+    NoSuchPerson,
     NotFound,
+    NotManager,
     NotWaiting,
     OverBudget,
     OverQuota,
@@ -25,6 +27,7 @@ from palaver.chat.errors import (
     StoreUnavailable,
     Taken,
     TooLarge,
+    Unreachable,
     Withdrawn,
 )
 from palaver.chat.presets import BuiltIn
@@ -61,6 +64,9 @@ def _document_words(error: ChatError, language: Language) -> str:
 
 EVERYWHERE: Refusals = {
     NotFound: worded(404, "not_found"),
+    NoSuchPerson: worded(404, "no_such_person"),
+    Unreachable: worded(403, "unreachable"),
+    NotManager: worded(403, "not_manager"),
     WrongCredentials: worded(401, "unauthenticated"),
     CrossSite: worded(403, "cross_site"),
     WrongCsrf: worded(403, "csrf"),

@@ -15,7 +15,9 @@ MessageId = NewType("MessageId", int)
 TextId = NewType("TextId", int)
 PresetId = NewType("PresetId", int)
 
-Origin = Literal["chat_flow", "chatify", "chat_domain", "ai_chat", "streaming_chat"]
+Origin = Literal["chat_flow", "chatify", "chat_domain", "ai_chat", "streaming_chat", "people"]
+# With a bot; of two people; of several.
+Kind = Literal["bot", "pair", "group"]
 Role = Literal["user", "assistant", "system", "tool"]
 Status = Literal["complete", "queued", "running", "stopped", "interrupted", "failed"]
 End = Literal["complete", "stopped", "interrupted", "failed"]
@@ -80,10 +82,16 @@ class Conversation(Struct, frozen=True):
     """Since when it stands at the top of its owner's list."""
     archived_at: Micros | None = None
     """Since when it is out of its owner's list, with the others that were put away."""
+    kind: Kind = "bot"
+
+    @property
+    def is_of_people(self) -> bool:
+        """Who may open it are those who are in it: the store alone knows them."""
+        return self.kind != "bot"
 
     def admits(self, reader: Reader) -> bool:
         """Whether the reader may open it; the same rule as the store's."""
-        return (
+        return self.kind == "bot" and (
             self.owner_id == reader.user_id
             or (reader.app_id is not None and self.app_id == reader.app_id)
             or (reader.guests_allowed and self.open_by_id)
@@ -183,6 +191,8 @@ class Message(Struct, frozen=True):
     """Of a reply: nobody was asked for it, it had been given before."""
     sources: tuple[Source, ...] = ()
     """Of a reply: the passages that it was given. As they come from the store, they tell nothing but their places."""
+    sender: str | None = None
+    """Among people: who said it, by the id that APIs show."""
 
 
 class Past(Struct, frozen=True):

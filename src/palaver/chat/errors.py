@@ -2,9 +2,13 @@
 
 ChatError
 ├── NotFound            not there, or not yours: the two are never told apart
+│   └── NoSuchPerson    who is named is nobody that the caller could talk to
 ├── Invalid             a field cannot be used; `field` says which, `code` why
 ├── Forbidden           you are known, and may not do this
 │   ├── LastAdmin       nobody would be left who may do what admins may
+│   ├── Unreachable     one of the two has blocked the other
+│   ├── NotForOthers    you may speak for yourself alone
+│   ├── NotManager      only who manages the group may
 │   └── Disabled        what would sign in somebody who is shut out
 ├── Conflict            the same client id with another text
 ├── Ended               the conversation takes no more messages
@@ -41,6 +45,10 @@ class NotFound(ChatError):
     code = "not_found"
 
 
+class NoSuchPerson(NotFound):
+    code = "no_such_person"
+
+
 class Invalid(ChatError):
     code = "invalid"
 
@@ -56,6 +64,18 @@ class Forbidden(ChatError):
 
 class LastAdmin(Forbidden):
     code = "last_admin"
+
+
+class Unreachable(Forbidden):
+    code = "unreachable"
+
+
+class NotForOthers(Forbidden):
+    code = "not_for_others"
+
+
+class NotManager(Forbidden):
+    code = "not_manager"
 
 
 class Disabled(Forbidden):

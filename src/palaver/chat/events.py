@@ -7,6 +7,7 @@ travel to other workers over the bus, in the form of `encode_notice`.
 
 from msgspec import Struct, msgpack
 
+from palaver.chat.clock import Micros
 from palaver.chat.conversation import Message, MessageId
 from palaver.chat.cursor import Mark
 
@@ -104,11 +105,23 @@ class ReplyUnheard(Struct, frozen=True, tag="unheard"):
     message: Message
 
 
+class PersonWrote(Struct, frozen=True, tag="wrote"):
+    """Somebody wrote to a person. `unread` is how much of the conversation that person has not read by now."""
+
+    conversation: str
+    message_uuid: str
+    sender: str
+    sender_name: str
+    preview: str
+    unread: int
+    created_at: Micros
+
+
 class AccessChanged(Struct, frozen=True, tag="access"):
     """A token was revoked, a user disabled or erased: whoever holds open streams looks now."""
 
 
-Notice = Lasting | Passing | TextWanted | StopWanted | ListChanged | ReplyUnheard | AccessChanged
+Notice = Lasting | Passing | TextWanted | StopWanted | ListChanged | ReplyUnheard | PersonWrote | AccessChanged
 
 encode_notice = msgpack.Encoder().encode
 decode_notice = msgpack.Decoder(Notice).decode
@@ -122,6 +135,11 @@ def first_number(event: Lasting) -> int:
 def open_channel(conversation: str) -> str:
     """Where those hear of it who have the conversation open."""
     return f"sockets:{conversation}"
+
+
+def looking_channel(conversation: str, user: str) -> str:
+    """Where those hear of it who show that conversation of people to that user."""
+    return f"looking:{conversation}:{user}"
 
 
 def conversation_channel(conversation: str) -> str:

@@ -25,6 +25,7 @@ from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, Turned
 from palaver.chat.knowledge import Quota
 from palaver.chat.limits import Grant
 from palaver.chat.ports import AnotherReply, Begun, Bots, Hidden, NewTurn, Store
+from palaver.chat.presence import Presence
 from palaver.chat.reply import Replies
 from palaver.chat.rooms import Rooms
 from palaver.chat.running import Outcome
@@ -69,6 +70,8 @@ class Chat(Struct, frozen=True):
     document_came: Callable[[], None] = _nobody_reads
     """Tells whoever reads documents that there is one to be read."""
     uploads: Uploads = field(default_factory=Uploads)
+    presence: Presence | None = None
+    """Who was here a moment ago, where that is kept."""
 
 
 async def continue_chat(

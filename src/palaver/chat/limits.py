@@ -152,6 +152,11 @@ class Limits:
         asked = self._turn_of_caller(user, address)
         return await self._have([one for one in asked if one.limit.name == "turns_a_minute"])
 
+    async def allow_for(self, user: User) -> Grant:
+        """The same for one of its users, for whom an application speaks: what the application may was asked before."""
+        asked = self._turn_of_caller(user, None)
+        return await self._have([one for one in asked if (one.limit.name, one.limit.of) == ("turns_a_minute", "user")])
+
     async def allow_conversation(self, reader: Reader, conversation: str | None, new: NewConversation | None) -> Grant:
         """What only the conversation tells: how much is said in it, and for whom of its users an application speaks.
 

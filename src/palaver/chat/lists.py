@@ -1,12 +1,13 @@
 """Those who look at a person's list of conversations, and hear when it is another now."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Protocol
 
 from msgspec import DecodeError
 
 from palaver.chat.conversation import Message
-from palaver.chat.events import ListChanged, ReplyUnheard, decode_notice, encode_notice, user_channel
+from palaver.chat.events import ListChanged, PersonWrote, ReplyUnheard, decode_notice, encode_notice, user_channel
 from palaver.chat.ports import Bus
 from palaver.chat.user import UserId
 
@@ -19,6 +20,7 @@ class ListListener(Protocol):
         ...
 
     def reply_ended(self, conversation: str, reply: Message) -> None: ...
+    def person_wrote(self, wrote: PersonWrote) -> None: ...
 
 
 class Lists:
@@ -51,6 +53,15 @@ class Lists:
         if not self._bus.alone:
             self._bus.publish(_channel(owner), encode_notice(ReplyUnheard(conversation, reply)))
 
+    def person_wrote(self, to: UserId, wrote: PersonWrote) -> None:
+        self._tell_wrote(to, wrote)
+        if not self._bus.alone:
+            self._bus.publish(_channel(to), encode_notice(wrote))
+
+    def listening(self) -> Collection[UserId]:
+        """Those who have their list open here."""
+        return self._listeners.keys()
+
     def _hear(self, owner: UserId, data: bytes | None) -> None:
         try:
             notice = ListChanged() if data is None else decode_notice(data)
@@ -58,6 +69,8 @@ class Lists:
             notice = ListChanged()
         if isinstance(notice, ReplyUnheard):
             self._tell_ended(owner, notice.conversation, notice.message)
+        elif isinstance(notice, PersonWrote):
+            self._tell_wrote(owner, notice)
         else:
             self._tell_changed(owner)
 
@@ -69,6 +82,10 @@ class Lists:
         for listener in tuple(self._listeners.get(owner, ())):
             listener.changed()
             listener.reply_ended(conversation, reply)
+
+    def _tell_wrote(self, owner: UserId, wrote: PersonWrote) -> None:
+        for listener in tuple(self._listeners.get(owner, ())):
+            listener.person_wrote(wrote)
 
 
 def _channel(owner: UserId) -> str:

@@ -25,7 +25,7 @@ from palaver.chat.events import (
 )
 from palaver.chat.ports import Present, Since
 from palaver.chat.telling import Pace, Telling, Wake
-from palaver.chat.user import Reader
+from palaver.chat.user import NOT_STORED, Reader, UserId
 
 # Whoever falls further behind reads the store.
 TAPE_EVENTS = 64
@@ -93,12 +93,12 @@ class Room:
         "_tape",
         "_tape_characters",
         "_tape_from",
+        "announced",
         "asked_at",
         "asked_for",
         "conversation",
         "empty_since",
         "gone",
-        "is_announced",
         "is_stale",
         "mark",
         "opened",
@@ -117,7 +117,8 @@ class Room:
         self.opened: asyncio.Future[None] | None = None
         self.resyncing: asyncio.Task[None] | None = None
         self.is_stale = False
-        self.is_announced = False
+        self.announced: tuple[str, ...] = ()
+        """Where other workers hear that it is open here."""
         self.asked_at = 0.0
         self.asked_for: Telling | None = None
         self._pace = pace
@@ -145,6 +146,14 @@ class Room:
     @property
     def sockets(self) -> int:
         return len(self._listeners)
+
+    @property
+    def is_of_people(self) -> bool:
+        return self.conversation is not None and self.conversation.is_of_people
+
+    def shows_to(self, user: UserId) -> bool:
+        """Whether it is open here to that user; one with a bot, to anybody."""
+        return any(listener.user == user or not self.is_of_people for listener in self._listeners)
 
     def admits(self, reader: Reader) -> bool:
         """Whether the reader may hear what is said here."""
@@ -258,6 +267,10 @@ class Room:
                 self._tape_characters += len(event.message.content)
             case MessageSaid():
                 self._tape_characters += len(event.message.content)
+            case Turned() if self.is_of_people:
+                # Whoever listens looks anew, and what somebody took back is not kept here either.
+                self._tape.clear()
+                self._tape_from, self._tape_characters = event.mark.event - 1, 0
             case MessageRead() | Turned():
                 pass
             case _:
@@ -369,11 +382,12 @@ class Room:
 class Listener:
     """One who is present: its place in what is told, and nothing else. `wake` is called when there is more."""
 
-    __slots__ = ("_replay", "_until", "mark", "passing", "position", "reply", "room", "skip", "wake")
+    __slots__ = ("_replay", "_until", "mark", "passing", "position", "reply", "room", "skip", "user", "wake")
 
-    def __init__(self, room: Room, wake: Wake) -> None:
+    def __init__(self, room: Room, wake: Wake, user: UserId = NOT_STORED) -> None:
         self.room = room
         self.wake = wake
+        self.user = user
         self.mark = room.mark
         self.reply: int | None = None
         self.position = 0

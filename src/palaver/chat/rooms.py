@@ -34,6 +34,7 @@ from palaver.chat.events import (
     conversation_channel,
     decode_notice,
     encode_notice,
+    looking_channel,
     open_channel,
     worker_channel,
 )
@@ -42,7 +43,7 @@ from palaver.chat.ports import Begun, Bus, Since, Store
 from palaver.chat.relay import Relay
 from palaver.chat.room import Listener, Room, is_kept, to_events
 from palaver.chat.telling import Pace, Telling, Wake
-from palaver.chat.user import Reader
+from palaver.chat.user import NOT_STORED, Reader, UserId
 
 log = logging.getLogger("palaver.rooms")
 
@@ -117,6 +118,17 @@ class Rooms:
             return True
         return not self._bus.alone and await self._bus.count(open_channel(uuid)) > 0
 
+    async def is_looking(self, uuid: str, user: UserId) -> bool:
+        """Whether this one has the conversation open, on whichever worker. One with a bot only its owner has open."""
+        room = self._rooms.get(uuid)
+        if room is not None and room.shows_to(user):
+            return True
+        if self._bus.alone:
+            return False
+        return (
+            await self._bus.count(looking_channel(uuid, str(user))) > 0 or await self._bus.count(open_channel(uuid)) > 0
+        )
+
     # Coming in and going out
 
     async def enter(self, reader: Reader, uuid: str, cursor: Cursor | None = None) -> tuple[Room, Since | None]:
@@ -131,17 +143,21 @@ class Rooms:
             if room.opened is not None:
                 await asyncio.wait([room.opened])
                 continue
-            if not room.admits(reader):
+            if room.is_of_people:
+                # People come and go: who is in it is only known where it is kept.
+                await self._store.connections.check(reader.user_id, uuid)
+            elif not room.admits(reader):
                 raise NotFound
             return room, None
 
-    async def listen(self, room: Room, wake: Wake) -> Listener:
+    async def listen(self, room: Room, wake: Wake, user: UserId = NOT_STORED) -> Listener:
         # In the room before anything is waited for: an empty one may be forgotten meanwhile, and then hears nothing.
-        listener = Listener(room, wake)
+        listener = Listener(room, wake, user)
         try:
-            if not room.is_announced and not self._bus.alone:
-                room.is_announced = True
-                await self._bus.subscribe(open_channel(room.uuid), lambda _data: None)
+            channel = self._open_channel(listener)
+            if channel not in room.announced and not self._bus.alone:
+                room.announced = (*room.announced, channel)
+                await self._bus.subscribe(channel, lambda _data: None)
         except BaseException:
             self.leave(listener)
             raise
@@ -152,10 +168,15 @@ class Rooms:
     def leave(self, listener: Listener) -> None:
         listener.leave()
         room = listener.room
-        if room.is_announced and not room.sockets:
-            room.is_announced = False
-            self._bus.unsubscribe(open_channel(room.uuid))
+        channel = self._open_channel(listener)
+        if channel in room.announced and not room.shows_to(listener.user):
+            room.announced = tuple(other for other in room.announced if other != channel)
+            self._bus.unsubscribe(channel)
         self._rest(room)
+
+    def _open_channel(self, listener: Listener) -> str:
+        room = listener.room
+        return looking_channel(room.uuid, str(listener.user)) if room.is_of_people else open_channel(room.uuid)
 
     async def resume(
         self, reader: Reader, listener: Listener, cursor: Cursor | None, found: Since | None = None

@@ -8,9 +8,20 @@ from palaver.chat.ports import Present, ReadMark, Since
 from palaver.chat.user import Reader
 from palaver.store.branches import find_message, open_conversation
 from palaver.store.database import Database, Row, Transaction
-from palaver.store.rows import CONVERSATION, MESSAGE, MESSAGE_COLUMNS, to_conversation, to_message
+from palaver.store.people.rows import name_senders
+from palaver.store.rows import (
+    CONVERSATION,
+    MEMBERS_OWN,
+    MESSAGE,
+    MESSAGE_COLUMNS,
+    READABLE,
+    to_conversation,
+    to_message,
+)
 
 BY_UUID = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND c.deleted_at IS NULL"
+# Whoever hears what happens in a conversation may be in it with other people.
+PRESENT = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND (({READABLE}) OR ({MEMBERS_OWN}))"
 # With the message that each follows; the first one follows the system message, where there is one.
 WITH_PARENT = (
     f"{MESSAGE}, m.worker, (SELECT p.uuid FROM messages p WHERE p.conversation_id = m.conversation_id "
@@ -84,7 +95,7 @@ class SqlEvents:
             newer = await tx.all(NEWER, found.id, mark.lowest, mark.event)
             beside = await tx.all(BESIDE, found.id, mark.lowest, mark.event)
             reads = await tx.all(READ_SINCE, found.id, mark.event)
-            messages = [_message(row) for row in newer]
+            messages = await name_senders(tx, found, [_message(row) for row in newer])
             return Since(present, messages, [ReadMark(*row) for row in reads], {row[0]: row[1] for row in beside})
 
         return await self._database.read(work, one_state=True)
@@ -113,9 +124,10 @@ class SqlEvents:
 
 async def _open(tx: Transaction, reader: Reader | None, conversation: str) -> Conversation:
     """Raises `NotFound`."""
-    if reader is not None:
-        return await open_conversation(tx, reader, conversation)
-    row = await tx.one(BY_UUID, conversation)
+    if reader is None:
+        row = await tx.one(BY_UUID, conversation)
+    else:
+        row = await tx.one(PRESENT, conversation, reader.user_id, reader.app_id, reader.guests_allowed)
     if row is None:
         raise NotFound
     return to_conversation(row)

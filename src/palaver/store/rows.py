@@ -19,7 +19,7 @@ CONVERSATION = (
     "c.label, c.revision, c.context_from, c.last_number, c.leaf_number, c.message_count, c.exchange_count, "
     "c.open_replies, c.created_at, c.updated_at, c.last_message_at, c.ended_at, c.event, c.leaf_uuid, c.open_by_id, "
     "c.summary_to, c.pinned_at, c.archived_at, "
-) + ", ".join(f"c.{column}" for column in SPEAKING.split(", "))
+) + ", ".join(f"c.{column}" for column in (*SPEAKING.split(", "), "kind"))
 
 MESSAGE = (
     "m.id, m.uuid, m.conversation_id, m.number, m.parent_number, m.role, m.status, m.content, m.created_at, "
@@ -47,6 +47,12 @@ READABLE = "c.kind = 'bot' AND c.deleted_at IS NULL AND (c.owner_id = $2 OR c.ap
 
 OPEN = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND {READABLE}"
 
+# What people may open who are in it, and nobody else: $1 the conversation, $2 who asks.
+MEMBERS_OWN = (
+    "c.kind <> 'bot' AND c.deleted_at IS NULL AND EXISTS (SELECT 1 FROM participants p "
+    "WHERE p.conversation_id = c.id AND p.user_id = $2 AND p.left_at IS NULL)"
+)
+
 
 def to_speaking(row: Row) -> Speaking:
     (provider, model, temperature, max_tokens, presence, frequency, window, slides, budget, tools, collection,
@@ -72,7 +78,7 @@ def to_conversation(row: Row) -> Conversation:
     return Conversation(
         id_, uuid, owner, app, origin, status == "ended", title, prompt, preset, slug, to_speaking(row[28:40]), label,
         revision, context_from, last, leaf, messages, exchanges, open_replies, created, updated, last_message, ended,
-        event, leaf_uuid, bool(open_by_id), summary_to, pinned_at, archived_at,
+        event, leaf_uuid, bool(open_by_id), summary_to, pinned_at, archived_at, row[40],
     )  # fmt: skip
 
 

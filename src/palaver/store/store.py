@@ -32,6 +32,7 @@ from palaver.store.knowledge import (
 from palaver.store.ledger import SqlLedger
 from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
+from palaver.store.people.connections import SqlConnections
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
 from palaver.store.search import SqlSearch
@@ -70,6 +71,7 @@ class SqlStore:
         self.database = database
         self.accounts = SqlAccounts(database, self.clearing)
         self.conversations = SqlConversations(database, texts)
+        self.connections = SqlConnections(database, texts)
         self.turns = SqlTurns(database, texts)
         self.branches = SqlBranches(database)
         self.events = SqlEvents(database)

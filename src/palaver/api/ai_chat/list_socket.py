@@ -17,6 +17,7 @@ from palaver.api.call import Call, to_time
 from palaver.api.socket import Frames, JsonSocket
 from palaver.chat.conversation import Message
 from palaver.chat.errors import NotFound
+from palaver.chat.events import PersonWrote
 from palaver.chat.user import NOT_STORED
 
 # The newest of them; whoever wants the others asks for the next page over HTTP.
@@ -42,6 +43,7 @@ class ListSocket(JsonSocket):
         self._told_at = 0.0
         self._due: asyncio.TimerHandle | None = None
         self._ended: list[tuple[str, Message]] = []
+        self._wrote: list[PersonWrote] = []
 
     async def open(self) -> None:
         # A guest who is new is stored now: what it makes from here on belongs into this list.
@@ -86,7 +88,16 @@ class ListSocket(JsonSocket):
             self._ended.append((conversation, reply))
             self.wake()
 
+    def person_wrote(self, wrote: PersonWrote) -> None:
+        if len(self._wrote) < MOST_WAITING:
+            self._wrote.append(wrote)
+            self.wake()
+
     def take(self) -> Frames | Coroutine[Any, Any, Frames]:
+        wrote, self._wrote = self._wrote, []
+        if wrote:
+            self.wake()
+            return [_written(one) for one in wrote]
         return self._tell_news() if self._ended or self._is_list_due() else []
 
     def _is_list_due(self) -> bool:
@@ -134,3 +145,17 @@ class ListSocket(JsonSocket):
             "created_at": to_time(reply.created_at),
         }
         return [msgspec.json.encode(told).decode()]
+
+
+def _written(wrote: PersonWrote) -> str:
+    told = {
+        "type": "notification",
+        "kind": "message",
+        "session_id": wrote.conversation,
+        "message_id": wrote.message_uuid,
+        "sender": {"id": wrote.sender, "username": wrote.sender_name},
+        "preview": wrote.preview,
+        "unread_count": wrote.unread,
+        "created_at": to_time(wrote.created_at),
+    }
+    return msgspec.json.encode(told).decode()

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from palaver.chat.ports.accounts import Accounts
 from palaver.chat.ports.branches import Branches
+from palaver.chat.ports.connections import Connections
 from palaver.chat.ports.conversations import Conversations
 from palaver.chat.ports.events import Events
 from palaver.chat.ports.knowledge import Collections, Documents, Passages
@@ -21,6 +22,8 @@ class Store(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def conversations(self) -> Conversations: ...
+    @property
+    def connections(self) -> Connections: ...
     @property
     def turns(self) -> Turns: ...
     @property

@@ -1,0 +1,186 @@
+"""One's conversations with people: found, begun, changed, left and ended."""
+
+from msgspec import UNSET, Struct
+
+from palaver.api.call import Answer, Call
+from palaver.api.fields import Body, Choice, Flag, Listed, Whole, changing, clearing, defaulting, optional, required
+from palaver.api.people.shapes import CONVERSATIONS, ONE, TITLE, Page, PeopleConversation, new_api, show_conversation
+from palaver.api.people.speaker import PERSON, For, find_speaker
+from palaver.chat import connections, invited
+from palaver.chat.conversation import PresetId
+from palaver.chat.errors import Ended, NoSuchPerson, NotManager, Unreachable
+from palaver.chat.ports import Seat, StatusWanted
+from palaver.chat.user import User
+
+api = new_api()
+
+STATUS: Choice[StatusWanted] = Choice("active", "ended", "all")
+PEOPLE = Listed(PERSON, at_least=1, at_most=connections.MOST_MEMBERS)
+
+
+class ConversationsWanted(Page):
+    status = defaulting(STATUS, "active")
+
+
+class NewConversation(Body):
+    """One member and no title: the conversation of two, which there is once."""
+
+    members = required(PEOPLE)
+    title = optional(TITLE)
+
+
+class ConversationChanges(Body):
+    """`preset_id`: the bot that is invited; null sends it away."""
+
+    title = changing(TITLE)
+    muted = changing(Flag())
+    preset_id = clearing(Whole(1))
+
+
+class NewMembers(Body):
+    members = required(PEOPLE)
+
+
+class MyConversations(Struct):
+    """`unread_total`: of all that are active and not muted."""
+
+    conversations: list[PeopleConversation]
+    has_more: bool
+    unread_total: int
+
+
+@api.add(
+    "GET",
+    CONVERSATIONS,
+    who="signed_in",
+    query=ConversationsWanted,
+    answer=MyConversations,
+    summary="List one's conversations with people, newest activity first",
+)
+async def list_conversations(call: Call) -> MyConversations:
+    wanted = call.read_query(ConversationsWanted)
+    speaker = await find_speaker(call)
+    store = call.chat.store.connections
+    found, has_more = await store.list(Seat(speaker.id), wanted.status, limit=wanted.limit, offset=wanted.offset)
+    return MyConversations(
+        [show_conversation(call, one) for one in found], has_more, await store.unread_total(speaker.id)
+    )
+
+
+@api.add(
+    "POST",
+    CONVERSATIONS,
+    who="signed_in",
+    query=For,
+    body=NewConversation,
+    answer=PeopleConversation,
+    raises=(NoSuchPerson, Unreachable),
+    summary="Begin a conversation with people, or find that of two",
+)
+async def make_conversation(call: Call) -> PeopleConversation:
+    body = call.read(NewConversation)
+    speaker = await find_speaker(call)
+    others = await _find_people(call, speaker, body.members)
+    if len(others) == 1 and body.title is None:
+        made, _ = await connections.connect_pair(call.chat, speaker, others[0], speaker)
+    else:
+        made = await connections.begin_group(call.chat, speaker, others, body.title or "")
+    return show_conversation(call, made)
+
+
+@api.add("GET", ONE, who="signed_in", query=For, answer=PeopleConversation, summary="Tell of one conversation")
+async def get_conversation(call: Call) -> PeopleConversation:
+    return await _show(call, await find_speaker(call))
+
+
+@api.add(
+    "PATCH",
+    ONE,
+    who="signed_in",
+    query=For,
+    body=ConversationChanges,
+    answer=PeopleConversation,
+    raises=(NotManager, Ended),
+    summary="Rename a group, mute a conversation, invite a bot or send it away",
+)
+async def change_conversation(call: Call) -> PeopleConversation:
+    body = call.read(ConversationChanges)
+    speaker = await find_speaker(call)
+    seat, uuid = Seat(speaker.id), call.parameters["id"]
+    if body.title is not UNSET:
+        await connections.rename(call.chat, seat, uuid, body.title)
+    if body.preset_id is not UNSET:
+        preset = None if body.preset_id is None else PresetId(body.preset_id)
+        await invited.invite_bot(call.chat, seat, call.reader, uuid, preset)
+    if body.muted is not UNSET:
+        await call.chat.store.connections.mute(seat, uuid, muted=body.muted)
+        call.chat.rooms.lists.changed(speaker.id)
+    return await _show(call, speaker)
+
+
+@api.add(
+    "POST",
+    f"{ONE}/members",
+    who="signed_in",
+    query=For,
+    body=NewMembers,
+    answer=PeopleConversation,
+    raises=(NoSuchPerson, Unreachable, NotManager, Ended),
+    summary="Invite people into a group",
+)
+async def invite(call: Call) -> PeopleConversation:
+    body = call.read(NewMembers)
+    speaker = await find_speaker(call)
+    seat, uuid = Seat(speaker.id), call.parameters["id"]
+    # Who is not in it learns nothing of who there is.
+    await call.chat.store.connections.check(speaker.id, uuid)
+    await connections.invite(call.chat, seat, uuid, await _find_people(call, speaker, body.members))
+    return await _show(call, speaker)
+
+
+@api.add(
+    "DELETE",
+    f"{ONE}/members/{{user}}",
+    who="signed_in",
+    query=For,
+    answer=PeopleConversation,
+    raises=(NotManager,),
+    summary="Remove somebody from a group",
+)
+async def remove_member(call: Call) -> PeopleConversation:
+    speaker = await find_speaker(call)
+    seat, uuid = Seat(speaker.id), call.parameters["id"]
+    await connections.remove_member(call.chat, seat, uuid, call.parameters["user"])
+    return await _show(call, speaker)
+
+
+@api.add("POST", f"{ONE}/leave", who="signed_in", query=For, answer=None, status=204, summary="Leave a group")
+async def leave(call: Call) -> Answer:
+    speaker = await find_speaker(call)
+    await connections.leave(call.chat, Seat(speaker.id), call.parameters["id"], speaker)
+    return Answer(status=204)
+
+
+@api.add(
+    "POST",
+    f"{ONE}/end",
+    who="signed_in",
+    query=For,
+    answer=PeopleConversation,
+    summary="End the conversation of two; both go on reading",
+)
+async def end(call: Call) -> PeopleConversation:
+    speaker = await find_speaker(call)
+    await connections.end(call.chat, Seat(speaker.id), call.parameters["id"])
+    return await _show(call, speaker)
+
+
+async def _show(call: Call, speaker: User) -> PeopleConversation:
+    return show_conversation(call, await call.chat.store.connections.get(Seat(speaker.id), call.parameters["id"]))
+
+
+async def _find_people(call: Call, speaker: User, named: tuple[str, ...]) -> list[User]:
+    """An application's users are made at first mention. Raises `NoSuchPerson`."""
+    if call.user.kind == "app":
+        return [await call.site.accounts.app_user(call.user, name) for name in named]
+    return [await connections.find_person(call.chat, speaker, name) for name in named]

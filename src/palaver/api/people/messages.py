@@ -1,0 +1,126 @@
+"""What people say to each other: read, said, worded anew, taken away, and how far one has read."""
+
+from msgspec import Struct
+
+from palaver.api.call import Call
+from palaver.api.fields import Body, Whole, defaulting, optional, required
+from palaver.api.people.shapes import CONTENT, MESSAGE_ID, MESSAGES, ONE, PersonMessage, new_api, show_message
+from palaver.api.people.speaker import For, count_for, find_speaker
+from palaver.api.turns import CLIENT_ID, check_length
+from palaver.chat import connections, invited
+from palaver.chat.errors import Draining, Ended, Unreachable
+from palaver.chat.ports import Seat
+
+api = new_api()
+
+
+class MessagesWanted(For):
+    before = optional(MESSAGE_ID)
+    limit = defaulting(Whole(1, 100), 50)
+
+
+class Say(Body):
+    content = required(CONTENT)
+    client_message_id = optional(CLIENT_ID)
+
+
+class Edit(Body):
+    content = required(CONTENT)
+
+
+class Read(Body):
+    message_id = required(MESSAGE_ID)
+
+
+class Messages(Struct):
+    """Oldest first."""
+
+    messages: list[PersonMessage]
+    has_more: bool
+
+
+class Unread(Struct):
+    unread_count: int
+
+
+@api.add(
+    "GET",
+    MESSAGES,
+    who="signed_in",
+    query=MessagesWanted,
+    answer=Messages,
+    summary="Read what people said",
+)
+async def list_messages(call: Call) -> Messages:
+    wanted = call.read_query(MessagesWanted)
+    seat = Seat((await find_speaker(call)).id)
+    found, has_more = await call.chat.store.connections.messages(
+        seat, call.parameters["id"], before=wanted.before, limit=wanted.limit
+    )
+    return Messages([show_message(one) for one in found], has_more)
+
+
+@api.add(
+    "POST",
+    MESSAGES,
+    who="signed_in",
+    query=For,
+    body=Say,
+    answer=PersonMessage,
+    to_people=True,
+    raises=(Unreachable,),
+    summary="Say something to people",
+)
+async def say(call: Call) -> PersonMessage:
+    body = call.read(Say)
+    check_length(call, "content", body.content)
+    speaker = await find_speaker(call)
+    await count_for(call, speaker)
+    spoken = await connections.say(
+        call.chat, Seat(speaker.id), call.parameters["id"], body.content, client_message_id=body.client_message_id
+    )
+    await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
+    return show_message(spoken.written)
+
+
+@api.add(
+    "PATCH",
+    f"{MESSAGES}/{{message}}",
+    who="signed_in",
+    query=For,
+    body=Edit,
+    answer=PersonMessage,
+    to_people=True,
+    raises=(Unreachable, Ended, Draining),
+    summary="Say one's own message in other words",
+)
+async def edit(call: Call) -> PersonMessage:
+    body = call.read(Edit)
+    check_length(call, "content", body.content)
+    speaker = await find_speaker(call)
+    await count_for(call, speaker)
+    uuid, message = call.parameters["id"], call.parameters["message"]
+    return show_message(await connections.edit(call.chat, Seat(speaker.id), uuid, message, body.content))
+
+
+@api.add(
+    "DELETE",
+    f"{MESSAGES}/{{message}}",
+    who="signed_in",
+    query=For,
+    answer=PersonMessage,
+    summary="Take one's own message away for all: no word of it is kept",
+)
+async def remove(call: Call) -> PersonMessage:
+    seat = Seat((await find_speaker(call)).id)
+    return show_message(await connections.remove(call.chat, seat, call.parameters["id"], call.parameters["message"]))
+
+
+@api.add(
+    "POST", f"{ONE}/read", who="signed_in", query=For, body=Read, answer=Unread, summary="Tell how far one has read"
+)
+async def read(call: Call) -> Unread:
+    body = call.read(Read)
+    speaker = await find_speaker(call)
+    unread = await connections.read_up_to(call.chat, Seat(speaker.id), call.parameters["id"], body.message_id, speaker)
+    return Unread(unread)

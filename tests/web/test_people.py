@@ -58,7 +58,7 @@ async def test_two_people_talk_see_each_other_write_and_know_what_was_seen(
     mira = await open_window(shared_server, device=device)
     ana = await open_window(shared_server)
     sidebar = await open_people(mira)
-    await sidebar.get_by_role("button", name="New conversation").click()
+    await sidebar.get_by_role("button", name="Talk with somebody").click()
     sheet = mira.page.get_by_role("dialog")
     await sheet.get_by_label("With whom").fill(ana.name)
     await sheet.get_by_role("button", name="Start talking").click()
@@ -139,7 +139,7 @@ async def test_group_names_who_says_what_and_a_bot_answers_where_it_is_mentioned
     preset = {"name": f"Baker of {mira.name}", "system_prompt": "You bake.", "is_public": True}
     slug = (await mira.ask("POST", "ai-chat/api/presets/", preset))["slug"]
     sidebar = await open_people(mira)
-    await sidebar.get_by_role("button", name="New conversation").click()
+    await sidebar.get_by_role("button", name="Talk with somebody").click()
     sheet = mira.page.get_by_role("dialog")
     await sheet.get_by_label("With whom").fill(ana.name)
     await sheet.get_by_label("With whom").press("Enter")
@@ -228,7 +228,7 @@ async def test_people_talk_by_the_keys_alone_and_nothing_is_in_the_way_of_who_he
     await mira.page.emulate_media(reduced_motion="reduce")
     keys = Keys(mira)
     await keys.do("People")
-    await keys.do("New conversation")
+    await keys.do("Talk with somebody")
     await expect(mira.page.get_by_label("With whom")).to_be_visible()
     await keys.reach("With whom")
     await keys.type(ana.name)

@@ -23,6 +23,9 @@ Thing = Literal[
     "document",
     "app",
     "app_token",
+    "pair",
+    "group",
+    "person_message",
     "text",
 ]
 
@@ -70,6 +73,8 @@ PERSONALITY = {"name": "Pirate", "personalityPrompt": "You talk like a pirate."}
 HI = {"message": "hi"}
 # An application has no account of its own to look after.
 NO_APP = {"other_app": 403}
+# Guests have no connections, and an application has them for one of its users alone.
+NO_USER = {"other_app": 422, "guest": 401}
 
 ROWS = [
     Row("GET /", "open"),
@@ -301,4 +306,59 @@ ROWS = [
     Row("GET /api/account/tokens", "signed_in", notes=NO_APP),
     Row("POST /api/account/tokens", "signed_in", 201, body={"name": "laptop"}, notes=NO_APP),
     Row("DELETE /api/account/tokens/{id}", "signed_in", 404),
+    # An application says for whom it asks.
+    Row("POST /api/v1/connections", "signed_in", body={"user2_id": "admin"}, notes={**NO_USER, "admin": 422}),
+    Row("GET /api/v1/connections", "signed_in", notes=NO_USER),
+    Row("GET /api/v1/connections/{id}", "owners", thing="pair", notes=NO_USER),
+    Row("DELETE /api/v1/connections/{id}", "owners", thing="pair", notes=NO_USER),
+    Row("POST /api/v1/connections/{id}/message", "owners", thing="pair", body={"content": "hi"}, notes=NO_USER),
+    Row("GET /api/v1/connections/{id}/messages", "owners", thing="pair", notes=NO_USER),
+    Row("POST /api/v1/connections/{id}/read", "owners", ok=404, thing="pair", body={"message_id": "m"}, notes=NO_USER),
+    Row("POST /api/v1/connections/{id}/block", "owners", thing="pair", body={}, notes=NO_USER),
+    Row("DELETE /api/v1/connections/{id}/block", "owners", thing="pair", notes=NO_USER),
+    Row("GET /api/people/conversations", "signed_in", notes=NO_USER),
+    Row("POST /api/people/conversations", "signed_in", body={"members": ["admin"]}, notes={**NO_USER, "admin": 422}),
+    Row("GET /api/people/conversations/{id}", "owners", thing="pair", notes=NO_USER),
+    Row("PATCH /api/people/conversations/{id}", "owners", thing="pair", body={"muted": True}, notes=NO_USER),
+    Row("POST /api/people/conversations/{id}/stop", "owners", thing="pair", notes=NO_USER),
+    Row("POST /api/people/conversations/{id}/end", "owners", thing="pair", notes=NO_USER),
+    # The admin is in the group, and does not manage it.
+    Row("POST /api/people/conversations/{id}/leave", "owners", 204, thing="group", notes={**NO_USER, "admin": 204}),
+    Row(
+        "POST /api/people/conversations/{id}/members",
+        "owners",
+        thing="group",
+        body={"members": ["admin"]},
+        notes={**NO_USER, "admin": 403},
+    ),
+    Row(
+        "DELETE /api/people/conversations/{id}/members/{user}",
+        "owners",
+        ok=204,
+        thing="group",
+        notes={**NO_USER, "admin": 204},
+    ),
+    Row("GET /api/people/conversations/{id}/messages", "owners", thing="pair", notes=NO_USER),
+    Row("POST /api/people/conversations/{id}/messages", "owners", thing="pair", body={"content": "hi"}, notes=NO_USER),
+    Row(
+        "PATCH /api/people/conversations/{id}/messages/{message_id}",
+        "owners",
+        thing="person_message",
+        body={"content": "ho"},
+        notes=NO_USER,
+    ),
+    Row(
+        "DELETE /api/people/conversations/{id}/messages/{message_id}",
+        "owners",
+        thing="person_message",
+        notes=NO_USER,
+    ),
+    Row(
+        "POST /api/people/conversations/{id}/read", "owners", 404, thing="pair", body={"message_id": "m"}, notes=NO_USER
+    ),
+    Row("GET /api/people/me", "signed_in", notes=NO_USER),
+    Row("PATCH /api/people/me", "signed_in", body={"shows_presence": True}, notes=NO_USER),
+    Row("GET /api/people/blocks", "signed_in", notes=NO_USER),
+    Row("POST /api/people/blocks/{user}", "signed_in", 204, notes={**NO_USER, "admin": 422}),
+    Row("DELETE /api/people/blocks/{user}", "signed_in", 204, notes=NO_USER),
 ]

@@ -3,14 +3,13 @@
 import asyncio
 import uuid
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
 
-from tests.journeys.client import TIME, UUID, UUID4, Answer, Client, register
+from tests.contracts.persons import CONNECTIONS, Person, new_person
+from tests.journeys.client import TIME, UUID, UUID4, Answer, Client
 from tests.parts.palaver import Server
 
-CONNECTIONS = "/api/v1/connections"
 UNKNOWN = "6b6f0a2e-93d1-4a3e-8a5f-1f7c0a9be4d2"
 MALFORMED = ["7", "not-a-uuid", "%00", UNKNOWN + "0", UNKNOWN.upper()]
 
@@ -23,50 +22,6 @@ UNREACHABLE = {"detail": "This person cannot be reached"}
 @pytest.fixture(scope="module")
 def server_environment(scaled: Mapping[str, str]) -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on", **scaled}
-
-
-class Person:
-    """Somebody with an account, and what they do with their connections."""
-
-    def __init__(self, client: Client, user_id: str, name: str) -> None:
-        self.client = client
-        self.id = user_id
-        self.name = name
-
-    async def connect(self, other: str) -> Answer:
-        return await self.client.post(CONNECTIONS, user2_id=other)
-
-    async def say(self, connection: str, content: object, **more: object) -> Answer:
-        return await self.client.post(f"{CONNECTIONS}/{connection}/message", content=content, **more)
-
-    async def messages(self, connection: str, query: str = "") -> Any:
-        answer = await self.client.get(f"{CONNECTIONS}/{connection}/messages{query}")
-        assert answer.status == 200, answer.text
-        return answer.body
-
-    async def get(self, connection: str) -> Any:
-        answer = await self.client.get(f"{CONNECTIONS}/{connection}")
-        assert answer.status == 200, answer.text
-        return answer.body["connection"]
-
-    async def read(self, connection: str, message: str) -> Answer:
-        return await self.client.post(f"{CONNECTIONS}/{connection}/read", message_id=message)
-
-    async def end(self, connection: str) -> Answer:
-        return await self.client.delete(f"{CONNECTIONS}/{connection}")
-
-    async def block(self, connection: str) -> Answer:
-        return await self.client.send("POST", f"{CONNECTIONS}/{connection}/block", {})
-
-    async def unblock(self, connection: str) -> Answer:
-        return await self.client.delete(f"{CONNECTIONS}/{connection}/block")
-
-
-async def new_person(nobody: Client) -> Person:
-    client = await register(nobody)
-    me = (await client.get("/api/auth/me")).body
-    profile = (await client.get("/api/account")).body
-    return Person(client, me["userId"], profile["username"])
 
 
 @pytest.fixture

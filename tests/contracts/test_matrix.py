@@ -28,7 +28,7 @@ STILL = {
 TABLES = (
     "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
     "models", "server", "preset_shares", "preset_versions", "answers", "limits", "llm_servers",
-    "prices", "ledger", "spending", "reservations", "collections", "collection_shares", "documents",
+    "blocks", "prices", "ledger", "spending", "reservations", "collections", "collection_shares", "documents",
 )  # fmt: skip
 
 SIGNED_IN = ("owner", "other", "admin", "other_app")
@@ -92,6 +92,17 @@ class World:
             case "person":
                 made = await self._made("POST /api/admin/users", "admin", {"name": name})
                 return str(made["user"]["user_id"])
+            case "pair":
+                other = await self.make("person")
+                people: dict[str, object] = {"members": [other]}
+                return str((await self._made("POST /api/people/conversations", "owner", people))["id"])
+            case "group":
+                people = {"members": ["admin"], "title": name}
+                return str((await self._made("POST /api/people/conversations", "owner", people))["id"])
+            case "person_message":
+                pair = await self.make("pair")
+                said = await self._made(f"POST /api/people/conversations/{pair}/messages", "owner", {"content": "hi"})
+                return f"{pair}/messages/{said['id']}"
             case "app":
                 return str((await self._made("POST /api/admin/apps", "admin", {"name": name}))["app_id"])
             case "app_token":

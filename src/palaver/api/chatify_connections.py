@@ -9,7 +9,7 @@ from msgspec.structs import asdict
 from palaver.api.call import Call, to_time
 from palaver.api.fields import Body, Choice, FieldProblem, Invalid, Text, Whole, defaulting, optional, required
 from palaver.api.operation import Api, Style, fixed, worded
-from palaver.api.people.speaker import count_for
+from palaver.api.people.speaker import count_for, find_app_user
 from palaver.api.turns import CLIENT_ID, check_length
 from palaver.chat import connections
 from palaver.chat.errors import Ended, NoSuchPerson, NotForOthers, NotFound, Unreachable
@@ -251,13 +251,7 @@ async def _seat(call: Call, named: str | None, place: str, field: str, *, made: 
         return Seat(caller.id, pairs_only=True), caller
     if named is None:
         raise Invalid([FieldProblem(field, "missing", {})], place)
-    if made:
-        found = await call.site.accounts.app_user(caller, named)
-    else:
-        known = await call.chat.store.connections.find_app_user(caller.id, named)
-        if known is None:
-            raise NotFound
-        found = known
+    found = await find_app_user(call, named, made=made)
     return Seat(found.id, pairs_only=True), found
 
 

@@ -58,6 +58,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "La registrazione è chiusa su questo server.",
     ),
     "not_found": ("Not found.", "Nicht gefunden.", "Non trovato."),
+    "unsupported": (
+        "There is no assistant here whom that could be asked of.",
+        "Hier gibt es keinen Assistenten, von dem sich das verlangen ließe.",
+        "Qui non c'è un assistente a cui chiederlo.",
+    ),
     "no_such_person": (
         "There is nobody of that name.",
         "Es gibt niemanden mit diesem Namen.",

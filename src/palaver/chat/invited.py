@@ -1,12 +1,15 @@
 """The bot that was invited into a conversation of people: it answers where it is mentioned, and never else."""
 
+import asyncio
+
 from msgspec.structs import replace
 
 from palaver.chat.connections import tell_changed
 from palaver.chat.conversation import PresetId
-from palaver.chat.flow import Chat
-from palaver.chat.limits import Limits
-from palaver.chat.ports import NewBot, Seat, Spoken
+from palaver.chat.errors import ChatError, NotFound
+from palaver.chat.flow import Chat, stop_reply
+from palaver.chat.limits import Grant, Limits
+from palaver.chat.ports import BotAsked, NewBot, Seat, Spoken
 from palaver.chat.presets import access_preset
 from palaver.chat.user import Reader, User
 
@@ -30,5 +33,41 @@ async def invite_bot(chat: Chat, seat: Seat, reader: Reader, conversation: str, 
     await tell_changed(chat, await chat.store.connections.invite_bot(seat, conversation, bot, chat.clock.now()))
 
 
-async def answer_if_named(chat: Chat, spoken: Spoken, speaker: User, limits: Limits, request_id: str) -> None:
-    """Has the bot answer a message in which it is named."""
+async def answer_if_named(
+    chat: Chat, spoken: Spoken, speaker: User, limits: Limits, request_id: str
+) -> ChatError | None:
+    """Has the bot answer a message in which it is named. The message stands whatever comes of it: where the one who
+    said it may have no answer just now, this is why."""
+    if not spoken.names_bot or chat.replies.draining:
+        return None
+    try:
+        with await limits.allow_reply(speaker) as granted:
+            await asyncio.shield(chat.replies.beginning(_ask(chat, spoken, speaker, granted, request_id)))
+    except NotFound:
+        # It was sent away meanwhile, or has answered before.
+        return None
+    except ChatError as error:
+        return error
+    return None
+
+
+async def _ask(chat: Chat, spoken: Spoken, speaker: User, granted: Grant, request_id: str) -> None:
+    asked = BotAsked(
+        conversation_id=spoken.conversation.id,
+        message_id=spoken.written.message.id,
+        user_id=speaker.id,
+        now=chat.clock.now(),
+        worker=chat.replies.worker,
+        lease_until=chat.replies.lease_until(),
+        budgets=chat.books.budgets,
+        refusal=granted.refusal,
+    )
+    begun = await chat.store.connections.ask_bot(asked)
+    if begun.state == "started":
+        chat.replies.start(begun, request_id, granted)
+
+
+async def stop_bot(chat: Chat, seat: Seat, conversation: str) -> bool:
+    """Whether there was a reply to stop. Raises `NotFound`."""
+    found = await chat.store.connections.get(seat, conversation)
+    return await stop_reply(chat, found.conversation.id) is not None

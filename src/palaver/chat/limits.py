@@ -157,6 +157,12 @@ class Limits:
         asked = self._turn_of_caller(user, None)
         return await self._have([one for one in asked if (one.limit.name, one.limit.of) == ("turns_a_minute", "user")])
 
+    async def allow_reply(self, user: User) -> Grant:
+        """Whether one more reply may be made for this one, who has said something to people and named a bot: the
+        message was counted before. As `allow_turn`."""
+        asked = self._turn_of_caller(user, None)
+        return await self._have_or_wait([one for one in asked if one.limit.name == "replies_at_once"])
+
     async def allow_conversation(self, reader: Reader, conversation: str | None, new: NewConversation | None) -> Grant:
         """What only the conversation tells: how much is said in it, and for whom of its users an application speaks.
 

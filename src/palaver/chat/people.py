@@ -1,5 +1,6 @@
 """The people who have an account here, and what admins may do about them. One admin who can sign in is always left."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -9,9 +10,13 @@ from palaver.chat import ports
 from palaver.chat.accounts import LINK_MINUTES, Accounts, email_in
 from palaver.chat.clock import MINUTE, Micros
 from palaver.chat.errors import Disabled, NotFound
+from palaver.chat.events import Turned
 from palaver.chat.flow import Chat
-from palaver.chat.ports import PeopleWanted
+from palaver.chat.ports import PeopleWanted, Seat
 from palaver.chat.user import User, UserChange
+
+# Of more than anybody is in.
+MOST_GROUPS = 10_000
 
 
 class SignInLink(Struct, frozen=True):
@@ -78,6 +83,16 @@ class People:
     async def erase(self, named: str) -> None:
         """With all that is theirs; what ran is stopped. Raises `NotFound` or `LastAdmin`."""
         user = await self.get(named)
+        groups = await self._groups(user)
         for reply_id in await self._store.erase_user(user.id, self._clock.now(), keep_an_admin=True):
             self._chat.replies.stop_here(reply_id)
         self._accounts.when_changed()
+        for conversation in groups:
+            # Those who are left look anew: what the one said is gone.
+            with suppress(NotFound):
+                present = await self._chat.store.events.present(None, conversation)
+                self._chat.rooms.tell(conversation, Turned(present.mark))
+
+    async def _groups(self, user: User) -> Sequence[str]:
+        found, _ = await self._chat.store.connections.list(Seat(user.id), "all", limit=MOST_GROUPS, offset=0)
+        return [one.conversation.uuid for one in found if one.conversation.kind == "group"]

@@ -11,7 +11,7 @@ from palaver.chat.user import NOT_STORED, User, UserId
 
 log = logging.getLogger("palaver.presence")
 
-ROUND_SECONDS = 15.0
+ROUND_SECONDS = 5.0
 WRITE_SECONDS = 45
 
 # Within a minute, by what is written so much later.

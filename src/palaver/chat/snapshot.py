@@ -32,6 +32,8 @@ async def take_snapshot(chat: Chat, reader: Reader, room: Room) -> Snapshot:
     # What was told since the conversation was read is heard next.
     event = present.mark.event
     messages = [message for message in newest if message.event <= event and message.end_event <= event]
+    if present.conversation.is_of_people:
+        messages = list(await chat.store.connections.name_senders(present.conversation, messages))
     reply, telling, text = present.reply, room.telling, present.kept
     if reply is not None and telling is not None and (telling.id, telling.attempt) == (reply.id, reply.attempt):
         text = telling.log.text()

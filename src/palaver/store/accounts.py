@@ -13,6 +13,7 @@ from palaver.chat.user import Profile, ProfileChange, Token, TokenId, TokenKind,
 from palaver.store.conversations import purge, stop_all
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.knowledge.clearing import Clearing, hide_collections_of
+from palaver.store.people.erasing import PAIRS, THEM, leave_groups
 from palaver.store.rows import TOKEN, USER, to_token, to_user
 
 BY_ID = f"SELECT {USER} FROM users u WHERE u.id = $1"
@@ -60,7 +61,7 @@ OPEN_BY_NAME = (
     "AND (expires_at IS NULL OR expires_at > $2)"
 )
 # Of a user, and of those that an application has brought.
-_OWNED = "owner_id IN (SELECT u.id FROM users u WHERE u.id = $1 OR u.app_id = $1)"
+_OWNED = f"(owner_id IN {THEM} OR ({PAIRS}))"
 OWNED = f"SELECT id, open_replies FROM conversations WHERE {_OWNED} ORDER BY uuid"
 HIDE_OWNED = (
     "UPDATE conversations SET deleted_at = COALESCE(deleted_at, $2), kept = FALSE, creation_key = NULL, "
@@ -98,6 +99,7 @@ ERASE = (
     "DELETE FROM tokens WHERE user_id = $1",
     "DELETE FROM outbox WHERE user_id = $1",
     "DELETE FROM participants WHERE user_id = $1",
+    "DELETE FROM blocks WHERE blocker_id = $1 OR blocked_id = $1",
     "DELETE FROM usage WHERE user_id = $1",
     "DELETE FROM answers WHERE user_id = $1",
     "DELETE FROM preset_shares WHERE user_id = $1 OR preset_id IN (SELECT id FROM presets WHERE owner_id = $1)",
@@ -248,6 +250,7 @@ class SqlAccounts:
                 await _check_an_admin_stays(tx, user_id, now)
             await tx.run(SHUT_OUT, user_id, now)
             await tx.run(ACCESS_CHANGED)
+            await leave_groups(tx, user_id, now)
             stopped: list[MessageId] = []
             for conversation_id, open_replies in await tx.all(OWNED + tx.lock, user_id):
                 if open_replies:

@@ -44,8 +44,8 @@ COUNT_REPLY = (
 KEEP_SOURCES = "UPDATE messages SET sources = $2 WHERE id = $1"
 FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
 LEFT_RUNNING = (
-    "SELECT m.id, m.conversation_id, m.attempt, m.worker, c.owner_id, c.context_from, c.uuid, c.model, "
-    "m.parent_number, c.provider FROM messages m "
+    "SELECT m.id, m.conversation_id, m.attempt, m.worker, COALESCE(m.sender_id, c.owner_id), c.context_from, c.uuid, "
+    "c.model, m.parent_number, c.provider FROM messages m "
     "JOIN conversations c ON c.id = m.conversation_id "
     "WHERE m.status = 'running' AND m.lease_until < $1"
 )

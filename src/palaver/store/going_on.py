@@ -13,6 +13,7 @@ from palaver.chat.errors import NotFound
 from palaver.chat.ports import Begun
 from palaver.store.database import Transaction
 from palaver.store.events import ONE_MORE_EVENT, lowest_open
+from palaver.store.people.history import among_people, paid_by
 from palaver.store.rows import CONVERSATION, MESSAGE, to_conversation, to_message
 from palaver.store.summaries import PAST, read_summaries
 
@@ -39,7 +40,7 @@ async def read_turn(tx: Transaction, reply: Message) -> Turn:
     if conversation is None or prompt is None:
         raise NotFound
     said = to_message(prompt)
-    return Turn(to_conversation(conversation), said, replace(reply, parent_uuid=said.uuid))
+    return paid_by(Turn(to_conversation(conversation), said, replace(reply, parent_uuid=said.uuid)))
 
 
 async def read_histories(
@@ -107,6 +108,8 @@ async def promote(
     begun = Begun(
         turn=turn, state="started", mark=mark, replaces=None if beside is None else beside[0], is_reserved=bool(row[1])
     )
+    if turn.conversation.is_of_people:
+        return await among_people(tx, begun)
     with_history = (await add_history(tx, [begun]))[0]
     assert isinstance(with_history, Begun)
     return with_history

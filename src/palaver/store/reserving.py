@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from palaver.chat.clock import Micros
 from palaver.chat.context import TOKENS_AROUND, count_tokens, history_limit
 from palaver.chat.conversation import Conversation, Message, Past
 from palaver.chat.errors import ChatError, OverBudget
-from palaver.chat.ledger import Reservation
-from palaver.chat.ports import AnotherReply, NewTurn
+from palaver.chat.ledger import Budgets, Reservation
+from palaver.chat.ports import NewTurn
 from palaver.chat.turn import decide_known, decide_new
 from palaver.store.database import Transaction
 from palaver.store.going_on import read_histories
@@ -112,16 +113,16 @@ def _wish_in(conversation: Conversation, tokens: int, before: int) -> Wish:
     )  # fmt: skip
 
 
-async def reserve_another(
-    tx: Transaction, asked: AnotherReply, conversation: Conversation, prompt: Message
+async def reserve_in(
+    tx: Transaction, budgets: Budgets | None, now: Micros, conversation: Conversation, prompt: Message
 ) -> Reservation | None:
-    """Raises `OverBudget`."""
-    if asked.budgets is None:
+    """For a reply to a message that was committed before. Raises `OverBudget`."""
+    if budgets is None:
         return None
     if tx.lock and conversation.open_replies:
         await tx.all(LOCK_RUNNING, [conversation.id])
     wish = _wish_in(conversation, prompt.token_count or 0, prompt.number)
-    [held] = await reserve(tx, [wish], asked.budgets, asked.now)
+    [held] = await reserve(tx, [wish], budgets, now)
     if isinstance(held, OverBudget):
         raise held
     return held

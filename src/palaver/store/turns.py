@@ -26,7 +26,7 @@ from palaver.store.ending import LEFT_RUNNING, abandoned, finish_all
 from palaver.store.events import lowest_open
 from palaver.store.going_on import MESSAGE_BY_ID, MESSAGE_BY_NUMBER, add_history, promote, read_turn
 from palaver.store.locks import LOCK_CONVERSATION
-from palaver.store.reserving import Place, reserve_all, reserve_another
+from palaver.store.reserving import Place, reserve_all, reserve_in
 from palaver.store.rows import (
     CONVERSATION,
     MESSAGE,
@@ -79,10 +79,12 @@ LAST_REPLY = (
     f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.in_view AND m.role = 'assistant' "
     "ORDER BY m.number DESC LIMIT 1"
 )
-# What an attempt that broke off has used stays counted when the row is used again.
+# What an attempt that broke off has used stays counted when the row is used again. A reply has a sender where people
+# have asked an invited bot: who did.
 KEEP_USAGE = (
     "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens, cost) "
-    "SELECT m.created_at, c.owner_id, m.id, m.model, m.prompt_tokens, m.completion_tokens, m.cached_tokens, "
+    "SELECT m.created_at, COALESCE(m.sender_id, c.owner_id), m.id, m.model, m.prompt_tokens, m.completion_tokens, "
+    "m.cached_tokens, "
     "COALESCE(m.cost, 0) "
     "FROM messages m JOIN conversations c ON c.id = m.conversation_id "
     "WHERE {which} AND m.prompt_tokens IS NOT NULL"
@@ -248,10 +250,10 @@ class SqlTurns:
         rows: list[tuple[object, ...]] = []
         advances: list[tuple[object, ...]] = []
         for index, one in fresh:
-            rows.append(_message_row(one.turn.prompt, None, None, None))
+            rows.append(message_row(one.turn.prompt, None, None, None))
             worker, lease = (turns[index].worker, turns[index].lease_until) if one.state == "started" else (None, None)
             reply, held = one.turn.reply, reserved[index]
-            rows.append(_message_row(reply, worker, lease, held if isinstance(held, Reservation) else None))
+            rows.append(message_row(reply, worker, lease, held if isinstance(held, Reservation) else None))
             advances.append((one.turn.conversation.id, reply.number, turns[index].now, reply.uuid, one.mark.event))
         ids = {(row[0], row[1]): row[2] for row in await tx.all_many(ADD_MESSAGE, rows)}
         await tx.run_many(ADVANCE, advances)
@@ -455,7 +457,7 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
     if conversation.open_replies and asked.when_busy == "reject":
         raise Busy
     _check_may_start(asked, conversation.open_replies)
-    held = await reserve_another(tx, asked, conversation, prompt)
+    held = await reserve_in(tx, asked.budgets, asked.now, conversation, prompt)
     left = await leave_view(tx, conversation, prompt.number)
     conversation = left.conversation
     number, waits = conversation.last_number + 1, conversation.open_replies > 0
@@ -465,7 +467,7 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
         "queued" if waits else "running", "", asked.now, event=0 if waits else event, parent_uuid=prompt.uuid,
     )  # fmt: skip
     worker, lease = (None, None) if waits else (asked.worker, asked.lease_until)
-    [added] = await tx.all_many(ADD_MESSAGE, [_message_row(reply, worker, lease, held)])
+    [added] = await tx.all_many(ADD_MESSAGE, [message_row(reply, worker, lease, held)])
     await tx.run(ADVANCE_BESIDE, conversation.id, number, asked.now, reply.uuid, event)
     begun = Begun(
         turn=Turn(conversation, prompt, replace(reply, id=added[2])),
@@ -549,9 +551,10 @@ async def count_use(tx: Transaction, made: Sequence[NewConversation]) -> None:
         await tx.run_many(COUNT_USE, [(preset_id,) for preset_id in used])
 
 
-def _message_row(
+def message_row(
     message: Message, worker: str | None, lease_until: Micros | None, held: Reservation | None
 ) -> tuple[object, ...]:
+    """For `ADD_MESSAGE`."""
     return (
         message.conversation_id, message.number, message.parent_number, message.uuid, message.role, message.status,
         message.content, message.sender_id, message.client_message_id, message.created_at, message.token_count,

@@ -20,6 +20,8 @@ class UserMessage(Struct, tag_field="type", tag="user_message"):
     message: MessageShown
     client_message_id: str | UnsetType = UNSET
     replaces: str | UnsetType = UNSET
+    sender_id: str | UnsetType = UNSET
+    """Among people."""
 
 
 class AiTyping(Struct, tag_field="type", tag="ai_typing"):
@@ -180,6 +182,7 @@ def _said(message: Message, replaces: str | None) -> UserMessage:
         show_message(message),
         UNSET if message.client_message_id is None else message.client_message_id,
         UNSET if replaces is None else replaces,
+        UNSET if message.sender is None else message.sender,
     )
 
 

@@ -16,6 +16,7 @@ from palaver.api.fields import Body, Text, optional, required
 from palaver.api.language import text
 from palaver.api.socket import Frames, JsonSocket, echo
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
+from palaver.chat import connections, invited
 from palaver.chat.citing import cite
 from palaver.chat.conversation import Message, MessageId
 from palaver.chat.cursor import Cursor, decode_cursor
@@ -23,7 +24,7 @@ from palaver.chat.errors import BotUnavailable, Ended, NotFound
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, ReplyEnded, ReplyStarted, Turned, Typing
 from palaver.chat.flow import ask_for_another, check_answered, continue_chat, read_up_to, stop_reply
 from palaver.chat.limits import Grant
-from palaver.chat.ports import Begun, Since
+from palaver.chat.ports import Begun, Seat, Since
 from palaver.chat.room import Behind, Entry, Heard, Listener, Part, Quiet, Room
 from palaver.chat.snapshot import take_snapshot
 from palaver.watching import spans
@@ -70,6 +71,9 @@ class Asked(Struct, frozen=True):
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
+# Of these there is nothing, or another thing, where people talk to each other.
+OTHERWISE_AMONG_PEOPLE = frozenset(("send_message", "read", "stop", "regenerate", "edit"))
+
 BEGINS_TURN = frozenset(("send_message", "edit", "regenerate"))
 
 
@@ -93,7 +97,7 @@ class SessionSocket(JsonSocket):
         given = self.call.query("cursor")
         cursor = None if given is None else decode_cursor(given)
         self._room, missed = await rooms.enter(self.call.reader, self._uuid, cursor)
-        self._listener = await rooms.listen(self._room, self.wake)
+        self._listener = await rooms.listen(self._room, self.wake, self.call.user.id)
         self.say(frames.connected(self._uuid, self._listener.cursor))
         if given is not None:
             await self._go_back(cursor, missed)
@@ -118,6 +122,9 @@ class SessionSocket(JsonSocket):
             await self._obey(kind, payload)
 
     async def _obey(self, kind: str, payload: dict[str, Any]) -> None:
+        if self._room.is_of_people and kind in OTHERWISE_AMONG_PEOPLE:
+            await self._obey_person(kind, payload)
+            return
         match kind:
             case "send_message":
                 await self._send_message(payload)
@@ -136,6 +143,34 @@ class SessionSocket(JsonSocket):
                 await self._go_back(decode_cursor(Resume.read(payload).cursor))
             case "ping":
                 self.say(frames.PONG)
+
+    async def _obey_person(self, kind: str, payload: dict[str, Any]) -> None:
+        """Among people nobody commands a bot."""
+        match kind:
+            case "send_message":
+                if self._has_words(payload):
+                    await self._say_to_people(Say.read(payload))
+            case "read":
+                speaker, message = self.call.user, One.read(payload).message_id
+                await connections.read_up_to(self.call.chat, Seat(speaker.id), self._uuid, message, speaker)
+            case _:
+                self.error("unsupported", text("unsupported", self.call.language), **echo(payload))
+
+    async def _say_to_people(self, body: Say) -> None:
+        check_length(self.call, "message", body.message)
+        call, speaker = self.call, self.call.user
+        call.site.presence.seen(speaker)
+        with self._not_listening():
+            await call.site.limits.allow_search(speaker, call.counted_as)
+            spoken = await connections.say(
+                call.chat, Seat(speaker.id), self._uuid, body.message, client_message_id=body.client_message_id
+            )
+            if spoken.known:
+                self.say(frames.said(spoken.written.message, self._cursor))
+            refused = await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
+        if refused is not None:
+            # The message was said all the same.
+            raise refused
 
     # What the client asks for
 

@@ -48,6 +48,8 @@ class Metadata(Struct):
     reason: str | UnsetType = UNSET
     client_message_id: str | UnsetType = UNSET
     passages: list[SourceShown] | UnsetType = UNSET
+    sender_id: str | UnsetType = UNSET
+    """Among people."""
 
 
 class MessageShown(Struct):
@@ -149,6 +151,7 @@ def _metadata(message: Message) -> Metadata:
         reason=UNSET if message.status == "complete" else message.reason or UNSET,
         client_message_id=message.client_message_id or UNSET,
         passages=[_source(source) for source in message.sources] or UNSET,
+        sender_id=message.sender or UNSET,
     )
 
 

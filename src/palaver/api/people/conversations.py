@@ -41,6 +41,12 @@ class NewMembers(Body):
     members = required(PEOPLE)
 
 
+class Stopped(Struct):
+    """Whether there was a reply to stop."""
+
+    stopped: bool
+
+
 class MyConversations(Struct):
     """`unread_total`: of all that are active and not muted."""
 
@@ -59,7 +65,7 @@ class MyConversations(Struct):
 )
 async def list_conversations(call: Call) -> MyConversations:
     wanted = call.read_query(ConversationsWanted)
-    speaker = await find_speaker(call)
+    speaker = await find_speaker(call, made=True)
     store = call.chat.store.connections
     found, has_more = await store.list(Seat(speaker.id), wanted.status, limit=wanted.limit, offset=wanted.offset)
     return MyConversations(
@@ -79,7 +85,7 @@ async def list_conversations(call: Call) -> MyConversations:
 )
 async def make_conversation(call: Call) -> PeopleConversation:
     body = call.read(NewConversation)
-    speaker = await find_speaker(call)
+    speaker = await find_speaker(call, made=True)
     others = await _find_people(call, speaker, body.members)
     if len(others) == 1 and body.title is None:
         made, _ = await connections.connect_pair(call.chat, speaker, others[0], speaker)
@@ -143,15 +149,15 @@ async def invite(call: Call) -> PeopleConversation:
     f"{ONE}/members/{{user}}",
     who="signed_in",
     query=For,
-    answer=PeopleConversation,
+    status=204,
     raises=(NotManager,),
-    summary="Remove somebody from a group",
+    summary="Remove somebody from a group, or oneself",
 )
-async def remove_member(call: Call) -> PeopleConversation:
+async def remove_member(call: Call) -> Answer:
     speaker = await find_speaker(call)
     seat, uuid = Seat(speaker.id), call.parameters["id"]
     await connections.remove_member(call.chat, seat, uuid, call.parameters["user"])
-    return await _show(call, speaker)
+    return Answer(status=204)
 
 
 @api.add("POST", f"{ONE}/leave", who="signed_in", query=For, answer=None, status=204, summary="Leave a group")
@@ -173,6 +179,19 @@ async def end(call: Call) -> PeopleConversation:
     speaker = await find_speaker(call)
     await connections.end(call.chat, Seat(speaker.id), call.parameters["id"])
     return await _show(call, speaker)
+
+
+@api.add(
+    "POST",
+    f"{ONE}/stop",
+    who="signed_in",
+    query=For,
+    answer=Stopped,
+    summary="Stop the reply of the bot that was invited",
+)
+async def stop(call: Call) -> Stopped:
+    speaker = await find_speaker(call)
+    return Stopped(await invited.stop_bot(call.chat, Seat(speaker.id), call.parameters["id"]))
 
 
 async def _show(call: Call, speaker: User) -> PeopleConversation:

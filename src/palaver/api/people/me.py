@@ -19,7 +19,7 @@ class MeChanges(Body):
     shows_presence = changing(Flag())
 
 
-class Me(Struct):
+class Myself(Struct):
     id: str
     username: str
     full_name: str
@@ -37,14 +37,14 @@ class Blocks(Struct):
     blocks: list[BlockedShown]
 
 
-@api.add("GET", f"{PREFIX}/me", who="signed_in", query=For, answer=Me, summary="Tell who one is to others")
-async def get_me(call: Call) -> Me:
-    return await _me(call, await find_speaker(call))
+@api.add("GET", f"{PREFIX}/me", who="signed_in", query=For, answer=Myself, summary="Tell who one is to others")
+async def get_me(call: Call) -> Myself:
+    return await _me(call, await find_speaker(call, made=True))
 
 
-async def _me(call: Call, speaker: User) -> Me:
+async def _me(call: Call, speaker: User) -> Myself:
     shows = await call.chat.store.connections.shows_presence(speaker.id)
-    return Me(speaker.shown_id, speaker.name, speaker.full_name, shows)
+    return Myself(speaker.shown_id, speaker.name, speaker.full_name, shows)
 
 
 @api.add(
@@ -53,12 +53,12 @@ async def _me(call: Call, speaker: User) -> Me:
     who="signed_in",
     query=For,
     body=MeChanges,
-    answer=Me,
+    answer=Myself,
     summary="Choose whether others see that one is present",
 )
-async def change_me(call: Call) -> Me:
+async def change_me(call: Call) -> Myself:
     body = call.read(MeChanges)
-    speaker = await find_speaker(call)
+    speaker = await find_speaker(call, made=True)
     if body.shows_presence is not UNSET:
         await call.chat.store.connections.show_presence(speaker.id, shown=body.shows_presence)
     return await _me(call, speaker)
@@ -66,7 +66,7 @@ async def change_me(call: Call) -> Me:
 
 @api.add("GET", f"{PREFIX}/blocks", who="signed_in", query=For, answer=Blocks, summary="List whom one has blocked")
 async def list_blocks(call: Call) -> Blocks:
-    speaker = await find_speaker(call)
+    speaker = await find_speaker(call, made=True)
     found = await call.chat.store.connections.blocks(speaker.id)
     return Blocks(
         [BlockedShown(one.user.shown_id, one.user.name, one.user.full_name, to_time(one.since)) for one in found]
@@ -83,7 +83,7 @@ async def list_blocks(call: Call) -> Blocks:
     summary="Block somebody",
 )
 async def block(call: Call) -> Answer:
-    speaker = await find_speaker(call)
+    speaker = await find_speaker(call, made=True)
     other = await connections.find_person(call.chat, speaker, call.parameters["user"])
     await connections.block_person(call.chat, speaker, other)
     return Answer(status=204)
@@ -99,7 +99,7 @@ async def block(call: Call) -> Answer:
     summary="Take a block back",
 )
 async def unblock(call: Call) -> Answer:
-    speaker = await find_speaker(call)
+    speaker = await find_speaker(call, made=True)
     other = await connections.find_person(call.chat, speaker, call.parameters["user"])
     await call.chat.store.connections.unblock(speaker.id, other.id)
     return Answer(status=204)

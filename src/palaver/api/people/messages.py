@@ -1,14 +1,17 @@
 """What people say to each other: read, said, worded anew, taken away, and how far one has read."""
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from palaver.api.call import Call
 from palaver.api.fields import Body, Whole, defaulting, optional, required
+from palaver.api.language import Language, text
 from palaver.api.people.shapes import CONTENT, MESSAGE_ID, MESSAGES, ONE, PersonMessage, new_api, show_message
 from palaver.api.people.speaker import For, count_for, find_speaker
+from palaver.api.refusals import find_refusal
 from palaver.api.turns import CLIENT_ID, check_length
 from palaver.chat import connections, invited
-from palaver.chat.errors import Draining, Ended, Unreachable
+from palaver.chat.errors import ChatError, Draining, Ended, Unreachable
 from palaver.chat.ports import Seat
 
 api = new_api()
@@ -32,14 +35,21 @@ class Read(Body):
     message_id = required(MESSAGE_ID)
 
 
-class Messages(Struct):
+class PersonMessages(Struct):
     """Oldest first."""
 
     messages: list[PersonMessage]
     has_more: bool
 
 
-class Unread(Struct):
+class PersonSaid(PersonMessage):
+    """`bot_refused`: why the bot that is mentioned does not answer; null where it does, or is not mentioned. What was
+    said stands all the same."""
+
+    bot_refused: str | None
+
+
+class UnreadLeft(Struct):
     unread_count: int
 
 
@@ -48,16 +58,16 @@ class Unread(Struct):
     MESSAGES,
     who="signed_in",
     query=MessagesWanted,
-    answer=Messages,
+    answer=PersonMessages,
     summary="Read what people said",
 )
-async def list_messages(call: Call) -> Messages:
+async def list_messages(call: Call) -> PersonMessages:
     wanted = call.read_query(MessagesWanted)
     seat = Seat((await find_speaker(call)).id)
     found, has_more = await call.chat.store.connections.messages(
         seat, call.parameters["id"], before=wanted.before, limit=wanted.limit
     )
-    return Messages([show_message(one) for one in found], has_more)
+    return PersonMessages([show_message(one) for one in found], has_more)
 
 
 @api.add(
@@ -66,12 +76,12 @@ async def list_messages(call: Call) -> Messages:
     who="signed_in",
     query=For,
     body=Say,
-    answer=PersonMessage,
+    answer=PersonSaid,
     to_people=True,
     raises=(Unreachable,),
     summary="Say something to people",
 )
-async def say(call: Call) -> PersonMessage:
+async def say(call: Call) -> PersonSaid:
     body = call.read(Say)
     check_length(call, "content", body.content)
     speaker = await find_speaker(call)
@@ -79,13 +89,19 @@ async def say(call: Call) -> PersonMessage:
     spoken = await connections.say(
         call.chat, Seat(speaker.id), call.parameters["id"], body.content, client_message_id=body.client_message_id
     )
-    await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
-    return show_message(spoken.written)
+    refused = await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
+    shown = show_message(spoken.written)
+    return PersonSaid(**asdict(shown), bot_refused=None if refused is None else _why(refused, call.language))
+
+
+def _why(error: ChatError, language: Language) -> str:
+    refusal = find_refusal(error, {})
+    return text("internal", language) if refusal is None else refusal.words(error, language)
 
 
 @api.add(
     "PATCH",
-    f"{MESSAGES}/{{message}}",
+    f"{MESSAGES}/{{message_id}}",
     who="signed_in",
     query=For,
     body=Edit,
@@ -99,13 +115,13 @@ async def edit(call: Call) -> PersonMessage:
     check_length(call, "content", body.content)
     speaker = await find_speaker(call)
     await count_for(call, speaker)
-    uuid, message = call.parameters["id"], call.parameters["message"]
+    uuid, message = call.parameters["id"], call.parameters["message_id"]
     return show_message(await connections.edit(call.chat, Seat(speaker.id), uuid, message, body.content))
 
 
 @api.add(
     "DELETE",
-    f"{MESSAGES}/{{message}}",
+    f"{MESSAGES}/{{message_id}}",
     who="signed_in",
     query=For,
     answer=PersonMessage,
@@ -113,14 +129,14 @@ async def edit(call: Call) -> PersonMessage:
 )
 async def remove(call: Call) -> PersonMessage:
     seat = Seat((await find_speaker(call)).id)
-    return show_message(await connections.remove(call.chat, seat, call.parameters["id"], call.parameters["message"]))
+    return show_message(await connections.remove(call.chat, seat, call.parameters["id"], call.parameters["message_id"]))
 
 
 @api.add(
-    "POST", f"{ONE}/read", who="signed_in", query=For, body=Read, answer=Unread, summary="Tell how far one has read"
+    "POST", f"{ONE}/read", who="signed_in", query=For, body=Read, answer=UnreadLeft, summary="Tell how far one has read"
 )
-async def read(call: Call) -> Unread:
+async def read(call: Call) -> UnreadLeft:
     body = call.read(Read)
     speaker = await find_speaker(call)
     unread = await connections.read_up_to(call.chat, Seat(speaker.id), call.parameters["id"], body.message_id, speaker)
-    return Unread(unread)
+    return UnreadLeft(unread)

@@ -2,6 +2,7 @@
 
 from palaver.api.call import Call
 from palaver.api.fields import Body, FieldProblem, Invalid, Text, optional
+from palaver.chat.errors import NotFound
 from palaver.chat.user import User
 
 PERSON = Text(at_least=1, at_most=255)
@@ -13,16 +14,27 @@ class For(Body):
     user_id = optional(PERSON)
 
 
-async def find_speaker(call: Call) -> User:
-    """An application's user is made at first mention. Raises `Invalid`."""
+async def find_speaker(call: Call, *, made: bool = False) -> User:
+    """`made`: an application's user is made at first mention. Raises `Invalid`, and `NotFound` for one that is not."""
     caller = call.user
     if caller.kind == "app":
         named = call.read_query(For).user_id
         if named is None:
             raise Invalid([FieldProblem("user_id", "missing", {})], "query")
-        caller = await call.site.accounts.app_user(caller, named)
+        caller = await find_app_user(call, named, made=made)
     call.site.presence.seen(caller)
     return caller
+
+
+async def find_app_user(call: Call, named: str, *, made: bool = False) -> User:
+    """One of the calling application's own. Raises `NotFound` for one that it has not mentioned yet, unless it is to be
+    made, and for one that was disabled."""
+    if made:
+        return await call.site.accounts.app_user(call.user, named)
+    found = await call.chat.store.connections.find_app_user(call.user.id, named)
+    if found is None or found.disabled:
+        raise NotFound
+    return found
 
 
 async def count_for(call: Call, speaker: User) -> None:

@@ -8,7 +8,9 @@ from msgspec import UNSET, Struct, UnsetType
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, PresetId, Speaking
 from palaver.chat.cursor import Mark
+from palaver.chat.errors import RateLimited
 from palaver.chat.ledger import Budgets
+from palaver.chat.ports.turns import Begun
 from palaver.chat.user import User, UserId
 
 StatusWanted = Literal["active", "ended", "all"]
@@ -115,11 +117,12 @@ class BotAsked(Struct, frozen=True):
     conversation_id: ConversationId
     message_id: MessageId
     user_id: UserId
-    app_id: UserId | None
     now: Micros
     worker: str
     lease_until: Micros
     budgets: Budgets | None = None
+    refusal: RateLimited | None = None
+    """As `NewTurn.refusal`."""
 
 
 class Blocked(Struct, frozen=True):
@@ -148,6 +151,10 @@ class Connections(Protocol):
     ) -> tuple[Sequence[Written], bool]:
         """The newest before that message, oldest first, and whether there are more. Raises `NotFound` for another
         one's message, too."""
+        ...
+
+    async def name_senders(self, conversation: Conversation, messages: Sequence[Message]) -> Sequence[Message]:
+        """With the ids of who said them."""
         ...
 
     async def check(self, user_id: UserId, conversation: str) -> None:
@@ -208,6 +215,11 @@ class Connections(Protocol):
     async def mute(self, seat: Seat, conversation: str, *, muted: bool) -> None: ...
     async def invite_bot(self, seat: Seat, conversation: str, bot: NewBot | None, now: Micros) -> Changed:
         """None sends it away. Raises `NotManager`."""
+        ...
+
+    async def ask_bot(self, asked: BotAsked) -> Begun:
+        """Commits its reply to come. Raises `OverBudget` or the `refusal`, and `NotFound` where it was sent away
+        meanwhile or has answered."""
         ...
 
     # Blocks and presence

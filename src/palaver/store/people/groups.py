@@ -29,6 +29,7 @@ ADD_GROUP = (
     "VALUES ($1, 'group', $2, $3, 'people', $4, $5, $5) RETURNING id"
 )
 BY_ID = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1"
+# Those who come together do so in the order in which they were named, a microsecond apart.
 COME_IN = (
     "INSERT INTO participants (conversation_id, user_id, joined_at, read_number, manages) VALUES ($1, $2, $3, $4, $5) "
     "ON CONFLICT (conversation_id, user_id) DO UPDATE SET joined_at = excluded.joined_at, left_at = NULL, "
@@ -98,8 +99,8 @@ class GathersPeople:
             await _check_at_peace(tx, maker.id, others)
             added = await tx.one(ADD_GROUP, uuid, maker.id, maker.app_id, title, now)
             assert added is not None
-            rows = [(added[0], maker.id, now, 0, True)]
-            rows += [(added[0], user.id, now, 0, False) for user in others if user.id != maker.id]
+            coming = list(dict.fromkeys(user.id for user in (maker, *others)))
+            rows = [(added[0], id_, now + place, 0, id_ == maker.id) for place, id_ in enumerate(coming)]
             await tx.run_many(COME_IN, rows)
             return await _see(tx, maker.id, added[0])
 
@@ -131,13 +132,14 @@ class GathersPeople:
         async def work(tx: Transaction) -> Changed:
             found = await _manage(tx, seat, conversation)
             there = {row[0] for row in await tx.all(IN_IT, found.id)}
-            coming = [user for user in others if user.id not in there]
+            coming = list({user.id: user for user in others if user.id not in there}.values())
             if not coming:
                 return Changed(found, None)
             if len(there) + len(coming) > most:
                 raise Invalid("members", "group_full")
             await _check_at_peace(tx, seat.user_id, coming)
-            await tx.run_many(COME_IN, [(found.id, user.id, now, found.last_number, False) for user in coming])
+            rows = [(found.id, user.id, now + place, found.last_number, False) for place, user in enumerate(coming)]
+            await tx.run_many(COME_IN, rows)
             return await tell_anew(tx, found)
 
         return await self._database.write(work)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from palaver.chat.clock import Micros
-from palaver.chat.conversation import Conversation
+from palaver.chat.conversation import Conversation, Message
 from palaver.chat.ports import Blocked, Connection, InvitedBot, Seat, StatusWanted, Written
 from palaver.chat.user import User, UserId
 from palaver.store.database import Database, Row, Transaction
@@ -13,6 +13,7 @@ from palaver.store.people.rows import (
     MEMBERS,
     WRITTEN,
     find_written,
+    name_senders,
     open_seat,
     to_member,
     to_written,
@@ -81,6 +82,9 @@ class ReadsPeople:
             return [to_written(row) for row in rows[limit - 1 :: -1]], len(rows) > limit
 
         return await self._database.read(work, one_state=True)
+
+    async def name_senders(self, conversation: Conversation, messages: Sequence[Message]) -> Sequence[Message]:
+        return await self._database.read(lambda tx: name_senders(tx, conversation, messages))
 
     async def check(self, user_id: UserId, conversation: str) -> None:
         await self._database.read(lambda tx: open_seat(tx, Seat(user_id), conversation))

@@ -146,7 +146,7 @@ async def _say(tx: Transaction, said: NewSaid) -> Spoken:
         written,
         Mark(found.revision, event, await lowest(tx, found, number + 1)),
         {row[0]: int(row[1]) for row in counted},
-        names_bot=found.preset_id is not None and is_named(found.preset_slug, said.text),
+        names_bot=_names_bot(found, said.text),
     )
 
 
@@ -154,7 +154,11 @@ def _said_before(found: Conversation, before: Written, text: str) -> Spoken:
     """What was edited or removed since is what it is by now."""
     if before.edited_at is None and before.removed_at is None and before.message.content != text:
         raise Conflict
-    return Spoken(found, before, Mark(found.revision, found.event, 0), known=True)
+    return Spoken(found, before, Mark(found.revision, found.event, 0), known=True, names_bot=_names_bot(found, text))
+
+
+def _names_bot(found: Conversation, text: str) -> bool:
+    return found.preset_id is not None and not found.ended and is_named(found.preset_slug, text)
 
 
 async def _named(tx: Transaction, found: Conversation, text: str) -> set[UserId]:

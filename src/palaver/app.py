@@ -6,6 +6,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from palaver import __version__
 from palaver.api import (
     account,
     admin_apps,
+    admin_deliveries,
     admin_limits,
     admin_models,
     admin_money,
@@ -29,6 +31,7 @@ from palaver.api import (
     doors,
     keepalive,
     money,
+    notifications,
     outside,
     streaming_chat,
     watching,
@@ -66,8 +69,9 @@ from palaver.bots.traced import traced
 from palaver.bus import BusOptions, open_bus, open_counts
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.aside import Asides
+from palaver.chat.backoff import Backoff
 from palaver.chat.books import Books, ModelSizes
-from palaver.chat.clock import SystemClock
+from palaver.chat.clock import Clock, SystemClock
 from palaver.chat.conversation import Speaking
 from palaver.chat.flow import Chat, Rules
 from palaver.chat.knowledge import Quota, Sizes
@@ -75,22 +79,25 @@ from palaver.chat.ledger import MILLION, Budget, Budgets
 from palaver.chat.limits import LimitRules, Limits
 from palaver.chat.models import Models
 from palaver.chat.pieces import Prompt
-from palaver.chat.ports import Bots, Finding
+from palaver.chat.ports import Bots, Channels, Finding
 from palaver.chat.presence import Presence
+from palaver.chat.reaching import NoChannels
 from palaver.chat.reply import Replies
 from palaver.chat.rooms import Rooms
 from palaver.chat.running import ReplyLimits
+from palaver.chat.sender import BACKOFF, Sender, SendRules
 from palaver.chat.server import NamedServer
 from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.sweep import sweep
 from palaver.chat.tokens import Tokens
-from palaver.chat.user import Reader
+from palaver.chat.user import Reader, UserId
 from palaver.chat.whole import Patience
 from palaver.knowledge.asking import AskedVectors
 from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
 from palaver.knowledge.search import Searcher
 from palaver.knowledge.worker import Worker, WorkRules
+from palaver.notify import BadNotifyOptions, MailOptions, NotifyOptions, new_vapid_key, open_channels
 from palaver.settings import Settings
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
@@ -144,9 +151,11 @@ APIS = (
     admin_users.api,
     admin_apps.api,
     admin_presets.api,
+    admin_deliveries.api,
     money.api,
     usage.api,
     account.api,
+    notifications.api,
     watching.api,
 )
 
@@ -155,6 +164,16 @@ SOCKETS = {
     "/ws/ai-chat/session/{id}/": sockets.session,
     "/ws/ai-chat/sessions/": sockets.sessions,
 }
+
+
+class OpenRooms:
+    """Who has a conversation open is looking at it."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    async def is_looking(self, conversation_uuid: str, user: UserId) -> bool:  # noqa: ARG002
+        return await self._rooms.is_open(conversation_uuid)
 
 
 class Palaver(Struct, frozen=True):
@@ -209,13 +228,19 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             summarises=settings.summaries,
             books=books,
         )
+        channels = await opened.enter_async_context(open_notify(settings, store, clock))
+        sender = Sender(store.outbox, channels, OpenRooms(rooms), clock, worker, send_rules(settings))
         reader = Worker(store.documents, store.passages, clock, work_rules(settings), embeddings)
         presence = Presence(store.connections, clock, rooms.lists)
-        chat = Chat(store, bots, replies, rooms, clock, rules(settings), books, reader.wake, presence=presence)
+        chat = Chat(
+            store, bots, replies, rooms, clock, rules(settings), books, reader.wake, sender.wake, presence=presence
+        )
         await rooms.start()
         await stays.start()
         # SQLite has one process; whatever its last one left running can be ended at once.
         await replies.take_over(everything=store.engine == "sqlite")
+        if store.engine == "sqlite":
+            await store.outbox.release_all(clock.now())
         known = Models(store, bots, clock, settings.llm_default_model)
         await known.follow()
         counting = [use_tokenizer(tokens)] if settings.exact_tokens else []
@@ -231,11 +256,12 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
                 watch_process(),
                 sweep(chat, accounts, known),
                 reader.work(),
+                sender.work(),
                 *counting,
             )
         ]
         try:
-            app = make_app(settings, chat, accounts, stays, known, finding, limits)
+            app = make_app(settings, chat, accounts, stays, known, finding, limits, channels)
             yield Palaver(app, chat, accounts, store)
         finally:
             await replies.drain(0)
@@ -270,6 +296,22 @@ async def open_tracing(settings: Settings, worker: str) -> AsyncIterator[Tracing
     finally:
         spans.tracing = None
         await asyncio.to_thread(tracing.close)
+
+
+class CannotNotify(Exception):
+    """A way to reach people is set up that cannot work: a sentence for the operator."""
+
+
+@asynccontextmanager
+async def open_notify(settings: Settings, store: SqlStore, clock: Clock) -> AsyncIterator[Channels]:
+    """Every way to reach people. Raises `CannotNotify`."""
+    options = notify_options(settings, await store.targets.vapid_key(new_vapid_key()))
+    async with AsyncExitStack() as opened:
+        try:
+            channels = await opened.enter_async_context(open_channels(options, clock=clock))
+        except BadNotifyOptions as error:
+            raise CannotNotify(str(error)) from error
+        yield channels
 
 
 class CannotEmbed(Exception):
@@ -338,6 +380,7 @@ def make_app(
     known: Models,
     finding: Finding,
     limits: Limits | None = None,
+    channels: Channels | None = None,
 ) -> Dispatcher:
     site = Site(
         chat=chat,
@@ -359,6 +402,7 @@ def make_app(
         metrics=settings.metrics,
         metrics_token=settings.metrics_token,
         behind_proxy=bool(settings.trusted_proxies or settings.public_url),
+        channels=channels or NoChannels(),
     )
     return Dispatcher(site, operations(), SOCKETS)
 
@@ -415,6 +459,44 @@ def bot_options(settings: Settings, port: int) -> BotOptions:
     )
 
 
+def notify_options(settings: Settings, vapid_key: str) -> NotifyOptions:
+    public_url = settings.public_url or ""
+    return NotifyOptions(
+        vapid_key=vapid_key,
+        contact=settings.push_contact or (public_url if public_url.startswith("https://") else None),
+        allow=settings.outgoing_allow,
+        fcm_account=settings.fcm_account,
+        fcm_url=settings.fcm_url,
+        mail=mail_options(settings),
+    )
+
+
+def mail_options(settings: Settings) -> MailOptions | None:
+    if settings.smtp_host is None:
+        return None
+    user = settings.smtp_user or ""
+    host = urlsplit(settings.public_url or "").hostname or settings.smtp_host
+    return MailOptions(
+        host=settings.smtp_host,
+        sender=settings.mail_from or (user if "@" in user else f"palaver@{host}"),
+        port=settings.smtp_port,
+        security=settings.smtp_security,
+        user=settings.smtp_user,
+        password=settings.smtp_password,
+    )
+
+
+def send_rules(settings: Settings) -> SendRules:
+    return SendRules(
+        delay_seconds=settings.notify_delay_seconds,
+        backoff=Backoff(
+            tries=settings.notify_tries, base=BACKOFF.base, cap=BACKOFF.cap, longest_told=BACKOFF.longest_told
+        ),
+        public_url=settings.public_url or "",
+        language=settings.language,
+    )
+
+
 def account_rules(settings: Settings) -> AccountRules:
     return AccountRules(
         registration=settings.registration,
@@ -437,6 +519,7 @@ def reply_limits(settings: Settings) -> ReplyLimits:
         knowledge_tokens=settings.knowledge_tokens,
         cache_seconds=settings.cache_minutes * 60,
         cache_answers=settings.cache_answers,
+        tell_seconds=settings.notify_reply_seconds,
     )
 
 
@@ -466,6 +549,7 @@ def rules(settings: Settings) -> Rules:
         default_tools=settings.llm_enable_tools,
         quota=knowledge_quota(settings),
         document_bytes=settings.knowledge_document_megabytes * MEGABYTE,
+        notices_kept_seconds=settings.notify_keep_days * 86_400,
     )
 
 

@@ -210,6 +210,31 @@ def _to_network(text: str) -> str:
     return text
 
 
+def _to_allowed(text: str) -> str:
+    """A network in its usual spelling, or the name of a host in small letters."""
+    try:
+        return str(ipaddress.ip_network(text.strip("[]"), strict=False))
+    except ValueError:
+        name = text.lower().removesuffix(".")
+        # What ends in digits alone would be an address that is spelled wrong.
+        if not re.fullmatch(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z_](?:[a-z0-9_-]*[a-z0-9_])?", name):
+            raise
+        return name
+
+
+def _to_mail_address(text: str) -> str:
+    """What an address in a header may be, without a name before it."""
+    if not re.fullmatch(r"[!#-'*+/-9=?A-Z^-~.-]{1,64}@[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,252}[a-zA-Z0-9])?", text):
+        raise ValueError
+    return text
+
+
+def _to_contact(text: str) -> str:
+    if text.startswith("https://"):
+        return _to_web_address(text)
+    return f"mailto:{_to_mail_address(text.removeprefix('mailto:'))}"
+
+
 def _to_proxies(text: str) -> str:
     return ",".join(_to_network(part.strip()) for part in _split(text))
 
@@ -292,6 +317,10 @@ _ORIGINS = _list_of(
     _to_origin, "* or origins like https://chat.example.org and http://localhost:3000, divided by commas or as JSON"
 )
 _PORTS = _list_of(_PORT.parse, "ports from 1 to 65535, divided by commas; set to nothing it looks for none")
+_ALLOWED = _list_of(_to_allowed, "names of hosts, IP addresses and networks, divided by commas")
+_FILE = Kind("a file", _to_folder)
+_MAIL = Kind("an address like palaver@example.org", _to_mail_address)
+_CONTACT = Kind("an address like mailto:admin@example.org or https://chat.example.org", _to_contact)
 _PROXIES = Kind("* or IP addresses and networks, divided by commas", _to_proxies)
 
 
@@ -806,6 +835,91 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Setting("PALAVER_KNOWLEDGE_DOCUMENT_MEGABYTES", "The largest document, in megabytes.", _whole(1, 1024)),
     ] = 50
+
+    notify_delay_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_NOTIFY_DELAY_SECONDS",
+            "How long somebody may take to read by themselves what they are notified of else.",
+            _number(0, DAY_SECONDS),
+        ),
+    ] = 3
+    notify_reply_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_NOTIFY_REPLY_SECONDS",
+            "Whoever waits longer for a reply, and leaves, is notified of its end; 0: nobody is.",
+            _number(0, DAY_SECONDS),
+        ),
+    ] = 20
+    notify_tries: Annotated[
+        int,
+        Setting(
+            "PALAVER_NOTIFY_TRIES",
+            "How often a notification is tried, later each time, before it is given up; 15 take about half a day.",
+            _whole(1, 100),
+        ),
+    ] = 15
+    notify_keep_days: Annotated[
+        float,
+        Setting(
+            "PALAVER_NOTIFY_KEEP_DAYS",
+            "How long it can be seen what became of a notification.",
+            _number(0, CENTURY_DAYS),
+        ),
+    ] = 7
+    outgoing_allow: Annotated[
+        tuple[str, ...],
+        Setting(
+            "PALAVER_OUTGOING_ALLOW",
+            "Hosts and networks that notifications may go to although they are no public addresses, by http too.",
+            _ALLOWED,
+        ),
+    ] = ()
+    push_contact: Annotated[
+        str | None,
+        Setting(
+            "PALAVER_PUSH_CONTACT",
+            "Whom push services may turn to (Apple's wants to know); unset, PALAVER_PUBLIC_URL where that is https.",
+            _CONTACT,
+        ),
+    ] = None
+    fcm_account: Annotated[
+        Path | None,
+        Setting(
+            "PALAVER_FCM_ACCOUNT",
+            "The service account's key of a Firebase project, as Google gives it; unset, FCM is off.",
+            _FILE,
+        ),
+    ] = None
+    fcm_url: Annotated[str, Setting("PALAVER_FCM_URL", "Where FCM is.", _WEB)] = "https://fcm.googleapis.com"
+    smtp_host: Annotated[
+        str | None, Setting("PALAVER_SMTP_HOST", "The server that mail goes out by; unset, there is none.", _HOST)
+    ] = None
+    smtp_port: Annotated[int, Setting("PALAVER_SMTP_PORT", "Port of that server.", _PORT)] = 587
+    smtp_security: Annotated[
+        Literal["starttls", "tls", "none"],
+        Setting(
+            "PALAVER_SMTP_SECURITY",
+            "Whether TLS begins after a greeting (port 587), at once (port 465), or not at all.",
+            _one_of("starttls", "tls", "none"),
+        ),
+    ] = "starttls"
+    smtp_user: Annotated[
+        str | None, Setting("PALAVER_SMTP_USER", "User of that server, where it wants one.", _TEXT)
+    ] = None
+    smtp_password: Annotated[
+        str | None, Setting("PALAVER_SMTP_PASSWORD", "Password of that user.", _PASSWORD, secret=True)
+    ] = None
+    mail_from: Annotated[
+        str | None,
+        Setting(
+            "PALAVER_MAIL_FROM",
+            "Whom mail comes from; unset, PALAVER_SMTP_USER where that is an address, else palaver@ and the host of "
+            "PALAVER_PUBLIC_URL.",
+            _MAIL,
+        ),
+    ] = None
 
     @property
     def base_url(self) -> str:

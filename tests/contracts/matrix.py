@@ -71,6 +71,15 @@ MAIL = {"email": "nobody@example.org", "password": "not the password"}
 CONTEXT = {"name": "Advice", "system_prompt": "You advise."}
 PERSONALITY = {"name": "Pirate", "personalityPrompt": "You talk like a pirate."}
 HI = {"message": "hi"}
+HOOK = {"url": "https://shop.example.org/hooks"}
+BROWSER = {
+    "kind": "web_push",
+    "endpoint": "https://push.example.org/one",
+    "keys": {
+        "p256dh": "BJP3SBtsFvOIO9XzwWyNo9IONWiSiQ_zkJtOsOTHwOp9VMqnjg_VZFC8bZOUU4r7KR-W4iKQGNvJXNtcEXIjACo",
+        "auth": "cQ_VQp9dSHHqWBFh8B21pA",
+    },
+}
 # An application has no account of its own to look after.
 NO_APP = {"other_app": 403}
 # Guests have no connections, and an application has them for one of its users alone.
@@ -361,4 +370,16 @@ ROWS = [
     Row("GET /api/people/blocks", "signed_in", notes=NO_USER),
     Row("POST /api/people/blocks/{user}", "signed_in", 204, notes={**NO_USER, "admin": 422}),
     Row("DELETE /api/people/blocks/{user}", "signed_in", 204, notes=NO_USER),
+    Row("GET /api/notifications/me", "signed_in"),
+    Row("PATCH /api/notifications/me", "signed_in", body={"shows_text": True}),
+    Row("GET /api/notifications/key", "signed_in"),
+    Row("GET /api/notifications/targets", "signed_in"),
+    Row("POST /api/notifications/targets", "signed_in", 201, body=BROWSER),
+    Row("DELETE /api/notifications/targets/{id}", "signed_in", 404),
+    # A webhook is an application's.
+    Row("GET /api/notifications/webhook", "signed_in", 403, notes={"other_app": 404}),
+    Row("PUT /api/notifications/webhook", "signed_in", 403, body=HOOK, notes={"other_app": 200}),
+    Row("DELETE /api/notifications/webhook", "signed_in", 403, notes={"other_app": 204}),
+    Row("GET /api/admin/deliveries", "admins"),
+    Row("POST /api/admin/deliveries/{id}/resend", "admins", 404),
 ]

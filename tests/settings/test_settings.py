@@ -78,6 +78,10 @@ def test_empty_is_unset(setting: Any) -> None:
         ("PALAVER_SESSION_IDLE_MINUTES", "0.01", "session_idle_minutes", 0.01),
         ("PALAVER_RETENTION_DAYS", ".5", "retention_days", 0.5),
         ("PALAVER_LANGUAGE", "de", "language", "de"),
+        ("PALAVER_OUTGOING_ALLOW", "10.1.2.3/8, Hooks.Local", "outgoing_allow", ("10.0.0.0/8", "hooks.local")),
+        ("PALAVER_PUSH_CONTACT", "admin@example.org", "push_contact", "mailto:admin@example.org"),
+        ("PALAVER_PUSH_CONTACT", "https://example.org/", "push_contact", "https://example.org"),
+        ("PALAVER_FCM_ACCOUNT", "/etc/fcm.json", "fcm_account", Path("/etc/fcm.json")),
         ("PALAVER_LEASE_SECONDS", "3", "lease_seconds", 3),
         ("PALAVER_TRUSTED_PROXIES", "10.0.0.0/8, ::1,10.0.0.7/8", "trusted_proxies", "10.0.0.0/8,::1,10.0.0.7/8"),
         ("PALAVER_TRUSTED_PROXIES", "*", "trusted_proxies", "*"),
@@ -111,6 +115,12 @@ def test_setting_is_read(env: str, text: str, name: str, value: object) -> None:
         ("PALAVER_PORT", "9" * 5000),
         ("PALAVER_DATABASE_CONNECTIONS", "0"),
         ("PALAVER_PUBLIC_URL", "chat.example.org"),
+        ("PALAVER_OUTGOING_ALLOW", "10.0.0.0/99"),
+        ("PALAVER_OUTGOING_ALLOW", "http://hooks.local"),
+        ("PALAVER_PUSH_CONTACT", "http://example.org"),
+        ("PALAVER_PUSH_CONTACT", "nobody"),
+        ("PALAVER_MAIL_FROM", "Palaver <palaver@example.org>"),
+        ("PALAVER_SMTP_SECURITY", "ssl"),
         ("PALAVER_PUBLIC_URL", "https://chat.example.org/?a=1"),
         ("PALAVER_PUBLIC_URL", "https://chat.example.org:99999"),
         ("PALAVER_GUESTS", "perhaps"),
@@ -196,6 +206,7 @@ def test_nothing_that_is_printed_of_settings_holds_a_secret() -> None:
         "LLM_SERVER_URL": "http://user:sekret@localhost:8001",
         "PALAVER_EMBEDDING_URL": "http://user:sekret@localhost:8001",
         "PALAVER_EMBEDDING_KEY": "sekret",
+        "PALAVER_SMTP_PASSWORD": "sekret",
     }
     settings = read_settings(environment)
     assert set(SECRET_NAMES) < set(environment)

@@ -24,8 +24,9 @@ from palaver.chat.flow import Chat
 from palaver.chat.limits import Grant, Limits
 from palaver.chat.models import Models
 from palaver.chat.people import People
-from palaver.chat.ports import Finding
+from palaver.chat.ports import Channels, Finding
 from palaver.chat.presence import Presence
+from palaver.chat.reaching import NoChannels, Reaching
 from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
@@ -70,6 +71,7 @@ class Site(Struct, frozen=True):
     behind_proxy: bool = False
     """The operator has said so: whoever comes from this machine may be anybody."""
     waiting: Waiting = msgspec.field(default_factory=Waiting)
+    channels: Channels = msgspec.field(default_factory=NoChannels)
 
     @property
     def people(self) -> People:
@@ -79,6 +81,10 @@ class Site(Struct, frozen=True):
     def presence(self) -> Presence:
         assert self.chat.presence is not None, "a server keeps who was here"
         return self.chat.presence
+
+    @property
+    def reaching(self) -> Reaching:
+        return Reaching(self.chat.store, self.channels, self.chat.clock)
 
     @property
     def applications(self) -> Applications:

@@ -517,6 +517,31 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Nur 1 bis 40 kleine Buchstaben, Ziffern und _ - verwenden.",
         "Usa solo da 1 a 40 lettere minuscole, cifre e _ -.",
     ),
+    "too_many_targets": (
+        "You have 20 devices here. Remove one first.",
+        "Es gibt hier schon 20 Geräte. Bitte zuerst eines entfernen.",
+        "Hai già 20 dispositivi qui. Rimuovine prima uno.",
+    ),
+    "channel_off": (
+        "This way of reaching you is not set up on this server.",
+        "Dieser Weg ist auf diesem Server nicht eingerichtet.",
+        "Questa via non è configurata su questo server.",
+    ),
+    "applications_only": (
+        "A webhook belongs to an application. Ask with its token.",
+        "Ein Webhook gehört zu einer Anwendung. Bitte mit deren Token anfragen.",
+        "Un webhook appartiene a un'applicazione. Usa il suo token.",
+    ),
+    "target_invalid": (
+        "This cannot be used: give it just as the browser, the phone or your application tells it.",
+        "Das ist nicht verwendbar: bitte genau so angeben, wie Browser, Telefon oder Anwendung es nennen.",
+        "Non si può usare: indicalo esattamente come lo fornisce il browser, il telefono o l'applicazione.",
+    ),
+    "target_not_allowed": (
+        "This address is not a public one, and this server does not call it.",
+        "Diese Adresse ist keine öffentliche; dieser Server ruft sie nicht auf.",
+        "Questo indirizzo non è pubblico e questo server non lo chiama.",
+    ),
     "email_taken": (
         "Somebody else has this e-mail.",
         "Diese E-Mail-Adresse gehört schon jemandem.",

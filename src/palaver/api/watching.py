@@ -4,11 +4,13 @@ import asyncio
 import hmac
 import ipaddress
 import platform
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from palaver.api.call import Answer, Call
 from palaver.api.operation import NO_SUCH_PATH, Also, Api, Style, fixed
 from palaver.api.outside import UNWELL, Status
+from palaver.api.waiting import Waits
 from palaver.chat.accounts import WrongCredentials
 from palaver.chat.errors import NotFound
 from palaver.watching.boards import read_all
@@ -52,10 +54,21 @@ async def metrics(call: Call) -> Answer:
     waiting = await call.site.waiting.count(call.chat.store)
     # Without it the rest is worth most.
     if waiting is not None:
-        name = "palaver_replies_queued"
-        also.append((name, "Replies that wait for another one, of all servers on the database.", f"{name} {waiting}"))
+        also += [(name, about, f"{name} {count}") for name, about, count in _gauges(waiting)]
     text = await asyncio.to_thread(render, workers, also, by_worker=call.query("by") == "worker")
     return Answer(text.encode(), content_type=CONTENT_TYPE)
+
+
+def _gauges(waits: Waits) -> Iterator[tuple[str, str, int]]:
+    """Of all servers on the database."""
+    of_all = "of all servers on the database"
+    yield "palaver_replies_queued", f"Replies that wait for another one, {of_all}.", waits.replies
+    yield "palaver_deliveries_waiting", f"What waits to reach people who are away, {of_all}.", waits.deliveries
+    yield (
+        "palaver_deliveries_dead",
+        f"What was given up of that, {of_all}, until it is resent or forgotten.",
+        waits.dead,
+    )
 
 
 def check_may_read(call: Call) -> None:

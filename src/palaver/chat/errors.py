@@ -17,6 +17,8 @@ ChatError
 ├── Withdrawn           what waited to be answered was taken back
 ├── Taken               a name that somebody else has
 ├── TooManyTokens       more by name than anybody has use for
+├── TooManyTargets      more devices to be reached by than anybody has
+├── ChannelOff          a way to reach people that is not set up here
 ├── TooLarge            a document of more bytes than may be uploaded
 ├── Stalled             an upload of which nothing, or too little, comes any more
 ├── OverQuota           more than one person may keep
@@ -116,6 +118,18 @@ class Taken(ChatError):
 
 class TooManyTokens(ChatError):
     code = "too_many_tokens"
+
+
+class TooManyTargets(ChatError):
+    code = "too_many_targets"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.most = most
+
+
+class ChannelOff(ChatError):
+    code = "channel_off"
 
 
 class TooLarge(ChatError):

@@ -51,10 +51,12 @@ class Rules(Struct, frozen=True):
     document_bytes: int = 50 * 1024 * 1024
     part_seconds: float = 60.0
     """How long 256 KiB of an upload may take to come."""
+    notices_kept_seconds: float = 7 * 86_400
+    """How long it can be seen what became of what was to reach somebody."""
 
 
-def _nobody_reads() -> None:
-    """Where no worker reads here, others look by themselves."""
+def _nobody_hears() -> None:
+    """Where nobody is at it here, others look by themselves."""
 
 
 class Chat(Struct, frozen=True):
@@ -67,8 +69,10 @@ class Chat(Struct, frozen=True):
     clock: Clock
     rules: Rules
     books: Books
-    document_came: Callable[[], None] = _nobody_reads
+    document_came: Callable[[], None] = _nobody_hears
     """Tells whoever reads documents that there is one to be read."""
+    notices_came: Callable[[], None] = _nobody_hears
+    """Tells whoever reaches people that there is something to tell them; called once that is committed."""
     uploads: Uploads = field(default_factory=Uploads)
     presence: Presence | None = None
     """Who was here a moment ago, where that is kept."""

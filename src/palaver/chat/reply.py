@@ -286,6 +286,8 @@ class Replies:
         text = reply.log.text()
         # Not what was reported: that may hold reasoning, which is never sent again.
         ending = self._ending(reply, end, why, text, await self.tokens.count(text))
+        if text and end != "stopped" and await self._is_awaited_elsewhere(reply):
+            ending = replace(ending, tells_owner=True)
         if end in ("failed", "interrupted"):
             log.warning("request %s: reply %s ended %s: %s", reply.request_id or "none", reply.id, end, why)
         outcome, kept = await keep_end(self._store, reply, ending)
@@ -303,6 +305,14 @@ class Replies:
             self._take_over(kept.next, granted)
         if kept.done and end == "complete":
             self._prompting.learn(reply, goes_on=not self.draining)
+
+    async def _is_awaited_elsewhere(self, reply: RunningReply) -> bool:
+        """Whether it took long, and nobody is there any more to see its end. Nothing shows whether somebody who asked
+        for all of it in one answer still waits."""
+        took, long = asyncio.get_running_loop().time() - reply.started, self.limits.tell_seconds
+        if not long or took < long or reply.telling.is_heard:
+            return False
+        return not await self._rooms.is_open(reply.begun.turn.conversation.uuid)
 
     def _take_over(self, begun: Begun, granted: Grant | None) -> None:
         try:

@@ -19,7 +19,8 @@ class ReplyLimits(Struct, frozen=True):
     and of these for passages.
 
     `max_tokens`: how long a reply may be where that is left to the server. `cache_seconds`: how long an answer may be
-    given again, where that is wanted (0: never); `cache_answers`: how many are kept for that.
+    given again, where that is wanted (0: never); `cache_answers`: how many are kept for that. `tell_seconds`: whoever
+    has waited longer, and is not there any more, is told that it has ended (0: never).
     """
 
     first_seconds: float = 60
@@ -32,6 +33,7 @@ class ReplyLimits(Struct, frozen=True):
     knowledge_tokens: int = 2000
     cache_seconds: float = 3600
     cache_answers: int = 10_000
+    tell_seconds: float = 20
 
 
 class Outcome(Struct, frozen=True):

@@ -28,8 +28,8 @@ class Cleaned(Struct, frozen=True):
 
 async def clean(chat: Chat) -> Cleaned:
     """Ends idle sessions, purges what was deleted long enough ago, and removes tokens that closed a day ago, guests
-    that own nothing, system prompts that were replaced, and answers that are not to be given again. What is in use is
-    never touched."""
+    that own nothing, system prompts that were replaced, answers that are not to be given again, and what has long been
+    told to whom it concerned. What is in use is never touched."""
     now = chat.clock.now()
     ended = 0
     if chat.rules.idle_seconds:
@@ -45,6 +45,7 @@ async def clean(chat: Chat) -> Cleaned:
     await chat.store.conversations.remove_left_texts(yesterday)
     await chat.store.answers.remove_expired(now)
     await chat.store.ledger.remove_expired(now)
+    await chat.store.outbox.remove_done(Micros(now - int(chat.rules.notices_kept_seconds * SECOND)))
     return Cleaned(ended, purged)
 
 

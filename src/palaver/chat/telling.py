@@ -67,6 +67,11 @@ class Telling:
         for wake in tuple(self._wakes):
             wake()
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody hears it just now; whatever hears for another worker counts."""
+        return bool(self._wakes)
+
     @contextmanager
     def waking(self, wake: Wake) -> Iterator[None]:
         """`wake` is called whenever more has been said, or all."""

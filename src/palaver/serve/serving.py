@@ -10,7 +10,7 @@ from typing import Protocol
 
 import uvloop
 
-from palaver.app import CannotEmbed, CannotTrace, Palaver, running
+from palaver.app import CannotEmbed, CannotNotify, CannotTrace, Palaver, running
 from palaver.bots.upstream import BadBotOptions
 from palaver.bus import BadBusOptions
 from palaver.chat.errors import StoreUnavailable, Taken
@@ -49,7 +49,7 @@ def serve(settings: Settings, opening: AbstractContextManager[socket.socket], or
     try:
         with opening as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings, listener, orders))
-    except (CannotStart, SchemaTooNew, BadBotOptions, BadBusOptions, CannotTrace, CannotEmbed) as error:
+    except (CannotStart, SchemaTooNew, BadBotOptions, BadBusOptions, CannotTrace, CannotEmbed, CannotNotify) as error:
         complain(error)
         return 1
     except StoreUnavailable as error:

@@ -15,6 +15,7 @@ from palaver.store.database import Database, Row, Transaction
 from palaver.store.knowledge.clearing import Clearing, hide_collections_of
 from palaver.store.people.erasing import PAIRS, THEM, leave_groups
 from palaver.store.rows import TOKEN, USER, to_token, to_user
+from palaver.store.targets import FORGET_DEVICES
 
 BY_ID = f"SELECT {USER} FROM users u WHERE u.id = $1"
 BY_UUID = f"SELECT {USER} FROM users u WHERE u.uuid = $1"
@@ -90,6 +91,7 @@ EMPTY_GUESTS = (
     "AND NOT EXISTS (SELECT 1 FROM presets WHERE owner_id = u.id) "
     "AND NOT EXISTS (SELECT 1 FROM collections WHERE owner_id = u.id) "
     "AND NOT EXISTS (SELECT 1 FROM outbox WHERE user_id = u.id) "
+    "AND NOT EXISTS (SELECT 1 FROM targets WHERE user_id = u.id) "
     "AND NOT EXISTS (SELECT 1 FROM limits WHERE user_id = u.id) "
     "AND u.id NOT IN (SELECT user_id FROM usage) LIMIT $2"
 )
@@ -98,6 +100,7 @@ REMOVED_AT_ONCE = 1000
 ERASE = (
     "DELETE FROM tokens WHERE user_id = $1",
     "DELETE FROM outbox WHERE user_id = $1",
+    "DELETE FROM targets WHERE user_id = $1",
     "DELETE FROM participants WHERE user_id = $1",
     "DELETE FROM blocks WHERE blocker_id = $1 OR blocked_id = $1",
     "DELETE FROM usage WHERE user_id = $1",
@@ -189,6 +192,8 @@ class SqlAccounts:
     async def set_disabled(self, user_id: UserId, at: Micros | None) -> None:
         async def work(tx: Transaction) -> None:
             await tx.run("UPDATE users SET disabled_at = $2 WHERE id = $1", user_id, at)
+            if at is not None:
+                await tx.run(FORGET_DEVICES, user_id)
             await tx.run(ACCESS_CHANGED)
 
         await self._database.write(work)
@@ -199,6 +204,8 @@ class SqlAccounts:
                 await _check_an_admin_stays(tx, user_id, now)
             for column, value in _columns(change, now).items():
                 await tx.run(f"UPDATE users SET {column} = $2 WHERE id = $1", user_id, value)
+            if change.disabled is True:
+                await tx.run(FORGET_DEVICES, user_id)
             await tx.run(ACCESS_CHANGED)
             row = await tx.one(BY_ID, user_id)
             if row is None:
@@ -249,6 +256,7 @@ class SqlAccounts:
             if keep_an_admin:
                 await _check_an_admin_stays(tx, user_id, now)
             await tx.run(SHUT_OUT, user_id, now)
+            await tx.run(FORGET_DEVICES, user_id)
             await tx.run(ACCESS_CHANGED)
             await leave_groups(tx, user_id, now)
             stopped: list[MessageId] = []

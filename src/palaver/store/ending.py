@@ -13,6 +13,7 @@ from palaver.store.events import KEPT, lowest_open
 from palaver.store.going_on import promote
 from palaver.store.ledger import COST, PAST_TOKENS, STANDING_TOKENS, spend
 from palaver.store.locks import LOCK_CONVERSATIONS
+from palaver.store.outbox import add_reply_notices
 from palaver.store.rows import from_sources
 
 # An ended conversation counts no more exchanges: what was told when it ended stays true.
@@ -81,6 +82,9 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
     logged = [(ending.reply_id,) for ending in kept if ending.checkpointed]
     if logged:
         await tx.run_many(FORGET_LOG, logged)
+    told = [(ending.owner_id, ending.conversation_id, ending.reply_id) for ending in kept if ending.tells_owner]
+    if told:
+        await add_reply_notices(tx, told, kept[0].now)
     ended: list[EndedReply | Exception] = []
     for ending in endings:
         if ending.reply_id not in written:

@@ -32,6 +32,7 @@ from palaver.store.knowledge import (
 from palaver.store.ledger import SqlLedger
 from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
+from palaver.store.outbox import SqlOutbox
 from palaver.store.people.connections import SqlConnections
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
@@ -39,6 +40,7 @@ from palaver.store.search import SqlSearch
 from palaver.store.servers import SqlServers
 from palaver.store.sqlite import SqliteDatabase
 from palaver.store.summaries import SqlSummaries
+from palaver.store.targets import SqlTargets
 from palaver.store.texts import Texts
 from palaver.store.turns import SqlTurns
 
@@ -83,6 +85,8 @@ class SqlStore:
         self.limits = SqlLimits(database)
         self.servers = SqlServers(database)
         self.ledger = SqlLedger(database)
+        self.outbox = SqlOutbox(database)
+        self.targets = SqlTargets(database)
         self.collections = SqlCollections(for_good, self.clearing)
         self.documents = SqlDocuments(for_good, self.clearing, Reading(for_good, words, self.clearing))
         self.passages = SqlPassages(database, words, vectors, Embeddings(for_good, vectors, self.clearing))

@@ -40,6 +40,11 @@ REFUSED = Counters("palaver_refused_total", "Requests and messages that met a li
 WEBSOCKETS = Gauges("palaver_websockets_open", "WebSockets that are open.").of()
 STREAMS = Gauges("palaver_streams_open", "Streams of server-sent events that are open.").of()
 
+# What reaches people who are away. `outcome`: sent, failed (and tried again), dead, gone.
+DELIVERIES = Counters(
+    "palaver_deliveries_total", "Tries to reach people who are away, by what became of them.", ("channel", "outcome")
+)
+
 # Store and bus.
 COMMIT_SIZE = Histograms("palaver_store_commit_size", "Writes that shared a commit.", SIZES).of()
 COMMIT_SECONDS = Histograms("palaver_store_commit_seconds", "What a commit took, synced to disk.", SHORT_SECONDS).of()

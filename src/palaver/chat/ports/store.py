@@ -12,6 +12,7 @@ from palaver.chat.ports.ledger import Ledger
 from palaver.chat.ports.memory import Answers, Summaries
 from palaver.chat.ports.models import KnownModels
 from palaver.chat.ports.operating import KeptServers, UsersLimits
+from palaver.chat.ports.outbox import Outbox, Targets
 from palaver.chat.ports.presets import Presets
 from palaver.chat.ports.search import Search
 from palaver.chat.ports.turns import Turns
@@ -46,6 +47,10 @@ class Store(Protocol):
     def servers(self) -> KeptServers: ...
     @property
     def ledger(self) -> Ledger: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def targets(self) -> Targets: ...
     @property
     def collections(self) -> Collections: ...
     @property

@@ -126,6 +126,8 @@ class Ending(Struct, frozen=True):
     """Its UUID, of a reply that was left behind."""
     billed_as: str = ""
     """By whose price: the model's, by the name it was asked for, or the bot's."""
+    tells_owner: bool = False
+    """Its owner waited long and is not there: what tells of its end is written with it."""
     provider: str | None = None
     """Who was to answer, where the conversation says so: of a reply that was left behind."""
 

@@ -56,5 +56,13 @@ export default defineConfig({
     // A policy without inline scripts and styles also forbids what Vite would put into the page itself.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        // What every start needs is one file, whatever lazy pages share of it: it is smaller than its parts are.
+        codeSplitting: {
+          groups: [{ name: "start", tags: ["$initial"], test: (id) => !/main\.tsx|index\.html/.test(id) }],
+        },
+      },
+    },
   },
 });

@@ -7,6 +7,7 @@ import { comeBack, listLine, openList } from "./list/list.ts";
 import { Sidebar } from "./list/sidebar.tsx";
 import { toComposer } from "./parts/focus.ts";
 import { Icon } from "./parts/icon.tsx";
+import { kept } from "./parts/kept.ts";
 import { ToastList } from "./parts/toast_list.tsx";
 import { useWatched } from "./parts/watched.ts";
 import { nobody, useWho } from "./people/people.ts";
@@ -17,6 +18,7 @@ const Account = lazy(() => import("./people/account.tsx"));
 const Administration = lazy(() => import("./admin/administration.tsx"));
 const HelpSheet = lazy(() => import("./help/help_sheet.tsx"));
 const SignIn = lazy(() => import("./people/sign_in.tsx"));
+const ConnectionView = lazy(() => import("./connections/view.tsx"));
 const Knowledge = lazy(() => import("./knowledge/knowledge.tsx"));
 const Presets = lazy(() => import("./presets/gallery.tsx"));
 
@@ -55,9 +57,15 @@ function Inside() {
   const wide = useWatched(sidebar);
   const help = useWatched(showHelp);
   const line = useWatched(listLine);
-  const current = /^\/c\/([^/]+)/.exec(place)?.[1] ?? null;
+  const [, kind, current = null] = /^\/(c|people)\/([^/]+)/.exec(place) ?? [];
+  const side = kind === undefined ? (place === "/" ? "bot" : null) : kind === "c" ? "bot" : "people";
 
   useEffect(openList, []);
+  useEffect(() => {
+    // Where it is notified of anything; else it need not be fetched.
+    if (kept("device", null) !== null)
+      void import("./notify/device.ts").then(({ renew }) => renew()).catch(() => undefined);
+  }, []);
   useEffect(() => {
     if (line === "signed_out") nobody();
   }, [line]);
@@ -106,7 +114,7 @@ function Inside() {
         {t("skip")}
       </button>
       <aside className={menu ? "sidebar open" : "sidebar"}>
-        <Sidebar current={current} onChoose={() => setMenu(false)} />
+        <Sidebar current={current} side={side} onChoose={() => setMenu(false)} />
       </aside>
       {menu && (
         <button type="button" className="shade" aria-label={t("close")} onClick={() => setMenu(false)} />
@@ -125,6 +133,7 @@ function Inside() {
           <Route path="/c/:id/:message?">
             {({ id, message }) => <ConversationView key={id} id={id} sought={message ?? null} />}
           </Route>
+          <Route path="/people/:id">{({ id }) => <ConnectionView key={id} id={id} />}</Route>
           <Route path="/presets">
             <Presets />
           </Route>

@@ -3,9 +3,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
 // Those of everybody, and those that are fetched with what is opened.
-const FOLDERS = ["../src/words/", "../src/words/more/", "../src/admin/words/", "../src/knowledge/words/"].map(
-  (path) => new URL(path, import.meta.url),
-);
+const FOLDERS = [
+  "../src/words/",
+  "../src/words/more/",
+  "../src/admin/words/",
+  "../src/connections/words/",
+  "../src/knowledge/words/",
+].map((path) => new URL(path, import.meta.url));
 
 function read(folder: URL, name: string): Record<string, string> {
   return JSON.parse(readFileSync(new URL(name, folder), "utf8"));

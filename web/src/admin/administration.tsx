@@ -5,6 +5,7 @@ import { Link } from "wouter";
 import { useIsAdmin } from "../people/people.ts";
 import { useMoreWords } from "../words/more.ts";
 import "./admin.css";
+import { showTitle } from "../parts/title.ts";
 import { Apps } from "./apps.tsx";
 import { Health } from "./health.tsx";
 import { Limits } from "./limits.tsx";
@@ -37,7 +38,7 @@ export default function Administration({ section }: { section: string | undefine
   const isAdmin = useIsAdmin();
   const shown = NAMES.find((name) => name === section) ?? "users";
   useEffect(() => {
-    document.title = `${t(shown)} · ${t("administration")} · Palaver`;
+    showTitle(`${t(shown)} · ${t("administration")}`);
   }, [t, shown]);
   const sections = useRef<HTMLElement>(null);
   useEffect(() => {

@@ -12,7 +12,9 @@ import { language, useWords } from "../words/index.ts";
 import { Branches } from "./branches.tsx";
 import { LONGEST } from "./composer.tsx";
 import { editIn, keepEdit } from "./drafts.ts";
+import type { Spoken } from "./frames.ts";
 import type { Live } from "./live.ts";
+import type { Open } from "./open.ts";
 import type { Waiting } from "./outbox.ts";
 import type { Why } from "./story.ts";
 import { Thinking } from "./thinking.tsx";
@@ -217,7 +219,13 @@ export function Missing({ live, prompt, why, known, others }: MissingProps) {
   );
 }
 
-export function NotSent({ live, waiting, away }: { live: Live; waiting: Waiting; away: boolean }) {
+interface NotSentProps {
+  live: Pick<Open<never>, "sendAgain" | "takeBack">;
+  waiting: Waiting;
+  away: boolean;
+}
+
+export function NotSent({ live, waiting, away }: NotSentProps) {
   const t = useWords();
   const takeBack = () => {
     live.takeBack(waiting);
@@ -275,7 +283,7 @@ interface SaidProps {
   children: ReactNode;
 }
 
-function Said({ who, id, className, children }: SaidProps) {
+export function Said({ who, id, className, children }: SaidProps) {
   return (
     <article className={`said ${className}`} aria-label={who} data-message={id}>
       {children}
@@ -283,17 +291,17 @@ function Said({ who, id, className, children }: SaidProps) {
   );
 }
 
-function Foot({ children }: { children: ReactNode }) {
+export function Foot({ children }: { children: ReactNode }) {
   return <div className="foot">{children}</div>;
 }
 
 interface ActProps {
-  icon: "edit" | "retry";
+  icon: "edit" | "retry" | "trash";
   label: string;
   onClick: () => void;
 }
 
-function Act({ icon, label, onClick }: ActProps) {
+export function Act({ icon, label, onClick }: ActProps) {
   return (
     <button type="button" className="icon-button" aria-label={label} title={label} onClick={onClick}>
       <Icon name={icon} />
@@ -337,7 +345,7 @@ function Tokens({ usage }: { usage: UsageShown }) {
   );
 }
 
-function Time({ at }: { at: string }) {
+export function Time({ at }: { at: string }) {
   const time = new Date(at);
   const shown = new Intl.DateTimeFormat(language(), { hour: "numeric", minute: "2-digit" }).format(time);
   return (
@@ -350,12 +358,12 @@ function Time({ at }: { at: string }) {
 interface EditFormProps {
   /** The conversation, by which it is kept. */
   place: string;
-  message: MessageShown;
+  message: Spoken;
   onSend: (text: string) => void;
   onCancel: () => void;
 }
 
-function EditForm({ place, message, onSend, onCancel }: EditFormProps) {
+export function EditForm({ place, message, onSend, onCancel }: EditFormProps) {
   const t = useWords();
   const [edited, setEdited] = useState(() => {
     const left = editIn(place);

@@ -5,6 +5,7 @@ import { sayRefused } from "../api/refused.ts";
 import { comeBack, listLine } from "../list/list.ts";
 import { Away, useAway } from "../parts/away.tsx";
 import { ModelOptions } from "../parts/model_options.tsx";
+import { showTitle } from "../parts/title.ts";
 import { useWatched } from "../parts/watched.ts";
 import { useWho } from "../people/people.ts";
 import { useWords } from "../words/index.ts";
@@ -32,7 +33,7 @@ export function NewConversation() {
   const waiting = useWatched(unstarted);
   const away = useAway(useWatched(listLine));
   useEffect(() => {
-    document.title = "Palaver";
+    showTitle("");
     const left = leftUnstarted();
     if (left !== null) void begin(left, true);
   }, []);

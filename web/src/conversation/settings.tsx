@@ -6,6 +6,7 @@ import { ask } from "../api/http.ts";
 import { useSettings } from "../api/queries.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { useProblems } from "../parts/problems.ts";
+import { SaveOrCancel } from "../parts/save_or_cancel.tsx";
 import { changed, FinerFields, Problem, type Speaking, SpeakingFields } from "../parts/speaking.tsx";
 import { useWatched } from "../parts/watched.ts";
 import { useMoreWords } from "../words/more.ts";
@@ -89,14 +90,7 @@ export default function SettingsSheet({ live, settings, onClose }: SettingsSheet
         )}
         <Gauge id={live.id} messages={story.messages} settings={settings} hasMore={story.hasMore} />
         {speaking !== null && <FinerFields value={speaking} problems={problems} onChange={setSpeaking} />}
-        <div className="actions">
-          <button type="button" className="button ghost" onClick={onClose}>
-            {t("cancel")}
-          </button>
-          <button type="submit" className="button primary" disabled={speaking === null}>
-            {t("save")}
-          </button>
-        </div>
+        <SaveOrCancel onCancel={onClose} disabled={speaking === null} />
       </form>
     </Dialog>
   );

@@ -4,15 +4,21 @@ import { useEffect, useRef } from "react";
 import { ask } from "../api/http.ts";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
-import { t } from "../words/index.ts";
+import { moreWord } from "../words/more.ts";
 import type { Live } from "./live.ts";
 
-export function useSought(live: Live, sought: string | null, letGo: () => void): void {
+interface SoughtProps {
+  live: Live;
+  sought: string;
+  letGo: () => void;
+}
+
+export default function Sought({ live, sought, letGo }: SoughtProps): null {
   const story = useWatched(live.story);
   const done = useRef<string | null>(null);
   const busy = useRef(false);
   useEffect(() => {
-    if (sought === null || sought === done.current || story.settings === null || busy.current) return;
+    if (sought === done.current || story.settings === null || busy.current) return;
     if (story.messages.some((message) => message.id === sought)) {
       done.current = sought;
       letGo();
@@ -23,12 +29,13 @@ export function useSought(live: Live, sought: string | null, letGo: () => void):
     lead(live, sought, story.hasMore)
       .catch(() => {
         done.current = sought;
-        say(t("search.gone"));
+        void moreWord("search.gone").then(say);
       })
       .finally(() => {
         busy.current = false;
       });
   }, [live, sought, story, letGo]);
+  return null;
 }
 
 /** One step nearer. Throws where there is no way. */

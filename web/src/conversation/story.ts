@@ -5,7 +5,7 @@
  */
 
 import type { MessageShown, WholeSession } from "../api/schema.ts";
-import type { Frame } from "./frames.ts";
+import type { Frame, Spoken } from "./frames.ts";
 
 export type Settings = Omit<WholeSession, "messages">;
 
@@ -23,11 +23,11 @@ export type Why =
   /** In the server's words. */
   | { kind: "failed"; words: string };
 
-export interface Story {
+export interface Story<M extends Spoken = MessageShown> {
   /** As of the last snapshot; null before the first. */
   settings: Settings | null;
   /** Those of the branch in view that have ended, by number. */
-  messages: readonly MessageShown[];
+  messages: readonly M[];
   /** There are older ones than these. */
   hasMore: boolean;
   /** Mostly none or one; more while a turn is told again. */
@@ -51,14 +51,14 @@ export const NOTHING: Story = {
   lost: false,
 };
 
-export function tell(story: Story, frame: Frame): Story {
+export function tell<M extends Spoken>(story: Story<M>, frame: Frame<M>): Story<M> {
   const told = change(story, frame);
   return frame.cursor === undefined || frame.cursor === told.cursor
     ? told
     : { ...told, cursor: frame.cursor };
 }
 
-function change(story: Story, frame: Frame): Story {
+function change<M extends Spoken>(story: Story<M>, frame: Frame<M>): Story<M> {
   switch (frame.type) {
     case "snapshot": {
       const { messages, ...settings } = frame.session;
@@ -125,14 +125,14 @@ function change(story: Story, frame: Frame): Story {
 }
 
 /** Older messages, as a page of the list gives them. */
-export function addOlder(story: Story, older: readonly MessageShown[], hasMore: boolean): Story {
+export function addOlder<M extends Spoken>(story: Story<M>, older: readonly M[], hasMore: boolean): Story<M> {
   const known = new Set(story.messages.map((message) => message.id));
   const fresh = older.filter((message) => isListed(message) && !known.has(message.id));
   return { ...story, messages: [...fresh, ...story.messages].sort(byNumber), hasMore };
 }
 
 /** The message that a reply under way answers; undefined where that cannot be told. */
-export function promptOf(story: Story, replyId: string): MessageShown | undefined {
+export function promptOf<M extends Spoken>(story: Story<M>, replyId: string): M | undefined {
   const made = timeOf(replyId);
   const prompts = story.messages.filter((message) => message.role === "user");
   if (made === null) return prompts.at(-1);
@@ -144,7 +144,7 @@ function timeOf(uuid: string): number | null {
   return uuid[14] === "7" ? Number.parseInt(uuid.slice(0, 8) + uuid.slice(9, 13), 16) : null;
 }
 
-function grow(story: Story, id: string, content: string, position: number): Story {
+function grow<M extends Spoken>(story: Story<M>, id: string, content: string, position: number): Story<M> {
   const reply = story.replies.find((one) => one.id === id);
   const start = position - lengthOf(content);
   if (reply === undefined) return isKnown(story, id) ? story : { ...story, lost: true };
@@ -156,7 +156,7 @@ function grow(story: Story, id: string, content: string, position: number): Stor
 }
 
 /** null: it is answered now, for all that is known. */
-function withWhy(story: Story, replyId: string, why: Why | null): Story {
+function withWhy<M extends Spoken>(story: Story<M>, replyId: string, why: Why | null): Story<M> {
   const prompt = promptOf(story, replyId)?.id;
   if (prompt === undefined || (why === null && !story.whys.has(prompt))) return story;
   const whys = new Map(story.whys);
@@ -166,17 +166,17 @@ function withWhy(story: Story, replyId: string, why: Why | null): Story {
 }
 
 /** A piece of a message that has ended is told again. */
-function isKnown(story: Story, id: string): boolean {
+function isKnown(story: Story<Spoken>, id: string): boolean {
   return story.messages.some((message) => message.id === id);
 }
 
-function withReply(story: Story, reply: Reply): Story {
+function withReply<M extends Spoken>(story: Story<M>, reply: Reply): Story<M> {
   const others = story.replies.filter((one) => one.id !== reply.id);
   return { ...story, replies: [...others, reply] };
 }
 
 /** Without that message, and without what followed it: another stands in its place. */
-function withoutFrom(story: Story, id: string, said: "message" | "reply"): Story {
+function withoutFrom<M extends Spoken>(story: Story<M>, id: string, said: "message" | "reply"): Story<M> {
   const replaced = story.messages.find((message) => message.id === id);
   if (replaced !== undefined) return upTo(story, replaced.number - 1);
   // A reply without text is not listed: what stays is all up to the message that it was to answer.
@@ -185,28 +185,28 @@ function withoutFrom(story: Story, id: string, said: "message" | "reply"): Story
 }
 
 /** A reply to what stays is still written. */
-function upTo(story: Story, number: number): Story {
+function upTo<M extends Spoken>(story: Story<M>, number: number): Story<M> {
   const replies = story.replies.filter((reply) => (promptOf(story, reply.id)?.number ?? Infinity) <= number);
   return { ...story, replies, messages: story.messages.filter((message) => message.number <= number) };
 }
 
-function put(messages: readonly MessageShown[], message: MessageShown): readonly MessageShown[] {
+function put<M extends Spoken>(messages: readonly M[], message: M): readonly M[] {
   const last = messages.at(-1);
   if (last === undefined || last.number < message.number) return [...messages, message];
   return [...without(messages, message.id), message].sort(byNumber);
 }
 
-function without(messages: readonly MessageShown[], id: string): readonly MessageShown[] {
+function without<M extends Spoken>(messages: readonly M[], id: string): readonly M[] {
   return messages.some((message) => message.id === id)
     ? messages.filter((message) => message.id !== id)
     : messages;
 }
 
-function isListed(message: MessageShown): boolean {
+function isListed(message: Spoken): boolean {
   return message.role !== "assistant" || message.content !== "";
 }
 
-function byNumber(one: MessageShown, other: MessageShown): number {
+function byNumber(one: Spoken, other: Spoken): number {
   return one.number - other.number;
 }
 

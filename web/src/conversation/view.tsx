@@ -4,10 +4,11 @@ import type { LineState } from "../api/line.ts";
 import { useHealthAnew } from "../api/queries.ts";
 import { sayRefused } from "../api/refused.ts";
 import type { MessageShown } from "../api/schema.ts";
-import { list, lookAt } from "../list/list.ts";
+import { list } from "../list/list.ts";
 import { Away, useAway } from "../parts/away.tsx";
 import { backToComposer } from "../parts/focus.ts";
 import { Icon } from "../parts/icon.tsx";
+import { showTitle } from "../parts/title.ts";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { nobody } from "../people/people.ts";
@@ -17,17 +18,18 @@ import { Composer, type ComposerHandle } from "./composer.tsx";
 import { draftOf, editIn, keepEdit } from "./drafts.ts";
 import { useIsDummy } from "./dummy.ts";
 import { type Live, liveOf } from "./live.ts";
+import { useLooking } from "./looking.ts";
 import { Missing, NotSent, Prompt, ReplyShown, System } from "./messages.tsx";
 import { usePinned } from "./pinned.ts";
 import type { Places } from "./places.ts";
 import { type Row, rowsOf } from "./rows.ts";
 import { SmallGauge } from "./small_gauge.tsx";
-import { useSought } from "./sought.ts";
 import type { Why } from "./story.ts";
 import { Dots } from "./thinking.tsx";
 
 const Asked = lazy(() => import("../knowledge/asked.tsx"));
 const SettingsSheet = lazy(() => import("./settings.tsx"));
+const Sought = lazy(() => import("./sought.ts"));
 
 interface ConversationViewProps {
   id: string;
@@ -37,17 +39,7 @@ interface ConversationViewProps {
 
 export function ConversationView({ id, sought }: ConversationViewProps) {
   const live = useMemo(() => liveOf(id), [id]);
-  useEffect(() => {
-    const seen = () => document.visibilityState === "visible" && live.comeBack();
-    live.enter();
-    lookAt(id);
-    document.addEventListener("visibilitychange", seen);
-    return () => {
-      document.removeEventListener("visibilitychange", seen);
-      live.leave();
-      lookAt(null);
-    };
-  }, [live, id]);
+  useLooking(live, id);
   const line = useWatched(live.line);
   useEffect(() => {
     if (line === "signed_out") nobody();
@@ -77,14 +69,13 @@ function Talk({ live, line, sought }: TalkProps) {
   const away = useAway(line);
   const places = useBranches(live);
   const isDummy = useIsDummy();
-  useSought(live, sought, letGo);
   useHealthAnew(useWatched(live.failures));
 
   const listed = sessions?.find((session) => session.id === live.id);
   const title = listed?.title ?? story.settings?.title ?? "";
   const ended = (listed ?? story.settings)?.status === "ended";
   useEffect(() => {
-    document.title = title === "" ? "Palaver" : `${title} · Palaver`;
+    showTitle(title);
   }, [title]);
 
   const send = (text: string) => {
@@ -177,6 +168,11 @@ function Talk({ live, line, sought }: TalkProps) {
         )}
       </footer>
       <Announcer live={live} />
+      {sought !== null && (
+        <Suspense>
+          <Sought live={live} sought={sought} letGo={letGo} />
+        </Suspense>
+      )}
       {settings && story.settings !== null && (
         <Suspense>
           <SettingsSheet live={live} settings={story.settings} onClose={() => setSettings(false)} />
@@ -244,7 +240,7 @@ function whyOf(prompt: MessageShown, places: Places): Why | null {
 }
 
 /** Not read out: it comes and goes. */
-function WhoWrites({ writers, me }: { writers: readonly string[]; me: string | undefined }) {
+export function WhoWrites({ writers, me }: { writers: readonly string[]; me: string | undefined }) {
   const t = useWords();
   if (writers.length === 0) return null;
   const others = writers.filter((writer) => writer !== me);
@@ -258,13 +254,13 @@ function WhoWrites({ writers, me }: { writers: readonly string[]; me: string | u
 }
 
 interface OlderProps {
-  live: Live;
+  live: Pick<Live, "loadOlder">;
   onLoad: () => void;
   /** With the row that stands first, before older ones are drawn above it. */
   onLoaded: (first: Element) => void;
 }
 
-function Older({ live, onLoad, onLoaded }: OlderProps) {
+export function Older({ live, onLoad, onLoaded }: OlderProps) {
   const t = useWords();
   const [busy, setBusy] = useState(false);
   const button = useRef<HTMLButtonElement>(null);
@@ -307,7 +303,7 @@ function Announcer({ live }: { live: Live }) {
   );
 }
 
-function Gone() {
+export function Gone() {
   const t = useWords();
   const [, go] = useLocation();
   return (

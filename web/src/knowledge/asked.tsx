@@ -6,6 +6,8 @@ import { Link } from "wouter";
 import { useSettings } from "../api/queries.ts";
 import { FROM_DOCUMENTS } from "../conversation/start.ts";
 import { Icon } from "../parts/icon.tsx";
+import { useWho } from "../people/people.ts";
+import { meantBy } from "./names.ts";
 import { COLLECTIONS, useCollections } from "./queries.ts";
 import "./sources.css";
 import { useKnowledgeWords } from "./words.ts";
@@ -26,13 +28,13 @@ function Named({ named, said }: { named: string; said: number }) {
   const t = useKnowledgeWords();
   const queries = useQueryClient();
   const { data: collections } = useCollections();
+  const me = useWho().data?.username ?? null;
   useEffect(() => {
     void queries.invalidateQueries({ queryKey: COLLECTIONS, exact: true });
     // Each message is a reason to look again.
   }, [said, queries]);
   if (collections === undefined) return null;
-  // It may be said by its name, too.
-  const asked = collections.find(({ id, name }) => id === named || name === named);
+  const asked = meantBy(named, collections, me);
   if (asked === undefined || !asked.can_ask)
     return (
       <p className="notice warn asked-none" role="status">

@@ -10,6 +10,7 @@ import { Icon } from "../parts/icon.tsx";
 import { type Item, Menu } from "../parts/menu.tsx";
 import { SharingSheet } from "../parts/sharing.tsx";
 import { Sure } from "../parts/sure.tsx";
+import { showTitle } from "../parts/title.ts";
 import { Trouble } from "../parts/trouble.tsx";
 import { useWho } from "../people/people.ts";
 import { useArrival } from "./arrival.ts";
@@ -28,7 +29,7 @@ export function CollectionPage({ id }: { id: string }) {
   const { data, error } = found;
   const title = data?.name ?? t("knowledge");
   useEffect(() => {
-    document.title = `${title} · Palaver`;
+    showTitle(title);
   }, [title]);
   const isGone = error instanceof Refused && error.status === 404;
   return (

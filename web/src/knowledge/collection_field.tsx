@@ -4,7 +4,8 @@ import { useId } from "react";
 import type { SettingsShown } from "../api/schema.ts";
 import { FROM_DOCUMENTS } from "../conversation/start.ts";
 import { Problem } from "../parts/speaking.tsx";
-import { nameAmong } from "./names.ts";
+import { useWho } from "../people/people.ts";
+import { meantBy, nameAmong } from "./names.ts";
 import { useCollections } from "./queries.ts";
 import { useKnowledgeWords } from "./words.ts";
 
@@ -20,9 +21,9 @@ export function CollectionField({ value, problem, onChange }: CollectionFieldPro
   const t = useKnowledgeWords();
   const id = useId();
   const { data: collections } = useCollections();
+  const me = useWho().data?.username ?? null;
   const named = value.provider === FROM_DOCUMENTS ? value.collection : null;
-  // It may be said by its name, too.
-  const chosen = collections?.find((one) => one.id === named || one.name === named);
+  const chosen = collections && meantBy(named, collections, me);
   const isUnknown = named !== null && collections !== undefined && chosen === undefined;
   // What cannot be asked is offered to nobody; where it was chosen, that is said.
   const offered = collections?.filter((one) => one.can_ask || one === chosen) ?? [];

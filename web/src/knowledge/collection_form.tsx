@@ -7,6 +7,7 @@ import { ask } from "../api/http.ts";
 import type { CollectionShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { useProblems } from "../parts/problems.ts";
+import { SaveOrCancel } from "../parts/save_or_cancel.tsx";
 import { changed, Problem } from "../parts/speaking.tsx";
 import { COLLECTIONS, collectionPath } from "./queries.ts";
 import { useKnowledgeWords } from "./words.ts";
@@ -71,14 +72,7 @@ export function CollectionForm({ collection, onClose }: CollectionFormProps) {
           />
           <Problem words={problems.description} />
         </label>
-        <div className="actions">
-          <button type="button" className="button ghost" onClick={onClose}>
-            {t("cancel")}
-          </button>
-          <button type="submit" className="button primary">
-            {t("save")}
-          </button>
-        </div>
+        <SaveOrCancel onCancel={onClose} />
       </form>
     </Dialog>
   );

@@ -12,6 +12,7 @@ import { useArrival } from "./arrival.ts";
 import { CollectionPage } from "./collection.tsx";
 import { CollectionForm } from "./collection_form.tsx";
 import "./knowledge.css";
+import { showTitle } from "../parts/title.ts";
 import { useCollections } from "./queries.ts";
 import { size } from "./sizes.ts";
 import { whoseIs } from "./whose.ts";
@@ -30,7 +31,7 @@ function AllCollections() {
   const [filter, setFilter] = useState<Whose | "all">("all");
   const heading = useArrival();
   useEffect(() => {
-    document.title = `${t("knowledge")} · Palaver`;
+    showTitle(t("knowledge"));
   }, [t]);
   const found = (collections.data ?? []).filter((one) => filter === "all" || whoseIs(one, me) === filter);
   return (

@@ -3,6 +3,7 @@
 import { ask, Refused } from "../api/http.ts";
 import { Line, type LineState } from "../api/line.ts";
 import type { MarkedSession, MySessions } from "../api/schema.ts";
+import { forgetNotices } from "../offline/keep_page.ts";
 import { say } from "../parts/toasts.ts";
 import { Watched } from "../parts/watched.ts";
 import { t } from "../words/index.ts";
@@ -11,6 +12,10 @@ interface Notification {
   type: "notification";
   session_id: string;
   unread_count: number;
+  /** `message`: a person's, in a conversation among people. */
+  kind?: string;
+  sender?: { id: string; username: string };
+  preview?: string;
 }
 
 type ListFrame =
@@ -31,6 +36,8 @@ export const MINE = "ai-chat/api/my_sessions/";
 export const list = new Watched<List>({ sessions: null, total: 0 });
 /** How many replies came while nobody looked. */
 export const unread = new Watched<Readonly<Record<string, number>>>({});
+/** What a person has said last, wherever that was. */
+export const heard = new Watched<Notification | null>(null);
 export const listLine = new Watched<LineState>("connecting");
 /** Deleted here, and not shown any more. */
 export const leaving = new Watched<ReadonlySet<string>>(new Set());
@@ -68,6 +75,7 @@ export function comeBack(): void {
 /** Which one is looked at: what comes in it is read. */
 export function lookAt(id: string | null): void {
   opened = id;
+  if (id !== null) void forgetNotices(id);
   if (id !== null && unread.value[id] !== undefined) {
     const { [id]: _, ...others } = unread.value;
     unread.set(others);
@@ -140,8 +148,10 @@ function hear(frame: unknown): void {
   if (told.type === "chat_list_update" && "sessions" in told) {
     newest = told.sessions;
     show(told.total);
-  } else if (told.type === "notification" && "session_id" in told && told.session_id !== opened) {
-    unread.set({ ...unread.value, [told.session_id]: told.unread_count });
+  } else if (told.type === "notification" && "session_id" in told) {
+    if (told.kind === "message") heard.set(told);
+    else if (told.session_id !== opened)
+      unread.set({ ...unread.value, [told.session_id]: told.unread_count });
   }
 }
 

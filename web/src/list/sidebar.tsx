@@ -1,4 +1,4 @@
-import { lazy, type Ref, Suspense, useRef, useState } from "react";
+import { lazy, type Ref, Suspense, useEffect, useRef, useState } from "react";
 import { flushSync } from "react-dom";
 import { Link } from "wouter";
 import { Icon } from "../parts/icon.tsx";
@@ -6,6 +6,7 @@ import { Mark } from "../parts/mark.tsx";
 import { say } from "../parts/toasts.ts";
 import { useWatched } from "../parts/watched.ts";
 import { AccountMenu } from "../people/account_menu.tsx";
+import { useWho } from "../people/people.ts";
 import { useWords } from "../words/index.ts";
 import { byDay } from "./days.ts";
 import { leaving, list, loadMore, unread } from "./list.ts";
@@ -14,17 +15,31 @@ import { SearchField } from "./search_field.tsx";
 
 const Archive = lazy(() => import("./archive.tsx"));
 const Found = lazy(() => import("./found.tsx"));
+const News = lazy(() => import("../connections/news.tsx"));
+const PeopleList = lazy(() => import("../connections/people_list.tsx"));
 
 interface SidebarProps {
   current: string | null;
+  /** Whom the page that is shown is about: people, the assistant, or neither. */
+  side: Side | null;
   onChoose: () => void;
 }
 
-export function Sidebar({ current, onChoose }: SidebarProps) {
+/** With whom one talks. */
+export type Side = "bot" | "people";
+
+const SIDES: readonly Side[] = ["bot", "people"];
+
+export function Sidebar({ current, side: shown, onChoose }: SidebarProps) {
   const t = useWords();
+  const isPerson = useWho().data?.isGuest === false;
+  const [side, setSide] = useState<Side>(shown ?? "bot");
   const [sought, setSought] = useState("");
   const [away, setAway] = useState(false);
   const toArchive = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (shown !== null) setSide(shown);
+  }, [shown]);
   const comeBack = () => {
     flushSync(() => setAway(false));
     toArchive.current?.focus();
@@ -50,10 +65,26 @@ export function Sidebar({ current, onChoose }: SidebarProps) {
           {t("knowledge")}
         </Link>
         <SearchField value={sought} onChange={setSought} />
+        {isPerson && (
+          <fieldset className="sides" aria-label={t("conversations")}>
+            {SIDES.map((one) => (
+              <button key={one} type="button" aria-pressed={one === side} onClick={() => setSide(one)}>
+                {t(one)}
+                {one === "people" && (
+                  <Suspense>
+                    <News />
+                  </Suspense>
+                )}
+              </button>
+            ))}
+          </fieldset>
+        )}
       </nav>
       <Suspense fallback={<nav className="conversations" aria-busy="true" />}>
         {sought.trim() !== "" ? (
           <Found words={sought} current={current} onChoose={onChoose} />
+        ) : side === "people" && isPerson ? (
+          <PeopleList current={current} onChoose={onChoose} />
         ) : away ? (
           <Archive current={current} onChoose={onChoose} onBack={comeBack} />
         ) : (

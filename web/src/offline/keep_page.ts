@@ -11,6 +11,7 @@ interface Policies {
 
 export function keepPage(): void {
   if (!("serviceWorker" in navigator)) return;
+  navigator.serviceWorker.addEventListener("message", hear);
   // After what the page itself needs.
   if (document.readyState === "complete") register();
   else addEventListener("load", register, { once: true });
@@ -25,4 +26,19 @@ function register(): void {
   navigator.serviceWorker.register(script, { updateViaCache: "none" }).catch(() => {
     // Where nothing may be kept, the page works as well.
   });
+}
+
+/** What the worker asks before it notifies anybody, and where it leads to who has chosen a notification. */
+function hear({ data, ports }: MessageEvent<{ shows?: string; open?: string }>): void {
+  const { shows, open } = data;
+  if (open !== undefined) location.hash = open;
+  if (shows === undefined) return;
+  ports[0]?.postMessage(document.visibilityState === "visible" && location.hash.startsWith(`#${shows}`));
+}
+
+/** Of a conversation that is looked at now. */
+export async function forgetNotices(conversation: string): Promise<void> {
+  const registration = await navigator.serviceWorker?.getRegistration();
+  const shown = await registration?.getNotifications?.({ tag: conversation });
+  for (const notice of shown ?? []) notice.close();
 }

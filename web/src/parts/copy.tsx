@@ -25,7 +25,7 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
 }
 
 /** Pages fetched by plain http from another machine have no clipboard but the old way. */
-async function copyText(text: string): Promise<boolean> {
+export async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;

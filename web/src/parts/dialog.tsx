@@ -1,7 +1,7 @@
 /** A sheet above the page: the browser's own dialog, which keeps the focus and gives it back. */
 
 import { createContext, type ReactNode, useId, useLayoutEffect, useRef, useState } from "react";
-import { useWords } from "../words/index.ts";
+import { useMoreWords } from "../words/more.ts";
 import { Icon } from "./icon.tsx";
 import { sheets } from "./toasts.ts";
 import { WrittenIn } from "./written.ts";
@@ -19,7 +19,7 @@ export const Saved = createContext<() => void>(() => undefined);
 
 /** What was written in a form of it is thrown away only by who says so. */
 export function Dialog({ title, onClose, children, side = false }: DialogProps) {
-  const t = useWords();
+  const t = useMoreWords();
   const id = useId();
   const dialog = useRef<HTMLDialogElement>(null);
   const [written] = useState(() => new WrittenIn());

@@ -7,8 +7,9 @@ import { useShares } from "../api/queries.ts";
 import { sayRefused } from "../api/refused.ts";
 import { useMoreWords } from "../words/more.ts";
 import { Dialog } from "./dialog.tsx";
-import { Icon } from "./icon.tsx";
-import { Problem, Switch } from "./speaking.tsx";
+import { NamesField, withName } from "./names_field.tsx";
+import { SaveOrCancel } from "./save_or_cancel.tsx";
+import { Switch } from "./speaking.tsx";
 import { Trouble } from "./trouble.tsx";
 
 interface SharingSheetProps {
@@ -46,11 +47,6 @@ export function SharingSheet(props: SharingSheetProps) {
     );
   }
 
-  const add = () => {
-    setNames(withName(names, writing));
-    setWriting("");
-    field.current?.focus();
-  };
   const save = async (event: FormEvent) => {
     event.preventDefault();
     // A name that is still in the field is meant, too.
@@ -71,74 +67,23 @@ export function SharingSheet(props: SharingSheetProps) {
     <Dialog title={t("sharing.of", { name })} onClose={onClose}>
       <form className="fields" onSubmit={save}>
         <Switch label={open[0]} what={open[1]} checked={isPublic} onChange={setPublic} />
-        <div className="field">
-          <label htmlFor="share-with">{t("sharing.with")}</label>
-          <div className="adding">
-            <input
-              ref={field}
-              id="share-with"
-              value={writing}
-              aria-invalid={problem !== undefined}
-              maxLength={254}
-              autoCapitalize="none"
-              autoComplete="off"
-              spellCheck={false}
-              placeholder={t("sharing.name")}
-              onChange={(event) => {
-                setWriting(event.target.value);
-                setProblem(undefined);
-              }}
-              onKeyDown={(event) => {
-                if (event.key !== "Enter" || writing.trim() === "") return;
-                event.preventDefault();
-                add();
-              }}
-            />
-            <button type="button" className="button" disabled={writing.trim() === ""} onClick={add}>
-              {t("add")}
-            </button>
-          </div>
-          <Problem words={problem} />
-          {/* That the sheet knows of them as of every other field. */}
-          <input type="hidden" value={names.join("\n")} />
-          {names.length > 0 && (
-            <ul className="chips" aria-label={t("sharing.with")}>
-              {names.map((shared) => (
-                <li key={shared}>
-                  {shared}
-                  <button
-                    type="button"
-                    aria-label={t("sharing.remove", { name: shared })}
-                    title={t("sharing.remove", { name: shared })}
-                    onClick={() => {
-                      setNames(names.filter((one) => one !== shared));
-                      setProblem(undefined);
-                    }}
-                  >
-                    <Icon name="close" />
-                  </button>
-                </li>
-              ))}
-            </ul>
-          )}
+        <NamesField
+          ref={field}
+          label={t("sharing.with")}
+          names={names}
+          writing={writing}
+          problem={problem}
+          removeLabel={(shared) => t("sharing.remove", { name: shared })}
+          onChange={(those, written) => {
+            setNames(those);
+            setWriting(written);
+            setProblem(undefined);
+          }}
+        >
           <small>{names.length === 0 ? t("sharing.nobody") : what}</small>
-        </div>
-        <div className="actions">
-          <button type="button" className="button ghost" onClick={onClose}>
-            {t("cancel")}
-          </button>
-          <button type="submit" className="button primary">
-            {t("save")}
-          </button>
-        </div>
+        </NamesField>
+        <SaveOrCancel onCancel={onClose} />
       </form>
     </Dialog>
   );
-}
-
-/** Names are compared without case. */
-function withName(names: readonly string[], written: string): readonly string[] {
-  const name = written.trim();
-  const isThere = names.some((one) => one.toLowerCase() === name.toLowerCase());
-  return name === "" || isThere ? names : [...names, name];
 }

@@ -2,6 +2,8 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { useEffect } from "react";
+import { Reached } from "../notify/reached.tsx";
+import { showTitle } from "../parts/title.ts";
 import { useMoreWords } from "../words/more.ts";
 import { Everywhere } from "./everywhere.tsx";
 import { OwnUsage } from "./own_usage.tsx";
@@ -15,7 +17,7 @@ export default function Account() {
   const { data: account, isError } = useQuery({ queryKey: ACCOUNT, queryFn: fetchAccount, staleTime: 0 });
   const title = t("me");
   useEffect(() => {
-    document.title = `${title} · Palaver`;
+    showTitle(title);
   }, [title]);
   return (
     <main className="gallery account-page">
@@ -29,6 +31,7 @@ export default function Account() {
             <OwnUsage />
             <Profile key={account.email + account.full_name + account.language} account={account} />
             <Password account={account} />
+            <Reached />
             <Tokens />
             <Everywhere />
           </>

@@ -70,6 +70,11 @@ export function isStillThere(username: string | null): boolean {
   return [here, last].every((person) => person?.username === username);
 }
 
+/** The user name of who is there; null for a guest and for nobody. */
+export function nameHere(): string | null {
+  return queries.getQueryData<Person | null>(WHO)?.username ?? null;
+}
+
 /** null: nobody that the server knows. Without a way to the server, whoever was there last. */
 async function whoIsThere(): Promise<Person | null> {
   try {
@@ -114,6 +119,10 @@ export async function signIn(username: string, password: string): Promise<void> 
 }
 
 export async function signOut(everywhere: boolean): Promise<void> {
+  // While the server still knows whose it is. Where that fails, it hears of it when it next calls here in vain.
+  if (kept("device", null) !== null) {
+    await import("../notify/device.ts").then(({ unregister }) => unregister()).catch(() => undefined);
+  }
   await ask("POST", "sign-out", { everywhere });
   forgetPerson();
   nobody();

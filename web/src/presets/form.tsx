@@ -5,6 +5,7 @@ import { usePreset, useSettings } from "../api/queries.ts";
 import type { PresetShown } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { useProblems } from "../parts/problems.ts";
+import { SaveOrCancel } from "../parts/save_or_cancel.tsx";
 import {
   changed,
   FinerFields,
@@ -104,14 +105,7 @@ export function PresetForm({ id, copyOf = null, onClose }: PresetFormProps) {
           </label>
           <SpeakingFields value={speaking} problems={problems} open onChange={setSpeaking} />
           <FinerFields value={speaking} problems={problems} onChange={setSpeaking} />
-          <div className="actions">
-            <button type="button" className="button ghost" onClick={onClose}>
-              {t("cancel")}
-            </button>
-            <button type="submit" className="button primary">
-              {t("save")}
-            </button>
-          </div>
+          <SaveOrCancel onCancel={onClose} />
         </form>
       )}
     </Dialog>

@@ -10,6 +10,7 @@ import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { type Item, Menu } from "../parts/menu.tsx";
 import { Segments } from "../parts/segments.tsx";
+import { showTitle } from "../parts/title.ts";
 import { useWho } from "../people/people.ts";
 import { useMoreWords } from "../words/more.ts";
 import { PresetForm } from "./form.tsx";
@@ -30,7 +31,7 @@ export default function Presets() {
   const [filter, setFilter] = useState<Whose | "all">("all");
   const make = useRef<HTMLButtonElement>(null);
   useEffect(() => {
-    document.title = `${t("presets")} · Palaver`;
+    showTitle(t("presets"));
   }, [t]);
   const close = () => setSheet(null);
   const found = (presets.data ?? []).filter((one) => filter === "all" || whoseIs(one, me) === filter);

@@ -13,6 +13,9 @@ interface Fetched<W> {
   fetch: () => Promise<Say<W>>;
 }
 
+/** What could not be fetched is asked for again after so long, whenever it is next drawn: not with each drawing. */
+const AGAIN = 5_000;
+
 /** `files`: by path, which ends in the language's name and `.json`. */
 export function wordsIn<W extends string>(
   english: Readonly<Record<W, string>>,
@@ -24,11 +27,11 @@ export function wordsIn<W extends string>(
   function wordsOf(language: string): Promise<Words> {
     const known = fetched.get(language);
     if (known !== undefined) return known;
-    // Without a network English is better than nothing.
-    const found =
-      loads
-        .get(language)?.()
-        .catch(() => english) ?? Promise.resolve<Words>(english);
+    const found = (loads.get(language)?.() ?? Promise.resolve<Words>(english)).catch(() => {
+      // Without a network English is better than nothing, until it is tried again.
+      setTimeout(() => fetched.delete(language), AGAIN);
+      return english;
+    });
     fetched.set(language, found);
     void found.then((words) => toHere(found, words));
     return found;

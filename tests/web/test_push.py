@@ -1,0 +1,154 @@
+"""What somebody is notified of while they are away: by the service worker, and only of what they do not see."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+import pytest
+from playwright.async_api import BrowserContext, Page, Worker, expect
+
+from tests.parts.palaver import Server
+from tests.web.test_offline import KEEPS
+from tests.web.test_people import begin_with
+from tests.web.window import SECONDS, OpenWindow, Window
+
+ANA, OLEG = "0195c3f0-7a41-7b1e-9a55-0c9d5e3b7f21", "0195c3f0-7a41-7b1e-9a55-0c9d5e3b7f22"
+# A point of the curve, as a browser gives it.
+P256DH = "BGFxDLq9OaZQeaLTHmR26jT2G5WTOQm8bwE-_5jSPW1lTOVtHnJK1jaDh0RwFe_Fzeib7ChDQ6RNc6_G-6-AkvU"
+SHOWN = """async () => (await registration.getNotifications())
+  .map(({ title, body, tag }) => [tag, title, body]).sort()"""
+CLICK = """async (tag) => {
+  const [notification] = await registration.getNotifications({ tag });
+  dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+}"""
+# A browser opens a window only where somebody has clicked.
+OPENS = "() => { clients.openWindow = async (url) => { self.opened = url; }; }"
+
+OpenPost = Callable[[Window], Awaitable["Post"]]
+
+
+class Post:
+    """Hands a browser's service worker what a push service would, whether the app is open there or not."""
+
+    def __init__(self, server: Server, beside: Page, worker: Worker) -> None:
+        self._server = server
+        self._beside = beside
+        self.worker = worker
+
+    async def deliver(self, conversation: str, title: str, body: str | None = None, kind: str = "pair") -> None:
+        devtools = await self._beside.context.new_cdp_session(self._beside)
+        registration: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def hear(told: dict[str, list[dict[str, str]]]) -> None:
+            for one in told["registrations"]:
+                if not registration.done():
+                    registration.set_result(one["registrationId"])
+
+        devtools.on("ServiceWorker.workerRegistrationUpdated", hear)
+        await devtools.send("ServiceWorker.enable")
+        payload = {"kind": "message", "conversation": conversation, "conversation_kind": kind, "title": title}
+        told = json.dumps({**payload, "body": body, "sender": None, "unread": 1, "url": "/"})
+        known = await asyncio.wait_for(registration, SECONDS)
+        message = {"origin": self._server.url, "registrationId": known, "data": told}
+        await devtools.send("ServiceWorker.deliverPushMessage", message)
+        await devtools.detach()
+
+    async def wait_for(self, *shown: list[str]) -> None:
+        """These and no others, once they are there."""
+        found = await self.worker.evaluate(SHOWN)
+        async with asyncio.timeout(SECONDS):
+            while found != sorted(shown):
+                await asyncio.sleep(0.02)
+                found = await self.worker.evaluate(SHOWN)
+
+
+async def open_post(window: Window) -> Post:
+    await window.page.evaluate(KEEPS)
+    context: BrowserContext = window.context
+    [worker] = context.service_workers
+    beside = await context.new_page()
+    await window.page.bring_to_front()
+    return Post(window.server, beside, worker)
+
+
+@pytest.fixture
+async def away(shared_server: Server, open_window: OpenWindow) -> Window:
+    """Somebody who lets the app notify them."""
+    return await open_window(shared_server, permissions=["notifications"])
+
+
+async def test_what_comes_while_one_looks_elsewhere_is_shown_once_for_each_conversation(away: Window) -> None:
+    post = await open_post(away)
+    await post.deliver(ANA, "Ana")
+    await post.wait_for([ANA, "Ana", ""])
+    await post.deliver(ANA, "Ana", "See you at eight?")
+    await post.wait_for([ANA, "Ana", "See you at eight?"])
+    await post.deliver(OLEG, "The bakers", kind="group")
+    await post.wait_for([ANA, "Ana", "See you at eight?"], [OLEG, "The bakers", ""])
+
+
+async def test_nothing_is_shown_of_a_conversation_that_is_looked_at_and_its_notification_goes_when_it_is_opened(
+    away: Window, shared_server: Server, open_window: OpenWindow
+) -> None:
+    ana = await open_window(shared_server)
+    post = await open_post(away)
+    conversation = await begin_with(away, ana.name)
+    await post.deliver(conversation, "Ana")
+    await post.wait_for([conversation, "Ana", ""])
+    await away.page.goto(f"{shared_server.url}/#/people/{conversation}")
+    await expect(away.composer).to_be_focused()
+    await post.wait_for()
+    await post.deliver(conversation, "Ana")
+    await post.deliver(OLEG, "Oleg")
+    await post.wait_for([OLEG, "Oleg", ""])
+
+
+async def test_notification_leads_to_its_conversation_in_the_page_that_is_open(
+    away: Window, shared_server: Server, open_window: OpenWindow
+) -> None:
+    ana = await open_window(shared_server)
+    post = await open_post(away)
+    conversation = await begin_with(away, ana.name)
+    await post.deliver(conversation, "Ana")
+    await post.wait_for([conversation, "Ana", ""])
+    await post.worker.evaluate(CLICK, conversation)
+    await expect(away.page.get_by_role("heading", name=ana.name)).to_be_visible()
+    await post.wait_for()
+
+
+async def test_with_the_app_closed_it_is_notified_all_the_same_and_opens_where_the_notification_leads(
+    away: Window, shared_server: Server
+) -> None:
+    post = await open_post(away)
+    await away.page.close()
+    await post.deliver(ANA, "Ana", "See you at eight?")
+    await post.wait_for([ANA, "Ana", "See you at eight?"])
+    await post.deliver(OLEG, "A long answer", kind="bot")
+    await post.wait_for([ANA, "Ana", "See you at eight?"], [OLEG, "A long answer", ""])
+    await post.worker.evaluate(OPENS)
+    await post.worker.evaluate(CLICK, ANA)
+    await post.wait_for([OLEG, "A long answer", ""])
+    assert await post.worker.evaluate("opened") == f"{shared_server.url}/#/people/{ANA}"
+    await post.worker.evaluate(CLICK, OLEG)
+    await post.wait_for()
+    assert await post.worker.evaluate("opened") == f"{shared_server.url}/#/c/{OLEG}"
+
+
+async def test_person_chooses_how_they_are_reached_and_takes_devices_off(away: Window) -> None:
+    page = away.page
+    keys = {"p256dh": P256DH, "auth": "xxxxxxxxxxxxxxxxxxxxxw"}
+    target = {"kind": "web_push", "endpoint": "https://push.example.org/one", "keys": keys, "label": "Firefox, Android"}
+    await away.ask("POST", "api/notifications/targets", target)
+    await page.goto(f"{away.server.url}/#/account")
+    panel = page.get_by_role("region", name="Notifications")
+    await panel.get_by_label("Show what was written").check()
+    await panel.get_by_label("Show others when I am here").uncheck()
+    # There is no push service where tests run.
+    await panel.get_by_label("Notify me on this device").click()
+    await expect(page.get_by_text("could not be registered")).to_be_visible()
+    await expect(panel.get_by_label("Notify me on this device")).not_to_be_checked()
+    await panel.get_by_role("button", name="Remove Firefox, Android").click()
+    await expect(panel.get_by_text("No device is notified yet.")).to_be_visible()
+    await page.reload()
+    await expect(panel.get_by_label("Show what was written")).to_be_checked()
+    await expect(panel.get_by_label("Show others when I am here")).not_to_be_checked()

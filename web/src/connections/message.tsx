@@ -1,0 +1,130 @@
+/** What somebody has said among people. */
+
+import { lazy, memo, Suspense, useState } from "react";
+import { sayRefused } from "../api/refused.ts";
+import { EditForm, Said as Frame } from "../conversation/messages.tsx";
+import { Thinking } from "../conversation/thinking.tsx";
+import { Text } from "../markdown/text.tsx";
+import { copyText } from "../parts/copy.tsx";
+import { backToComposer } from "../parts/focus.ts";
+import { Icon } from "../parts/icon.tsx";
+import { type Item, Menu } from "../parts/menu.tsx";
+import { say } from "../parts/toasts.ts";
+import { useLanguage } from "../words/index.ts";
+import { Avatar } from "./presence.tsx";
+import type { Said } from "./shapes.ts";
+import type { Talk } from "./talk.ts";
+import { useWordsOfPeople } from "./words.ts";
+
+const Sure = lazy(() => import("../parts/sure.tsx").then(({ Sure }) => ({ default: Sure })));
+
+interface MessageProps {
+  talk: Talk;
+  message: Said;
+  /** Somebody else has said what stands before. */
+  begins: boolean;
+  own: boolean;
+  name: string;
+  editing: boolean;
+  canChange: boolean;
+  onEdit: (id: string | null) => void;
+}
+
+export const Message = memo(function Message(props: MessageProps) {
+  const { talk, message, begins, own, name, editing, canChange, onEdit } = props;
+  const t = useWordsOfPeople();
+  const [removing, setRemoving] = useState(false);
+  if (editing) {
+    const send = (text: string) => {
+      onEdit(null);
+      if (text !== message.content) talk.edit(message, text).catch(sayRefused);
+    };
+    return <EditForm place={talk.id} message={message} onSend={send} onCancel={() => onEdit(null)} />;
+  }
+  const copy = async () => say(t((await copyText(message.content)) ? "copied" : "copy.failed"));
+  const items: Item[] = [
+    { label: t("copy"), icon: "copy", run: () => void copy() },
+    ...(own && canChange
+      ? ([
+          { label: t("edit"), icon: "edit", run: () => onEdit(message.id) },
+          { label: t("remove"), icon: "trash", danger: true, run: () => setRemoving(true) },
+        ] as const)
+      : []),
+  ];
+  const sides = [
+    own ? "prompt" : "theirs",
+    begins ? "begins" : "",
+    message.role === "assistant" ? "bot" : "",
+  ];
+  return (
+    <Frame who={own ? t("you") : name} id={message.id} className={sides.filter(Boolean).join(" ")}>
+      {!own && begins && <By name={name} />}
+      <div className="bubble-row">
+        <div className={message.removed ? "bubble removed" : "bubble"}>
+          {message.removed ? (
+            t("removed")
+          ) : message.role === "assistant" ? (
+            <Text text={message.content} grows={false} citing={null} />
+          ) : (
+            <span className="plain">{message.content}</span>
+          )}
+          <When message={message} />
+        </div>
+        {!message.removed && (
+          <Menu label={t("message.menu")} items={items}>
+            <Icon name="more" />
+          </Menu>
+        )}
+      </div>
+      {removing && (
+        <Suspense>
+          <Sure
+            title={t("remove.sure")}
+            what={t("remove.what")}
+            go={t("remove")}
+            run={() => talk.remove(message).then(backToComposer)}
+            onClose={() => setRemoving(false)}
+          />
+        </Suspense>
+      )}
+    </Frame>
+  );
+});
+
+/** What a bot says while it says it. */
+export function Written({ name, text }: { name: string; text: string }) {
+  return (
+    <Frame who={name} className="theirs bot begins growing">
+      <By name={name} />
+      <div className="bubble-row">
+        <div className="bubble">
+          {text === "" ? <Thinking words={0} /> : <Text text={text} grows citing={null} />}
+        </div>
+      </div>
+    </Frame>
+  );
+}
+
+function By({ name }: { name: string }) {
+  return (
+    <p className="by">
+      <Avatar name={name} />
+      {name}
+    </p>
+  );
+}
+
+function When({ message: { created_at, edited_at, removed } }: { message: Said }) {
+  const t = useWordsOfPeople();
+  const language = useLanguage();
+  const time = new Date(created_at);
+  const shown = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" }).format(time);
+  return (
+    <small className="when">
+      {edited_at !== null && !removed && `${t("edited")} · `}
+      <time dateTime={created_at} title={time.toLocaleString(language)}>
+        {shown}
+      </time>
+    </small>
+  );
+}

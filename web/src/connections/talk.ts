@@ -1,0 +1,150 @@
+/** A conversation among people that is open here. */
+
+import { ask } from "../api/http.ts";
+import type { MessageShown } from "../api/schema.ts";
+import type { Frame } from "../conversation/frames.ts";
+import { LastOpen, Open } from "../conversation/open.ts";
+import { addOlder } from "../conversation/story.ts";
+import { Watched } from "../parts/watched.ts";
+import { atParting, nameHere } from "../people/people.ts";
+import { pathOf } from "./queries.ts";
+import type { Person, Said, SaidPage } from "./shapes.ts";
+
+const PAGE = 50;
+
+export class Talk extends Open<Said> {
+  /** How far each has read, by user name. */
+  readonly read = new Watched<ReadonlyMap<string, number>>(new Map());
+  /** Counts what may have changed who is in it, or how. */
+  readonly changed = new Watched(0);
+  private told = 0;
+  private readonly people = new Map<string, string>();
+
+  protected get me(): string | undefined {
+    return nameHere() ?? undefined;
+  }
+
+  protected clientIdOf(message: Said): string | undefined {
+    return message.client_message_id ?? undefined;
+  }
+
+  async loadOlder(): Promise<void> {
+    const page = await this.fetchPage(this.current.messages[0]);
+    this.turn(addOlder(this.current, page.messages, page.has_more));
+  }
+
+  /** Who they are: what is heard names them by their ids. */
+  know(people: readonly Person[]): void {
+    for (const { id, username } of people) this.people.set(id, username);
+    this.turn({ ...this.current, messages: this.current.messages.map((message) => this.named(message)) });
+  }
+
+  async edit(message: Said, content: string): Promise<void> {
+    await ask("PATCH", `${pathOf(this.id)}/messages/${message.id}`, { content });
+  }
+
+  async remove(message: Said): Promise<void> {
+    await ask("DELETE", `${pathOf(this.id)}/messages/${message.id}`);
+  }
+
+  /** It, and all before it, has been seen here. */
+  markRead(message: Said): void {
+    if (message.number <= this.told) return;
+    if (this.command({ type: "read", message_id: message.id })) this.told = message.number;
+  }
+
+  /** What was told on a line that is gone may not have arrived. */
+  override enter(): void {
+    this.told = 0;
+    super.enter();
+  }
+
+  protected toOwn(told: Frame): Frame<Said> {
+    switch (told.type) {
+      case "snapshot":
+        return {
+          ...told,
+          session: {
+            ...told.session,
+            messages: told.session.messages.map((message) => this.toSaid(message)),
+          },
+        };
+      case "user_message":
+      case "ai_message_complete":
+      case "ai_message_stopped":
+        return { ...told, message: this.toSaid(told.message) };
+      default:
+        return told;
+    }
+  }
+
+  /** What was known of it stays known: the socket tells neither that it was edited nor that it was removed. */
+  private toSaid(told: MessageShown & { sender_id?: string }): Said {
+    const { id, number, role, content, created_at, status, sender_id, metadata } = told;
+    const known = this.current.messages.find((message) => message.id === id);
+    if (known !== undefined && known.content === content) return known;
+    const sender = sender_id === undefined ? null : { id: sender_id, username: "" };
+    const client_message_id = metadata.client_message_id ?? null;
+    const more = { sender, client_message_id, edited_at: null, removed: false };
+    return this.named({ id, number, role, content, created_at, status, ...more });
+  }
+
+  private named(message: Said): Said {
+    const username = message.sender && this.people.get(message.sender.id);
+    if (!message.sender || !username || message.sender.username === username) return message;
+    return { ...message, sender: { ...message.sender, username } };
+  }
+
+  private fetchPage(before?: Said): Promise<SaidPage> {
+    const which = before === undefined ? "" : `&before=${before.id}`;
+    return ask<SaidPage>("GET", `${pathOf(this.id)}/messages?limit=${PAGE}${which}`);
+  }
+
+  /** As they are worded now. What was heard meanwhile is newer, and stays. */
+  private async fetchNewest(): Promise<void> {
+    const { messages, has_more } = await this.fetchPage();
+    const newest = new Map(messages.map((message) => [message.id, message]));
+    for (const { sender } of messages) if (sender !== null) this.people.set(sender.id, sender.username);
+    const first = messages[0]?.number ?? 0;
+    const last = messages.at(-1)?.number ?? 0;
+    const kept = this.current.messages.filter(
+      ({ id, number }) => !newest.has(id) && (number < first || number > last),
+    );
+    const shown = [...kept, ...messages.filter(({ status }) => status !== "running")];
+    this.turn({
+      ...this.current,
+      messages: shown.sort((one, other) => one.number - other.number),
+      hasMore: kept.some(({ number }) => number < first) ? this.current.hasMore : has_more,
+    });
+  }
+
+  protected override hear(frame: Frame<Said>): void {
+    super.hear(frame);
+    switch (frame.type) {
+      case "snapshot":
+        this.changed.set(this.changed.value + 1);
+        // Without a network the line goes, too, and comes back with another snapshot.
+        this.fetchNewest().catch(() => undefined);
+        break;
+      case "user_message":
+        if (frame.message.sender?.username !== this.me) this.finished.set(frame.message);
+        break;
+      case "message_read":
+        this.hearRead(frame.user, frame.message_id);
+        break;
+    }
+  }
+
+  private hearRead(user: string, id: string): void {
+    const number = this.current.messages.find((message) => message.id === id)?.number ?? 0;
+    if (number <= (this.read.value.get(user) ?? 0)) return;
+    this.read.set(new Map(this.read.value).set(user, number));
+  }
+}
+
+const last = new LastOpen((id) => new Talk(id));
+atParting.add(() => last.forget());
+
+export function talkOf(id: string): Talk {
+  return last.of(id);
+}

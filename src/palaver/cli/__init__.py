@@ -14,10 +14,15 @@ COMMANDS = {
     "token": "Tokens that sign in scripts and applications: create, list, revoke.",
     "sync-models": "Ask the LLM server for its models; choose the default one.",
     "ingest": "Put files and folders into a collection of documents.",
+    "export": "Write everything of one user or of all, or of an application as Firebase would.",
+    "import": "Bring in an export: of another Palaver, or of a Firebase database.",
     "settings": "Print the table of all settings.",
     "doctor": "Say what is configured, what can be reached and what is missing.",
     "llm-server": "Run a stand-in for an LLM server, for trying things out.",
 }
+
+# Where a command's module cannot have its name.
+MODULES = {"import": "importing", "export": "exporting"}
 
 
 class Commands(click.Group):
@@ -29,7 +34,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click's own)
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"palaver.cli.{cmd_name.replace('-', '_')}").command
+        module = MODULES.get(cmd_name, cmd_name.replace("-", "_"))
+        command: click.Command = import_module(f"palaver.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's own)

@@ -62,9 +62,16 @@ ADD_PAIR = (
 COME_IN = "INSERT INTO participants (conversation_id, user_id, joined_at) VALUES ($1, $2, $3)"
 ACTIVE_PAIR = "SELECT 1 FROM conversations WHERE pair_key = $1"
 
+OWNER = "SELECT u.name FROM conversations c JOIN users u ON u.id = c.owner_id WHERE c.id = $1 AND c.deleted_at IS NULL"
+MEMBERS = (
+    "SELECT u.name FROM participants p JOIN users u ON u.id = p.user_id "
+    "JOIN conversations c ON c.id = p.conversation_id WHERE p.conversation_id = $1 AND c.deleted_at IS NULL"
+)
+
 KINDS = {"session": "bot", "connection": "pair"}
 
 ENDED_FOR_ANOTHER = "the two have another active connection: this one is ended here"
+OF_OTHERS = "it is of other users here"
 WAITS_FOR_A_REPLY = "a reply is written in it just now: bring it again later"
 
 
@@ -203,11 +210,18 @@ class _Adding:
             # It was deleted here for good.
             return Arrived(unchanged=len(part.messages))
         known = Known(conversation_id, exchanges, remembered_to)
+        if await self._names(part, known) not in (set(), _named(part.of)):
+            return Arrived(refused=OF_OTHERS)
         fresh = await find_fresh(self._tx, known, part)
         if fresh is None:
             return Arrived(refused=WAITS_FOR_A_REPLY)
         await add_messages(self._tx, known, part, fresh, await self._senders(part.of, fresh))
         return Arrived(added=len(fresh), unchanged=len(part.messages) - len(fresh))
+
+    async def _names(self, part: Part, known: Known) -> set[str]:
+        """Whose it is here; nobody's where it was deleted."""
+        whose = OWNER if isinstance(part.of, MovedSession) else MEMBERS
+        return {row[0] for row in await self._tx.all(whose, known.id)}
 
     async def _moved(self, part: Part) -> Row | None:
         kind, digest = _key(part)
@@ -319,3 +333,7 @@ class _Adding:
 
 def _key(part: Part) -> tuple[MovedKind, bytes]:
     return "session" if isinstance(part.of, MovedSession) else "connection", known_by_key(part.of.key)
+
+
+def _named(of: MovedSession | MovedConnection) -> set[str]:
+    return {of.user} if isinstance(of, MovedSession) else {of.user1, of.user2}

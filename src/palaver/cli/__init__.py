@@ -17,10 +17,15 @@ COMMANDS = {
     "backup": "Put all that is kept into a file, beside a running server.",
     "restore": "Bring a backup into an empty database of either kind.",
     "move": "From SQLite to PostgreSQL, or back, counted and compared.",
+    "export": "Write everything of one user or of all, or of an application as Firebase would.",
+    "import": "Bring in an export: of another Palaver, or of a Firebase database.",
     "settings": "Print the table of all settings.",
     "doctor": "Say what is configured, what can be reached and what is missing.",
     "llm-server": "Run a stand-in for an LLM server, for trying things out.",
 }
+
+# Where a command's module cannot have its name.
+MODULES = {"import": "importing", "export": "exporting"}
 
 
 class Commands(click.Group):
@@ -32,7 +37,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click's own)
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"palaver.cli.{cmd_name.replace('-', '_')}").command
+        module = MODULES.get(cmd_name, cmd_name.replace("-", "_"))
+        command: click.Command = import_module(f"palaver.cli.{module}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's own)

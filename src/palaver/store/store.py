@@ -32,6 +32,7 @@ from palaver.store.knowledge import (
 from palaver.store.ledger import SqlLedger
 from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
+from palaver.store.moving import SqlArriving, SqlLeaving
 from palaver.store.outbox import SqlOutbox
 from palaver.store.people.connections import SqlConnections
 from palaver.store.postgres import open_postgres
@@ -84,6 +85,8 @@ class SqlStore:
         self.summaries = SqlSummaries(database)
         self.limits = SqlLimits(database)
         self.servers = SqlServers(database)
+        self.arriving = SqlArriving(database, texts)
+        self.leaving = SqlLeaving(database)
         self.ledger = SqlLedger(database)
         self.outbox = SqlOutbox(database)
         self.targets = SqlTargets(database)

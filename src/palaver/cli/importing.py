@@ -1,0 +1,43 @@
+"""`palaver import …`: what was said elsewhere, or in another Palaver, brought here."""
+
+from pathlib import Path
+
+import click
+
+from palaver.cli.faults import Refused
+from palaver.cli.files import READABLE, FileOrFirebase, open_to_read
+from palaver.cli.installation import Installation, in_installation
+from palaver.cli.progress import showing_progress
+from palaver.cli.text import Line
+from palaver.moving.firebase_in import KINDS, FirebaseImport
+from palaver.moving.json_stream import Unreadable
+from palaver.moving.report import Report
+
+
+@click.group(cls=FileOrFirebase)
+def command() -> None:
+    """Bring in what `palaver export` wrote, or (`palaver import firebase`) the export of a Firebase database."""
+
+
+@command.command("firebase")
+@click.argument("file", type=READABLE)
+@click.option("--app", default="firebase", show_default=True, type=Line(50), help="Whose users they become.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+@in_installation
+async def firebase(installation: Installation, file: Path, app: str, dry_run: bool) -> None:
+    """Bring in the JSON that the export of a Firebase Realtime Database has written; - reads standard input.
+
+    What is there already is left as it is, so it can be run again at any time: after it was ended in the middle, or
+    with a newer export.
+    """
+    report = Report(KINDS, click.echo)
+    bringing = FirebaseImport(installation.store.arriving, installation.clock, app, report, dry=dry_run)
+    with open_to_read(file) as opened, showing_progress(opened) as shown:
+        try:
+            await bringing.run(shown)
+        except Unreadable as error:
+            raise Refused(f"{file} is no readable JSON object: {error}. Nothing is imported.") from error
+    for line in report.lines():
+        click.echo(line)
+    if dry_run:
+        click.echo("This was a dry run: nothing has changed.")

@@ -1,0 +1,285 @@
+"""`palaver import firebase`: what a Firebase export tells, made conversations, presets and messages here."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from palaver.chat.clock import Clock, Micros
+from palaver.chat.conversation import Speaking
+from palaver.chat.moved import (
+    Arrived,
+    MovedConnection,
+    MovedMessage,
+    MovedRole,
+    MovedSession,
+    MovedTemplate,
+    Part,
+    known_among_alike,
+    known_by_id,
+    known_by_words,
+)
+from palaver.chat.ports.moving import Arriving
+from palaver.chat.preset import GENERAL, NewPreset
+from palaver.chat.ranges import MAX_TOKENS, MODEL_LENGTH, NAME_LENGTH, PENALTY, PROMPT_LENGTH, TEMPERATURE, Range
+from palaver.moving.alike import Alike
+from palaver.moving.firebase_file import (
+    CONNECTIONS,
+    HISTORY,
+    MESSAGES,
+    SESSIONS,
+    TEMPLATES,
+    Entry,
+    Fields,
+    Found,
+    Skipped,
+    list_sections,
+    read,
+)
+from palaver.moving.json_stream import Odd, Scalar
+from palaver.moving.report import Report
+from palaver.moving.spool import Spool
+from palaver.moving.values import to_count, to_line, to_micros, to_name, to_number, to_text, to_uuid
+
+KINDS = (TEMPLATES, SESSIONS, HISTORY, CONNECTIONS, MESSAGES)
+ELSEWHERE = "top level"
+
+USER_LENGTH = 255
+
+# As templates made over chatify's own API have it where they say nothing.
+TEMPERATURE_OF_MOST, TOKENS_OF_MOST, WINDOW = 0.9, 150, 10
+TAGS, TAG_LENGTH = 20, 50
+
+# One transaction: a server beside this one waits for it, a quarter of a second at the most.
+MOST_MESSAGES, MOST_CHARACTERS = 10_000, 8_000_000
+# Short conversations share one.
+ENOUGH_MESSAGES, ENOUGH_PARTS = 2_000, 100
+
+ROLES: dict[str, MovedRole] = {"user": "user", "assistant": "assistant", "system": "system"}
+
+
+class FirebaseImport:
+    """Brings one file into one application. `report` tells what came of it."""
+
+    def __init__(self, arriving: Arriving, clock: Clock, app: str, report: Report, *, dry: bool = False) -> None:
+        self._arriving = arriving
+        self._clock = clock
+        self._app = app
+        self._report = report
+        self._dry = dry
+        self._waiting: list[tuple[str, Part]] = []
+        self._weight = 0
+
+    async def run(self, file: BinaryIO) -> None:
+        """Raises `Unreadable` before anything is brought where the file is no whole JSON object."""
+        sections = list_sections(file)
+        for key in sections:
+            if key not in (TEMPLATES, SESSIONS, CONNECTIONS):
+                self._report.skip(ELSEWHERE, key, "unknown top-level key")
+        wanted = frozenset({TEMPLATES, SESSIONS, CONNECTIONS})
+        if SESSIONS in sections and TEMPLATES in sections[sections.index(SESSIONS) :]:
+            # A session takes its settings from its template, which has to be there first.
+            await self._bring(file, frozenset({TEMPLATES}))
+            wanted -= {TEMPLATES}
+        await self._bring(file, wanted)
+
+    async def _bring(self, file: BinaryIO, sections: frozenset[str]) -> None:
+        for found in read(file, sections):
+            match found:
+                case Skipped():
+                    self._report.skip(found.kind, found.path, found.reason)
+                case Found(section="templates"):
+                    await self._bring_template(found)
+                case Found(section="userSessions"):
+                    await self._bring_session(found)
+                case Found():
+                    await self._bring_connection(found)
+        await self._flush()
+
+    async def _bring_template(self, found: Found) -> None:
+        prompt = to_text(found.fields.get("personalityPrompt")) or to_text(found.fields.get("systemPrompt"))
+        if not prompt:
+            self._report.skip(TEMPLATES, found.path, "no prompt")
+        elif len(prompt) > PROMPT_LENGTH:
+            self._report.skip(TEMPLATES, found.path, f"its prompt has more than {PROMPT_LENGTH} characters")
+        else:
+            template = MovedTemplate(found.key, _to_preset(found, prompt))
+            [arrived] = await self._arriving.add_templates(self._app, [template], self._clock.now(), dry=self._dry)
+            self._count(TEMPLATES, found.path, arrived)
+
+    async def _bring_session(self, found: Found) -> None:
+        fields = found.fields
+        user = to_name(fields.get("user_id"))
+        if why_not := _why_no_user(user, "user_id"):
+            self._report.skip(SESSIONS, found.path, why_not)
+            return
+        assert user is not None
+        created_at = to_micros(fields.get("created_at"))
+        last_activity = to_micros(fields.get("last_activity"))
+        if created_at is None:
+            created_at = await self._arriving.made_at(self._app, "session", found.key)
+        if created_at is None:
+            created_at = _first_time(found.entries) or last_activity or self._clock.now()
+        session = MovedSession(
+            key=found.key,
+            uuid=to_uuid(found.key),
+            user=user,
+            template=to_name(fields.get("template_id")) or GENERAL,
+            prompt=to_text(fields.get("system_prompt")),
+            ended=fields.get("status") != "active",
+            created_at=created_at,
+            last_activity=last_activity,
+            ended_at=to_micros(fields.get("ended_at")),
+            exchanges=to_count(fields.get("message_count")),
+        )
+        await self._bring_parts(found.path, session, self._to_history(found, created_at))
+
+    def _to_history(self, found: Found, created_at: Micros) -> Iterator[MovedMessage]:
+        alike, at = Alike(), created_at
+        for _, entry in found.entries:
+            at = entry.at or at
+            role = ROLES.get(entry.role or "")
+            why_not = entry.why_not or (None if role else "unknown role")
+            if why_not or role is None or entry.content is None:
+                self._report.skip(HISTORY, f"{found.path}/{HISTORY}/{entry.key}", why_not or "no content")
+                continue
+            by_words = known_by_words(role, entry.content, at)
+            yield MovedMessage(known_among_alike(by_words, alike.count(by_words, at)), role, entry.content, at)
+
+    async def _bring_connection(self, found: Found) -> None:
+        fields = found.fields
+        users = to_name(fields.get("user1Id")), to_name(fields.get("user2Id"))
+        why_not = _why_no_user(users[0], "user1Id") or _why_no_user(users[1], "user2Id")
+        if why_not is None and users[0] == users[1]:
+            why_not = "a connection of a user with itself"
+        if why_not is not None or users[0] is None or users[1] is None:
+            self._report.skip(CONNECTIONS, found.path, why_not or "no user")
+            return
+        created_at = to_micros(fields.get("createdAt"))
+        if created_at is None:
+            created_at = await self._arriving.made_at(self._app, "connection", found.key)
+        if created_at is None:
+            created_at = min(_times(found.entries), default=None) or self._clock.now()
+        connection = MovedConnection(
+            key=found.key,
+            uuid=to_uuid(found.key) or to_uuid(to_name(fields.get("connectionId")) or ""),
+            user1=users[0],
+            user2=users[1],
+            ended=fields.get("status") != "active",
+            created_at=created_at,
+        )
+        with Spool(Entry) as by_time:
+            at = created_at
+            for _, entry in found.entries:
+                at = entry.at or at
+                by_time.add(at, entry, len(entry.content or ""))
+            await self._bring_parts(found.path, connection, self._to_messages(found.path, users, by_time))
+
+    def _to_messages(
+        self, path: str, users: tuple[str | None, str | None], by_time: Spool[Entry]
+    ) -> Iterator[MovedMessage]:
+        for at, entry in by_time:
+            why_not = entry.why_not or (
+                None if entry.sender in users and entry.sender else "its sender is not of the pair"
+            )
+            if why_not or entry.content is None:
+                self._report.skip(MESSAGES, f"{path}/{MESSAGES}/{entry.key}", why_not or "no content")
+                continue
+            called = entry.id or entry.key
+            yield MovedMessage(known_by_id(called), "user", entry.content, Micros(int(at)), entry.sender, called)
+
+    async def _bring_parts(
+        self, path: str, of: MovedSession | MovedConnection, messages: Iterator[MovedMessage]
+    ) -> None:
+        part: list[MovedMessage] = []
+        weight, is_long = 0, False
+        for message in messages:
+            part.append(message)
+            weight += len(message.content)
+            if len(part) >= MOST_MESSAGES or weight >= MOST_CHARACTERS:
+                # What it waits for comes first, so that what is told of it is told once.
+                await self._add(path, Part(of, part), weight, is_rest=is_long)
+                await self._flush()
+                part, weight, is_long = [], 0, True
+        if part or not is_long:
+            await self._add(path, Part(of, part), weight, is_rest=is_long)
+
+    async def _add(self, path: str, part: Part, weight: int, *, is_rest: bool) -> None:
+        self._waiting.append(("" if is_rest else path, part))
+        self._weight += len(part.messages) + weight * ENOUGH_MESSAGES // MOST_CHARACTERS
+        if self._weight >= ENOUGH_MESSAGES or len(self._waiting) >= ENOUGH_PARTS:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        waiting, self._waiting, self._weight = self._waiting, [], 0
+        if not waiting:
+            return
+        parts = [part for _, part in waiting]
+        arrived = await self._arriving.add_parts(self._app, parts, self._clock.now(), dry=self._dry)
+        for (path, part), one in zip(waiting, arrived, strict=True):
+            is_session = isinstance(part.of, MovedSession)
+            if path:
+                self._count(SESSIONS if is_session else CONNECTIONS, path, one)
+            if one.refused is None:
+                kind = HISTORY if is_session else MESSAGES
+                self._report.added[kind] += one.added
+                self._report.unchanged[kind] += one.unchanged
+
+    def _count(self, kind: str, path: str, arrived: Arrived) -> None:
+        if arrived.refused is not None:
+            self._report.skip(kind, path, arrived.refused)
+            return
+        (self._report.added if arrived.is_new else self._report.unchanged)[kind] += 1
+        if arrived.note is not None:
+            self._report.note(path, arrived.note)
+
+
+def _why_no_user(name: str | None, field: str) -> str | None:
+    if name is None:
+        return f"no {field}"
+    return f"its {field} has more than {USER_LENGTH} characters" if len(name) > USER_LENGTH else None
+
+
+def _times(entries: Spool[Entry]) -> Iterator[Micros]:
+    return (entry.at for _, entry in entries if entry.at is not None)
+
+
+def _first_time(entries: Spool[Entry]) -> Micros | None:
+    return next(_times(entries), None)
+
+
+def _to_preset(found: Found, prompt: str) -> NewPreset:
+    fields = found.fields
+    name = to_line(fields.get("name"), NAME_LENGTH) or to_line(found.key, NAME_LENGTH)
+    is_public = fields.get("isPublic")
+    return NewPreset(
+        name=name,
+        prompt=prompt,
+        title=to_line(fields.get("title"), 200) or name,
+        description=to_line(fields.get("description"), 500),
+        category=to_line(fields.get("category"), 100) or "general",
+        welcome=to_line(fields.get("welcomeMessage"), 1000),
+        speaking=_to_speaking(fields),
+        tags=tuple(to_line(tag, TAG_LENGTH) for tag in found.tags[:TAGS] if to_text(tag)),
+        is_public=is_public if isinstance(is_public, bool) else True,
+        is_default=fields.get("isDefault") is True,
+    )
+
+
+def _to_speaking(fields: Fields) -> Speaking:
+    tokens = fields.get("maxTokens")
+    most = _within(MAX_TOKENS, fields.get("max_tokens") if tokens is None else tokens)
+    temperature = _within(TEMPERATURE, fields.get("temperature"))
+    return Speaking(
+        model=to_line(fields.get("model"), MODEL_LENGTH) or None,
+        temperature=TEMPERATURE_OF_MOST if temperature is None else temperature,
+        max_tokens=TOKENS_OF_MOST if most is None else int(most),
+        presence_penalty=_within(PENALTY, fields.get("presencePenalty")),
+        frequency_penalty=_within(PENALTY, fields.get("frequencyPenalty")),
+        window=WINDOW,
+        slides=True,
+    )
+
+
+def _within(allowed: Range, value: Scalar | Odd) -> float | None:
+    """What makes no sense is as if it were not there."""
+    number = to_number(value)
+    return number if number is not None and allowed.holds(number) else None

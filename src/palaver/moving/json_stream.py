@@ -1,0 +1,78 @@
+"""JSON of any size, read piece by piece."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import BinaryIO
+
+import ijson
+
+Event = tuple[str, object]
+Scalar = str | int | Decimal | bool | None
+
+CHUNK_BYTES = 64 * 1024
+
+
+class Unreadable(Exception):
+    """The file is no JSON, or ends in the middle of it."""
+
+
+class Odd:
+    """A list or an object where something else was looked for."""
+
+
+ODD = Odd()
+
+
+class JsonStream:
+    """The events of one file, of which each is taken once, by whoever stands where it belongs."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._events: Iterator[Event] = ijson.basic_parse(file, buf_size=CHUNK_BYTES)
+
+    def next(self) -> Event:
+        """Raises `Unreadable`."""
+        try:
+            return next(self._events)
+        except StopIteration:
+            raise Unreadable("it ends too early") from None
+        except (ijson.JSONError, ValueError) as error:
+            raise Unreadable(" ".join(str(error).split())[:200]) from None
+
+    def check_end(self) -> None:
+        """Raises `Unreadable` where something follows."""
+        try:
+            for _ in self._events:
+                raise Unreadable("something follows its end")
+        except (ijson.JSONError, ValueError) as error:
+            raise Unreadable(" ".join(str(error).split())[:200]) from None
+
+    def skip(self, first: Event) -> None:
+        """Takes the rest of the value that began with `first`."""
+        depth = _DEPTH.get(first[0], 0)
+        take = self.next
+        while depth:
+            depth += _DEPTH.get(take()[0], 0)
+
+    def scalar(self, first: Event) -> Scalar | Odd:
+        if first[0] in _DEPTH:
+            self.skip(first)
+            return ODD
+        value = first[1]
+        assert value is None or isinstance(value, str | int | Decimal)
+        return value
+
+    def items(self, first: Event) -> Iterator[tuple[str, Event]]:
+        """The keys of an object, or the places in a list, each with the event that its value begins with; nothing in
+        what is neither. Whoever asks for the next one has taken the value of the last."""
+        match first[0]:
+            case "start_map":
+                while (event := self.next())[0] == "map_key":
+                    yield str(event[1]), self.next()
+            case "start_array":
+                place = 0
+                while (event := self.next())[0] != "end_array":
+                    yield str(place), event
+                    place += 1
+
+
+_DEPTH = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}

@@ -80,6 +80,8 @@ class Conversation(Struct, frozen=True):
     """Since when it stands at the top of its owner's list."""
     archived_at: Micros | None = None
     """Since when it is out of its owner's list, with the others that were put away."""
+    used_tokens: int = 0
+    """What its replies have used, questions and answers together."""
 
     def admits(self, reader: Reader) -> bool:
         """Whether the reader may open it; the same rule as the store's."""

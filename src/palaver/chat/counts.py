@@ -32,8 +32,9 @@ class LocalCounts:
     def take_now(self, wanted: Sequence[Wanted]) -> Sequence[Standing]:
         now = self._clock()
         standings = [self._stand(one, now) for one in wanted]
-        if any(standing.wait for standing in standings):
-            return standings
+        for standing in standings:
+            if standing.wait:
+                return standings
         for one in wanted:
             self._note(one, now)
         return [Standing(0, standing.left - 1, standing.reset) for standing in standings]
@@ -90,10 +91,11 @@ class LocalCounts:
         if not wanted.seconds:
             self._held.setdefault(wanted.key, set()).add(wanted.holder)
             return
-        times = self._had.pop(wanted.key, None)
-        if times is None:
-            times = deque()
-        times.append(now)
-        self._had[wanted.key] = times
+        times = self._had.get(wanted.key)
+        if times is not None:
+            times.append(now)
+            self._had.move_to_end(wanted.key)
+            return
+        self._had[wanted.key] = deque((now,))
         if len(self._had) > REMEMBERED:
             self._had.popitem(last=False)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from palaver.chat.context import TOKENS_AROUND, count_tokens, history_limit
 from palaver.chat.conversation import Conversation, Message, Past
@@ -45,8 +44,8 @@ async def reserve_all(
     ]
     if tx.lock and stops:
         await tx.all(LOCK_RUNNING, stops)
-    measured = await _measure(tx, turns, places, wishes, texts)
-    return await reserve(tx, measured, budgets, turns[0].now)
+    await _measure(tx, turns, places, wishes, texts)
+    return await reserve(tx, wishes, budgets, turns[0].now)
 
 
 async def _measure(
@@ -55,23 +54,22 @@ async def _measure(
     places: Sequence[Place | None],
     wishes: Sequence[Wish | None],
     texts: Texts,
-) -> Sequence[Wish | None]:
-    """The wishes of replies that start at once, with what their bots are to see: that is read now, and only once."""
-    starting: dict[int, tuple[Place, Wish]] = {}
-    for index, (turn, place, wish) in enumerate(zip(turns, places, wishes, strict=True)):
-        if place is not None and wish is not None and turn.edits is None and not place.conversation.open_replies:
-            starting[index] = (place, wish)
+) -> None:
+    """Of replies that start at once, what their bots are to see is read now, and only once."""
+    starting = [
+        (place, wish)
+        for turn, place, wish in zip(turns, places, wishes, strict=True)
+        if place is not None and wish is not None and turn.edits is None and not place.conversation.open_replies
+    ]
     if not starting:
-        return wishes
+        return
     histories = await read_histories(
-        tx, [(wish.conversation_id, wish.context_from, wish.before, wish.limit) for _, wish in starting.values()]
+        tx, [(wish.conversation_id, wish.context_from, wish.before, wish.limit) for _, wish in starting]
     )
-    measured = list(wishes)
-    for index, (place, wish) in starting.items():
-        place.history = histories.get(wish.conversation_id, ())
-        past = sum(one.token_count + TOKENS_AROUND for one in place.history)
-        measured[index] = replace(wish, past=past, standing=_standing(place.conversation, texts))
-    return measured
+    for place, wish in starting:
+        history = place.history = histories.get(wish.conversation_id, ())
+        wish.past = sum([one.token_count for one in history]) + TOKENS_AROUND * len(history)
+        wish.standing = _standing(place.conversation, texts)
 
 
 def _standing(conversation: Conversation, texts: Texts) -> int | None:
@@ -105,10 +103,10 @@ def _wish(turn: NewTurn, place: Place | None) -> Wish | None:
 
 
 def _wish_in(conversation: Conversation, tokens: int, before: int) -> Wish:
-    limit = history_limit(conversation.speaking)
     return Wish(
         conversation.owner_id, conversation.app_id, conversation.speaking, tokens, conversation.id,
-        conversation.context_from, before, limit, waits_for=min(conversation.open_replies, limit),
+        conversation.context_from, before, history_limit(conversation.speaking), conversation.open_replies,
+        conversation.used_tokens,
     )  # fmt: skip
 
 

@@ -135,11 +135,16 @@ def _headers(limits: tuple[Limit, ...], items: Sequence[str]) -> list[tuple[byte
 
 
 def _to_item(limit: Limit, left: int, reset: float) -> str:
-    item = f'"{_name(limit)}";r={min(left, LARGEST)}'
+    item = f"{_to_beginning(limit)}{left if left < LARGEST else LARGEST}"
     return f"{item};t={math.ceil(reset)}" if reset > 0 else item
 
 
-# The same for one turn after the other.
+# Both are the same for one turn after the other.
+@lru_cache(maxsize=1000)
+def _to_beginning(limit: Limit) -> str:
+    return f'"{_name(limit)}";r='
+
+
 @lru_cache(maxsize=1000)
 def _to_policies(limits: tuple[Limit, ...]) -> bytes:
     return ", ".join(map(_to_policy, limits)).encode()

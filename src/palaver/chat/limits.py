@@ -174,18 +174,17 @@ class Limits:
         Raises `RateLimited`, and `NotFound` for one that is not the reader's: nobody else can use up its limit.
         """
         if conversation is not None:
-            found = await self._access(reader, conversation)
+            found = self._conversations.get(conversation)
+            if found is None or not found.admits(reader):
+                found = await self._look_up(reader, conversation)
             uuid, owner = found.uuid, found.owner_id
         else:
             assert new is not None, "a turn is in a conversation"
             uuid, owner = new.uuid, new.owner_id
         return await self._have(self._turn_in_conversation(reader, uuid, owner), grant)
 
-    async def _access(self, reader: Reader, uuid: str) -> Conversation:
+    async def _look_up(self, reader: Reader, uuid: str) -> Conversation:
         """Whose it is never changes: a conversation that goes on is looked up once."""
-        known = self._conversations.get(uuid)
-        if known is not None and known.admits(reader):
-            return known
         assert self._store is not None, "limits of conversations want a store"
         found = await self._store.conversations.access(reader, uuid)
         if len(self._conversations) >= REMEMBERED_CONVERSATIONS:
@@ -262,10 +261,11 @@ class Limits:
         if not asked:
             return ()
         standings = await self._counts.take([one.wanted for one in asked])
-        met = [(one.limit, standing) for one, standing in zip(asked, standings, strict=True) if standing.wait]
-        if not met:
-            grant.add(asked, standings)
-        return met
+        for standing in standings:
+            if standing.wait:
+                return [(one.limit, each) for one, each in zip(asked, standings, strict=True) if each.wait]
+        grant.add(asked, standings)
+        return ()
 
     # What admins give
 

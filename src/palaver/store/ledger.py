@@ -4,7 +4,7 @@ What is held back for a reply stands in the reply's own row, and counts as long 
 becomes of the reply, nothing of it can be forgotten. The row of who pays is locked before it is looked at.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -38,6 +38,7 @@ from palaver.chat.ledger import (
 from palaver.chat.limit import LimitOf
 from palaver.chat.user import Reader, User, UserId
 from palaver.store.database import Database, Row, Transaction
+from palaver.store.prices import MARK, Prices, add_price, read_prices, remove_price
 from palaver.store.rows import READABLE
 
 # As `to_cost` in the core, by the price that holds at `{now}`; nothing where the model has none.
@@ -46,15 +47,6 @@ COST = (
     "+ CAST({cached} AS BIGINT) * p.cached_input + CAST({completion} AS BIGINT) * p.output + 500000) / 1000000 "
     "FROM prices p WHERE p.model = {model} AND p.since <= {now} ORDER BY p.since DESC LIMIT 1), 0)"
 )
-PRICE_AT = (
-    "SELECT model, input, cached_input, output FROM prices WHERE model = $1 AND since <= $2 ORDER BY since DESC LIMIT 1"
-)
-PRICES = "SELECT model, since, input, cached_input, output FROM prices ORDER BY model, since"
-ADD_PRICE = (
-    "INSERT INTO prices (model, since, input, cached_input, output) VALUES ($1, $2, $3, $4, $5) "
-    "ON CONFLICT (model, since) DO NOTHING RETURNING model"
-)
-REMOVE_PRICE = "DELETE FROM prices WHERE model = $1 AND since = $2 RETURNING model"
 ADD_UP = (
     "INSERT INTO ledger (user_id, day, app_id, model, preset_id, turns, prompt_tokens, completion_tokens, "
     "cached_tokens, cost) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
@@ -94,7 +86,11 @@ SOME_HAVE_THEIR_OWN = (
     f"SELECT 1 FROM limits WHERE {' OR '.join(f'{name} IS NOT NULL' for name in Budget.__struct_fields__)} LIMIT 1"
 )
 OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
-SPENT = "SELECT scope, day, month, tokens_today, tokens_this_month, money_this_month FROM spending WHERE scope = $1"
+# The prices' mark comes with it: to look for it alone would be a round trip more for each turn.
+SPENT = (
+    "SELECT scope, day, month, tokens_today, tokens_this_month, money_this_month, "
+    f"{MARK} FROM spending WHERE scope = $1"
+)
 FROM_LEDGER = (
     "CAST(COALESCE(SUM(CASE WHEN day = CAST($2 AS BIGINT) THEN prompt_tokens + completion_tokens ELSE 0 END), 0) "
     "AS BIGINT), CAST(COALESCE(SUM(prompt_tokens + completion_tokens), 0) AS BIGINT), "
@@ -196,7 +192,7 @@ class _Payer(Struct, frozen=True):
 
 
 async def reserve(
-    tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets, now: Micros
+    tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets, known: Prices, now: Micros
 ) -> list[Reservation | OverBudget | None]:
     """What is held back for each of them, or why it cannot be; None where nobody counts.
 
@@ -210,8 +206,11 @@ async def reserve(
         return [None] * len(wishes)
     await _measure(tx, counted)
     payers = {payer.scope: payer for some in paying for payer in some or ()}
-    prices = await _prices(tx, counted, payers.values(), budgets, now)
-    spent = await _lock_spending(tx, payers, now)
+    spent, mark = await _lock_spending(tx, payers, now)
+    prices: Mapping[str, Price] = {}
+    if any(payer.budget.money_a_month for payer in payers.values()):
+        names = {name for wish in counted for name in _may_be_billed_as(wish, budgets)}
+        prices = await known.at(tx, mark, names, now)
     held_there = await _held_in_conversations(tx, counted) if budgets.conversation_tokens else {}
     answers: list[Reservation | OverBudget | None] = []
     for wish, some in zip(wishes, paying, strict=True):
@@ -321,16 +320,6 @@ async def _measure(tx: Transaction, wishes: Sequence[Wish]) -> None:
         wish.past, wish.standing = row
 
 
-async def _prices(
-    tx: Transaction, wishes: Sequence[Wish], payers: Iterable[_Payer], budgets: Budgets, now: Micros
-) -> Mapping[str, Price]:
-    if not any(payer.budget.money_a_month for payer in payers):
-        return {}
-    names = {name for wish in wishes for name in _may_be_billed_as(wish, budgets)}
-    rows = await tx.all_many(PRICE_AT, [(name, now) for name in sorted(names)])
-    return {row[0]: Price(*row[1:]) for row in rows}
-
-
 def _may_be_billed_as(wish: Wish, budgets: Budgets) -> Sequence[str]:
     """Where the model that is wanted is not offered just now, the default one answers."""
     provider = wish.speaking.provider or budgets.default_provider
@@ -339,10 +328,13 @@ def _may_be_billed_as(wish: Wish, budgets: Budgets) -> Sequence[str]:
     return [model for model in (wish.speaking.model, budgets.default_model) if model is not None]
 
 
-async def _lock_spending(tx: Transaction, payers: Mapping[str, _Payer], now: Micros) -> dict[str, Spent]:
+async def _lock_spending(
+    tx: Transaction, payers: Mapping[str, _Payer], now: Micros
+) -> tuple[Mapping[str, Spent], str | None]:
+    """What each of them has spent, and the mark of the prices."""
     scopes = sorted(payers)
     if not scopes:
-        return {}
+        return {}, None
     day, month = day_of(now).first_day, month_of(now).first_day
     rows = {row[0]: row for row in await tx.all_many(SPENT + tx.lock, [(scope,) for scope in scopes])}
     new = [scope for scope in scopes if scope not in rows]
@@ -358,11 +350,11 @@ async def _lock_spending(tx: Transaction, payers: Mapping[str, _Payer], now: Mic
         held = await tx.all_many(sql, [(payers[scope].id, now) for scope in some]) if some else ()
         for scope, row in zip(some, held, strict=True):
             spent[scope].held_tokens, spent[scope].held_money = row
-    return spent
+    return spent, rows[scopes[-1]][6]
 
 
 def _to_spent(row: Row, day: int, month: int) -> Spent:
-    _, of_day, of_month, today, this_month, money = row
+    of_day, of_month, today, this_month, money = row[1:6]
     return Spent(
         tokens_today=today if of_day >= day else 0,
         tokens_this_month=this_month if of_month >= month else 0,
@@ -378,20 +370,18 @@ async def _held_in_conversations(tx: Transaction, wishes: Sequence[Wish]) -> Map
 
 
 class SqlLedger:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, prices: Prices) -> None:
         self._database = database
+        self._prices = prices
 
     async def add_price(self, price: DatedPrice) -> bool:
-        told = price.price
-        values = (price.model, price.since, told.input, told.cached_input, told.output)
-        return await self._database.write(lambda tx: tx.one(ADD_PRICE, *values)) is not None
+        return await self._database.write(lambda tx: add_price(tx, price))
 
     async def remove_price(self, model: str, since: Micros) -> bool:
-        return await self._database.write(lambda tx: tx.one(REMOVE_PRICE, model, since)) is not None
+        return await self._database.write(lambda tx: remove_price(tx, model, since))
 
     async def prices(self) -> Sequence[DatedPrice]:
-        rows = await self._database.read(lambda tx: tx.all(PRICES))
-        return [DatedPrice(row[0], row[1], Price(*row[2:])) for row in rows]
+        return await self._database.read(read_prices)
 
     async def some_have_their_own_budget(self) -> bool:
         return await self._database.read(lambda tx: tx.one(SOME_HAVE_THEIR_OWN)) is not None
@@ -409,7 +399,7 @@ class SqlLedger:
         wish = Wish(payer_id, app_id, speaking, prompt_tokens)
 
         async def work(tx: Transaction) -> int | None:
-            [held] = await reserve(tx, [wish], budgets, now)
+            [held] = await reserve(tx, [wish], budgets, self._prices, now)
             if isinstance(held, OverBudget):
                 raise held
             if held is None:

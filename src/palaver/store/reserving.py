@@ -14,6 +14,7 @@ from palaver.store.database import Transaction
 from palaver.store.going_on import read_histories
 from palaver.store.ledger import Wish, reserve
 from palaver.store.locks import LOCK_RUNNING
+from palaver.store.prices import Prices
 from palaver.store.texts import Texts
 
 
@@ -28,7 +29,7 @@ class Place(Struct):
 
 
 async def reserve_all(
-    tx: Transaction, turns: Sequence[NewTurn], places: Sequence[Place | None], texts: Texts
+    tx: Transaction, turns: Sequence[NewTurn], places: Sequence[Place | None], texts: Texts, prices: Prices
 ) -> Sequence[Reservation | OverBudget | None]:
     """What is held back for the reply to each, or why there is to be none. Nothing is changed by it."""
     budgets = next((turn.budgets for turn in turns if turn.budgets is not None), None)
@@ -45,7 +46,7 @@ async def reserve_all(
     if tx.lock and stops:
         await tx.all(LOCK_RUNNING, stops)
     await _measure(tx, turns, places, wishes, texts)
-    return await reserve(tx, wishes, budgets, turns[0].now)
+    return await reserve(tx, wishes, budgets, prices, turns[0].now)
 
 
 async def _measure(
@@ -111,7 +112,7 @@ def _wish_in(conversation: Conversation, tokens: int, before: int) -> Wish:
 
 
 async def reserve_another(
-    tx: Transaction, asked: AnotherReply, conversation: Conversation, prompt: Message
+    tx: Transaction, asked: AnotherReply, conversation: Conversation, prompt: Message, prices: Prices
 ) -> Reservation | None:
     """Raises `OverBudget`."""
     if asked.budgets is None:
@@ -119,7 +120,7 @@ async def reserve_another(
     if tx.lock and conversation.open_replies:
         await tx.all(LOCK_RUNNING, [conversation.id])
     wish = _wish_in(conversation, prompt.token_count or 0, prompt.number)
-    [held] = await reserve(tx, [wish], asked.budgets, asked.now)
+    [held] = await reserve(tx, [wish], asked.budgets, prices, asked.now)
     if isinstance(held, OverBudget):
         raise held
     return held

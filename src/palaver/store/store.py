@@ -34,6 +34,7 @@ from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
+from palaver.store.prices import Prices
 from palaver.store.search import SqlSearch
 from palaver.store.servers import SqlServers
 from palaver.store.sqlite import SqliteDatabase
@@ -61,7 +62,7 @@ class StoreOptions(Struct, frozen=True):
 
 class SqlStore:
     def __init__(self, database: Database, engine: Literal["sqlite", "postgres"]) -> None:
-        texts = Texts(database)
+        texts, prices = Texts(database), Prices()
         for_good = ForGood(database)
         words: Words = SqliteWords() if engine == "sqlite" else PostgresWords()
         vectors: Vectors = SqliteVectors(database) if engine == "sqlite" else PostgresVectors(database)
@@ -70,7 +71,7 @@ class SqlStore:
         self.database = database
         self.accounts = SqlAccounts(database, self.clearing)
         self.conversations = SqlConversations(database, texts)
-        self.turns = SqlTurns(database, texts)
+        self.turns = SqlTurns(database, texts, prices)
         self.branches = SqlBranches(database)
         self.events = SqlEvents(database)
         self.search = SqlSearch(database, engine)
@@ -80,7 +81,7 @@ class SqlStore:
         self.summaries = SqlSummaries(database)
         self.limits = SqlLimits(database)
         self.servers = SqlServers(database)
-        self.ledger = SqlLedger(database)
+        self.ledger = SqlLedger(database, prices)
         self.collections = SqlCollections(for_good, self.clearing)
         self.documents = SqlDocuments(for_good, self.clearing, Reading(for_good, words, self.clearing))
         self.passages = SqlPassages(database, words, vectors, Embeddings(for_good, vectors, self.clearing))

@@ -130,6 +130,31 @@ async def test_items_of_one_key_never_share_a_transaction_and_keep_their_order(s
     assert len(batches) == 3
 
 
+async def test_what_is_written_together_keeps_the_order_of_each_key_and_fails_alone(store: SqlStore) -> None:
+    batches: list[list[str]] = []
+
+    async def note(tx: Transaction, items: Sequence[str]) -> list[str | Exception]:
+        batches.append(list(items))
+        for item in items:
+            await tx.run("INSERT INTO server (name, value) VALUES ($1, '')", item)
+        if "c1" in items:
+            raise ValueError
+        return [NotFound() if item == "b2" else item.upper() for item in items]
+
+    write = store.database.together(note, lambda item: item[0])
+    items = ["a1", "a2", "b1", "c1", "b2", "a3"]
+    outcomes = await asyncio.gather(*(write(item) for item in items), return_exceptions=True)
+    assert [one if isinstance(one, str) else type(one) for one in outcomes] == [
+        "A1", "A2", "B1", ValueError, NotFound, "A3",
+    ]  # fmt: skip
+    assert all(len({item[0] for item in batch}) == len(batch) for batch in batches)
+    for key in "abc":
+        mine = [item for batch in batches for item in batch if item[0] == key]
+        assert mine == sorted(mine)
+    kept = [row[0] for row in await rows(store, "SELECT name FROM server WHERE value = '' ORDER BY name")]
+    assert kept == ["a1", "a2", "a3", "b1", "b2"]
+
+
 async def test_hundred_turns_at_once_each_get_their_own_answer(store: SqlStore, alice: User) -> None:
     begun = await asyncio.gather(
         *(store.turns.begin(said(alice, f"{number}", new_conversation(alice))) for number in range(100))

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from palaver.app import budgets as to_budgets
 from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.conversation import Conversation, Speaking, Usage
-from palaver.chat.errors import OverBudget
+from palaver.chat.errors import NotFound, OverBudget
 from palaver.chat.ledger import (
     MOST_PRICE,
     NO_BUDGET,
@@ -24,6 +24,7 @@ from palaver.chat.ledger import (
     ModelSize,
     Period,
     Price,
+    Reservation,
     Used,
     day_of,
     month_of,
@@ -36,7 +37,10 @@ from palaver.chat.ports import AnotherReply, Begun, NewTurn
 from palaver.chat.user import Reader, User
 from palaver.settings import Settings
 from palaver.store import SqlStore
+from palaver.store.database import Transaction
 from palaver.store.ledger import COST, Wish, reserve
+from palaver.store.prices import Prices
+from palaver.store.prices import add_price as set_price
 from tests.ports.counting import CountingDatabase
 from tests.ports.talking import (
     EXPIRED,
@@ -426,6 +430,49 @@ async def test_money_is_held_back_by_the_price_of_the_model(store: SqlStore, ali
     await say(store, alice, budgets(money=1999))
 
 
+async def test_price_counts_from_its_moment_on_whichever_process_has_set_it(
+    store: SqlStore, other_store: SqlStore, alice: User
+) -> None:
+    limits = budgets(money=10_000)
+
+    async def held_at(price: Price | None, since: int, now: int) -> int:
+        if price is not None:
+            await add_price(other_store, price, since)
+        begun = await say(store, alice, limits, now=Micros(now))
+        [[money]] = await rows(store, "SELECT reserved_money FROM messages WHERE id = $1", begun.turn.reply.id)
+        await finish(store, begun, None)
+        return int(money)
+
+    # 100 tokens are answered at the most.
+    assert await held_at(None, 0, NOW) == 0
+    assert await held_at(Price(0, 0, 1_000_000), NOW, NOW) == 100
+    assert await held_at(Price(0, 0, 2_000_000), NOW + 10, NOW + 9) == 100
+    assert await held_at(None, 0, NOW + 10) == 200
+    assert await held_at(Price(0, 0, 3_000_000), NOW + 20, NOW + 19) == 200
+    assert await other_store.ledger.remove_price("gpt-4", Micros(NOW + 20))
+    assert await held_at(None, 0, NOW + 20) == 200
+
+
+async def test_price_that_could_not_be_kept_holds_nothing_back(store: SqlStore, alice: User) -> None:
+    prices, limits = Prices(), budgets(money=10_000)
+    wish = Wish(alice.id, None, SPEAKING, 10)
+
+    async def hold(tx: Transaction) -> int:
+        [wanted] = await reserve(tx, [wish], limits, prices, NOW)
+        assert isinstance(wanted, Reservation)
+        return wanted.money
+
+    async def set_in_vain(tx: Transaction) -> None:
+        assert await set_price(tx, DatedPrice("gpt-4", NOW, Price(0, 0, 1_000_000)))
+        assert await hold(tx) == 100
+        raise NotFound
+
+    assert await store.database.write(hold) == 0
+    with pytest.raises(NotFound):
+        await store.database.write(set_in_vain)
+    assert await store.database.write(hold) == 0
+
+
 async def test_bot_that_is_no_model_holds_back_no_money_of_one(store: SqlStore, alice: User) -> None:
     await add_price(store, Price(0, 0, 10_000_000), NOW)
     poor = budgets(money=999)
@@ -557,7 +604,7 @@ async def test_what_many_hold_back_is_looked_up_at_once(store: SqlStore, alice: 
         await say(store, who, limits)
     counting = CountingDatabase(store.database)
     wishes = [Wish(who.id, who.app_id, SPEAKING, 10) for who in (alice, bob, *of_shop)]
-    await counting.write(lambda tx: reserve(tx, wishes, limits, NOW))
+    await counting.write(lambda tx: reserve(tx, wishes, limits, Prices(), NOW))
     assert [rows for sql, rows in counting.asked if "reserved_tokens" in sql] == [5, 1]
     each = await held(store) // 6
     # Alice has two of them, and the application three.
@@ -565,7 +612,7 @@ async def test_what_many_hold_back_is_looked_up_at_once(store: SqlStore, alice: 
         (budgets(3 * each - 20), [True, False, False, False, False]),
         (budgets(app=Budget(tokens_a_day=4 * each - 20)), [False, False, True, True, True]),
     ):
-        answers = await store.database.write(lambda tx, budget=budget: reserve(tx, wishes, budget, NOW))  # type: ignore[misc]
+        answers = await store.database.write(lambda tx, budget=budget: reserve(tx, wishes, budget, Prices(), NOW))  # type: ignore[misc]
         assert [isinstance(one, OverBudget) for one in answers] == refused
 
 

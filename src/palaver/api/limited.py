@@ -121,25 +121,36 @@ def met_headers(error: RateLimited) -> list[tuple[bytes, bytes]]:
     """Of a refusal: the limit that was met, and what is left of it."""
     if error.limit is None:
         return []
-    return _headers([(error.limit, error.left, math.ceil(error.reset))])
+    return _headers((error.limit,), [_to_item(error.limit, error.left, error.reset)])
 
 
 def standing_headers(shown: Sequence[tuple[Limit, Standing]]) -> list[tuple[bytes, bytes]]:
     """Of a success: all limits at work, and how they stand."""
-    return _headers([(limit, standing.left, math.ceil(standing.reset)) for limit, standing in shown])
+    items = [_to_item(limit, standing.left, standing.reset) for limit, standing in shown]
+    return _headers(tuple([limit for limit, _ in shown]), items)
 
 
-def _headers(told: Sequence[tuple[Limit, int, int]]) -> list[tuple[bytes, bytes]]:
-    policies = ", ".join(_policy(limit) for limit, _, _ in told)
-    standings = ", ".join(
-        f'"{_name(limit)}";r={min(left, LARGEST)}' + (f";t={seconds}" if seconds else "")
-        for limit, left, seconds in told
-    )
-    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", standings.encode())]
+def _headers(limits: tuple[Limit, ...], items: Sequence[str]) -> list[tuple[bytes, bytes]]:
+    return [(b"ratelimit-policy", _to_policies(limits)), (b"ratelimit", ", ".join(items).encode())]
+
+
+def _to_item(limit: Limit, left: int, reset: float) -> str:
+    item = f"{_to_beginning(limit)}{left if left < LARGEST else LARGEST}"
+    return f"{item};t={math.ceil(reset)}" if reset > 0 else item
+
+
+# Both are the same for one turn after the other.
+@lru_cache(maxsize=1000)
+def _to_beginning(limit: Limit) -> str:
+    return f'"{_name(limit)}";r='
 
 
 @lru_cache(maxsize=1000)
-def _policy(limit: Limit) -> str:
+def _to_policies(limits: tuple[Limit, ...]) -> bytes:
+    return ", ".join(map(_to_policy, limits)).encode()
+
+
+def _to_policy(limit: Limit) -> str:
     window = f";w={limit.seconds}" if limit.seconds else ""
     unit = UNITS.get(limit.name)
     return f'"{_name(limit)}";q={min(limit.most, LARGEST)}{window}' + (f';qu="{unit}"' if unit else "")

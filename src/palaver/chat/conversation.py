@@ -84,6 +84,8 @@ class Conversation(Struct, frozen=True):
     archived_at: Micros | None = None
     """Since when it is out of its owner's list, with the others that were put away."""
     kind: Kind = "bot"
+    used_tokens: int = 0
+    """What its replies have used, questions and answers together."""
 
     @property
     def is_of_people(self) -> bool:

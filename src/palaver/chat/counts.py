@@ -31,12 +31,13 @@ class LocalCounts:
 
     def take_now(self, wanted: Sequence[Wanted]) -> Sequence[Standing]:
         now = self._clock()
-        standings = [self._stand(one, now) for one in wanted]
-        if any(standing.wait for standing in standings):
-            return standings
+        standings = [self._stand(one, now, 1) for one in wanted]
+        for standing in standings:
+            if standing.wait:
+                return [self._stand(one, now) for one in wanted]
         for one in wanted:
             self._note(one, now)
-        return [Standing(0, standing.left - 1, standing.reset) for standing in standings]
+        return standings
 
     async def look(self, wanted: Wanted) -> Standing:
         return self._stand(wanted, self._clock())
@@ -67,14 +68,15 @@ class LocalCounts:
         """All keys that somebody here holds, with the holder."""
         return ((key, holder) for key, holders in tuple(self._held.items()) for holder in tuple(holders))
 
-    def _stand(self, wanted: Wanted, now: float) -> Standing:
+    def _stand(self, wanted: Wanted, now: float, taken: int = 0) -> Standing:
+        """`taken`: as it will stand once so many more were had."""
         if not wanted.seconds:
             left = wanted.most - len(self._held.get(wanted.key, ()))
-            return Standing(0 if left > 0 else ASK_AGAIN_SECONDS, max(left, 0), 0)
+            return Standing(0, left - taken, 0) if left > 0 else Standing(ASK_AGAIN_SECONDS, 0, 0)
         times = self._forget_old(wanted, now)
         left = wanted.most - len(times)
         if left > 0:
-            return Standing(0, left, (times[0] if times else now) + wanted.seconds - now)
+            return Standing(0, left - taken, (times[0] if times else now) + wanted.seconds - now)
         wait = times[-left] + wanted.seconds - now
         return Standing(wait, 0, wait)
 
@@ -90,10 +92,11 @@ class LocalCounts:
         if not wanted.seconds:
             self._held.setdefault(wanted.key, set()).add(wanted.holder)
             return
-        times = self._had.pop(wanted.key, None)
-        if times is None:
-            times = deque()
-        times.append(now)
-        self._had[wanted.key] = times
+        times = self._had.get(wanted.key)
+        if times is not None:
+            times.append(now)
+            self._had.move_to_end(wanted.key)
+            return
+        self._had[wanted.key] = deque((now,))
         if len(self._had) > REMEMBERED:
             self._had.popitem(last=False)

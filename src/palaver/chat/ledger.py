@@ -5,13 +5,12 @@ made, as much as it may take at the most is held back from whoever pays for it: 
 """
 
 from calendar import monthrange
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Literal
 
 from msgspec import Struct
-from msgspec.structs import astuple
 
 from palaver.chat.clock import DAY, SECOND, Micros, to_datetime
 from palaver.chat.context import TOKENS_AROUND, knowledge_share
@@ -109,7 +108,7 @@ class Budget(Struct, frozen=True):
 
     @property
     def is_set(self) -> bool:
-        return any(astuple(self))
+        return bool(self.tokens_a_day or self.tokens_a_month or self.money_a_month)
 
     def or_else(self, usual: "Budget") -> "Budget":
         """Each of the three, where it is set here; else the usual one. Set to 0, as every limit of one's own: none."""
@@ -206,20 +205,23 @@ class _Line(Struct, frozen=True):
 
     name: BudgetName
     most: int
-    period: Period
     used: int
     held: int
 
+    def period(self, now: Micros) -> Period:
+        return day_of(now) if self.name == "tokens_a_day" else month_of(now)
 
-def _lines(budget: Budget, spent: Spent, now: Micros) -> Iterator[_Line]:
+
+def _lines(budget: Budget, spent: Spent) -> list[_Line]:
     """Those that are set."""
-    day, month = day_of(now), month_of(now)
+    lines = []
     if budget.tokens_a_day:
-        yield _Line("tokens_a_day", budget.tokens_a_day, day, spent.tokens_today, spent.held_tokens)
+        lines.append(_Line("tokens_a_day", budget.tokens_a_day, spent.tokens_today, spent.held_tokens))
     if budget.tokens_a_month:
-        yield _Line("tokens_a_month", budget.tokens_a_month, month, spent.tokens_this_month, spent.held_tokens)
+        lines.append(_Line("tokens_a_month", budget.tokens_a_month, spent.tokens_this_month, spent.held_tokens))
     if budget.money_a_month:
-        yield _Line("money_a_month", budget.money_a_month, month, spent.money_this_month, spent.held_money)
+        lines.append(_Line("money_a_month", budget.money_a_month, spent.money_this_month, spent.held_money))
+    return lines
 
 
 def over_budget(
@@ -227,12 +229,13 @@ def over_budget(
 ) -> Sequence[OverBudget]:
     """A refusal for each limit of the budget that the reply may pass; none where it can be made."""
     refusals = []
-    for line in _lines(budget, spent, now):
+    for line in _lines(budget, spent):
         is_money = line.name == "money_a_month"
-        more, alone = (wanted.money, wanted.money_alone) if is_money else (wanted.tokens, wanted.tokens_alone)
-        if line.used + line.held + more > line.most:
-            wait = line.period.seconds_left(now)
-            limit = Limit(line.name, line.most, line.period.seconds, of)
+        if line.used + line.held + (wanted.money if is_money else wanted.tokens) > line.most:
+            alone = wanted.money_alone if is_money else wanted.tokens_alone
+            period = line.period(now)
+            wait = period.seconds_left(now)
+            limit = Limit(line.name, line.most, period.seconds, of)
             refusals.append(_refusal(limit, line.used, alone, wait=wait, reset=wait, currency=currency))
     return refusals
 
@@ -315,11 +318,11 @@ class Own(Struct, frozen=True):
 def to_left(budget: Budget, spent: Spent, now: Micros) -> list[Left]:
     return [
         Left(
-            Limit(line.name, line.most, line.period.seconds),
+            Limit(line.name, line.most, line.period(now).seconds),
             max(0, line.most - line.used - line.held),
-            Micros((line.period.last_day + 1) * DAY),
+            Micros((line.period(now).last_day + 1) * DAY),
         )
-        for line in _lines(budget, spent, now)
+        for line in _lines(budget, spent)
     ]
 
 

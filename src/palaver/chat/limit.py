@@ -19,7 +19,7 @@ LimitOf = Literal["user", "app", "conversation", "address"]
 Shortage = Literal["used_up", "too_little", "held", "too_small"]
 
 
-class Limit(Struct, frozen=True):
+class Limit(Struct, frozen=True, cache_hash=True):
     """`most` in what the name counts (money in millionths), within `seconds`; 0 where it is about one moment. `of` says
     for whom all that counts together."""
 

@@ -9,6 +9,7 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from itertools import count
 from typing import NoReturn, Self
 from uuid import UUID
@@ -71,10 +72,10 @@ class Grant:
 
     __slots__ = ("_counted", "_counts", "_held", "claimed", "of_conversation", "refusal", "shown")
 
-    def __init__(self, counts: Counts | None = None, asked: Sequence[Asked] = ()) -> None:
+    def __init__(self, counts: Counts | None = None) -> None:
         self._counts = counts
-        self._held = [one.wanted for one in asked if not one.wanted.seconds]
-        self._counted = [one.wanted for one in asked if one.wanted.seconds]
+        self._held: list[Wanted] = []
+        self._counted: list[Wanted] = []
         self.claimed = False
         self.refusal: RateLimited | None = None
         self.shown: list[tuple[Limit, Standing]] = []
@@ -92,9 +93,13 @@ class Grant:
     async def ask_conversation(self, reader: Reader, conversation: str | None, new: NewConversation | None) -> None:
         """As `Limits.allow_conversation`."""
         if self.of_conversation is not None:
-            more = await self.of_conversation.allow_conversation(reader, conversation, new)
-            self.shown += more.shown
-            self._counted += more._counted
+            await self.of_conversation.allow_conversation(reader, conversation, new, self)
+
+    def add(self, asked: Sequence[Asked], standings: Sequence[Standing]) -> None:
+        """These were had."""
+        for one, standing in zip(asked, standings, strict=True):
+            (self._counted if one.wanted.seconds else self._held).append(one.wanted)
+            self.shown.append((one.limit, standing))
 
     def release(self) -> None:
         if self._held and self._counts is not None:
@@ -139,8 +144,16 @@ class Limits:
 
         Raises `RateLimited`; then nothing was counted.
         """
+        grant = Grant(self._counts)
         asked = self._turn_of_caller(user, address)
-        grant = await (self._have_or_wait(asked) if may_wait else self._have(asked))
+        met = await self._take(asked, grant)
+        if met:
+            grant.refusal = _to_refusal(met)
+            if not may_wait or any(limit.name != "replies_at_once" for limit, _ in met):
+                raise grant.refusal
+            # Nothing but too many replies at once stands against it: all the rest is had.
+            await self._have([one for one in asked if one.limit.name != "replies_at_once"], grant)
+            grant.shown += met
         of_its_users = user.kind == "app" and (self.rules.turns_a_minute or self._own)
         if of_its_users or self.rules.conversation_turns_a_minute:
             grant.of_conversation = self
@@ -170,27 +183,33 @@ class Limits:
     async def allow_reply(self, user: User) -> Grant:
         """Whether one more reply may be made for this one, who has said something to people and named a bot: the
         message was counted before. As `allow_turn`."""
-        asked = self._turn_of_caller(user, None)
-        return await self._have_or_wait([one for one in asked if one.limit.name == "replies_at_once"])
+        grant = Grant(self._counts)
+        asked = [one for one in self._turn_of_caller(user, None) if one.limit.name == "replies_at_once"]
+        if met := await self._take(asked, grant):
+            grant.refusal = _to_refusal(met)
+            grant.shown += met
+        return grant
 
-    async def allow_conversation(self, reader: Reader, conversation: str | None, new: NewConversation | None) -> Grant:
+    async def allow_conversation(
+        self, reader: Reader, conversation: str | None, new: NewConversation | None, grant: Grant | None = None
+    ) -> Grant:
         """What only the conversation tells: how much is said in it, and for whom of its users an application speaks.
+        It is added to the `grant`, where there is one.
 
         Raises `RateLimited`, and `NotFound` for one that is not the reader's: nobody else can use up its limit.
         """
         if conversation is not None:
-            found = await self._access(reader, conversation)
+            found = self._conversations.get(conversation)
+            if found is None or not found.admits(reader):
+                found = await self._look_up(reader, conversation)
             uuid, owner = found.uuid, found.owner_id
         else:
             assert new is not None, "a turn is in a conversation"
             uuid, owner = new.uuid, new.owner_id
-        return await self._have(self._turn_in_conversation(reader, uuid, owner))
+        return await self._have(self._turn_in_conversation(reader, uuid, owner), grant)
 
-    async def _access(self, reader: Reader, uuid: str) -> Conversation:
+    async def _look_up(self, reader: Reader, uuid: str) -> Conversation:
         """Whose it is never changes: a conversation that goes on is looked up once."""
-        known = self._conversations.get(uuid)
-        if known is not None and known.admits(reader):
-            return known
         assert self._store is not None, "limits of conversations want a store"
         found = await self._store.conversations.access(reader, uuid)
         if len(self._conversations) >= REMEMBERED_CONVERSATIONS:
@@ -250,43 +269,28 @@ class Limits:
         if not most:
             return
         if name == "turns_a_minute":
-            limit = Limit(name, most, MINUTE_SECONDS, of)
-            asked.append(Asked(limit, Wanted(key, most, MINUTE_SECONDS)))
+            asked.append(Asked(_to_limit(name, most, MINUTE_SECONDS, of), Wanted(key, most, MINUTE_SECONDS)))
         else:
             holder = f"{self._name}:{next(self._numbers)}"
-            asked.append(Asked(Limit(name, most, 0, of), Wanted(key, most, 0, holder)))
+            asked.append(Asked(_to_limit(name, most, 0, of), Wanted(key, most, 0, holder)))
 
-    async def _have(self, asked: Sequence[Asked]) -> Grant:
-        grant, met = await self._take(asked)
+    async def _have(self, asked: Sequence[Asked], grant: Grant | None = None) -> Grant:
+        grant = grant or Grant(self._counts)
+        met = await self._take(asked, grant)
         if met:
             raise _to_refusal(met)
         return grant
 
-    async def _have_or_wait(self, asked: Sequence[Asked]) -> Grant:
-        """Where nothing but too many replies at once stands against it, all the rest is had, with the refusal."""
-        grant, met = await self._take(asked)
-        if not met:
-            return grant
-        refusal = _to_refusal(met)
-        if any(limit.name != "replies_at_once" for limit, _ in met):
-            raise refusal
-        grant = await self._have([one for one in asked if one.limit.name != "replies_at_once"])
-        grant.refusal = refusal
-        grant.shown += met
-        return grant
-
-    async def _take(self, asked: Sequence[Asked]) -> tuple[Grant, Sequence[tuple[Limit, Standing]]]:
-        """What was asked for; or nothing, and the limits that were met."""
+    async def _take(self, asked: Sequence[Asked], grant: Grant) -> Sequence[tuple[Limit, Standing]]:
+        """Adds what was asked for to the grant; or nothing, and gives the limits that were met."""
         if not asked:
-            return Grant(), ()
+            return ()
         standings = await self._counts.take([one.wanted for one in asked])
-        shown = [(one.limit, standing) for one, standing in zip(asked, standings, strict=True)]
-        met = [(limit, standing) for limit, standing in shown if standing.wait]
-        if met:
-            return Grant(), met
-        grant = Grant(self._counts, asked)
-        grant.shown += shown
-        return grant, ()
+        for standing in standings:
+            if standing.wait:
+                return [(one.limit, each) for one, each in zip(asked, standings, strict=True) if each.wait]
+        grant.add(asked, standings)
+        return ()
 
     # What admins give
 
@@ -361,6 +365,10 @@ async def find_named(accounts: Accounts, named: str) -> User:
     if app is None:
         raise NotFound
     return app
+
+
+# A few, which every turn is asked for: what is told of them is remembered by them (api/limited.py).
+_to_limit = lru_cache(maxsize=1000)(Limit)
 
 
 def _pick(own: int | None, default: int) -> int:

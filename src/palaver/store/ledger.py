@@ -4,10 +4,9 @@ What is held back for a reply stands in the reply's own row, and counts as long 
 becomes of the reply, nothing of it can be forgotten. The row of who pays is locked before it is looked at.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from palaver.chat.clock import DAY, Micros
 from palaver.chat.context import TOKENS_AROUND
@@ -39,6 +38,7 @@ from palaver.chat.ledger import (
 from palaver.chat.limit import LimitOf
 from palaver.chat.user import Reader, User, UserId
 from palaver.store.database import Database, Row, Transaction
+from palaver.store.prices import MARK, Prices, add_price, read_prices, remove_price
 from palaver.store.rows import READABLE
 
 # As `to_cost` in the core, by the price that holds at `{now}`; nothing where the model has none.
@@ -47,15 +47,6 @@ COST = (
     "+ CAST({cached} AS BIGINT) * p.cached_input + CAST({completion} AS BIGINT) * p.output + 500000) / 1000000 "
     "FROM prices p WHERE p.model = {model} AND p.since <= {now} ORDER BY p.since DESC LIMIT 1), 0)"
 )
-PRICE_AT = (
-    "SELECT model, input, cached_input, output FROM prices WHERE model = $1 AND since <= $2 ORDER BY since DESC LIMIT 1"
-)
-PRICES = "SELECT model, since, input, cached_input, output FROM prices ORDER BY model, since"
-ADD_PRICE = (
-    "INSERT INTO prices (model, since, input, cached_input, output) VALUES ($1, $2, $3, $4, $5) "
-    "ON CONFLICT (model, since) DO NOTHING RETURNING model"
-)
-REMOVE_PRICE = "DELETE FROM prices WHERE model = $1 AND since = $2 RETURNING model"
 ADD_UP = (
     "INSERT INTO ledger (user_id, day, app_id, model, preset_id, turns, prompt_tokens, completion_tokens, "
     "cached_tokens, cost) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
@@ -95,7 +86,11 @@ SOME_HAVE_THEIR_OWN = (
     f"SELECT 1 FROM limits WHERE {' OR '.join(f'{name} IS NOT NULL' for name in Budget.__struct_fields__)} LIMIT 1"
 )
 OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
-SPENT = "SELECT scope, day, month, tokens_today, tokens_this_month, money_this_month FROM spending WHERE scope = $1"
+# The prices' mark comes with it: to look for it alone would be a round trip more for each turn.
+SPENT = (
+    "SELECT scope, day, month, tokens_today, tokens_this_month, money_this_month, "
+    f"{MARK} FROM spending WHERE scope = $1"
+)
 FROM_LEDGER = (
     "CAST(COALESCE(SUM(CASE WHEN day = CAST($2 AS BIGINT) THEN prompt_tokens + completion_tokens ELSE 0 END), 0) "
     "AS BIGINT), CAST(COALESCE(SUM(prompt_tokens + completion_tokens), 0) AS BIGINT), "
@@ -122,12 +117,9 @@ HELD = (
 )
 HELD_OF_USER = HELD.format(payer="payer_id")
 HELD_OF_APP = HELD.format(payer="payer_app_id")
-# Nothing is held back where no reply is open.
-IN_CONVERSATION = (
-    "SELECT c.prompt_tokens + c.completion_tokens, CASE WHEN c.open_replies = 0 THEN 0 ELSE "
-    "(SELECT CAST(COALESCE(SUM(m.reserved_tokens), 0) AS BIGINT) "
-    "FROM messages m WHERE m.payer_id = $1 AND m.status IN ('queued', 'running') AND m.conversation_id = c.id) END "
-    "FROM conversations c WHERE c.id = $2"
+HELD_IN_CONVERSATION = (
+    "SELECT CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) FROM messages "
+    "WHERE conversation_id = $1 AND payer_id = $2 AND status IN ('queued', 'running')"
 )
 ADD_RESERVATION = (
     "INSERT INTO reservations (payer_id, payer_app_id, tokens, money, until) VALUES ($1, $2, $3, $4, $5) RETURNING id"
@@ -171,10 +163,10 @@ NAMED: Mapping[By, tuple[str, str]] = {
 UNNAMED = ("NULL, NULL, NULL", "")
 
 
-class Wish(Struct, frozen=True):
-    """A reply that is to be made: who pays, and what the bot is to see: what is said before the number `before`, which
-    holds so many replies that are yet to come. `past` and `standing`, the tokens of that and of what stands before it,
-    are looked up where they are None."""
+class Wish(Struct):
+    """A reply that is to be made: who pays, and what the bot is to see: at most so many messages before the number
+    `before`, among them the replies that it `waits_for`. `past` and `standing`, the tokens of those and of what stands
+    before them, are looked up where they are None. `used` are those that the conversation has used so far."""
 
     payer_id: UserId
     app_id: UserId | None
@@ -185,71 +177,77 @@ class Wish(Struct, frozen=True):
     before: int = 0
     limit: int = 0
     waits_for: int = 0
+    used: int = 0
     past: int | None = None
     standing: int | None = None
 
 
-class _Payer(Struct, frozen=True, order=True):
-    """Whose spending is looked at: a person's, or that of an application with all its users."""
+class _Payer(Struct, frozen=True):
+    """Whose spending is looked at: a person's, or that of an application with all its users. And what they may use."""
 
     scope: str
     id: int
-    is_app: bool
-
-
-class _Facts(Struct, frozen=True):
-    """What is known of a wish: who has to be able to afford it, and how long the prompt is going to be: the past, and
-    what is sent besides."""
-
-    payers: Sequence[tuple[_Payer, Budget]]
-    besides: int
-    past: int = 0
+    of: LimitOf
+    budget: Budget = NO_BUDGET
 
 
 async def reserve(
-    tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets, now: Micros
+    tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets, known: Prices, now: Micros
 ) -> list[Reservation | OverBudget | None]:
     """What is held back for each of them, or why it cannot be; None where nobody counts.
 
     It changes nothing, and holds the rows of who pays until the transaction ends: the rows of the replies have to be
-    written in it. Those are to be locked before that this transaction changes and that run (see store/locks.py).
+    written in it. Those are to be locked before that this transaction changes and that run (see store/locks.py), and
+    the conversations of the wishes.
     """
-    facts = await _facts(tx, wishes, budgets)
-    payers = {payer for one in facts if one is not None for payer, _ in one.payers}
-    prices = await _prices(tx, wishes, facts, budgets, now)
-    spent = await _lock_spending(tx, payers, now)
-    in_conversation = await _spent_in_conversations(tx, wishes, budgets)
+    paying = await _find_payers(tx, wishes, budgets)
+    counted = [wish for wish, payers in zip(wishes, paying, strict=True) if wish is not None and payers is not None]
+    if not counted:
+        return [None] * len(wishes)
+    await _measure(tx, counted)
+    payers = {payer.scope: payer for some in paying for payer in some or ()}
+    spent, mark = await _lock_spending(tx, payers, now)
+    prices: Mapping[str, Price] = {}
+    if any(payer.budget.money_a_month for payer in payers.values()):
+        names = {name for wish in counted for name in _may_be_billed_as(wish, budgets)}
+        prices = await known.at(tx, mark, names, now)
+    held_there = await _held_in_conversations(tx, counted) if budgets.conversation_tokens else {}
     answers: list[Reservation | OverBudget | None] = []
-    for wish, known in zip(wishes, facts, strict=True):
-        if wish is None or known is None:
+    for wish, some in zip(wishes, paying, strict=True):
+        if wish is None or some is None:
             answers.append(None)
             continue
-        may_hold = [prices[name] for name in _may_be_billed_as(wish, budgets) if name in prices]
-        usage, alone = [
-            to_reserve(known.past, known.besides, wish.speaking, budgets, waits_for=number)
-            for number in (wish.waits_for, 0)
+        wanted = _to_reservation(wish, prices, budgets)
+        refusals = [
+            *over_conversation(budgets.conversation_tokens, wish.used, held_there.get(wish.conversation_id, 0), wanted)
         ]
-        wanted = Reservation(
-            wish.payer_id, wish.app_id, usage.total_tokens, _most_cost(usage, may_hold),
-            alone.total_tokens, _most_cost(alone, may_hold),
-        )  # fmt: skip
-        used, held = in_conversation.get(wish.conversation_id, (0, 0))
-        refusals = [*over_conversation(budgets.conversation_tokens, used, held, wanted)]
-        for payer, budget in known.payers:
-            of: LimitOf = "app" if payer.is_app else "user"
-            refusals += over_budget(budget, spent[payer], wanted, now, of, budgets.currency)
+        for payer in some:
+            refusals += over_budget(payer.budget, spent[payer.scope], wanted, now, payer.of, budgets.currency)
         if refusals:
             answers.append(worst_of(refusals))
             continue
-        for payer, _ in known.payers:
-            spent[payer].held_tokens += wanted.tokens
-            spent[payer].held_money += wanted.money
+        for payer in some:
+            spent[payer.scope].held_tokens += wanted.tokens
+            spent[payer.scope].held_money += wanted.money
         answers.append(wanted)
     return answers
 
 
+def _to_reservation(wish: Wish, prices: Mapping[str, Price], budgets: Budgets) -> Reservation:
+    may_hold = [prices[name] for name in _may_be_billed_as(wish, budgets) if name in prices] if prices else ()
+    past, besides = wish.past or 0, wish.tokens + (wish.standing or 0)
+    alone = usage = to_reserve(past, besides, wish.speaking, budgets)
+    if wish.waits_for:
+        waits_for = min(wish.waits_for, wish.limit)
+        usage = to_reserve(past, besides, wish.speaking, budgets, waits_for=waits_for)
+    return Reservation(
+        wish.payer_id, wish.app_id, usage.total_tokens, _most_cost(usage, may_hold),
+        alone.total_tokens, _most_cost(alone, may_hold),
+    )  # fmt: skip
+
+
 def _most_cost(usage: Usage, may_hold: Sequence[Price]) -> int:
-    return max((to_cost(usage, price) for price in may_hold), default=0)
+    return max([to_cost(usage, price) for price in may_hold], default=0)
 
 
 async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) -> None:
@@ -275,66 +273,51 @@ async def _spend_budgets(tx: Transaction, entries: Sequence[Spending]) -> None:
     await tx.run_many(SPEND, [(*key, *spent[key]) for key in sorted(spent)])
 
 
-def _payers(user_id: UserId, app_id: UserId | None) -> Iterable[_Payer]:
+def _payers(
+    user_id: UserId, app_id: UserId | None, of_user: Budget = NO_BUDGET, of_app: Budget = NO_BUDGET
+) -> Sequence[_Payer]:
+    user = _Payer(f"user:{user_id}", user_id, "user", of_user)
+    if app_id is None:
+        return (user,)
+    app = _Payer(f"app:{app_id}", app_id, "app", of_app)
     # What an application says itself, and not for a user of its own, is the application's alone.
-    if user_id != app_id:
-        yield _Payer(f"user:{user_id}", user_id, is_app=False)
-    if app_id is not None:
-        yield _Payer(f"app:{app_id}", app_id, is_app=True)
+    return (app,) if user_id == app_id else (user, app)
 
 
-async def _facts(tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets) -> list[_Facts | None]:
+async def _find_payers(
+    tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets
+) -> list[Sequence[_Payer] | None]:
+    """Who has to be able to afford each of them; None where nobody counts what it uses."""
     own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
-    facts = [None if wish is None else _to_facts(wish, own, budgets) for wish in wishes]
-    # Nothing was said before in a conversation that is yet to be made.
-    places = [
-        place
-        for place, wish in enumerate(wishes)
-        if wish and facts[place] and wish.conversation_id and (wish.past is None or wish.standing is None)
-    ]
-    if places:
-        rows = await tx.all_many(PROMPT, [_prompt_row(wishes[place]) for place in places])
-        for place, row in zip(places, rows, strict=True):
-            known = facts[place]
-            assert known is not None
-            facts[place] = replace(known, past=row[0], besides=known.besides + row[1])
-    return facts
+
+    def budget_of(id_: int | None, usual: Budget) -> Budget:
+        return own[id_].or_else(usual) if id_ in own else usual
+
+    found: list[Sequence[_Payer] | None] = []
+    for wish in wishes:
+        if wish is None:
+            found.append(None)
+            continue
+        of_user, of_app = budget_of(wish.payer_id, budgets.person), budget_of(wish.app_id, budgets.app)
+        payers = [payer for payer in _payers(wish.payer_id, wish.app_id, of_user, of_app) if payer.budget.is_set]
+        found.append(payers if payers or budgets.conversation_tokens else None)
+    return found
 
 
-def _prompt_row(wish: Wish | None) -> tuple[object, ...]:
-    assert wish is not None
-    return (wish.conversation_id, wish.context_from, wish.before, wish.limit)
-
-
-async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mapping[int, Budget]:
+async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mapping[int | None, Budget]:
     ids = {id_ for wish in wishes if wish is not None for id_ in (wish.payer_id, wish.app_id) if id_ is not None}
     rows = await tx.all_many(OWN_BUDGET, [(id_,) for id_ in sorted(ids)])
     return {row[3]: Budget(*row[:3]) for row in rows}
 
 
-def _to_facts(wish: Wish, own: Mapping[int, Budget], budgets: Budgets) -> _Facts | None:
-    payers = []
-    for payer in _payers(wish.payer_id, wish.app_id):
-        usual = budgets.app if payer.is_app else budgets.person
-        budget = own[payer.id].or_else(usual) if payer.id in own else usual
-        if budget.is_set:
-            payers.append((payer, budget))
-    if not payers and not budgets.conversation_tokens:
-        return None
-    if wish.past is None or wish.standing is None:
-        return _Facts(payers, wish.tokens)
-    return _Facts(payers, wish.tokens + wish.standing, wish.past)
-
-
-async def _prices(
-    tx: Transaction, wishes: Sequence[Wish | None], facts: Sequence[_Facts | None], budgets: Budgets, now: Micros
-) -> Mapping[str, Price]:
-    counts_money = any(budget.money_a_month for known in facts if known is not None for _, budget in known.payers)
-    if not counts_money:
-        return {}
-    names = {name for wish in wishes if wish is not None for name in _may_be_billed_as(wish, budgets)}
-    rows = await tx.all_many(PRICE_AT, [(name, now) for name in sorted(names)])
-    return {row[0]: Price(*row[1:]) for row in rows}
+async def _measure(tx: Transaction, wishes: Sequence[Wish]) -> None:
+    # Nothing was said before in a conversation that is yet to be made.
+    unknown = [wish for wish in wishes if wish.conversation_id and (wish.past is None or wish.standing is None)]
+    if not unknown:
+        return
+    asked = [(wish.conversation_id, wish.context_from, wish.before, wish.limit) for wish in unknown]
+    for wish, row in zip(unknown, await tx.all_many(PROMPT, asked), strict=True):
+        wish.past, wish.standing = row
 
 
 def _may_be_billed_as(wish: Wish, budgets: Budgets) -> Sequence[str]:
@@ -345,31 +328,33 @@ def _may_be_billed_as(wish: Wish, budgets: Budgets) -> Sequence[str]:
     return [model for model in (wish.speaking.model, budgets.default_model) if model is not None]
 
 
-async def _lock_spending(tx: Transaction, payers: Iterable[_Payer], now: Micros) -> dict[_Payer, Spent]:
-    in_order = sorted(payers)
-    if not in_order:
-        return {}
+async def _lock_spending(
+    tx: Transaction, payers: Mapping[str, _Payer], now: Micros
+) -> tuple[Mapping[str, Spent], str | None]:
+    """What each of them has spent, and the mark of the prices."""
+    scopes = sorted(payers)
+    if not scopes:
+        return {}, None
     day, month = day_of(now).first_day, month_of(now).first_day
-    rows = {row[0]: row for row in await tx.all_many(SPENT + tx.lock, [(payer.scope,) for payer in in_order])}
-    new = [payer for payer in in_order if payer.scope not in rows]
+    rows = {row[0]: row for row in await tx.all_many(SPENT + tx.lock, [(scope,) for scope in scopes])}
+    new = [scope for scope in scopes if scope not in rows]
     if new:
-        for payer in new:
-            whose = "app_id" if payer.is_app else "user_id"
-            await tx.run(OPEN_SPENDING.format(whose=whose), payer.scope, day, month, payer.id)
-        again = await tx.all_many(SPENT + tx.lock, [(payer.scope,) for payer in new])
-        rows |= {row[0]: row for row in again}
+        for scope in new:
+            whose = "app_id" if payers[scope].of == "app" else "user_id"
+            await tx.run(OPEN_SPENDING.format(whose=whose), scope, day, month, payers[scope].id)
+        rows |= {row[0]: row for row in await tx.all_many(SPENT + tx.lock, [(scope,) for scope in new])}
+    spent = {scope: _to_spent(rows[scope], day, month) for scope in scopes}
     # The rows are locked: as few round trips as can be.
-    spent = {}
-    for sql, is_app in ((HELD_OF_USER, False), (HELD_OF_APP, True)):
-        some = [payer for payer in in_order if payer.is_app is is_app]
-        held = await tx.all_many(sql, [(payer.id, now) for payer in some]) if some else ()
-        for payer, (tokens, money) in zip(some, held, strict=True):
-            spent[payer] = replace(_to_spent(rows[payer.scope], day, month), held_tokens=tokens, held_money=money)
-    return spent
+    for sql, of in ((HELD_OF_USER, "user"), (HELD_OF_APP, "app")):
+        some = [scope for scope in scopes if payers[scope].of == of]
+        held = await tx.all_many(sql, [(payers[scope].id, now) for scope in some]) if some else ()
+        for scope, row in zip(some, held, strict=True):
+            spent[scope].held_tokens, spent[scope].held_money = row
+    return spent, rows[scopes[-1]][6]
 
 
 def _to_spent(row: Row, day: int, month: int) -> Spent:
-    _, of_day, of_month, today, this_month, money = row
+    of_day, of_month, today, this_month, money = row[1:6]
     return Spent(
         tokens_today=today if of_day >= day else 0,
         tokens_this_month=this_month if of_month >= month else 0,
@@ -377,33 +362,26 @@ def _to_spent(row: Row, day: int, month: int) -> Spent:
     )
 
 
-async def _spent_in_conversations(
-    tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets
-) -> Mapping[ConversationId, tuple[int, int]]:
-    """What was used in them, and what is held back for replies there."""
-    if not budgets.conversation_tokens:
-        return {}
-    # No two of them are of one conversation: those never share a transaction.
-    there = [wish for wish in wishes if wish is not None and wish.conversation_id]
-    rows = await tx.all_many(IN_CONVERSATION, [(wish.payer_id, wish.conversation_id) for wish in there])
-    return {wish.conversation_id: (row[0], row[1]) for wish, row in zip(there, rows, strict=True)}
+async def _held_in_conversations(tx: Transaction, wishes: Sequence[Wish]) -> Mapping[ConversationId, int]:
+    """What is held back there for replies that come before it."""
+    busy = [(wish.conversation_id, wish.payer_id) for wish in wishes if wish.waits_for]
+    rows = await tx.all_many(HELD_IN_CONVERSATION, busy) if busy else ()
+    return {asked[0]: row[0] for asked, row in zip(busy, rows, strict=True)}
 
 
 class SqlLedger:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, prices: Prices) -> None:
         self._database = database
+        self._prices = prices
 
     async def add_price(self, price: DatedPrice) -> bool:
-        told = price.price
-        values = (price.model, price.since, told.input, told.cached_input, told.output)
-        return await self._database.write(lambda tx: tx.one(ADD_PRICE, *values)) is not None
+        return await self._database.write(lambda tx: add_price(tx, price))
 
     async def remove_price(self, model: str, since: Micros) -> bool:
-        return await self._database.write(lambda tx: tx.one(REMOVE_PRICE, model, since)) is not None
+        return await self._database.write(lambda tx: remove_price(tx, model, since))
 
     async def prices(self) -> Sequence[DatedPrice]:
-        rows = await self._database.read(lambda tx: tx.all(PRICES))
-        return [DatedPrice(row[0], row[1], Price(*row[2:])) for row in rows]
+        return await self._database.read(read_prices)
 
     async def some_have_their_own_budget(self) -> bool:
         return await self._database.read(lambda tx: tx.one(SOME_HAVE_THEIR_OWN)) is not None
@@ -421,7 +399,7 @@ class SqlLedger:
         wish = Wish(payer_id, app_id, speaking, prompt_tokens)
 
         async def work(tx: Transaction) -> int | None:
-            [held] = await reserve(tx, [wish], budgets, now)
+            [held] = await reserve(tx, [wish], budgets, self._prices, now)
             if isinstance(held, OverBudget):
                 raise held
             if held is None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
 from palaver.chat.context import TOKENS_AROUND, count_tokens, history_limit
@@ -16,6 +15,7 @@ from palaver.store.database import Transaction
 from palaver.store.going_on import read_histories
 from palaver.store.ledger import Wish, reserve
 from palaver.store.locks import LOCK_RUNNING
+from palaver.store.prices import Prices
 from palaver.store.texts import Texts
 
 
@@ -30,7 +30,7 @@ class Place(Struct):
 
 
 async def reserve_all(
-    tx: Transaction, turns: Sequence[NewTurn], places: Sequence[Place | None], texts: Texts
+    tx: Transaction, turns: Sequence[NewTurn], places: Sequence[Place | None], texts: Texts, prices: Prices
 ) -> Sequence[Reservation | OverBudget | None]:
     """What is held back for the reply to each, or why there is to be none. Nothing is changed by it."""
     budgets = next((turn.budgets for turn in turns if turn.budgets is not None), None)
@@ -46,8 +46,8 @@ async def reserve_all(
     ]
     if tx.lock and stops:
         await tx.all(LOCK_RUNNING, stops)
-    measured = await _measure(tx, turns, places, wishes, texts)
-    return await reserve(tx, measured, budgets, turns[0].now)
+    await _measure(tx, turns, places, wishes, texts)
+    return await reserve(tx, wishes, budgets, prices, turns[0].now)
 
 
 async def _measure(
@@ -56,23 +56,22 @@ async def _measure(
     places: Sequence[Place | None],
     wishes: Sequence[Wish | None],
     texts: Texts,
-) -> Sequence[Wish | None]:
-    """The wishes of replies that start at once, with what their bots are to see: that is read now, and only once."""
-    starting: dict[int, tuple[Place, Wish]] = {}
-    for index, (turn, place, wish) in enumerate(zip(turns, places, wishes, strict=True)):
-        if place is not None and wish is not None and turn.edits is None and not place.conversation.open_replies:
-            starting[index] = (place, wish)
+) -> None:
+    """Of replies that start at once, what their bots are to see is read now, and only once."""
+    starting = [
+        (place, wish)
+        for turn, place, wish in zip(turns, places, wishes, strict=True)
+        if place is not None and wish is not None and turn.edits is None and not place.conversation.open_replies
+    ]
     if not starting:
-        return wishes
+        return
     histories = await read_histories(
-        tx, [(wish.conversation_id, wish.context_from, wish.before, wish.limit) for _, wish in starting.values()]
+        tx, [(wish.conversation_id, wish.context_from, wish.before, wish.limit) for _, wish in starting]
     )
-    measured = list(wishes)
-    for index, (place, wish) in starting.items():
-        place.history = histories.get(wish.conversation_id, ())
-        past = sum(one.token_count + TOKENS_AROUND for one in place.history)
-        measured[index] = replace(wish, past=past, standing=_standing(place.conversation, texts))
-    return measured
+    for place, wish in starting:
+        history = place.history = histories.get(wish.conversation_id, ())
+        wish.past = sum([one.token_count for one in history]) + TOKENS_AROUND * len(history)
+        wish.standing = _standing(place.conversation, texts)
 
 
 def _standing(conversation: Conversation, texts: Texts) -> int | None:
@@ -106,15 +105,15 @@ def _wish(turn: NewTurn, place: Place | None) -> Wish | None:
 
 
 def _wish_in(conversation: Conversation, tokens: int, before: int) -> Wish:
-    limit = history_limit(conversation.speaking)
     return Wish(
         conversation.owner_id, conversation.app_id, conversation.speaking, tokens, conversation.id,
-        conversation.context_from, before, limit, waits_for=min(conversation.open_replies, limit),
+        conversation.context_from, before, history_limit(conversation.speaking), conversation.open_replies,
+        conversation.used_tokens,
     )  # fmt: skip
 
 
 async def reserve_in(
-    tx: Transaction, budgets: Budgets | None, now: Micros, conversation: Conversation, prompt: Message
+    tx: Transaction, budgets: Budgets | None, now: Micros, conversation: Conversation, prompt: Message, prices: Prices
 ) -> Reservation | None:
     """For a reply to a message that was committed before. Raises `OverBudget`."""
     if budgets is None:
@@ -122,7 +121,7 @@ async def reserve_in(
     if tx.lock and conversation.open_replies:
         await tx.all(LOCK_RUNNING, [conversation.id])
     wish = _wish_in(conversation, prompt.token_count or 0, prompt.number)
-    [held] = await reserve(tx, [wish], budgets, now)
+    [held] = await reserve(tx, [wish], budgets, prices, now)
     if isinstance(held, OverBudget):
         raise held
     return held

@@ -18,7 +18,7 @@ CONVERSATION = (
     "c.id, c.uuid, c.owner_id, c.app_id, c.origin, c.status, c.title, c.prompt_id, c.preset_id, c.preset_slug, "
     "c.label, c.revision, c.context_from, c.last_number, c.leaf_number, c.message_count, c.exchange_count, "
     "c.open_replies, c.created_at, c.updated_at, c.last_message_at, c.ended_at, c.event, c.leaf_uuid, c.open_by_id, "
-    "c.summary_to, c.pinned_at, c.archived_at, "
+    "c.summary_to, c.pinned_at, c.archived_at, c.prompt_tokens + c.completion_tokens, "
 ) + ", ".join(f"c.{column}" for column in (*SPEAKING.split(", "), "kind"))
 
 MESSAGE = (
@@ -74,11 +74,11 @@ def from_speaking(speaking: Speaking) -> tuple[object, ...]:
 def to_conversation(row: Row) -> Conversation:
     (id_, uuid, owner, app, origin, status, title, prompt, preset, slug, label, revision, context_from, last, leaf,
      messages, exchanges, open_replies, created, updated, last_message, ended, event, leaf_uuid,
-     open_by_id, summary_to, pinned_at, archived_at) = row[:28]  # fmt: skip
+     open_by_id, summary_to, pinned_at, archived_at, used_tokens) = row[:29]  # fmt: skip
     return Conversation(
-        id_, uuid, owner, app, origin, status == "ended", title, prompt, preset, slug, to_speaking(row[28:40]), label,
+        id_, uuid, owner, app, origin, status == "ended", title, prompt, preset, slug, to_speaking(row[29:41]), label,
         revision, context_from, last, leaf, messages, exchanges, open_replies, created, updated, last_message, ended,
-        event, leaf_uuid, bool(open_by_id), summary_to, pinned_at, archived_at, row[40],
+        event, leaf_uuid, bool(open_by_id), summary_to, pinned_at, archived_at, row[41], used_tokens,
     )  # fmt: skip
 
 

@@ -110,17 +110,22 @@ class SqliteDatabase:
     async def write(self, work: Work[T], *, for_good: bool = False) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(work, future, loop, for_good))
+        self._jobs.put(_Job(work, future, loop, for_good=for_good))
         return await future
 
     def together(
         self,
         work: Callable[[Transaction, Sequence[Item]], Awaitable[Sequence[Result | Exception]]],
-        key: Callable[[Item], Hashable],  # noqa: ARG002 (each item is a transaction's part of its own, in order)
+        key: Callable[[Item], Hashable],
     ) -> Callable[[Item], Awaitable[Result]]:
         # The writer commits all that waits together anyway; a second queue before it would be one more hand-over.
+        together = _Together(work, key)
+
         async def write(item: Item) -> Result:
-            result = (await self.write(lambda transaction: work(transaction, (item,))))[0]
+            loop = asyncio.get_running_loop()
+            future: asyncio.Future[Result | Exception] = loop.create_future()
+            self._jobs.put(_Job(None, future, loop, together=together, item=item))
+            result = await future
             if isinstance(result, Exception):
                 raise result
             return result
@@ -147,7 +152,7 @@ class SqliteDatabase:
 
     def _commit(self, jobs: "list[_Job]", transaction: SqliteTransaction) -> None:
         execute = self._connection.execute
-        results: list[Any] = []
+        results: list[tuple[_Job, Any]] = []
         began = time.perf_counter()
         # To the end of the commit: only then FTS5 writes.
         for_good = any(job.for_good for job in jobs)
@@ -155,35 +160,39 @@ class SqliteDatabase:
             if for_good:
                 execute(OVERWRITE).fetchall()
             execute("BEGIN IMMEDIATE")
-            results = [self._carry_out(job, transaction) for job in jobs]
+            for batch in _to_batches(jobs):
+                results += zip(batch, self._carry_out(batch, transaction), strict=True)
             execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 (a thread's outer edge: whoever waits gets the error)
             self._roll_back()
-            results = [_to_error(error)] * len(jobs)
+            failure = _to_error(error)
+            results = [(job, failure) for job in jobs]
         if for_good:
             execute(LEAVE_IT).fetchall()
         COMMIT_SIZE.observe(len(jobs))
         COMMIT_SECONDS.observe(time.perf_counter() - began)
         by_loop = {job.loop for job in jobs}
         for loop in by_loop:
-            mine = [(job, result) for job, result in zip(jobs, results, strict=True) if job.loop is loop]
+            mine = [(job, result) for job, result in results if job.loop is loop]
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_deliver, mine)
 
-    def _carry_out(self, job: "_Job", transaction: SqliteTransaction) -> Any:
-        """The job's result, or its failure, which undoes what the job did and nothing of its neighbours'."""
+    def _carry_out(self, batch: "list[_Job]", transaction: SqliteTransaction) -> Sequence[Any]:
+        """A result for each, or its failure, which undoes what the job did and nothing of its neighbours'."""
         execute = self._connection.execute
-        execute("SAVEPOINT job")
+        execute("SAVEPOINT batch")
         try:
-            return drive(job.work(transaction))
+            return _carry_out_now(batch, transaction)
         except UNUSABLE:
             raise
         except Exception as error:  # noqa: BLE001 (whoever waits for this job gets it)
-            execute("ROLLBACK TO job")
-            return _Failure(error)
+            execute("ROLLBACK TO batch")
+            if len(batch) == 1:
+                return [_Failure(error)]
         finally:
             if self._connection.in_transaction:
-                execute("RELEASE job")
+                execute("RELEASE batch")
+        return [result for job in batch for result in self._carry_out([job], transaction)]
 
     def _roll_back(self) -> None:
         try:
@@ -219,16 +228,68 @@ class SqliteDatabase:
         self._connection.close()
 
 
-class _Job:
-    __slots__ = ("for_good", "future", "loop", "work")
+class _Together:
+    """What carries out many items at once."""
+
+    __slots__ = ("key", "work")
 
     def __init__(
-        self, work: Work[Any], future: asyncio.Future[Any], loop: asyncio.AbstractEventLoop, for_good: bool
+        self, work: Callable[[Transaction, Sequence[Any]], Awaitable[Sequence[Any]]], key: Callable[[Any], Hashable]
     ) -> None:
-        self.for_good = for_good
+        self.work = work
+        self.key = key
+
+
+class _Job:
+    """Work of its own, or an item of what is carried out `together`."""
+
+    __slots__ = ("for_good", "future", "item", "loop", "together", "work")
+
+    def __init__(
+        self,
+        work: Work[Any] | None,
+        future: asyncio.Future[Any],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        for_good: bool = False,
+        together: _Together | None = None,
+        item: Any = None,
+    ) -> None:
         self.work = work
         self.future = future
         self.loop = loop
+        self.for_good = for_good
+        self.together = together
+        self.item = item
+
+
+def _to_batches(jobs: Sequence[_Job]) -> list[list[_Job]]:
+    """What is carried out at once: items of the same kind, as long as no two of them have the same key. Those of one
+    key stay in their order; what else came while the last commit was being synced was asked for at once, and has none.
+    """
+    batches: list[list[_Job]] = []
+    latest: dict[_Together, tuple[list[_Job], set[Hashable]]] = {}
+    for job in jobs:
+        if job.together is None:
+            batches.append([job])
+            continue
+        key = job.together.key(job.item)
+        batch, keys = latest.get(job.together, (None, set()))
+        if batch is None or key in keys:
+            batch, keys = [], set()
+            latest[job.together] = (batch, keys)
+            batches.append(batch)
+        batch.append(job)
+        keys.add(key)
+    return batches
+
+
+def _carry_out_now(batch: Sequence[_Job], transaction: Transaction) -> Sequence[Any]:
+    first = batch[0]
+    if first.together is not None:
+        return drive(first.together.work(transaction, [job.item for job in batch]))
+    assert first.work is not None, "a job is work, or an item"
+    return [drive(first.work(transaction))]
 
 
 class _Failure:

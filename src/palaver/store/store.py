@@ -37,6 +37,7 @@ from palaver.store.outbox import SqlOutbox
 from palaver.store.people.connections import SqlConnections
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
+from palaver.store.prices import Prices
 from palaver.store.search import SqlSearch
 from palaver.store.servers import SqlServers
 from palaver.store.sqlite import SqliteDatabase
@@ -65,7 +66,7 @@ class StoreOptions(Struct, frozen=True):
 
 class SqlStore:
     def __init__(self, database: Database, engine: Literal["sqlite", "postgres"]) -> None:
-        texts = Texts(database)
+        texts, prices = Texts(database), Prices()
         for_good = ForGood(database)
         self.words: Words = SqliteWords() if engine == "sqlite" else PostgresWords()
         self.vectors: Vectors = SqliteVectors(database) if engine == "sqlite" else PostgresVectors(database)
@@ -74,8 +75,8 @@ class SqlStore:
         self.database = database
         self.accounts = SqlAccounts(database, self.clearing)
         self.conversations = SqlConversations(database, texts)
-        self.connections = SqlConnections(database, texts)
-        self.turns = SqlTurns(database, texts)
+        self.connections = SqlConnections(database, texts, prices)
+        self.turns = SqlTurns(database, texts, prices)
         self.branches = SqlBranches(database)
         self.events = SqlEvents(database)
         self.search = SqlSearch(database, engine)
@@ -87,7 +88,7 @@ class SqlStore:
         self.servers = SqlServers(database)
         self.arriving = SqlArriving(database, texts)
         self.leaving = SqlLeaving(database)
-        self.ledger = SqlLedger(database)
+        self.ledger = SqlLedger(database, prices)
         self.outbox = SqlOutbox(database)
         self.targets = SqlTargets(database)
         self.collections = SqlCollections(for_good, self.clearing)

@@ -26,6 +26,7 @@ from palaver.store.ending import LEFT_RUNNING, abandoned, finish_all
 from palaver.store.events import lowest_open
 from palaver.store.going_on import MESSAGE_BY_ID, MESSAGE_BY_NUMBER, add_history, promote, read_turn
 from palaver.store.locks import LOCK_CONVERSATION
+from palaver.store.prices import Prices
 from palaver.store.reserving import Place, reserve_all, reserve_in
 from palaver.store.rows import (
     CONVERSATION,
@@ -128,9 +129,10 @@ MOST_LEASE = 2 * 3600 * SECOND
 
 
 class SqlTurns:
-    def __init__(self, database: Database, texts: Texts) -> None:
+    def __init__(self, database: Database, texts: Texts, prices: Prices) -> None:
         self._database = database
         self._texts = texts
+        self._prices = prices
         self._begin_one = database.together(self._begin_all, _key)
         self._finish_one = database.together(finish_all, lambda ending: ending.conversation_id)
 
@@ -146,7 +148,7 @@ class SqlTurns:
         return await self._with_prompt(begun)
 
     async def begin_another(self, asked: AnotherReply) -> Begun:
-        begun = await self._database.write(lambda tx: _begin_another(tx, asked))
+        begun = await self._database.write(lambda tx: _begin_another(tx, asked, self._prices))
         return await self._with_prompt(begun)
 
     async def finish(self, ending: Ending) -> EndedReply:
@@ -163,7 +165,7 @@ class SqlTurns:
 
     async def _begin_all(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[Begun | Exception]:
         places = await self._places(tx, turns)
-        reserved = await reserve_all(tx, turns, places, self._texts)
+        reserved = await reserve_all(tx, turns, places, self._texts, self._prices)
         begun: list[Begun | Exception] = []
         for turn, place, held in zip(turns, places, reserved, strict=True):
             try:
@@ -448,7 +450,7 @@ def _new_turn(turn: NewTurn, conversation: Conversation, decision: Decision, low
     return Begun(turn=Turn(conversation, prompt, reply), state="started" if started else "queued", mark=mark)
 
 
-async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
+async def _begin_another(tx: Transaction, asked: AnotherReply, prices: Prices) -> Begun:
     conversation = await open_conversation(tx, asked.reader, asked.conversation, tx.lock)
     if conversation.ended:
         raise Ended
@@ -460,7 +462,7 @@ async def _begin_another(tx: Transaction, asked: AnotherReply) -> Begun:
     if conversation.open_replies and asked.when_busy == "reject":
         raise Busy
     _check_may_start(asked, conversation.open_replies)
-    held = await reserve_in(tx, asked.budgets, asked.now, conversation, prompt)
+    held = await reserve_in(tx, asked.budgets, asked.now, conversation, prompt, prices)
     left = await leave_view(tx, conversation, prompt.number)
     conversation = left.conversation
     number, waits = conversation.last_number + 1, conversation.open_replies > 0

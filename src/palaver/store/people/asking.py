@@ -11,6 +11,7 @@ from palaver.store.database import Database, Transaction
 from palaver.store.events import lowest_open
 from palaver.store.going_on import CONVERSATION_BY_ID, MESSAGE_BY_ID
 from palaver.store.people.history import among_people, paid_by
+from palaver.store.prices import Prices
 from palaver.store.reserving import reserve_in
 from palaver.store.rows import to_conversation, to_message
 from palaver.store.texts import Texts
@@ -23,19 +24,20 @@ ANSWERED = (
 
 
 class AsksBot:
-    def __init__(self, database: Database, texts: Texts) -> None:
+    def __init__(self, database: Database, texts: Texts, prices: Prices) -> None:
         self._database = database
         self._texts = texts
+        self._prices = prices
 
     async def ask_bot(self, asked: BotAsked) -> Begun:
-        begun = await self._database.write(lambda tx: _ask(tx, asked))
+        begun = await self._database.write(lambda tx: _ask(tx, asked, self._prices))
         prompt_id = begun.turn.conversation.prompt_id
         if prompt_id is None or begun.state != "started":
             return begun
         return replace(begun, system_prompt=await self._texts.get(prompt_id))
 
 
-async def _ask(tx: Transaction, asked: BotAsked) -> Begun:
+async def _ask(tx: Transaction, asked: BotAsked, prices: Prices) -> Begun:
     row = await tx.one(CONVERSATION_BY_ID + tx.lock, asked.conversation_id)
     said = await tx.one(MESSAGE_BY_ID, asked.message_id)
     if row is None or said is None:
@@ -48,7 +50,7 @@ async def _ask(tx: Transaction, asked: BotAsked) -> Begun:
     number, waits = conversation.last_number + 1, conversation.open_replies > 0
     if asked.refusal is not None and not waits:
         raise asked.refusal
-    held = await reserve_in(tx, asked.budgets, asked.now, conversation, prompt)
+    held = await reserve_in(tx, asked.budgets, asked.now, conversation, prompt, prices)
     event = conversation.event if waits else conversation.event + 1
     reply = Message(
         MessageId(0), make_message_uuid(asked.now, number), conversation.id, number, prompt.number, "assistant",

@@ -24,9 +24,11 @@ STILL = {
     ),
     "collections": ("id, uuid, owner_id, name, description, is_public", "NOT is_deleted"),
     "documents": ("id, uuid, collection_id, name, media_type, digest, size", "status <> 'deleted'"),
+    # What is to be told, and not how far that is.
+    "outbox": ("user_id, conversation_id, message_id, kind", "target_id IS NULL"),
 }
 TABLES = (
-    "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
+    "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage",
     "targets", "models", "server", "preset_shares", "preset_versions", "answers", "limits", "llm_servers",
     "blocks", "prices", "ledger", "spending", "reservations", "collections", "collection_shares", "documents",
 )  # fmt: skip

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
 from palaver.chat.clock import SECOND, Micros, SystemClock
-from palaver.chat.knowledge import HELD_SECONDS, UNWANTED_SECONDS, Quota, Sizes
+from palaver.chat.knowledge import HELD_SECONDS, UNWANTED_SECONDS, Claimed, Cut, Quota, Sizes
 from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
 from palaver.knowledge.worker import MOST_ATTEMPTS
 from palaver.store import SqlStore, StoreOptions
@@ -24,6 +24,7 @@ from tests.knowledge.library import Library
 from tests.knowledge.reading import LIMITS
 from tests.parts.llm import LLM
 from tests.parts.process import bare_environment
+from tests.ports.talking import rows
 
 BOOK = "\n\n".join(f"Paragraph {number} of the book speaks of whales and of nothing else." for number in range(2000))
 
@@ -87,6 +88,28 @@ async def test_a_worker_that_was_ended_in_the_middle_is_followed_by_another(libr
         pass
     assert await library.text(await library.get(document)) == BOOK * 5
     assert not await documents.finish(stale, SystemClock().now())
+
+
+async def test_a_worker_keeps_its_document_however_long_it_takes_away_what_was_left_of_it(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = await library.put("book.txt", BOOK)
+    documents, now = library.store.documents, SystemClock().now()
+    left = await documents.claim(now, Micros(now - 1))
+    assert left is not None
+    await documents.add_passages(left, [Cut(0, 0, 4, "half")])
+    forget = documents.forget_passages
+
+    async def forget_slowly(claimed: Claimed) -> None:
+        first = last = await rows(library.store, "SELECT lease_until FROM documents")
+        while last == first:
+            last = await rows(library.store, "SELECT lease_until FROM documents")
+        await forget(claimed)
+
+    monkeypatch.setattr(documents, "forget_passages", forget_slowly)
+    async with asyncio.timeout(20):
+        assert await library.worker(lease=0.3).read_next()
+    assert await library.text(await library.get(document)) == BOOK
 
 
 async def test_a_document_that_ends_whoever_reads_it_is_given_up_and_the_others_are_read(

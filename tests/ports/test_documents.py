@@ -252,6 +252,9 @@ async def test_worker_that_lost_its_lease_writes_nothing_and_what_it_had_added_i
     after = Micros(renewed + 1)
     mine = await claim(other_store, now=after)
     assert (mine.document.id, mine.attempt, late.attempt) == (document.id, 2, 1)
+    await store.documents.forget_passages(late)
+    assert len(await rows(store, "SELECT id FROM passages")) == 1
+    await other_store.documents.forget_passages(mine)
     assert await rows(store, "SELECT id FROM passages") == await rows(store, "SELECT rowid FROM passage_words") == []
     await store.documents.drop_unfinished(NOW)
     assert await holding(store, TRACE) == set()

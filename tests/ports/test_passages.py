@@ -147,6 +147,20 @@ async def test_what_is_being_read_or_taken_away_keeps_nothing_else_from_being_fo
     assert await found(store, alice, "Notes", asked) == ["Of a toaster there is a refund."]
 
 
+# PostgreSQL looks at all of them at once.
+@pytest.mark.parametrize("store_kind", ["sqlite"])
+async def test_no_more_places_are_looked_at_where_what_is_left_out_lies_between_them(
+    store: SqlStore, alice: User, notes: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hits = words.SqliteWords.WEIGHED_HITS.replace(f"{words.MOST_HITS}", "8")
+    monkeypatch.setattr(words.SqliteWords, "WEIGHED_HITS", hits)
+    await keep(store, notes, "before.txt", *[f"kettle {n}" for n in range(8)])
+    await arrive(store, notes, "between.txt", b"x")
+    await store.documents.add_passages(await claim(store), cut("kettle"))
+    await keep(store, notes, "behind.txt", *[f"kettle {n}" for n in range(8)])
+    assert len((await search(store, alice, "Notes", "kettle", limit=20)).by_words) == 8
+
+
 async def test_collection_of_ones_own_is_searched_alone(
     store: SqlStore, alice: User, bob: User, notes: Collection
 ) -> None:

@@ -17,6 +17,7 @@ from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.user import Reader
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.database import Transaction
+from palaver.store.knowledge import sqlite_vectors
 from palaver.store.migrate import migrate
 from palaver.store.prices import PRICES
 from palaver.store.sqlite import SqliteDatabase, to_sqlite
@@ -201,6 +202,20 @@ def test_numbered_values_are_written_as_sqlite_has_them(sql: str, sqlite: str) -
 def test_every_number_stays_the_same(numbers: list[int]) -> None:
     sql = " AND ".join(f"x = ${number}" for number in numbers)
     assert to_sqlite(sql) == sql.replace("$", "?")
+
+
+async def test_vectors_of_many_short_documents_are_dealt_out_to_all_heaps(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_vectors, "ONE_HEAP", 0)
+    notes = await collect(store, await store.accounts.add_user(new_user("alice")))
+    for number in range(sqlite_vectors.HEAPS):
+        await keep(store, notes, f"{number}.txt", f"Of {number}.")
+    embedding = await store.passages.use_embedding("m", 3, NOW)
+    texts = await store.passages.without_vectors(embedding.id, 100)
+    await store.passages.keep_vectors(embedding.id, [(digest, (1.0, 0.0, 0.0)) for digest, _ in texts])
+    heaps = await rows(store, f"SELECT heap FROM bits_{embedding.id}")
+    assert len({heap for (heap,) in heaps}) == len(heaps) == sqlite_vectors.HEAPS
 
 
 def count_in_files(folder: Path, word: bytes) -> int:

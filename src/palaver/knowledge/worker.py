@@ -98,10 +98,6 @@ class Worker:
         claimed = await self._claim()
         if claimed is None:
             return False
-        if claimed.attempt > MOST_ATTEMPTS:
-            log.error("document %s cannot be read: it was begun %d times", claimed.document.uuid, MOST_ATTEMPTS)
-            await self._documents.fail(claimed, "broken", self._clock.now())
-            return True
         reading = asyncio.create_task(self._read(claimed))
         renewing = asyncio.create_task(self._renew(claimed))
         try:
@@ -188,6 +184,12 @@ class Worker:
 
     async def _read(self, claimed: Claimed) -> None:
         document = claimed.document
+        if claimed.attempt > MOST_ATTEMPTS:
+            log.error("document %s cannot be read: it was begun %d times", document.uuid, MOST_ATTEMPTS)
+            await self._documents.fail(claimed, "broken", self._clock.now())
+            return
+        if claimed.attempt > 1:
+            await self._documents.forget_passages(claimed)
         sizes = document.sizes or self._rules.sizes
         limits = self._rules.limits.for_size(document.size)
         order = Order(document.name, document.media_type, document.size, sizes, limits)

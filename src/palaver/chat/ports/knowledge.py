@@ -111,16 +111,20 @@ class Documents(Protocol):
 
     async def claim(self, lease_until: Micros, now: Micros) -> Claimed | None:
         """One whose worker let its lease run out, else one that waits: of the owners the one who has not had a turn for
-        longest, and of theirs the oldest. What an earlier attempt had added is gone."""
+        longest, and of theirs the oldest."""
         ...
 
     async def renew(self, claimed: Claimed, lease_until: Micros) -> bool:
         """False where it is no longer this worker's."""
         ...
 
+    async def forget_passages(self, claimed: Claimed) -> None:
+        """Takes away what an earlier attempt had added, in steps; nothing, where it is no longer this worker's."""
+        ...
+
     async def add_passages(self, claimed: Claimed, cuts: Sequence[Cut]) -> bool:
         """Nobody finds them yet. Those with a number that is there already are left as they are. False where it is no
-        longer this worker's; what was added till then is gone with its next claim. Raises `OverQuota` where that text
+        longer this worker's; what was added till then is for the next one to forget. Raises `OverQuota` where that text
         is more than the quota with which the document arrived leaves."""
         ...
 

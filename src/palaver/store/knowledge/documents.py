@@ -187,6 +187,9 @@ class SqlDocuments:
     async def renew(self, claimed: Claimed, lease_until: Micros) -> bool:
         return await self._reading.renew(claimed, lease_until)
 
+    async def forget_passages(self, claimed: Claimed) -> None:
+        await self._reading.forget_passages(claimed)
+
     async def add_passages(self, claimed: Claimed, cuts: Sequence[Cut]) -> bool:
         return await self._reading.add_passages(claimed, cuts)
 

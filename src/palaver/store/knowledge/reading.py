@@ -71,8 +71,6 @@ class Reading:
         # Whoever is faster has it, and the next one is looked for.
         while claimed is None and (row := await self._database.read(lambda tx: _next(tx, now))) is not None:
             claimed = await self._claim(row, lease_until, now)
-        if claimed is not None and claimed.attempt > 1:
-            await self._forget_passages(claimed)
         return claimed
 
     async def _claim(self, row: Row, lease_until: Micros, now: Micros) -> Claimed | None:
@@ -93,6 +91,13 @@ class Reading:
     async def renew(self, claimed: Claimed, lease_until: Micros) -> bool:
         values = (claimed.document.id, claimed.attempt, lease_until)
         return await self._database.write(lambda tx: tx.one(RENEW, *values)) is not None
+
+    async def forget_passages(self, claimed: Claimed) -> None:
+        async def work(tx: Transaction) -> bool:
+            return await _hold(tx, claimed) and await self._clearing.forget_some(tx, claimed.document.id)
+
+        while await self._database.write(work):
+            pass
 
     async def add_passages(self, claimed: Claimed, cuts: Sequence[Cut]) -> bool:
         for some in _in_steps(cuts):
@@ -130,7 +135,7 @@ class Reading:
             return True
 
         # First, so that nothing is left of them where it ends in the middle: then it is claimed, and fails, again.
-        await self._forget_passages(claimed)
+        await self.forget_passages(claimed)
         return await self._database.write(work)
 
     def _entries(self, collection_id: CollectionId, cuts: Sequence[Cut]) -> dict[int, str]:
@@ -156,13 +161,6 @@ class Reading:
             return True
 
         return await self._database.write(work)
-
-    async def _forget_passages(self, claimed: Claimed) -> None:
-        async def work(tx: Transaction) -> bool:
-            return await _hold(tx, claimed) and await self._clearing.forget_some(tx, claimed.document.id)
-
-        while await self._database.write(work):
-            pass
 
 
 async def _next(tx: Transaction, now: Micros) -> Row | None:

@@ -26,8 +26,8 @@ UNSETTLED = (
 
 
 class Searched(Struct, frozen=True):
-    """A collection, and how many passages stand in its index: those that can be found, and those of `others` that are
-    too few to be left out. `changed_at`: counts that were taken then hold for as long as both stay the same."""
+    """A collection, and how many `passages` stand in its index: those that can be found, and those of documents that
+    are too small to be left out. `changed_at`: counts that were taken then hold for as long as both stay the same."""
 
     collection_id: CollectionId
     passages: int

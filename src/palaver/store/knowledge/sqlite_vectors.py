@@ -8,6 +8,7 @@ import apsw
 
 from palaver.chat.knowledge import CollectionId, EmbeddingId, PassageId
 from palaver.store.database import Database, Row, Transaction
+from palaver.store.knowledge.rows import IDS_OF_A_DOCUMENT
 from palaver.store.knowledge.searched import Searched
 from palaver.store.knowledge.vectors import EMBEDDINGS, MOST_NEAR
 
@@ -137,7 +138,7 @@ class SqliteVectors:
         await tx.run_many(self.ADD.format(id=embedding_id), [(id_, vector) for id_, _, vector in rows])
         sizes = await tx.all_many(self.SIZE, [(where,) for _, where, _ in rows])
         placed = [
-            (id_, where * HEAPS + (id_ % HEAPS if size > ONE_HEAP else 0), vector)
+            (id_, where * HEAPS + (_to_heap(id_) if size > ONE_HEAP else 0), vector)
             for (id_, where, vector), (size,) in zip(rows, sizes, strict=True)
         ]
         await tx.run_many(self.ADD_BITS.format(id=embedding_id), placed)
@@ -152,6 +153,11 @@ class SqliteVectors:
             else:
                 self._is_loaded = True
         return self._is_loaded
+
+
+def _to_heap(passage: int) -> int:
+    # Of many short documents each begins with another heap.
+    return (passage // IDS_OF_A_DOCUMENT + passage) % HEAPS
 
 
 def _to_eights(dimensions: int) -> int:

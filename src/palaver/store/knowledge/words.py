@@ -11,7 +11,7 @@ from typing import Protocol
 from palaver.chat.clock import Micros
 from palaver.chat.knowledge import CollectionId, PassageId
 from palaver.store.database import Database, Transaction
-from palaver.store.knowledge.searched import LAST_ID, Searched, left_out
+from palaver.store.knowledge.searched import Searched, left_out
 
 # So many places are looked at for one search, and no more for one word: that takes some ten milliseconds.
 MOST_HITS = 15_000
@@ -88,16 +88,15 @@ class SqliteWords:
     ALL_PURGED = "DELETE FROM server WHERE name = 'removed_words' AND value = $1"
     MERGE = "INSERT INTO passage_words (passage_words, rank) VALUES ('merge', $1)"
     CHANGES = "SELECT total_changes()"
-    COUNT = (
-        "SELECT COUNT(*) FROM (SELECT 1 FROM passage_words WHERE passage_words MATCH $1 "
-        f"AND rowid BETWEEN $2 AND $3 LIMIT {MOST_HITS + 1})"
-    )
+    HIT = "SELECT 1 FROM passage_words WHERE passage_words MATCH $1"
+    COUNT = f"SELECT COUNT(*) FROM ({{hits}} LIMIT {MOST_HITS + 1})"
     # Where FTS5 keeps what it has counted itself: how many entries it has comes first.
     TOTALS = "SELECT block FROM passage_words_data WHERE id = 1"
-    HITS = (
-        "SELECT * FROM (SELECT rowid AS id, ${weight} * bm25(passage_words) AS score FROM passage_words "
-        f"WHERE passage_words MATCH ${{term}} AND rowid BETWEEN {{first}} AND {{last}} LIMIT {MOST_HITS})"
+    WEIGHED = (
+        "SELECT rowid AS id, ${weight} * bm25(passage_words) AS score FROM passage_words "
+        "WHERE passage_words MATCH ${term}"
     )
+    WEIGHED_HITS = f"SELECT * FROM ({{hits}} LIMIT {MOST_HITS})"
     # bm25 is the better the lower it is.
     RANKED = "SELECT id FROM ({hits}) GROUP BY id ORDER BY SUM(score), id LIMIT $1"
 
@@ -134,10 +133,9 @@ class SqliteWords:
         changed = (searched.passages, searched.changed_at)
         counts = {term: self._known.get((term, *changed), 0) for term in terms}
         unknown = [term for term, count in counts.items() if not count]
-        for first, last in searched.to_gaps():
-            found = await tx.all_many(self.COUNT, [(term, first, last) for term in unknown])
-            for term, row in zip(unknown, found, strict=True):
-                counts[term] += row[0]
+        sql = self.COUNT.format(hits=_in_gaps(searched, self.HIT))
+        found = await tx.all_many(sql, [(term,) for term in unknown])
+        counts |= {term: row[0] for term, row in zip(unknown, found, strict=True)}
         if searched.is_settled:
             if len(self._known) > MOST_KNOWN:
                 self._known.clear()
@@ -146,7 +144,7 @@ class SqliteWords:
 
     async def _count_all(self, tx: Transaction, terms: Sequence[str]) -> Mapping[str, int]:
         """As FTS5 counts: what is left out, too."""
-        found = await tx.all_many(self.COUNT, [(term, 0, LAST_ID) for term in terms])
+        found = await tx.all_many(self.COUNT.format(hits=self.HIT), [(term,) for term in terms])
         return {term: row[0] for term, row in zip(terms, found, strict=True)}
 
     async def _merge(self, tx: Transaction, pages: int) -> bool:
@@ -172,8 +170,8 @@ class SqliteWords:
         hits = []
         for term in chosen:
             values += [rarity(counts[term], searched.passages) / _rarity_of_fts5(counted[term], everywhere), term]
-            where = {"weight": len(values) - 1, "term": len(values)}
-            hits += [self.HITS.format(**where, first=first, last=last) for first, last in searched.to_gaps()]
+            weighed = self.WEIGHED.format(weight=len(values) - 1, term=len(values))
+            hits.append(self.WEIGHED_HITS.format(hits=_in_gaps(searched, weighed)))
         rows = await tx.all(self.RANKED.format(hits=" UNION ALL ".join(hits)), *values)
         return [PassageId(row[0]) for row in rows]
 
@@ -225,6 +223,11 @@ class PostgresWords:
             return []
         weights = [rarity(counts[term], searched.passages) for term in chosen]
         return [PassageId(row[0]) for row in await tx.all(self.RANKED.format(out=out), limit, chosen, weights)]
+
+
+def _in_gaps(searched: Searched, hits: str) -> str:
+    """What stands in the index between the parts that are left out: FTS5 steps over these."""
+    return " UNION ALL ".join(f"{hits} AND rowid BETWEEN {first} AND {last}" for first, last in searched.to_gaps())
 
 
 def _first_number(block: bytes) -> int:

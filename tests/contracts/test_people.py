@@ -10,6 +10,7 @@ from tests.contracts.persons import PEOPLE, Person, new_person
 from tests.journeys.client import TIME, UUID4, Client, Shaped, ask_until
 from tests.journeys.socket import enter, open_list, said_by
 from tests.parts.llm import LLM
+from tests.parts.palaver import Server
 
 # Each test finds the model as nobody has told it anything.
 pytestmark = pytest.mark.usefixtures("llm")
@@ -253,6 +254,30 @@ async def test_erasing_somebody_shuts_the_talk_of_two_and_leaves_the_group(
     assert "wordofben" not in str(await ana.history(group))
 
 
+async def test_application_has_groups_of_its_users(nobody: Client, shared_server: Server, ana: Person) -> None:
+    app = f"app-{uuid.uuid4().hex[:8]}"
+    await shared_server.cli("app", "add", app)
+    client = nobody.bearing((await shared_server.cli("token", "create", "--app", app)).strip())
+    made = await client.post(f"{PEOPLE}?user_id=u-1", members=["u-2", "u-3"], title="Shoppers")
+    assert [(member["id"], member["username"]) for member in made.body["members"]] == [
+        ("u-1", "u-1"),
+        ("u-2", "u-2"),
+        ("u-3", "u-3"),
+    ]
+    path = f"{PEOPLE}/{made.body['id']}"
+    said = await client.post(f"{path}/messages?user_id=u-2", content="hi")
+    assert said.body["sender"] == {"id": "u-2", "username": "u-2"}
+    assert (await client.get(f"{path}?user_id=u-3")).body["unread_count"] == 1
+    assert (await client.post(f"{path}/members?user_id=u-1", members=["u-4"])).status == 200
+    assert (await client.delete(f"{path}/members/u-3?user_id=u-1")).status == 204
+    missing = await client.get(path)
+    assert (missing.status, missing.body["detail"][0]["loc"]) == (422, ["query", "user_id"])
+    for stranger in ("u-3", "never-mentioned", ana.name):
+        assert (await client.get(f"{path}?user_id={stranger}")).status == 404
+    # Nobody of the application is to be found by its name.
+    assert (await ana.client.post(PEOPLE, members=["u-1"])).status == 404
+
+
 # A bot that was invited
 
 
@@ -334,6 +359,9 @@ async def test_bot_is_invited_by_who_manages_and_sent_away(
     private = await dora.client.post("/ai-chat/api/presets/", name=f"p{uuid.uuid4().hex}", system_prompt="Mine.")
     hidden = await ana.client.patch(f"{PEOPLE}/{group}", preset_id=private.body["id"])
     assert hidden.status == 404
+    both = await ana.client.patch(f"{PEOPLE}/{group}", preset_id=private.body["id"], title="Not this", muted=True)
+    shown = await ana.see(group)
+    assert (both.status, shown["title"], shown["muted"]) == (404, "Walkers", False)
     bot = await invite(ana, group)
     assert (await ana.client.send("PATCH", f"{PEOPLE}/{group}", {"preset_id": None})).body["bot"] is None
     await ana.tell(group, f"@{bot}?")

@@ -117,7 +117,7 @@ class Ear:
         assert self._listener is None
         cursor = None if self.cursor is None else decode_cursor(self.cursor)
         room, missed = await rooms.enter(self.reader, self.uuid, cursor)
-        self._rooms, self._listener = rooms, await rooms.listen(room, self._waker)
+        self._rooms, self._listener = rooms, await rooms.listen(room, self._waker, self.reader.user_id)
         if cursor is None:
             telling = room.telling
             self._listener.place(room.mark, None if telling is None else telling.number)

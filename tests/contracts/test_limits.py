@@ -189,6 +189,43 @@ async def test_turns_a_minute_are_as_many_as_the_setting_says(
     await check_answered_by(shared_server, workers, mark)
 
 
+async def test_messages_to_people_count_as_well(nobody: Client) -> None:
+    one, other = await register(nobody), await register(nobody)
+    name = (await other.get("/api/people/me")).body["username"]
+    pair = (await one.post("/api/people/conversations", members=[name])).body["id"]
+    groups = [(await one.post("/api/people/conversations", members=[name], title="Us")).body["id"] for _ in range(2)]
+
+    async def say(conversation: str) -> Answer:
+        return await one.post(f"/api/people/conversations/{conversation}/messages", content="hello")
+
+    statuses = await flood(lambda: say(pair), times=CONVERSATION_TURNS + 2)
+    assert statuses == {200: CONVERSATION_TURNS, 429: 2}
+    # What was refused for the conversation's sake has counted for who said it.
+    statuses = await flood(lambda: say(groups[0]), times=TURNS)
+    assert statuses[200] == TURNS - CONVERSATION_TURNS - 2
+    refused = await say(groups[1])
+    assert (refused.status, refused.headers["RateLimit-Policy"]) == (429, f'"turns";q={TURNS};w=60')
+    assert int(refused.headers["Retry-After"]) >= 1
+    async with enter(one, groups[1]) as socket:
+        await socket.say("hello")
+        assert (await socket.refused("rate_limited"))["retry_after"] >= 1
+    long = await other.post(f"/api/people/conversations/{pair}/messages", content="x" * (LONGEST + 1))
+    assert long.status == 422
+
+
+async def test_user_of_an_application_has_the_limits_of_a_person(nobody: Client, shared_server: Server) -> None:
+    app = await open_app(shared_server, nobody)
+    made = [await app.post("/api/v1/connections", user1_id="u-1", user2_id=f"u-{n}") for n in (2, 3, 4)]
+    paths = [f"/api/v1/connections/{one.body['connection_id']}/message" for one in made]
+
+    async def say(path: str, sender: str) -> int:
+        return (await app.post(path, content="hello", sender_id=sender)).status
+
+    said = [await say(path, "u-1") for path in paths for _ in range(TURNS // 2 - 2)]
+    assert said.count(200) == TURNS
+    assert await say(paths[2], "u-4") == 200
+
+
 @pytest.mark.parametrize(("of", "most"), [("user", REPLIES), ("app", APP_REPLIES)])
 async def test_replies_at_once_are_as_many_as_the_setting_says(
     at_once_server: Server, bob: Client, of: str, most: int

@@ -10,6 +10,7 @@ from tests.contracts.persons import PEOPLE, Person, new_person
 from tests.journeys.client import TIME, UUID4, Client, Shaped, ask_until
 from tests.journeys.socket import enter, open_list, said_by
 from tests.parts.llm import LLM
+from tests.parts.palaver import Server
 
 # Each test finds the model as nobody has told it anything.
 pytestmark = pytest.mark.usefixtures("llm")
@@ -237,6 +238,46 @@ async def test_message_that_is_too_long_or_blank_is_refused(ana: Person, pair: s
     assert (await ana.client.post(path, content="x" * 10_000)).status == 200
 
 
+async def test_erasing_somebody_shuts_the_talk_of_two_and_leaves_the_group(
+    ana: Person, ben: Person, carl: Person, admin: Client, pair: str, group: str
+) -> None:
+    for where in (pair, group):
+        await ben.tell(where, "wordofben")
+    async with enter(ana.client, pair) as two, enter(carl.client, group) as several:
+        assert (await admin.delete(f"/api/admin/users/{ben.id}")).status == 204
+        assert await two.closed() == 4004
+        snapshot = await several.until("snapshot")
+        assert [one["content"] for one in snapshot["session"]["messages"]] == [""]
+    assert (await ana.client.get(f"{PEOPLE}/{pair}")).status == 404
+    shown = await ana.see(group)
+    assert (names(shown), shown["unread_count"]) == ([ana.name, carl.name], 0)
+    assert "wordofben" not in str(await ana.history(group))
+
+
+async def test_application_has_groups_of_its_users(nobody: Client, shared_server: Server, ana: Person) -> None:
+    app = f"app-{uuid.uuid4().hex[:8]}"
+    await shared_server.cli("app", "add", app)
+    client = nobody.bearing((await shared_server.cli("token", "create", "--app", app)).strip())
+    made = await client.post(f"{PEOPLE}?user_id=u-1", members=["u-2", "u-3"], title="Shoppers")
+    assert [(member["id"], member["username"]) for member in made.body["members"]] == [
+        ("u-1", "u-1"),
+        ("u-2", "u-2"),
+        ("u-3", "u-3"),
+    ]
+    path = f"{PEOPLE}/{made.body['id']}"
+    said = await client.post(f"{path}/messages?user_id=u-2", content="hi")
+    assert said.body["sender"] == {"id": "u-2", "username": "u-2"}
+    assert (await client.get(f"{path}?user_id=u-3")).body["unread_count"] == 1
+    assert (await client.post(f"{path}/members?user_id=u-1", members=["u-4"])).status == 200
+    assert (await client.delete(f"{path}/members/u-3?user_id=u-1")).status == 204
+    missing = await client.get(path)
+    assert (missing.status, missing.body["detail"][0]["loc"]) == (422, ["query", "user_id"])
+    for stranger in ("u-3", "never-mentioned", ana.name):
+        assert (await client.get(f"{path}?user_id={stranger}")).status == 404
+    # Nobody of the application is to be found by its name.
+    assert (await ana.client.post(PEOPLE, members=["u-1"])).status == 404
+
+
 # A bot that was invited
 
 
@@ -287,3 +328,56 @@ async def test_bot_answers_where_it_is_mentioned_and_nowhere_else(
     # Who mentioned it pays.
     assert (await ben.client.get("/api/usage")).body["today"]["turns"] == 1
     assert (await ana.client.get("/api/usage")).body["today"]["turns"] == 0
+
+
+async def test_bot_is_stopped_by_anybody_who_is_there(ana: Person, ben: Person, group: str, llm: LLM) -> None:
+    bot = await invite(ana, group)
+    async with enter(ben.client, group) as his:
+        await ana.tell(group, f"@{bot} [[text=one two three&pieces=3&fault=stall&after=1]]")
+        await his.until("ai_message_chunk")
+        # People go on talking meanwhile, and a second mention waits for its turn.
+        await ben.tell(group, "hurry up")
+        await his.until("user_message")
+        await ben.tell(group, f"@{bot} and me?")
+        await his.until("user_message")
+        stopped = await ben.client.send("POST", f"{PEOPLE}/{group}/stop", {})
+        assert stopped.body == {"stopped": True}
+        event = await his.until("ai_message_stopped")
+        assert event["message"]["content"] == "one "
+        await his.until("ai_message_complete")
+        await his.until("ai_typing_stop", reason="complete")
+    second = (await llm.record())[-1].body["messages"]
+    assert [one["content"] for one in second[-3:]] == ["one ", f"{ben.name}: hurry up", f"{ben.name}: @{bot} and me?"]
+    assert (await ben.client.send("POST", f"{PEOPLE}/{group}/stop", {})).body == {"stopped": False}
+
+
+async def test_bot_is_invited_by_who_manages_and_sent_away(
+    ana: Person, ben: Person, dora: Person, group: str, llm: LLM
+) -> None:
+    refused = await ben.client.patch(f"{PEOPLE}/{group}", preset_id=1)
+    assert refused.status == 403
+    private = await dora.client.post("/ai-chat/api/presets/", name=f"p{uuid.uuid4().hex}", system_prompt="Mine.")
+    hidden = await ana.client.patch(f"{PEOPLE}/{group}", preset_id=private.body["id"])
+    assert hidden.status == 404
+    bot = await invite(ana, group)
+    assert (await ana.client.send("PATCH", f"{PEOPLE}/{group}", {"preset_id": None})).body["bot"] is None
+    await ana.tell(group, f"@{bot}?")
+    assert await llm.record() == []
+
+
+async def test_failed_bot_takes_nothing_from_what_was_said(ana: Person, ben: Person, pair: str) -> None:
+    bot = await invite(ana, pair)
+    async with enter(ben.client, pair) as his:
+        message = await ana.tell(pair, f"@{bot} [[text=one&fault=500]]")
+        await his.until("user_message")
+        await his.until("ai_typing_stop", reason="failed")
+    assert [one["id"] for one in await ben.history(pair)] == [message]
+
+
+async def test_contract_shows_an_invited_bot_as_nobody(ana: Person, ben: Person, pair: str) -> None:
+    bot = await invite(ana, pair)
+    async with enter(ana.client, pair) as hers:
+        await ben.tell(pair, f"@{bot} hello")
+        await hers.until("ai_typing_stop")
+    messages = (await ben.messages(pair))["messages"]
+    assert [(one["sender_id"], one["number"]) for one in messages] == [(ben.id, 1), ("", 2)]

@@ -152,10 +152,20 @@ class Limits:
         asked = self._turn_of_caller(user, address)
         return await self._have([one for one in asked if one.limit.name == "turns_a_minute"])
 
-    async def allow_for(self, user: User) -> Grant:
-        """The same for one of its users, for whom an application speaks: what the application may was asked before."""
-        asked = self._turn_of_caller(user, None)
-        return await self._have([one for one in asked if (one.limit.name, one.limit.of) == ("turns_a_minute", "user")])
+    async def allow_among_people(self, speaker: User, conversation: str, *, by_app: bool) -> Grant:
+        """What only the conversation tells, and for whom of its users an application speaks: that one has the limits of
+        any other. What the caller may was asked before. Raises `RateLimited`, and `NotFound` for who is not in it."""
+        asked: list[Asked] = []
+        if by_app:
+            asked = [one for one in self._turn_of_caller(speaker, None) if one.limit.of == "user"]
+            asked = [one for one in asked if one.limit.name == "turns_a_minute"]
+        most = self.rules.conversation_turns_a_minute
+        if most:
+            assert self._store is not None, "limits of conversations want a store"
+            # Nobody else can use up what it takes.
+            await self._store.connections.check(speaker.id, conversation)
+            self._add(asked, "turns_a_minute", "conversation", f"turns:conversation:{conversation}", most)
+        return await self._have(asked)
 
     async def allow_reply(self, user: User) -> Grant:
         """Whether one more reply may be made for this one, who has said something to people and named a bot: the

@@ -9,14 +9,15 @@ from msgspec import Struct
 from palaver.chat import ports
 from palaver.chat.accounts import LINK_MINUTES, Accounts, email_in
 from palaver.chat.clock import MINUTE, Micros
+from palaver.chat.conversation import Conversation
 from palaver.chat.errors import Disabled, NotFound
-from palaver.chat.events import Turned
+from palaver.chat.events import Gone, Turned
 from palaver.chat.flow import Chat
 from palaver.chat.ports import PeopleWanted, Seat
 from palaver.chat.user import User, UserChange
 
 # Of more than anybody is in.
-MOST_GROUPS = 10_000
+MOST_TALKS = 10_000
 
 
 class SignInLink(Struct, frozen=True):
@@ -83,16 +84,22 @@ class People:
     async def erase(self, named: str) -> None:
         """With all that is theirs; what ran is stopped. Raises `NotFound` or `LastAdmin`."""
         user = await self.get(named)
-        groups = await self._groups(user)
+        talks = await self._talks(user)
         for reply_id in await self._store.erase_user(user.id, self._clock.now(), keep_an_admin=True):
             self._chat.replies.stop_here(reply_id)
         self._accounts.when_changed()
-        for conversation in groups:
-            # Those who are left look anew: what the one said is gone.
-            with suppress(NotFound):
-                present = await self._chat.store.events.present(None, conversation)
-                self._chat.rooms.tell(conversation, Turned(present.mark))
+        for talk in talks:
+            await self._tell_left(talk)
 
-    async def _groups(self, user: User) -> Sequence[str]:
-        found, _ = await self._chat.store.connections.list(Seat(user.id), "all", limit=MOST_GROUPS, offset=0)
-        return [one.conversation.uuid for one in found if one.conversation.kind == "group"]
+    async def _talks(self, user: User) -> Sequence[Conversation]:
+        found, _ = await self._chat.store.connections.list(Seat(user.id), "all", limit=MOST_TALKS, offset=0)
+        return [one.conversation for one in found]
+
+    async def _tell_left(self, talk: Conversation) -> None:
+        """Those who are left in a group look anew, as what the one said is gone; the talk of two is gone as a whole."""
+        try:
+            present = await self._chat.store.events.present(None, talk.uuid)
+        except NotFound:
+            self._chat.rooms.pass_on(talk.uuid, Gone())
+        else:
+            self._chat.rooms.tell(talk.uuid, Turned(present.mark))

@@ -151,6 +151,7 @@ class Rooms:
             return room, None
 
     async def listen(self, room: Room, wake: Wake, user: UserId = NOT_STORED) -> Listener:
+        """`user`: who it is, for a room of people. Raises `NotFound` for who is not in it any more."""
         # In the room before anything is waited for: an empty one may be forgotten meanwhile, and then hears nothing.
         listener = Listener(room, wake, user)
         try:
@@ -158,10 +159,13 @@ class Rooms:
             if channel not in room.announced and not self._bus.alone:
                 room.announced = (*room.announced, channel)
                 await self._bus.subscribe(channel, lambda _data: None)
+            listener.place(room.mark)
+            if room.is_of_people:
+                # From here on it hears of it when this one is removed; that may have been told before.
+                await self._store.connections.check(user, room.uuid)
         except BaseException:
             self.leave(listener)
             raise
-        listener.place(room.mark)
         self._want_text(room)
         return listener
 

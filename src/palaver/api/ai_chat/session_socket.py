@@ -122,9 +122,11 @@ class SessionSocket(JsonSocket):
             await self._obey(kind, payload)
 
     async def _obey(self, kind: str, payload: dict[str, Any]) -> None:
-        if self._room.is_of_people and kind in OTHERWISE_AMONG_PEOPLE:
-            await self._obey_person(kind, payload)
-            return
+        if self._room.is_of_people:
+            self.call.site.presence.seen(self.call.user)
+            if kind in OTHERWISE_AMONG_PEOPLE:
+                await self._obey_person(kind, payload)
+                return
         match kind:
             case "send_message":
                 await self._send_message(payload)
@@ -159,9 +161,9 @@ class SessionSocket(JsonSocket):
     async def _say_to_people(self, body: Say) -> None:
         check_length(self.call, "message", body.message)
         call, speaker = self.call, self.call.user
-        call.site.presence.seen(speaker)
         with self._not_listening():
             await call.site.limits.allow_search(speaker, call.counted_as)
+            await call.site.limits.allow_among_people(speaker, self._uuid, by_app=False)
             spoken = await connections.say(
                 call.chat, Seat(speaker.id), self._uuid, body.message, client_message_id=body.client_message_id
             )

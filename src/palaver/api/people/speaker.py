@@ -38,9 +38,9 @@ async def find_app_user(call: Call, named: str, *, made: bool = False) -> User:
 
 
 async def count_for(call: Call, speaker: User) -> None:
-    """An application's user has the limits of any other person: the application's own were asked before. Raises
-    `RateLimited`."""
-    if call.user.kind == "app":
-        granted = await call.site.limits.allow_for(speaker)
-        if call.granted is not None:
-            call.granted.shown += granted.shown
+    """What this one says in the conversation of the path counts for it and, where an application speaks, for its user.
+    Raises `RateLimited`, and `NotFound` for who is not in it."""
+    by_app = call.user.kind == "app"
+    granted = await call.site.limits.allow_among_people(speaker, call.parameters["id"], by_app=by_app)
+    if call.granted is not None:
+        call.granted.shown += granted.shown

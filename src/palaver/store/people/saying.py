@@ -80,7 +80,7 @@ class SaysToPeople:
             await tx.run(EDIT, written.message.id, text, token_count, now)
             return await _read_again(tx, written), await tell_anew(tx, found)
 
-        # No word of what it said before stays in the file.
+        # What it said before is overwritten where it stood. SQLite may have moved it, for another message's sake.
         return await self._database.write(work, for_good=True)
 
     async def remove(self, seat: Seat, conversation: str, message: str, now: Micros) -> tuple[Written, Changed]:

@@ -1,0 +1,58 @@
+"""`kill -9` while people talk to each other: what was acknowledged is there, once, and counts as unread."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.contracts.persons import PEOPLE, Person, new_person
+from tests.journeys.client import open_client
+from tests.parts.palaver import Server
+
+MESSAGES = 60
+ACKNOWLEDGED = 15
+
+
+@pytest.fixture(scope="module")
+def server_environment() -> Mapping[str, str]:
+    return {"PALAVER_REGISTRATION": "on"}
+
+
+async def test_acknowledged_messages_are_there_once_after_a_kill(server: Server) -> None:
+    acknowledged: dict[str, str] = {}
+    enough = asyncio.Event()
+
+    async def say(person: Person, number: int) -> None:
+        client_id = f"{person.name}-{number}"
+        acknowledged[client_id] = await person.tell(pair, client_id, client_message_id=client_id)
+        if len(acknowledged) >= ACKNOWLEDGED:
+            enough.set()
+
+    async with open_client(server) as nobody:
+        ana, ben = await new_person(nobody), await new_person(nobody)
+        pair = await ana.make(ben)
+        everything = [(person, number) for number in range(MESSAGES // 2) for person in (ana, ben)]
+        saying = [asyncio.create_task(say(*one)) for one in everything]
+        await enough.wait()
+        server.kill()
+        await asyncio.gather(*saying, return_exceptions=True)
+        before = dict(acknowledged)
+        await server.restart()
+        kept = {message["client_message_id"]: message["id"] for message in await _all(ben, pair)}
+        assert before.items() <= kept.items()
+        # In doubt all of it is said again.
+        for one in everything:
+            await say(*one)
+        assert before.items() <= acknowledged.items()
+        messages = await _all(ana, pair)
+        assert [message["number"] for message in messages] == list(range(1, MESSAGES + 1))
+        assert {message["client_message_id"]: message["id"] for message in messages} == acknowledged
+        assert [(await person.see(pair))["unread_count"] for person in (ana, ben)] == [MESSAGES // 2] * 2
+
+
+async def _all(person: Person, conversation: str) -> list[dict[str, Any]]:
+    answer = await person.client.get(f"{PEOPLE}/{conversation}/messages?limit=100")
+    assert answer.status == 200, answer.text
+    messages: list[dict[str, Any]] = answer.body["messages"]
+    return messages

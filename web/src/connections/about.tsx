@@ -6,6 +6,7 @@ import { useLocation } from "wouter";
 import { Refused } from "../api/http.ts";
 import { usePresets } from "../api/queries.ts";
 import { sayRefused } from "../api/refused.ts";
+import type { PeopleConversation as Connected, MemberShown as Member } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
 import { NamesField, withName } from "../parts/names_field.tsx";
 import { Switch } from "../parts/speaking.tsx";
@@ -13,7 +14,6 @@ import { Sure } from "../parts/sure.tsx";
 import { nameOf, others } from "./names.ts";
 import { Avatar, Presence } from "./presence.tsx";
 import { block, change, end, invite, leave, lookAnew, remove, take, unblock } from "./queries.ts";
-import type { Connected, Member } from "./shapes.ts";
 import { useWordsOfPeople } from "./words.ts";
 
 interface AboutProps {

@@ -2,6 +2,7 @@
 
 import { lazy, memo, Suspense, useState } from "react";
 import { sayRefused } from "../api/refused.ts";
+import type { PersonMessage as Said } from "../api/schema.ts";
 import { EditForm, Said as Frame } from "../conversation/messages.tsx";
 import { Thinking } from "../conversation/thinking.tsx";
 import { Text } from "../markdown/text.tsx";
@@ -12,7 +13,6 @@ import { type Item, Menu } from "../parts/menu.tsx";
 import { say } from "../parts/toasts.ts";
 import { useLanguage } from "../words/index.ts";
 import { Avatar } from "./presence.tsx";
-import type { Said } from "./shapes.ts";
 import type { Talk } from "./talk.ts";
 import { useWordsOfPeople } from "./words.ts";
 

@@ -4,12 +4,12 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../api/http.ts";
 import { sayRefused } from "../api/refused.ts";
+import type { TargetList, TargetShown, WishesShown } from "../api/schema.ts";
 import { useWordsOfPeople } from "../connections/words.ts";
 import { Switch } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
 import { language } from "../words/index.ts";
 import { canBeNotified, idHere, register, TARGETS, unregister } from "./device.ts";
-import type { Reached as ReachedShown, Target } from "./shapes.ts";
 
 const ME = "api/notifications/me";
 const PRESENCE = "api/people/me";
@@ -21,7 +21,7 @@ export function Reached() {
   const [busy, setBusy] = useState(false);
   const reached = useQuery({
     queryKey: ["reached"],
-    queryFn: () => ask<ReachedShown>("GET", ME),
+    queryFn: () => ask<WishesShown>("GET", ME),
     staleTime: 0,
   });
   const presence = useQuery({
@@ -31,7 +31,7 @@ export function Reached() {
   });
   const targets = useQuery({
     queryKey: ["targets"],
-    queryFn: async () => (await ask<{ targets: Target[] }>("GET", TARGETS)).targets,
+    queryFn: async () => (await ask<TargetList>("GET", TARGETS)).targets,
     staleTime: 0,
   });
   const isHere = here !== null && targets.data?.some(({ id }) => id === here) === true;
@@ -55,7 +55,7 @@ export function Reached() {
   };
   const change = (path: string, key: string, changes: Record<string, boolean>) =>
     ask("PATCH", path, changes).then((now) => queries.setQueryData([key], now), sayRefused);
-  const forget = async (target: Target) => {
+  const forget = async (target: TargetShown) => {
     await (target.id === here ? unregister() : ask("DELETE", `${TARGETS}/${target.id}`)).catch(sayRefused);
     await look();
   };

@@ -82,7 +82,8 @@ export const Message = memo(function Message(props: MessageProps) {
             title={t("remove.sure")}
             what={t("remove.what")}
             go={t("remove")}
-            run={() => talk.remove(message).then(backToComposer)}
+            // Once the sheet has given the focus back to what is gone with the message.
+            run={() => talk.remove(message).then(() => requestAnimationFrame(backToComposer))}
             onClose={() => setRemoving(false)}
           />
         </Suspense>

@@ -36,6 +36,8 @@ export const MINE = "ai-chat/api/my_sessions/";
 export const list = new Watched<List>({ sessions: null, total: 0 });
 /** How many replies came while nobody looked. */
 export const unread = new Watched<Readonly<Record<string, number>>>({});
+/** Counts the updates: who came into a conversation among people or went is told by nothing else. */
+export const updates = new Watched(0);
 /** What a person has said last, wherever that was. */
 export const heard = new Watched<Notification | null>(null);
 export const listLine = new Watched<LineState>("connecting");
@@ -143,15 +145,17 @@ function inShort(title: string): string {
 
 // What is heard
 
-function hear(frame: unknown): void {
-  const told = frame as ListFrame;
-  if (told.type === "chat_list_update" && "sessions" in told) {
-    newest = told.sessions;
-    show(told.total);
-  } else if (told.type === "notification" && "session_id" in told) {
-    if (told.kind === "message") heard.set(told);
-    else if (told.session_id !== opened)
-      unread.set({ ...unread.value, [told.session_id]: told.unread_count });
+function hear(heardNow: unknown): void {
+  const frame = heardNow as ListFrame;
+  if (frame.type === "chat_list_update" && "sessions" in frame) {
+    newest = frame.sessions;
+    show(frame.total);
+    updates.set(updates.value + 1);
+  } else if (frame.type === "notification" && "session_id" in frame) {
+    if (frame.kind === "message") heard.set(frame);
+    else if (frame.session_id !== opened) {
+      unread.set({ ...unread.value, [frame.session_id]: frame.unread_count });
+    }
   }
 }
 

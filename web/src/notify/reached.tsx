@@ -6,6 +6,7 @@ import { ask } from "../api/http.ts";
 import { sayRefused } from "../api/refused.ts";
 import type { TargetList, TargetShown, WishesShown } from "../api/schema.ts";
 import { useWordsOfPeople } from "../connections/words.ts";
+import { KeptSwitch } from "../parts/kept_switch.tsx";
 import { Switch } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
 import { language } from "../words/index.ts";
@@ -53,8 +54,9 @@ export function Reached() {
     setBusy(false);
     await look();
   };
-  const change = (path: string, key: string, changes: Record<string, boolean>) =>
-    ask("PATCH", path, changes).then((now) => queries.setQueryData([key], now), sayRefused);
+  const change = async (path: string, key: string, changes: Record<string, boolean>) => {
+    queries.setQueryData([key], await ask("PATCH", path, changes));
+  };
   const forget = async (target: TargetShown) => {
     await (target.id === here ? unregister() : ask("DELETE", `${TARGETS}/${target.id}`)).catch(sayRefused);
     await look();
@@ -64,11 +66,11 @@ export function Reached() {
     <section className="panel" aria-labelledby="reach">
       <h2 id="reach">{t("reach")}</h2>
       {presence.data !== undefined && (
-        <Switch
+        <KeptSwitch
           label={t("reach.presence")}
           what={t("reach.presence.what")}
           checked={presence.data.shows_presence}
-          onChange={(shows_presence) => void change(PRESENCE, "presence", { shows_presence })}
+          keep={(shows_presence) => change(PRESENCE, "presence", { shows_presence })}
         />
       )}
       {!canBeNotified() ? (
@@ -87,18 +89,18 @@ export function Reached() {
       )}
       {reached.data !== undefined && (
         <>
-          <Switch
+          <KeptSwitch
             label={t("reach.text")}
             what={t("reach.text.what")}
             checked={reached.data.shows_text}
-            onChange={(shows_text) => void change(ME, "reached", { shows_text })}
+            keep={(shows_text) => change(ME, "reached", { shows_text })}
           />
           {reached.data.channels.includes("mail") && (
-            <Switch
+            <KeptSwitch
               label={t("reach.email")}
               what={t("reach.email.what")}
               checked={reached.data.email}
-              onChange={(email) => void change(ME, "reached", { email })}
+              keep={(email) => change(ME, "reached", { email })}
             />
           )}
         </>

@@ -6,13 +6,14 @@ import pytest
 
 from palaver.bus import Hub, MemoryBus
 from palaver.chat import connections, invited
-from palaver.chat.conversation import Conversation, PresetId
+from palaver.chat.conversation import Conversation
 from palaver.chat.errors import Draining, NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.limits import Limits
 from palaver.chat.lists import Lists
 from palaver.chat.ports import Seat
 from palaver.chat.presence import PRESENT_SECONDS, WRITE_SECONDS, Presence
+from palaver.chat.preset import GENERAL_ID
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
 from tests.chat.conftest import StartChat
@@ -148,10 +149,10 @@ async def test_server_that_goes_away_takes_no_more_messages(chat: Chat, alice: U
 
 
 async def test_bot_of_a_worker_that_died_is_taken_over_and_its_asker_pays(
-    start_chat: StartChat, bot: HandBot, clock: HandClock, alice: User, bob: User, group: str, hub: Hub
+    start_chat: StartChat, store: SqlStore, bot: HandBot, clock: HandClock, alice: User, bob: User, group: str, hub: Hub
 ) -> None:
     dying = await start_chat("dying", watched=False)
-    await invited.invite_bot(dying, Seat(alice.id), Reader(alice.id), group, PresetId(1))
+    await invited.invite_bot(dying, Seat(alice.id), group, await store.presets.get(GENERAL_ID))
     spoken = await connections.say(dying, Seat(bob.id), group, "@general one")
     assert await invited.answer_if_named(dying, spoken, bob, Limits(), "") is None
     waiting = await connections.say(dying, Seat(alice.id), group, "@general two")

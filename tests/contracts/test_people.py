@@ -359,6 +359,9 @@ async def test_bot_is_invited_by_who_manages_and_sent_away(
     private = await dora.client.post("/ai-chat/api/presets/", name=f"p{uuid.uuid4().hex}", system_prompt="Mine.")
     hidden = await ana.client.patch(f"{PEOPLE}/{group}", preset_id=private.body["id"])
     assert hidden.status == 404
+    both = await ana.client.patch(f"{PEOPLE}/{group}", preset_id=private.body["id"], title="Not this", muted=True)
+    shown = await ana.see(group)
+    assert (both.status, shown["title"], shown["muted"]) == (404, "Walkers", False)
     bot = await invite(ana, group)
     assert (await ana.client.send("PATCH", f"{PEOPLE}/{group}", {"preset_id": None})).body["bot"] is None
     await ana.tell(group, f"@{bot}?")

@@ -271,6 +271,18 @@ async def test_bot_that_is_busy_answers_the_next_when_it_is_done(
     assert ended.next.turn.prompt.content == "bob: @general two"
 
 
+async def test_what_was_taken_back_is_answered_no_more(store: SqlStore, alice: User, bob: User, group: str) -> None:
+    await invite_bot(store, alice, group)
+    one, two = await say(store, alice, group, "@general one"), await say(store, bob, group, "@general two")
+    running, waiting = await ask(store, one, alice), await ask(store, two, bob)
+    for who, spoken, begun in ((bob, two, waiting), (alice, one, running)):
+        _, changed = await store.connections.remove(Seat(who.id), group, spoken.written.message.uuid, LATER)
+        assert changed.stopped == [begun.turn.reply.id]
+    ended = await answer(store, running, "", "stopped", promote=True)
+    assert (ended.done, ended.next) == (True, None)
+    assert (await see(store, bob, group)).conversation.open_replies == 0
+
+
 async def test_bot_that_was_sent_away_is_asked_nothing(store: SqlStore, alice: User, pair: str) -> None:
     await invite_bot(store, alice, pair)
     spoken = await say(store, alice, pair, "@general?")

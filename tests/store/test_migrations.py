@@ -1,6 +1,7 @@
 """The schema gets to where it has to be, whole or not at all, however many try."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from palaver.chat.clock import Micros
 from palaver.chat.errors import StoreUnavailable
 from palaver.chat.model import ModelNews
+from palaver.chat.ports import Seat
 from palaver.chat.preset import PresetChange
 from palaver.chat.user import Reader, UserId
 from palaver.store import SqlStore, StoreOptions, open_store
@@ -17,7 +19,7 @@ from palaver.store.database import Transaction
 from palaver.store.migrate import Migration, SchemaTooNew, check_schema, migrate, migrations, schema_version
 from tests.parts.palaver import StoreKind
 from tests.ports.knowing import collect, found, keep
-from tests.ports.talking import answer, dump, new_conversation, new_user, rows, said
+from tests.ports.talking import NOW, answer, dump, new_conversation, new_user, rows, said
 
 FIRST = "0001 start"
 TODAY = [f"{migration.version:04} {migration.name}" for migration in migrations()]
@@ -299,6 +301,25 @@ async def test_what_was_there_before_there_was_knowledge_is_there_as_it_was(stor
     assert await store.collections.visible(Reader(alice.id)) == []
     await keep(store, await collect(store, alice), "a.txt", "apple pie")
     assert await found(store, alice, "Notes", "apples") == ["apple pie"]
+
+
+async def test_what_was_there_before_people_talked_to_each_other_is_there_as_it_was(store: SqlStore) -> None:
+    [mine] = [migration for migration in migrations() if migration.name == "people"]
+    await migrate(store.database, store.engine, up_to=1)
+    await run_all(store, *OF_THE_FIRST_SCHEMA)
+    await migrate(store.database, store.engine, up_to=mine.version - 1)
+    kept = ("users", "presets", "conversations", "messages", "participants", "outbox")
+    await check_keeps(store, *kept, bringing=f"{mine.version:04} {mine.name}")
+    await migrate(store.database, store.engine)
+    alice = await store.accounts.get_user(UserId(1))
+    assert alice is not None
+    # What she had read of a talk with a bot makes her nobody's partner.
+    assert (await store.connections.list(Seat(alice.id), "all", limit=9, offset=0))[0] == []
+    assert await store.connections.unread_total(alice.id) == 0
+    assert await store.connections.shows_presence(alice.id)
+    bob = await store.accounts.add_user(new_user("bob"))
+    made, is_new = await store.connections.find_or_make_pair(alice, bob, alice.id, str(uuid.uuid4()), NOW)
+    assert (is_new, [member.user.name for member in made.members]) == (True, ["alice", "bob"])
 
 
 async def test_many_that_bring_a_populated_database_on_at_once_do_it_once(

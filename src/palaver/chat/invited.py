@@ -5,32 +5,32 @@ import asyncio
 from msgspec.structs import replace
 
 from palaver.chat.connections import tell_changed
-from palaver.chat.conversation import PresetId
 from palaver.chat.errors import ChatError, NotFound
 from palaver.chat.flow import Chat, stop_reply
 from palaver.chat.limits import Grant, Limits
 from palaver.chat.ports import BotAsked, NewBot, Seat, Spoken
-from palaver.chat.presets import access_preset
-from palaver.chat.user import Reader, User
+from palaver.chat.preset import Preset
+from palaver.chat.user import User
 
 # The bot sees so many messages of the people, the last ones.
 WINDOW = 40
 
 
-async def invite_bot(chat: Chat, seat: Seat, reader: Reader, conversation: str, preset: PresetId | None) -> None:
+async def invite_bot(chat: Chat, seat: Seat, conversation: str, preset: Preset | None) -> None:
     """The bot of that preset, as it is now; None sends away the one that was there.
 
-    Raises `NotFound`, also for a preset that the reader may not use, `NotManager` and `Ended`.
+    Raises `NotFound`, `NotManager` and `Ended`.
     """
-    await chat.store.connections.check(seat.user_id, conversation)
-    bot = None
-    if preset is not None:
-        found = await access_preset(chat, reader, preset)
-        window = WINDOW if found.speaking.window is None else min(found.speaking.window, WINDOW)
-        # What its maker keeps in a collection is not for everybody who is here.
-        speaking = replace(found.speaking, window=window, slides=True, collection=None, caches_answers=False)
-        bot = NewBot(found.id, found.slug, found.prompt, speaking)
+    bot = None if preset is None else _to_bot(preset)
     await tell_changed(chat, await chat.store.connections.invite_bot(seat, conversation, bot, chat.clock.now()))
+
+
+def _to_bot(preset: Preset) -> NewBot:
+    asked = preset.speaking
+    window = WINDOW if asked.window is None else min(asked.window, WINDOW)
+    # What its maker keeps in a collection is not for everybody who is here.
+    speaking = replace(asked, window=window, slides=True, collection=None, caches_answers=False)
+    return NewBot(preset.id, preset.slug, preset.prompt, speaking)
 
 
 async def answer_if_named(

@@ -12,10 +12,10 @@ from palaver.chat.user import NOT_STORED, User, UserId
 log = logging.getLogger("palaver.presence")
 
 ROUND_SECONDS = 5.0
-WRITE_SECONDS = 45
+WRITE_SECONDS = 60
 
-# Within a minute, by what is written so much later.
-PRESENT_SECONDS = 60 + WRITE_SECONDS
+# Within a minute; who stays is written down again a round after it, and must not seem to come and go.
+PRESENT_SECONDS = 90
 
 REMEMBERED = 100_000
 
@@ -31,13 +31,13 @@ class Presence:
         self._store = store
         self._clock = clock
         self._open = open_lists
-        self._seen: set[UserId] = set()
+        self._seen: dict[UserId, Micros] = {}
         self._written: dict[UserId, Micros] = {}
 
     def seen(self, user: User) -> None:
         """It costs nothing."""
         if user.id != NOT_STORED and user.kind in ("person", "app_user"):
-            self._seen.add(user.id)
+            self._seen[user.id] = self._clock.now()
 
     def is_present(self, member: Member) -> bool | None:
         """None where somebody does not say."""
@@ -48,11 +48,14 @@ class Presence:
     async def keep(self) -> None:
         """Writes down who was here."""
         now = self._clock.now()
-        seen, self._seen = self._seen | set(self._open.listening()), set()
-        due = [user_id for user_id in seen if now - self._written.get(user_id, 0) >= WRITE_SECONDS * SECOND]
+        self._seen.update(dict.fromkeys(self._open.listening(), now))
+        wait = WRITE_SECONDS * SECOND
+        due = {id_: at for id_, at in self._seen.items() if now - self._written.get(id_, 0) >= wait}
         if not due:
             return
-        await self._store.keep_seen([(user_id, now) for user_id in due])
+        await self._store.keep_seen(list(due.items()))
+        # Who was seen again meanwhile has a newer time.
+        self._seen = {id_: at for id_, at in self._seen.items() if due.get(id_) != at}
         if len(self._written) > REMEMBERED:
             self._written.clear()
         self._written.update(dict.fromkeys(due, now))

@@ -258,8 +258,7 @@ class SqlAccounts:
             await tx.run(SHUT_OUT, user_id, now)
             await tx.run(FORGET_DEVICES, user_id)
             await tx.run(ACCESS_CHANGED)
-            await leave_groups(tx, user_id, now)
-            stopped: list[MessageId] = []
+            stopped = await leave_groups(tx, user_id, now)
             for conversation_id, open_replies in await tx.all(OWNED + tx.lock, user_id):
                 if open_replies:
                     stopped += await stop_all(tx, conversation_id, "deleted")

@@ -89,9 +89,9 @@ class ListSocket(JsonSocket):
             self.wake()
 
     def person_wrote(self, wrote: PersonWrote) -> None:
-        if len(self._wrote) < MOST_WAITING:
-            self._wrote.append(wrote)
-            self.wake()
+        # Of who is slow: the newest say how much is unread.
+        self._wrote = [*self._wrote[1 - MOST_WAITING :], wrote]
+        self.wake()
 
     def take(self) -> Frames | Coroutine[Any, Any, Frames]:
         wrote, self._wrote = self._wrote, []

@@ -10,6 +10,7 @@ from palaver.chat import connections, invited
 from palaver.chat.conversation import PresetId
 from palaver.chat.errors import Ended, NoSuchPerson, NotManager, Unreachable
 from palaver.chat.ports import Seat, StatusWanted
+from palaver.chat.presets import access_preset
 from palaver.chat.user import User
 
 api = new_api()
@@ -41,7 +42,7 @@ class NewMembers(Body):
     members = required(PEOPLE)
 
 
-class Stopped(Struct):
+class BotStopped(Struct):
     """Whether there was a reply to stop."""
 
     stopped: bool
@@ -113,11 +114,14 @@ async def change_conversation(call: Call) -> PeopleConversation:
     body = call.read(ConversationChanges)
     speaker = await find_speaker(call)
     seat, uuid = Seat(speaker.id), call.parameters["id"]
+    # Whatever is refused changes nothing.
+    preset = None
+    if isinstance(body.preset_id, int):
+        preset = await access_preset(call.chat, call.reader, PresetId(body.preset_id))
     if body.title is not UNSET:
         await connections.rename(call.chat, seat, uuid, body.title)
     if body.preset_id is not UNSET:
-        preset = None if body.preset_id is None else PresetId(body.preset_id)
-        await invited.invite_bot(call.chat, seat, call.reader, uuid, preset)
+        await invited.invite_bot(call.chat, seat, uuid, preset)
     if body.muted is not UNSET:
         await call.chat.store.connections.mute(seat, uuid, muted=body.muted)
         call.chat.rooms.lists.changed(speaker.id)
@@ -186,12 +190,12 @@ async def end(call: Call) -> PeopleConversation:
     f"{ONE}/stop",
     who="signed_in",
     query=For,
-    answer=Stopped,
+    answer=BotStopped,
     summary="Stop the reply of the bot that was invited",
 )
-async def stop(call: Call) -> Stopped:
+async def stop(call: Call) -> BotStopped:
     speaker = await find_speaker(call)
-    return Stopped(await invited.stop_bot(call.chat, Seat(speaker.id), call.parameters["id"]))
+    return BotStopped(await invited.stop_bot(call.chat, Seat(speaker.id), call.parameters["id"]))
 
 
 async def _show(call: Call, speaker: User) -> PeopleConversation:

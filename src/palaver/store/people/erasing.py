@@ -1,8 +1,10 @@
 """What becomes of conversations of people when one of them is erased."""
 
 from palaver.chat.clock import Micros
+from palaver.chat.conversation import MessageId
 from palaver.chat.user import UserId
 from palaver.store.database import Transaction
+from palaver.store.people.leaving import stop_replies_for
 from palaver.store.people.saying import ANOTHER_STORY, COUNT_UNREAD
 
 # A user, and those that an application has brought.
@@ -34,9 +36,10 @@ RECOUNT = (
 )
 
 
-async def leave_groups(tx: Transaction, user_id: UserId, now: Micros) -> None:
+async def leave_groups(tx: Transaction, user_id: UserId, now: Micros) -> list[MessageId]:
     """Groups go on with those who are left, without a word of this one. Where nobody is left, the group is made the
-    user's own: it goes with what else they have."""
+    user's own: it goes with what else they have. Gives the replies that ran or waited for this one."""
+    stopped: list[MessageId] = []
     for (group,) in await tx.all(GROUPS + tx.lock, user_id):
         heir = await tx.one(HEIR, user_id, group)
         if heir is None:
@@ -44,8 +47,10 @@ async def leave_groups(tx: Transaction, user_id: UserId, now: Micros) -> None:
             continue
         await tx.run(LET_MANAGE, group, heir[0])
         await tx.run(HAND_OVER, user_id, group, heir[0])
+        stopped += await stop_replies_for(tx, group, user_id)
         await tx.run(FORGET_WORDS, user_id, group, now)
         await tx.run(FORGET_NAMES, user_id, group)
         await tx.run(TAKE_OUT, user_id, group)
         await tx.run(RECOUNT, group)
         await tx.run(ANOTHER_STORY, group)
+    return stopped

@@ -15,6 +15,7 @@ from palaver.chat.user import UserId
 from palaver.store.database import Database, Transaction
 from palaver.store.events import lowest_open
 from palaver.store.outbox import NoticeKind, add_notices
+from palaver.store.people.leaving import stop_replies_to
 from palaver.store.people.rows import ONE, WRITTEN, find_written, open_seat, to_written
 
 SAID_BEFORE = f"{WRITTEN} WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.client_message_id = $3"
@@ -90,7 +91,8 @@ class SaysToPeople:
                 return written, Changed(found, None)
             await tx.run(REMOVE, written.message.id, now)
             await tx.run(ONE_LESS_UNREAD, found.id, seat.user_id, written.message.number)
-            return await _read_again(tx, written), await tell_anew(tx, found)
+            stopped = await stop_replies_to(tx, found.id, written.message.number) if found.open_replies else []
+            return await _read_again(tx, written), await tell_anew(tx, found, stopped=stopped)
 
         return await self._database.write(work, for_good=True)
 

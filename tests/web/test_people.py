@@ -168,6 +168,7 @@ async def test_group_names_who_says_what_and_a_bot_answers_where_it_is_mentioned
     await sheet.get_by_role("button", name=f"Remove {oleg.name}").click()
     await mira.page.get_by_role("dialog", name=f"Remove {oleg.name}").get_by_role("button", name="Remove").click()
     await expect(sheet.get_by_text(oleg.name)).to_have_count(0)
+    await expect(oleg.page.get_by_text("There is no such conversation, or it is not yours.")).to_be_visible()
     await expect(oleg.page.get_by_role("link", name="The bakers")).to_have_count(0)
     await ana.page.get_by_role("button", name="About this group").click()
     await ana.page.get_by_role("button", name="Leave the group").click()

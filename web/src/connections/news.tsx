@@ -2,7 +2,7 @@
 
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
-import { heard, listLine, updates } from "../list/list.ts";
+import { heard, listLine } from "../list/list.ts";
 import { showNews } from "../parts/title.ts";
 import { useWatched } from "../parts/watched.ts";
 import { isLookedAt } from "./looked_at.ts";
@@ -16,7 +16,6 @@ export default function News() {
   const t = useWordsOfPeople();
   const queries = useQueryClient();
   const told = useWatched(heard);
-  const updated = useWatched(updates);
   const line = useWatched(listLine);
   const wasAway = useRef(false);
   const total = useConnections().data?.pages[0]?.unread_total ?? 0;
@@ -25,11 +24,10 @@ export default function News() {
     return () => showNews(0);
   }, [total]);
   useEffect(() => {
-    // The first update is what every page begins with.
-    if (told === null && updated < 2) return;
+    if (told === null) return;
     const timer = setTimeout(() => void lookAnew(queries), PAUSE);
     return () => clearTimeout(timer);
-  }, [told, updated, queries]);
+  }, [told, queries]);
   useEffect(() => {
     if (line === "open" && wasAway.current) void lookAnew(queries);
     wasAway.current = line !== "open";

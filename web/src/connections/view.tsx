@@ -36,6 +36,11 @@ export default function ConnectionView({ id }: { id: string }) {
   useEffect(() => {
     if (line === "signed_out") nobody();
   }, [line]);
+  const queries = useQueryClient();
+  useEffect(() => {
+    // Whoever was taken out of a group hears it so.
+    if (line === "gone") void lookAnew(queries);
+  }, [line, queries]);
   if (line === "gone") return <Gone />;
   return <Shown talk={talk} />;
 }

@@ -36,8 +36,6 @@ export const MINE = "ai-chat/api/my_sessions/";
 export const list = new Watched<List>({ sessions: null, total: 0 });
 /** How many replies came while nobody looked. */
 export const unread = new Watched<Readonly<Record<string, number>>>({});
-/** Counts the updates: who came into a conversation among people or went is told by nothing else. */
-export const updates = new Watched(0);
 /** What a person has said last, wherever that was. */
 export const heard = new Watched<Notification | null>(null);
 export const listLine = new Watched<LineState>("connecting");
@@ -150,7 +148,6 @@ function hear(heardNow: unknown): void {
   if (frame.type === "chat_list_update" && "sessions" in frame) {
     newest = frame.sessions;
     show(frame.total);
-    updates.set(updates.value + 1);
   } else if (frame.type === "notification" && "session_id" in frame) {
     if (frame.kind === "message") heard.set(frame);
     else if (frame.session_id !== opened) {

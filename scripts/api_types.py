@@ -54,6 +54,11 @@ WANTED = (
     "CollectionList",
     "DocumentList",
     "PassageList",
+    "MyConversations",
+    "PersonMessages",
+    "WishesShown",
+    "TargetList",
+    "DeliveryPage",
 )
 REF = "#/components/schemas/"
 PLAIN = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "null": "null"}

@@ -60,7 +60,7 @@ async def test_two_people_talk_see_each_other_write_and_know_what_was_seen(
     sidebar = await open_people(mira)
     await sidebar.get_by_role("button", name="Talk with somebody").click()
     sheet = mira.page.get_by_role("dialog")
-    await sheet.get_by_label("With whom").fill(ana.name)
+    await sheet.get_by_role("textbox", name="With whom").fill(ana.name)
     await sheet.get_by_role("button", name="Start talking").click()
     await expect(mira.page.get_by_role("heading", name=ana.name)).to_be_visible()
     await mira.write("Are you there?")
@@ -137,19 +137,21 @@ async def test_group_names_who_says_what_and_a_bot_answers_where_it_is_mentioned
     await llm.control(text="Rye rises slowly.")
     mira, ana, oleg = [await open_window(shared_server) for _ in range(3)]
     preset = {"name": f"Baker of {mira.name}", "system_prompt": "You bake.", "is_public": True}
-    slug = (await mira.ask("POST", "ai-chat/api/presets/", preset))["slug"]
+    await mira.ask("POST", "ai-chat/api/presets/", preset)
     sidebar = await open_people(mira)
     await sidebar.get_by_role("button", name="Talk with somebody").click()
     sheet = mira.page.get_by_role("dialog")
-    await sheet.get_by_label("With whom").fill(ana.name)
-    await sheet.get_by_label("With whom").press("Enter")
-    await sheet.get_by_label("With whom").fill(oleg.name)
+    await sheet.get_by_role("textbox", name="With whom").fill(ana.name)
+    await sheet.get_by_role("textbox", name="With whom").press("Enter")
+    await sheet.get_by_role("textbox", name="With whom").fill(oleg.name)
     await sheet.get_by_label("Name of the group").fill("The bakers")
     await sheet.get_by_role("button", name="Start talking").click()
     await expect(mira.page.get_by_role("heading", name="The bakers")).to_contain_text("3 members")
     await mira.page.get_by_role("button", name="About this group").click()
     await sheet.get_by_label("Invited assistant").select_option(label=preset["name"])
-    await expect(sheet.get_by_text(f"@{slug} in a message")).to_be_visible()
+    await expect(sheet.get_by_text("in a message has it answer")).to_be_visible()
+    [group] = (await mira.ask("GET", "api/people/conversations"))["conversations"]
+    slug = group["bot"]["slug"]
     await sheet.get_by_role("button", name="Close").click()
 
     for window in (ana, oleg):
@@ -166,6 +168,7 @@ async def test_group_names_who_says_what_and_a_bot_answers_where_it_is_mentioned
     await sheet.get_by_role("button", name=f"Remove {oleg.name}").click()
     await mira.page.get_by_role("dialog", name=f"Remove {oleg.name}").get_by_role("button", name="Remove").click()
     await expect(sheet.get_by_text(oleg.name)).to_have_count(0)
+    await expect(oleg.page.get_by_text("There is no such conversation, or it is not yours.")).to_be_visible()
     await expect(oleg.page.get_by_role("link", name="The bakers")).to_have_count(0)
     await ana.page.get_by_role("button", name="About this group").click()
     await ana.page.get_by_role("button", name="Leave the group").click()
@@ -184,7 +187,8 @@ async def test_blocked_person_cannot_write_until_unblocked_and_an_ended_conversa
     await mira.page.get_by_role("button", name="About this conversation").click()
     await mira.page.get_by_role("button", name="Block").click()
     await mira.page.get_by_role("dialog", name="Block").get_by_role("button", name="Block").click()
-    await mira.page.keyboard.press("Escape")
+    await expect(mira.page.get_by_role("dialog")).to_have_count(1)
+    await mira.page.get_by_role("button", name="Close").click()
     await expect(mira.page.get_by_text(f"You have blocked {ana.name}.")).to_be_visible()
     await ana.write("Hello?")
     await expect(ana.page.get_by_role("alert")).to_contain_text("cannot be reached")

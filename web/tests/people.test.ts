@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { PeopleConversation as Connected, PersonMessage as Said } from "../src/api/schema.ts";
 import { titleOf } from "../src/connections/names.ts";
 import { rowsOf, seenBy } from "../src/connections/rows.ts";
-import type { Connected, Said } from "../src/connections/shapes.ts";
 import { labelOf } from "../src/notify/label.ts";
 
 const MIRA = { id: "1", username: "mira" };

@@ -52,6 +52,12 @@ export interface AppTokenShown {
   last_used_at: string | null;
 }
 
+export interface BotShown {
+  preset_id: number;
+  slug: string;
+  name: string;
+}
+
 export interface Branches {
   branches: Array<BranchingShown>;
   open_replies: Array<OpenReplyShown>;
@@ -89,6 +95,32 @@ export interface DaysOfUsage {
   currency: string;
   rows: Array<UsedOnDay>;
   total: UsedShown;
+}
+
+export interface DeliveryPage {
+  deliveries: Array<DeliveryShown>;
+  has_more: boolean;
+  waiting: number;
+  dead: number;
+}
+
+export interface DeliveryShown {
+  id: number;
+  state: "dead" | "not_needed" | "sent" | "waiting";
+  kind: "mention" | "message" | "reply";
+  channel: "fcm" | "mail" | "web_push" | "webhook" | null;
+  host: string | null;
+  user_id: string;
+  user_name: string;
+  user_kind: "app" | "app_user" | "guest" | "person";
+  conversation: string | null;
+  attempts: number;
+  failures: number;
+  problem: string | null;
+  sending: boolean;
+  created_at: string;
+  due_at: string;
+  done_at: string | null;
 }
 
 export interface DocumentList {
@@ -177,6 +209,14 @@ export interface Me {
   user: UserAnswer;
 }
 
+export interface MemberShown {
+  id: string;
+  username: string;
+  full_name: string;
+  present: boolean | null;
+  manages: boolean;
+}
+
 export interface MessageFound {
   session_id: string;
   session_title: string;
@@ -214,6 +254,7 @@ export interface Metadata {
   reason?: string;
   client_message_id?: string;
   passages?: Array<SourceShown>;
+  sender_id?: string;
 }
 
 export interface ModelHealth {
@@ -233,6 +274,12 @@ export interface ModelShown {
   is_default: boolean;
   created_at: string;
   updated_at: string;
+}
+
+export interface MyConversations {
+  conversations: Array<PeopleConversation>;
+  has_more: boolean;
+  unread_total: number;
 }
 
 export interface MySessions {
@@ -268,6 +315,21 @@ export interface PassageShown {
   text: string;
 }
 
+export interface PeopleConversation {
+  id: string;
+  kind: "group" | "pair";
+  title: string;
+  members: Array<MemberShown>;
+  bot: BotShown | null;
+  status: "active" | "ended";
+  blocked: boolean;
+  muted: boolean;
+  unread_count: number;
+  last_message: PersonMessage | null;
+  created_at: string;
+  last_activity: string;
+}
+
 export interface PeoplePage {
   users: Array<PersonShown>;
   total: number;
@@ -276,6 +338,24 @@ export interface PeoplePage {
 export interface PersonAdded {
   user: PersonShown;
   sign_in_link: LinkShown;
+}
+
+export interface PersonMessage {
+  id: string;
+  number: number;
+  sender: SenderShown | null;
+  role: "assistant" | "system" | "tool" | "user";
+  content: string;
+  created_at: string;
+  edited_at: string | null;
+  removed: boolean;
+  status: "complete" | "failed" | "interrupted" | "queued" | "running" | "stopped";
+  client_message_id: string | null;
+}
+
+export interface PersonMessages {
+  messages: Array<PersonMessage>;
+  has_more: boolean;
 }
 
 export interface PersonShown {
@@ -337,6 +417,11 @@ export interface PriceShown {
   input: number;
   cached_input: number;
   output: number;
+}
+
+export interface SenderShown {
+  id: string;
+  username: string;
 }
 
 export interface ServerShown {
@@ -410,6 +495,18 @@ export interface Synced {
 export interface TakenBack {
   message_id: string;
   content: string;
+}
+
+export interface TargetList {
+  targets: Array<TargetShown>;
+}
+
+export interface TargetShown {
+  id: number;
+  kind: "fcm" | "mail" | "web_push" | "webhook";
+  label: string;
+  created_at: string;
+  last_sent_at: string | null;
 }
 
 export interface TokenMade {
@@ -554,4 +651,10 @@ export interface WholeVersion {
   provider: string | null;
   collection: string | null;
   settings: SettingsShown;
+}
+
+export interface WishesShown {
+  shows_text: boolean;
+  email: boolean;
+  channels: Array<"fcm" | "mail" | "web_push" | "webhook">;
 }

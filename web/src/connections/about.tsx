@@ -6,14 +6,14 @@ import { useLocation } from "wouter";
 import { Refused } from "../api/http.ts";
 import { usePresets } from "../api/queries.ts";
 import { sayRefused } from "../api/refused.ts";
+import type { PeopleConversation as Connected, MemberShown as Member } from "../api/schema.ts";
 import { Dialog } from "../parts/dialog.tsx";
+import { KeptSwitch } from "../parts/kept_switch.tsx";
 import { NamesField, withName } from "../parts/names_field.tsx";
-import { Switch } from "../parts/speaking.tsx";
 import { Sure } from "../parts/sure.tsx";
 import { nameOf, others } from "./names.ts";
 import { Avatar, Presence } from "./presence.tsx";
 import { block, change, end, invite, leave, lookAnew, remove, take, unblock } from "./queries.ts";
-import type { Connected, Member } from "./shapes.ts";
 import { useWordsOfPeople } from "./words.ts";
 
 interface AboutProps {
@@ -71,11 +71,11 @@ export default function About({ connected, me, onClose }: AboutProps) {
         </ul>
       </section>
       {isGroup && manages && isOn && <InviteForm id={id} onInvited={keep} />}
-      <Switch
+      <KeptSwitch
         label={t("mute")}
         what={t("mute.what")}
         checked={muted}
-        onChange={(on) => void keep(change(id, { muted: on }))}
+        keep={async (on) => take(queries, await change(id, { muted: on }))}
       />
       {isOn && (!isGroup || manages) && <BotField connected={connected} onChange={keep} />}
       <div className="actions about-ends">

@@ -2,6 +2,7 @@
 
 import { lazy, memo, Suspense, useState } from "react";
 import { sayRefused } from "../api/refused.ts";
+import type { PersonMessage as Said } from "../api/schema.ts";
 import { EditForm, Said as Frame } from "../conversation/messages.tsx";
 import { Thinking } from "../conversation/thinking.tsx";
 import { Text } from "../markdown/text.tsx";
@@ -12,7 +13,6 @@ import { type Item, Menu } from "../parts/menu.tsx";
 import { say } from "../parts/toasts.ts";
 import { useLanguage } from "../words/index.ts";
 import { Avatar } from "./presence.tsx";
-import type { Said } from "./shapes.ts";
 import type { Talk } from "./talk.ts";
 import { useWordsOfPeople } from "./words.ts";
 
@@ -82,7 +82,8 @@ export const Message = memo(function Message(props: MessageProps) {
             title={t("remove.sure")}
             what={t("remove.what")}
             go={t("remove")}
-            run={() => talk.remove(message).then(backToComposer)}
+            // Once the sheet has given the focus back to what is gone with the message.
+            run={() => talk.remove(message).then(() => requestAnimationFrame(backToComposer))}
             onClose={() => setRemoving(false)}
           />
         </Suspense>

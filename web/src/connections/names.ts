@@ -1,6 +1,6 @@
 /** What people and conversations with them are called here. */
 
-import type { Connected, Person } from "./shapes.ts";
+import type { PeopleConversation as Connected, MemberShown as Person } from "../api/schema.ts";
 
 export function nameOf({ full_name, username }: Pick<Person, "full_name" | "username">): string {
   return full_name || username;

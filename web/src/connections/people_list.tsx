@@ -6,10 +6,10 @@ import { Icon } from "../parts/icon.tsx";
 import { useWho } from "../people/people.ts";
 import { useLanguage } from "../words/index.ts";
 import "./connections.css";
+import type { PeopleConversation as Connected } from "../api/schema.ts";
 import { nameIn, others, titleOf } from "./names.ts";
 import { Avatar, Presence } from "./presence.tsx";
 import { useConnections } from "./queries.ts";
-import type { Connected } from "./shapes.ts";
 import { useWordsOfPeople } from "./words.ts";
 
 const Begin = lazy(() => import("./begin.tsx"));

@@ -1,4 +1,4 @@
-import type { Person } from "./shapes.ts";
+import type { MemberShown as Person } from "../api/schema.ts";
 import { useWordsOfPeople } from "./words.ts";
 
 /** Whether they are there just now; nothing of who does not say. */

@@ -2,7 +2,7 @@
 
 import { type QueryClient, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { ask } from "../api/http.ts";
-import type { Connected, ConnectedList } from "./shapes.ts";
+import type { PeopleConversation as Connected, MyConversations as ConnectedList } from "../api/schema.ts";
 
 const CONVERSATIONS = "api/people/conversations";
 const LIST = ["people", "list"];

@@ -1,7 +1,7 @@
 /** What stands where among people: days, and what was said, with its author where another one begins. */
 
+import type { PersonMessage as Said } from "../api/schema.ts";
 import type { Reply } from "../conversation/story.ts";
-import type { Said } from "./shapes.ts";
 
 export type Row =
   | { kind: "day"; key: string; at: string }

@@ -1,14 +1,18 @@
 /** A conversation among people that is open here. */
 
 import { ask } from "../api/http.ts";
-import type { MessageShown } from "../api/schema.ts";
+import type {
+  MessageShown,
+  MemberShown as Person,
+  PersonMessage as Said,
+  PersonMessages as SaidPage,
+} from "../api/schema.ts";
 import type { Frame } from "../conversation/frames.ts";
 import { LastOpen, Open } from "../conversation/open.ts";
 import { addOlder } from "../conversation/story.ts";
 import { Watched } from "../parts/watched.ts";
 import { atParting, nameHere } from "../people/people.ts";
 import { pathOf } from "./queries.ts";
-import type { Person, Said, SaidPage } from "./shapes.ts";
 
 const PAGE = 50;
 
@@ -79,12 +83,12 @@ export class Talk extends Open<Said> {
   }
 
   /** What was known of it stays known: the socket tells neither that it was edited nor that it was removed. */
-  private toSaid(told: MessageShown & { sender_id?: string }): Said {
-    const { id, number, role, content, created_at, status, sender_id, metadata } = told;
+  private toSaid(told: MessageShown): Said {
+    const { id, number, role, content, created_at, status, metadata } = told;
     const known = this.current.messages.find((message) => message.id === id);
     if (known !== undefined && known.content === content) return known;
+    const { sender_id, client_message_id = null } = metadata;
     const sender = sender_id === undefined ? null : { id: sender_id, username: "" };
-    const client_message_id = metadata.client_message_id ?? null;
     const more = { sender, client_message_id, edited_at: null, removed: false };
     return this.named({ id, number, role, content, created_at, status, ...more });
   }

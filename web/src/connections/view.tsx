@@ -17,13 +17,13 @@ import { useWatched } from "../parts/watched.ts";
 import { nobody, useWho } from "../people/people.ts";
 import { useLanguage } from "../words/index.ts";
 import "./connections.css";
+import type { PeopleConversation as Connected, PersonMessage as Said } from "../api/schema.ts";
 import { Message, Written } from "./message.tsx";
 import { nameIn, nameOf, others, titleOf } from "./names.ts";
 import { Presence } from "./presence.tsx";
 import { lookAnew, take, unblock, useConnection } from "./queries.ts";
 import { type Row, rowsOf, seenBy } from "./rows.ts";
 import { useSeen } from "./seen.ts";
-import type { Connected, Said } from "./shapes.ts";
 import { type Talk, talkOf } from "./talk.ts";
 import { useWordsOfPeople } from "./words.ts";
 
@@ -36,6 +36,11 @@ export default function ConnectionView({ id }: { id: string }) {
   useEffect(() => {
     if (line === "signed_out") nobody();
   }, [line]);
+  const queries = useQueryClient();
+  useEffect(() => {
+    // Whoever was taken out of a group hears it so.
+    if (line === "gone") void lookAnew(queries);
+  }, [line, queries]);
   if (line === "gone") return <Gone />;
   return <Shown talk={talk} />;
 }

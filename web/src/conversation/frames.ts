@@ -8,7 +8,7 @@ interface Replying {
 }
 
 /** What there is of a message whoever talks: a person with a bot, or people with each other. */
-export type Spoken = Pick<MessageShown, "id" | "number" | "role" | "content" | "created_at" | "status">;
+export type Spoken = Pick<MessageShown, "id" | "number" | "role" | "content" | "created_at">;
 
 /** What the socket of a conversation says. `cursor` says how much of the conversation is known after it. */
 export type Frame<M extends Spoken = MessageShown> = { cursor?: string } & (

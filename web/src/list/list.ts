@@ -143,15 +143,16 @@ function inShort(title: string): string {
 
 // What is heard
 
-function hear(frame: unknown): void {
-  const told = frame as ListFrame;
-  if (told.type === "chat_list_update" && "sessions" in told) {
-    newest = told.sessions;
-    show(told.total);
-  } else if (told.type === "notification" && "session_id" in told) {
-    if (told.kind === "message") heard.set(told);
-    else if (told.session_id !== opened)
-      unread.set({ ...unread.value, [told.session_id]: told.unread_count });
+function hear(heardNow: unknown): void {
+  const frame = heardNow as ListFrame;
+  if (frame.type === "chat_list_update" && "sessions" in frame) {
+    newest = frame.sessions;
+    show(frame.total);
+  } else if (frame.type === "notification" && "session_id" in frame) {
+    if (frame.kind === "message") heard.set(frame);
+    else if (frame.session_id !== opened) {
+      unread.set({ ...unread.value, [frame.session_id]: frame.unread_count });
+    }
   }
 }
 

@@ -1,16 +1,16 @@
 /** This browser, as one of the devices on which a person is notified. */
 
 import { ask } from "../api/http.ts";
+import type { TargetShown } from "../api/schema.ts";
 import { keep, kept } from "../parts/kept.ts";
 import { labelOf } from "./label.ts";
-import type { Target } from "./shapes.ts";
 
 export const TARGETS = "api/notifications/targets";
 /** The id that the server has given this browser. */
 const DEVICE = "device";
 
-export function idHere(): string | null {
-  return kept<string | null>(DEVICE, null);
+export function idHere(): number | null {
+  return kept<number | null>(DEVICE, null);
 }
 
 export function canBeNotified(): boolean {
@@ -58,7 +58,7 @@ async function subscribe(): Promise<PushSubscription> {
 
 async function send(subscription: PushSubscription): Promise<void> {
   const { endpoint, keys } = subscription.toJSON();
-  const target = await ask<Target>("POST", TARGETS, {
+  const target = await ask<TargetShown>("POST", TARGETS, {
     kind: "web_push",
     endpoint,
     keys,

@@ -4,12 +4,13 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { ask } from "../api/http.ts";
 import { sayRefused } from "../api/refused.ts";
+import type { TargetList, TargetShown, WishesShown } from "../api/schema.ts";
 import { useWordsOfPeople } from "../connections/words.ts";
+import { KeptSwitch } from "../parts/kept_switch.tsx";
 import { Switch } from "../parts/speaking.tsx";
 import { say } from "../parts/toasts.ts";
 import { language } from "../words/index.ts";
 import { canBeNotified, idHere, register, TARGETS, unregister } from "./device.ts";
-import type { Reached as ReachedShown, Target } from "./shapes.ts";
 
 const ME = "api/notifications/me";
 const PRESENCE = "api/people/me";
@@ -21,7 +22,7 @@ export function Reached() {
   const [busy, setBusy] = useState(false);
   const reached = useQuery({
     queryKey: ["reached"],
-    queryFn: () => ask<ReachedShown>("GET", ME),
+    queryFn: () => ask<WishesShown>("GET", ME),
     staleTime: 0,
   });
   const presence = useQuery({
@@ -31,7 +32,7 @@ export function Reached() {
   });
   const targets = useQuery({
     queryKey: ["targets"],
-    queryFn: async () => (await ask<{ targets: Target[] }>("GET", TARGETS)).targets,
+    queryFn: async () => (await ask<TargetList>("GET", TARGETS)).targets,
     staleTime: 0,
   });
   const isHere = here !== null && targets.data?.some(({ id }) => id === here) === true;
@@ -53,9 +54,10 @@ export function Reached() {
     setBusy(false);
     await look();
   };
-  const change = (path: string, key: string, changes: Record<string, boolean>) =>
-    ask("PATCH", path, changes).then((now) => queries.setQueryData([key], now), sayRefused);
-  const forget = async (target: Target) => {
+  const change = async (path: string, key: string, changes: Record<string, boolean>) => {
+    queries.setQueryData([key], await ask("PATCH", path, changes));
+  };
+  const forget = async (target: TargetShown) => {
     await (target.id === here ? unregister() : ask("DELETE", `${TARGETS}/${target.id}`)).catch(sayRefused);
     await look();
   };
@@ -64,11 +66,11 @@ export function Reached() {
     <section className="panel" aria-labelledby="reach">
       <h2 id="reach">{t("reach")}</h2>
       {presence.data !== undefined && (
-        <Switch
+        <KeptSwitch
           label={t("reach.presence")}
           what={t("reach.presence.what")}
           checked={presence.data.shows_presence}
-          onChange={(shows_presence) => void change(PRESENCE, "presence", { shows_presence })}
+          keep={(shows_presence) => change(PRESENCE, "presence", { shows_presence })}
         />
       )}
       {!canBeNotified() ? (
@@ -87,18 +89,18 @@ export function Reached() {
       )}
       {reached.data !== undefined && (
         <>
-          <Switch
+          <KeptSwitch
             label={t("reach.text")}
             what={t("reach.text.what")}
             checked={reached.data.shows_text}
-            onChange={(shows_text) => void change(ME, "reached", { shows_text })}
+            keep={(shows_text) => change(ME, "reached", { shows_text })}
           />
           {reached.data.channels.includes("mail") && (
-            <Switch
+            <KeptSwitch
               label={t("reach.email")}
               what={t("reach.email.what")}
               checked={reached.data.email}
-              onChange={(email) => void change(ME, "reached", { email })}
+              keep={(email) => change(ME, "reached", { email })}
             />
           )}
         </>

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from palaver.cli.files import WRITABLE, FileOrFirebase, open_to_write
+from palaver.cli.files import OF_PALAVER, WRITABLE, FileOrFirebase, open_to_write
 from palaver.cli.installation import Installation, in_installation
-from palaver.cli.progress import showing_count
+from palaver.cli.progress import showing_count, showing_lines
 from palaver.cli.text import Line
 from palaver.moving.firebase_out import FirebaseExport
+from palaver.moving.lines import write_lines
 
 
 @click.group(cls=FileOrFirebase)
@@ -30,3 +31,20 @@ async def firebase(installation: Installation, file: Path, app: str) -> None:
     with open_to_write(file) as opened, showing_count(count) as written:
         await FirebaseExport(leaving, found.id, opened, written).run()
     click.echo(f"{count} sessions and connections are written.", err=True)
+
+
+@command.command(OF_PALAVER, hidden=True)
+@click.argument("file", type=WRITABLE)
+@click.option("--user", "name", default=None, type=Line(250), help="Only what is theirs.")
+@click.option("--with-secrets", is_flag=True, help="With hashes of passwords and tokens, so that these go on working.")
+@in_installation
+async def palaver(installation: Installation, file: Path, name: str | None, with_secrets: bool) -> None:
+    """Write everything of this server, or of one user, as lines of JSON; - writes to standard output.
+
+    `palaver import` takes it back. docs/moving.md says what stands in it.
+    """
+    whose = None if name is None else (await installation.find_person(name)).id
+    with open_to_write(file) as opened, showing_lines() as written:
+        out = installation.store.writing_out
+        count = await write_lines(out, opened, whose, with_secrets=with_secrets, written=written)
+    click.echo(f"{count} lines are written.", err=True)

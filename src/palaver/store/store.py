@@ -32,7 +32,7 @@ from palaver.store.knowledge import (
 from palaver.store.ledger import SqlLedger
 from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
-from palaver.store.moving import SqlArriving, SqlLeaving
+from palaver.store.moving import SqlArriving, SqlLeaving, SqlReadingIn, SqlWritingOut
 from palaver.store.postgres import open_postgres
 from palaver.store.presets import SqlPresets
 from palaver.store.search import SqlSearch
@@ -83,6 +83,8 @@ class SqlStore:
         self.servers = SqlServers(database)
         self.arriving = SqlArriving(database, texts)
         self.leaving = SqlLeaving(database)
+        self.writing_out = SqlWritingOut(database)
+        self.reading_in = SqlReadingIn(database, texts)
         self.ledger = SqlLedger(database)
         self.collections = SqlCollections(for_good, self.clearing)
         self.documents = SqlDocuments(for_good, self.clearing, Reading(for_good, words, self.clearing))

@@ -1,4 +1,4 @@
-"""`palaver import …`: what was said elsewhere, or in another Palaver, brought here."""
+"""`palaver import …`: what was said elsewhere, or in another Palaver, brought here."""  # noqa: N999 (as all modules here it is called as its command)
 
 from pathlib import Path
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,14 +12,20 @@ import pytest
 from msgspec.structs import replace
 
 from palaver.chat.clock import SystemClock
-from palaver.chat.conversation import Usage
+from palaver.chat.conversation import Speaking, Usage
+from palaver.chat.preset import NewPreset
 from palaver.chat.user import User, UserId
 from palaver.moving.lines import LinesImport, NotOurs, write_lines
 from palaver.moving.report import Report
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import migrate
+from palaver.store.moving.kinds import ALL
 from tests.moving.bringing import EXAMPLE, Told, bring
 from tests.ports.talking import NOW, answer, new_conversation, new_user, rows, said
+
+PAGE = Path(__file__).parents[2] / "docs" / "moving.md"
+
+POET = NewPreset(name="Poet", prompt="Answer in verse.", speaking=Speaking())
 
 
 @pytest.fixture
@@ -149,6 +156,21 @@ async def test_admin_that_a_first_start_has_made_gets_what_was_the_admins(store:
     assert [row[0] for row in await rows(empty, "SELECT owner_id FROM conversations")] == [there.id]
 
 
+async def test_preset_that_is_somebody_elses_here_is_not_taken_for_it(store: SqlStore, empty: SqlStore) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    await store.accounts.add_user(new_user("bob"))
+    preset = await store.presets.add(alice, POET, NOW, refuse_taken=None)
+    await store.presets.share(preset.id, ["bob"])
+    carol = await empty.accounts.add_user(new_user("carol"))
+    hers = await empty.presets.add(carol, POET, NOW, refuse_taken=None)
+    told = await read(empty, await write(store))
+    assert [line.partition(": ")[2] for line in told.lines] == [
+        "its name id is that of somebody else's preset here",
+        'its preset, "poet", is not here',
+    ]
+    assert await empty.presets.shared_with(hers.id) == []
+
+
 async def test_what_was_said_since_is_not_mixed_with_what_is_brought(
     store: SqlStore, empty: SqlStore, people: tuple[User, User]
 ) -> None:
@@ -208,3 +230,14 @@ async def test_what_is_not_right_is_told_with_its_line(store: SqlStore) -> None:
 async def test_file_that_is_not_whole_or_not_ours_brings_nothing(store: SqlStore, text: str) -> None:
     with pytest.raises(NotOurs):
         await read(store, text)
+
+
+def test_page_tells_of_every_kind_of_line_and_of_all_that_stands_in_it() -> None:
+    page = PAGE.read_text()
+    kinds = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE))
+    settings = page.partition("\nThe settings are ")[2].partition(".\n")[0]
+    assert kinds.keys() - {kind.name for kind in ALL} == {"kind", "rules", "document_end", "ledger"}
+    for kind in ALL:
+        names = {column.name.replace("kind", "type") for column in kind.columns}
+        told = set(re.findall(r"`(\w+)`", kinds[kind.name] + settings * ("the settings" in kinds[kind.name])))
+        assert names - told == set(), kind.name

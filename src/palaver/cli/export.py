@@ -14,8 +14,12 @@ from palaver.moving.lines import write_lines
 
 @click.group(cls=FileOrFirebase)
 def command() -> None:
-    """Write everything of this server or of one user to a file, or (`palaver export firebase`) what an application's
-    users have said, in the shapes of a Firebase export."""
+    """Write what was said here to a file.
+
+    \b
+    palaver export FILE [--user NAME] [--with-secrets]    everything of this server, or of one user
+    palaver export firebase FILE [--app NAME]             of an application's users, as Firebase would
+    """
 
 
 @command.command("firebase")

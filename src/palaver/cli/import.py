@@ -17,7 +17,12 @@ from palaver.moving.report import Report
 
 @click.group(cls=FileOrFirebase)
 def command() -> None:
-    """Bring in what `palaver export` wrote, or (`palaver import firebase`) the export of a Firebase database."""
+    """Bring in what was said elsewhere.
+
+    \b
+    palaver import FILE             what `palaver export FILE` has written
+    palaver import firebase FILE    the export of a Firebase Realtime Database
+    """
 
 
 @command.command("firebase")

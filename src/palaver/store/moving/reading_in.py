@@ -13,6 +13,7 @@ from palaver.chat.clock import Micros
 from palaver.chat.moved import Put
 from palaver.chat.preset import Rules
 from palaver.store.database import Database, Transaction
+from palaver.store.limits import CHANGED as LIMITS_CHANGED
 from palaver.store.moving import kinds
 from palaver.store.moving.kinds import BY_NAME, LEDGER_SUMS, NAMES, Column, Kind, Target
 from palaver.store.presets import ADD_RULES
@@ -25,6 +26,7 @@ NAMED = (
 EMAIL_TAKEN = "SELECT 1 FROM users WHERE kind = 'person' AND email_key = $1 AND email_key <> ''"
 # What every server has is made what it was, where nobody has touched it here.
 UNTOUCHED = "SELECT id FROM presets WHERE slug = $1 AND owner_id IS NULL AND updated_at = created_at AND version = 1"
+OWNER_OF = "SELECT owner_id FROM presets WHERE id = $1"
 LAST_NUMBER = "SELECT last_number FROM conversations WHERE id = $1"
 ARRIVED = (
     "UPDATE documents SET status = 'waiting', updated_at = $2 WHERE id = $1 AND status = 'arriving' "
@@ -55,25 +57,27 @@ class SqlReadingIn:
     def __init__(self, database: Database, texts: Texts) -> None:
         self._database = database
         self._texts = texts
-        # Whose name here is another's than in the file.
+        # Those who are here already under another UUID, and the name ids that are others' presets here.
         self._also: dict[str, int] = {}
+        self._others: set[str] = set()
 
     async def put(self, lines: Sequence[Mapping[str, object]], now: Micros) -> Sequence[Put]:
         """One transaction."""
 
         async def work(tx: Transaction) -> list[Put]:
-            putting = _Putting(tx, self._texts, now, self._also)
+            putting = _Putting(tx, self._texts, now, self._also, self._others)
             return [await putting.put(line) for line in lines]
 
         return await self._database.write(work)
 
 
 class _Putting:
-    def __init__(self, tx: Transaction, texts: Texts, now: Micros, also: dict[str, int]) -> None:
+    def __init__(self, tx: Transaction, texts: Texts, now: Micros, also: dict[str, int], others: set[str]) -> None:
         self._tx = tx
         self._texts = texts
         self._now = now
         self._also = also
+        self._others = others
         self._ids: OrderedDict[tuple[Target, str], int] = OrderedDict()
         self._last_numbers: dict[int, int] = {}
 
@@ -111,6 +115,8 @@ class _Putting:
                 await self._check_belongs(values)
             case kinds.DOCUMENT:
                 values |= {"status": "arriving", "updated_at": self._now}
+            case kinds.LIMIT:
+                await self._tx.run(LIMITS_CHANGED)
         is_new = await self._insert(kind.table, values)
         if not is_new and kind.known_by and await self._find(kind.known_by, str(name)) is None:
             return Put(refused="something else has its place here")
@@ -137,8 +143,14 @@ class _Putting:
         return None
 
     async def _put_preset(self, values: dict[str, object]) -> Put | None:
-        if await self._find("presets", str(values["slug"])) is None:
+        slug = str(values["slug"])
+        found = await self._find("presets", slug)
+        if found is None:
             return None
+        owner = await self._tx.one(OWNER_OF, found)
+        if owner is None or owner[0] != values["owner_id"]:
+            self._others.add(slug)
+            raise _Refused("its name id is that of somebody else's preset here")
         row = await self._tx.one(UNTOUCHED, values["slug"]) if values["owner_id"] is None else None
         if row is None:
             return Put()
@@ -241,6 +253,8 @@ class _Putting:
         return found
 
     async def _find(self, target: Target, name: str) -> int | None:
+        if target == "presets" and name in self._others:
+            return None
         known = self._ids.get((target, name)) or (self._also.get(name) if target == "users" else None)
         if known is not None:
             return known

@@ -18,6 +18,8 @@ from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store import migrate as migrating
 from palaver.store.database import Transaction
 from palaver.store.migrate import Migration, SchemaTooNew, check_schema, migrate, migrations, schema_version
+from tests.moving.bringing import EXAMPLE
+from tests.moving.bringing import bring as bring_export
 from tests.parts.palaver import StoreKind
 from tests.ports.knowing import collect, found, keep
 from tests.ports.talking import NOW, answer, dump, new_conversation, new_user, rows, said
@@ -340,6 +342,17 @@ async def test_what_was_there_before_people_talked_to_each_other_is_there_as_it_
     bob = await store.accounts.add_user(new_user("bob"))
     made, is_new = await store.connections.find_or_make_pair(alice, bob, alice.id, str(uuid.uuid4()), NOW)
     assert (is_new, [member.user.name for member in made.members]) == (True, ["alice", "bob"])
+
+
+async def test_what_was_there_before_anything_was_brought_from_elsewhere_is_there_as_it_was(store: SqlStore) -> None:
+    [mine] = [migration for migration in migrations() if migration.name == "moved"]
+    await migrate(store.database, store.engine, up_to=1)
+    await run_all(store, *OF_THE_FIRST_SCHEMA)
+    await migrate(store.database, store.engine, up_to=mine.version - 1)
+    kept = ("users", "presets", "conversations", "messages", "participants")
+    await check_keeps(store, *kept, bringing=f"{mine.version:04} {mine.name}")
+    assert (await bring_export(store, EXAMPLE)).counts["userSessions"] == (1, 0, 0)
+    assert (await bring_export(store, EXAMPLE)).counts["userSessions"] == (0, 1, 0)
 
 
 async def test_many_that_bring_a_populated_database_on_at_once_do_it_once(

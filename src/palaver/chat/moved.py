@@ -83,6 +83,14 @@ class Arrived(Struct, frozen=True):
     note: str | None = None
 
 
+class Put(Struct, frozen=True):
+    """What became of a line of an export."""
+
+    is_new: bool = False
+    refused: str | None = None
+    note: str | None = None
+
+
 def known_by_key(key: str) -> bytes:
     return blake2b(key.encode(), digest_size=DIGEST_BYTES).digest()
 

@@ -24,9 +24,6 @@ COMMANDS = {
     "llm-server": "Run a stand-in for an LLM server, for trying things out.",
 }
 
-# Where a command's module cannot have its name.
-MODULES = {"import": "importing", "export": "exporting"}
-
 
 class Commands(click.Group):
     """The commands by name. Their list is written without importing them."""
@@ -37,8 +34,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click's own)
         if cmd_name not in COMMANDS:
             return None
-        module = MODULES.get(cmd_name, cmd_name.replace("-", "_"))
-        command: click.Command = import_module(f"palaver.cli.{module}").command
+        command: click.Command = import_module(f"palaver.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's own)

@@ -29,6 +29,13 @@ class FileOrFirebase(click.Group):
             args = [OF_PALAVER, *args]
         return super().parse_args(ctx, args)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        # Nobody types it, so no usage shows it.
+        return "" if name == OF_PALAVER else name, command, rest
+
 
 @contextmanager
 def open_to_read(file: Path) -> Iterator[BinaryIO]:

@@ -45,3 +45,24 @@ def showing_count(length: int) -> Iterator[Callable[[], None]]:
         return
     with click.progressbar(length=length, label="Writing", file=sys.stderr) as bar:
         yield lambda: bar.update(1)
+
+
+LINES_SHOWN = 1000
+
+
+@contextmanager
+def showing_lines() -> Iterator[Callable[[], None]]:
+    """The same where nobody knows how many there will be."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    count = 0
+
+    def written() -> None:
+        nonlocal count
+        count += 1
+        if count % LINES_SHOWN == 0:
+            click.echo(f"\r{count} lines", nl=False, err=True)
+
+    yield written
+    click.echo("\r", nl=False, err=True)

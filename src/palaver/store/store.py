@@ -32,7 +32,7 @@ from palaver.store.knowledge import (
 from palaver.store.ledger import SqlLedger
 from palaver.store.limits import SqlLimits
 from palaver.store.models import SqlModels
-from palaver.store.moving import SqlArriving, SqlLeaving
+from palaver.store.moving import SqlArriving, SqlLeaving, SqlReadingIn, SqlWritingOut
 from palaver.store.outbox import SqlOutbox
 from palaver.store.people.connections import SqlConnections
 from palaver.store.postgres import open_postgres
@@ -88,6 +88,8 @@ class SqlStore:
         self.servers = SqlServers(database)
         self.arriving = SqlArriving(database, texts)
         self.leaving = SqlLeaving(database)
+        self.writing_out = SqlWritingOut(database)
+        self.reading_in = SqlReadingIn(database, texts)
         self.ledger = SqlLedger(database, prices)
         self.outbox = SqlOutbox(database)
         self.targets = SqlTargets(database)

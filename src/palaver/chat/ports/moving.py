@@ -1,7 +1,7 @@
 """What is brought here from elsewhere, and taken there, in the store."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import ConversationId
@@ -14,6 +14,7 @@ from palaver.chat.moved import (
     MovedTemplate,
     Page,
     Part,
+    Put,
 )
 from palaver.chat.preset import Preset
 from palaver.chat.user import UserId
@@ -48,4 +49,16 @@ class Leaving(Protocol):
     async def connections(self, app_id: UserId, after: ConversationId) -> Page[MovedConnection]: ...
     async def messages(self, conversation_id: ConversationId, after: int) -> Sequence[tuple[int, MovedMessage]]:
         """In their order, with their numbers."""
+        ...
+
+
+class WritingOut(Protocol):
+    def lines(self, whose: UserId | None, *, with_secrets: bool) -> AsyncIterator[Mapping[str, Any]]:
+        """Everything of one person, or of all, each line after those that it names (docs/moving.md)."""
+        ...
+
+
+class ReadingIn(Protocol):
+    async def put(self, lines: Sequence[Mapping[str, object]], now: Micros) -> Sequence[Put]:
+        """Puts them where they belong, in one transaction. What is there already stays as it is."""
         ...

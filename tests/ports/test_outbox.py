@@ -440,6 +440,24 @@ async def test_host_that_never_answers_takes_up_its_places_and_delays_nobody(
     assert post.most_under_way == 2
 
 
+async def test_fault_of_who_tells_who_is_looking_holds_up_one_notice_alone(
+    store: SqlStore, alice: User, bob: User, clock: Clock, worker: Worker
+) -> None:
+    await reached(store, bob)
+    good, bad = await talk(store, alice, bob), await talk(store, alice, bob)
+    worker.eyes.closed.add(bad.uuid)
+    for one in (bad, good):
+        await one.say(alice, "hello")
+    clock.advance(3)
+    with pytest.raises(ConnectionError):
+        await worker.round()
+    await worker.sender.settled()
+    assert [notice.conversation for notice in worker.post.notices] == [good.uuid]
+    worker.eyes.closed.clear()
+    await worker.round()
+    assert [notice.conversation for notice in worker.post.notices] == [good.uuid, bad.uuid]
+
+
 async def test_worker_that_stood_still_sends_nothing_that_may_be_another_ones_by_then(
     store: SqlStore, alice: User, bob: User
 ) -> None:

@@ -96,9 +96,12 @@ class Sender:
 
     async def look(self) -> None:
         """Whatever is due becomes a delivery, and is on its way as far as there are places."""
-        await self.address_due()
-        while await self._begin_some():
-            pass
+        try:
+            await self.address_due()
+        finally:
+            # One that cannot be addressed just now must not hold up what can be sent.
+            while await self._begin_some():
+                pass
 
     async def settled(self) -> None:
         """Returns when nothing is on its way from here."""
@@ -108,7 +111,10 @@ class Sender:
     async def address_due(self) -> None:
         before = Micros(self._clock.now() - int(self._rules.delay_seconds * SECOND))
         while due := await self._outbox.due_notices(before, NOTICES_AT_ONCE):
-            await asyncio.gather(*(self._address(notice) for notice in due))
+            done = await asyncio.gather(*(self._address(notice) for notice in due), return_exceptions=True)
+            for failed in done:
+                if isinstance(failed, BaseException):
+                    raise failed
             if len(due) < NOTICES_AT_ONCE:
                 return
 
@@ -179,7 +185,7 @@ class Sender:
         for task in self._sending:
             task.cancel()
         if self._sending:
-            await asyncio.wait(self._sending)
+            await asyncio.wait(self._sending, timeout=LEAVE_SECONDS)
 
 
 def _count(claimed: Claimed, settled: Settled) -> None:

@@ -1,9 +1,7 @@
 """A mail server that keeps what comes: in the clear, after STARTTLS, and with TLS from the start."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Literal
 
 import msgspec
@@ -40,16 +38,9 @@ def options(box: Mailbox, **more: str) -> MailOptions:
     )
 
 
-@asynccontextmanager
-async def open_mail(given: MailOptions, tls: ssl.SSLContext | None = None) -> AsyncIterator[Mail]:
-    mail = Mail(given, tls=tls)
-    yield mail
-    mail.close()
-
-
 async def test_person_gets_a_plain_letter(box: Mailbox, notice: Notice) -> None:
-    async with open_mail(options(box)) as mail:
-        assert await mail.send(ALICE, notice) == Sent()
+    mail = Mail(options(box))
+    assert await mail.send(ALICE, notice) == Sent()
     letter = (await box.wait_for(1))[0]
     assert (letter.sender, letter.recipients) == (SENDER, ("alice@example.org",))
     message = letter.message
@@ -67,8 +58,8 @@ async def test_person_gets_a_plain_letter(box: Mailbox, notice: Notice) -> None:
 
 async def test_text_of_a_letter_is_no_command(box: Mailbox, notice: Notice) -> None:
     sly = msgspec.structs.replace(notice, body="Hello\r\n.\r\nMAIL FROM:<mallory@example.org>\r\n.")
-    async with open_mail(options(box)) as mail:
-        assert await mail.send(ALICE, sly) == Sent()
+    mail = Mail(options(box))
+    assert await mail.send(ALICE, sly) == Sent()
     assert "MAIL FROM:<mallory@example.org>" in (await box.wait_for(1))[0].message.get_content()
     assert box.said == ["EHLO", "MAIL", "RCPT", "DATA", "QUIT"]
 
@@ -77,8 +68,8 @@ async def test_letter_is_in_the_language_of_whoever_reads_and_shows_no_text_wher
     box: Mailbox, notice: Notice
 ) -> None:
     quiet = msgspec.structs.replace(notice, body=None, language="de", conversation_kind="group", title="Küche & Söhne")
-    async with open_mail(options(box)) as mail:
-        assert await mail.send(ALICE, quiet) == Sent()
+    mail = Mail(options(box))
+    assert await mail.send(ALICE, quiet) == Sent()
     message = (await box.wait_for(1))[0].message
     assert message["Subject"] == "Neue Nachricht in Küche & Söhne"
     assert "Are you there?" not in message.get_content()
@@ -91,21 +82,21 @@ async def test_letter_goes_by_tls_and_with_a_password(
 ) -> None:
     async with open_mailbox(security=security, tls=certificates.server("127.0.0.1")) as box:
         box.passwords["palaver"] = "right"
-        async with open_mail(options(box, user="palaver", password="right"), certificates.client()) as mail:
-            assert await mail.send(ALICE, notice) == Sent()
+        mail = Mail(options(box, user="palaver", password="right"), tls=certificates.client())
+        assert await mail.send(ALICE, notice) == Sent()
         letter = (await box.wait_for(1))[0]
         assert (letter.encrypted, letter.user) == (True, "palaver")
-        async with open_mail(options(box, user="palaver", password="wrong"), certificates.client()) as mail:
-            assert await mail.send(ALICE, notice) == Later(None, "answers 535")
-        async with open_mail(options(box)) as mail:
-            assert await mail.send(ALICE, notice) == Later(None, "has no valid certificate")
+        mail = Mail(options(box, user="palaver", password="wrong"), tls=certificates.client())
+        assert await mail.send(ALICE, notice) == Later(None, "answers 535")
+        mail = Mail(options(box))
+        assert await mail.send(ALICE, notice) == Later(None, "has no valid certificate")
         assert len(box.letters) == 1
 
 
 async def test_nothing_is_said_in_the_clear_where_tls_is_wanted(box: Mailbox, notice: Notice) -> None:
     wanted = msgspec.structs.replace(options(box, user="palaver", password="secret"), security="starttls")
-    async with open_mail(wanted) as mail:
-        assert await mail.send(ALICE, notice) == Later(None, "offers no TLS or no sign-in, and one is set")
+    mail = Mail(wanted)
+    assert await mail.send(ALICE, notice) == Later(None, "offers no TLS or no sign-in, and one is set")
     assert not {"AUTH", "MAIL", "DATA"} & set(box.said)
 
 
@@ -124,22 +115,22 @@ async def test_answer_of_the_mail_server_says_what_becomes_of_it(
     box: Mailbox, notice: Notice, command: str, answer: str, expected: Outcome
 ) -> None:
     box.refusals[command] = answer
-    async with open_mail(options(box)) as mail:
-        assert await mail.send(ALICE, notice) == expected
+    mail = Mail(options(box))
+    assert await mail.send(ALICE, notice) == expected
 
 
 async def test_server_that_is_away_or_silent_is_asked_again_later(
     notice: Notice, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = MailOptions(host="127.0.0.1", port=unused_tcp_port, sender=SENDER, security="none")
-    async with open_mail(away) as mail:
-        assert await mail.send(ALICE, notice) == Later(None, "cannot be reached")
+    mail = Mail(away)
+    assert await mail.send(ALICE, notice) == Later(None, "cannot be reached")
     monkeypatch.setattr("palaver.notify.mail._STEP_SECONDS", 0.2)
     silent = await asyncio.start_server(_say_nothing, "127.0.0.1", 0)
     async with silent:
         port = silent.sockets[0].getsockname()[1]
-        async with open_mail(msgspec.structs.replace(away, port=port)) as mail:
-            assert await mail.send(ALICE, notice) == Later(None, "was silent, or closed the connection")
+        mail = Mail(msgspec.structs.replace(away, port=port))
+        assert await mail.send(ALICE, notice) == Later(None, "was silent, or closed the connection")
 
 
 async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -173,10 +164,10 @@ async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     ],
 )
 async def test_address_that_is_none_gets_no_letter(box: Mailbox, notice: Notice, address: str) -> None:
-    async with open_mail(options(box)) as mail:
-        with pytest.raises(Invalid, match="address"):
-            mail.check(MailTarget(address))
-        assert await mail.send(MailTarget(address), notice) == Refused("is no address that mail can go to")
+    mail = Mail(options(box))
+    with pytest.raises(Invalid, match="address"):
+        mail.check(MailTarget(address))
+    assert await mail.send(MailTarget(address), notice) == Refused("is no address that mail can go to")
     assert box.said == []
 
 

@@ -10,7 +10,6 @@ people.
 import asyncio
 import socket
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from ssl import SSLContext
 from types import TracebackType
@@ -25,6 +24,7 @@ from yarl import URL
 
 from palaver.chat.backoff import read_retry_after
 from palaver.notify.addresses import Allowed, Ip, NotAllowed, check_url, may_call, to_ip
+from palaver.notify.threads import Threads
 
 TOTAL_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
@@ -68,16 +68,11 @@ class LookUp:
     keep nobody else's threads."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_LOOK_UPS_AT_ONCE, "palaver-look-up")
+        self._threads = Threads(_LOOK_UPS_AT_ONCE, "palaver-look-up")
 
     async def find(self, host: str, family: int) -> list[str]:
         """Addresses as text. Raises `OSError`."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _getaddrinfo, host, family)
-        return list(dict.fromkeys(found))
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        return list(dict.fromkeys(await self._threads.run(partial(_getaddrinfo, host, family))))
 
 
 def _getaddrinfo(host: str, family: int) -> list[str]:
@@ -131,7 +126,7 @@ class _Gate(AbstractResolver):
         return opened
 
     async def close(self) -> None:
-        self._look_up.close()
+        """There is nothing to close."""
 
 
 def _check_ip(address: str, allowed: Allowed) -> None:
@@ -227,7 +222,6 @@ class Caller:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._session.close()
-        await self._gate.close()
 
     def check(self, url: str) -> URL:
         """What would be called, as far as can be told without a look-up. Raises `NotAllowed`."""

@@ -336,14 +336,32 @@ async def test_mail_goes_to_the_address_of_the_account_where_it_is_wanted(
         assert (await store.targets.change_wishes(user.id, WishesChange(email=True), NOW)).email
         await store.targets.change_wishes(user.id, WishesChange(email=True), NOW)
     pair = await talk(store, alice, bob)
-    await pair.say(bob, "hello")
     await pair.say(alice, "hello")
+    for text in ("hello", "there is", "more"):
+        await pair.say(bob, text, now=clock.now())
+        clock.advance(30)
+        await worker.round()
+    assert worker.post.got == []
+    clock.advance(RULES.mail_seconds)
+    await worker.round()
+    # One mail for all of it. Bob has told no address.
+    assert worker.post.places == ["alice@example.com"]
+    assert sorted(await states(store)) == [("not_needed", "nowhere"), ("sent", None)]
+    # What is read meanwhile is not mailed.
+    await pair.say(bob, "again", now=clock.now())
     clock.advance(3)
     await worker.round()
-    # Bob has told no address.
-    assert worker.post.places == ["alice@example.com"]
-    assert sorted(await states(store)) == [("not_needed", "gone"), ("sent", None)]
+    await pair.set(alice, "read_number", 5)
+    clock.advance(RULES.mail_seconds)
+    await worker.round()
+    assert len(worker.post.got) == 1
     assert not (await store.targets.change_wishes(alice.id, WishesChange(email=False), NOW)).email
+
+
+async def test_key_for_web_push_is_made_once_however_many_workers_begin(store: SqlStore, other_store: SqlStore) -> None:
+    made = await asyncio.gather(*(one.targets.vapid_key(f"key {n}") for n, one in enumerate((store, other_store) * 4)))
+    assert len(set(made)) == 1
+    assert await store.targets.vapid_key("another") == made[0]
 
 
 async def test_lease_that_ends_is_taken_over_and_who_comes_late_records_nothing(

@@ -13,7 +13,7 @@ from msgspec import Struct
 from palaver.chat.backoff import Backoff
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.notices import settle, to_notice
-from palaver.chat.ports import Channels, Later, Outcome
+from palaver.chat.ports import ChannelKind, Channels, Later, Outcome
 from palaver.chat.ports.outbox import Claim, Claimed, DueNotice, Looking, Outbox, Settled
 from palaver.watching.numbers import DELIVERIES
 
@@ -37,11 +37,12 @@ LEAVE_SECONDS = 2.0
 
 
 class SendRules(Struct, frozen=True, kw_only=True):
-    """`delay_seconds`: whoever has read it by then is not bothered. A try takes no longer than `send_seconds`, however
-    slow whoever is called: longer than any channel takes by itself, and well below `lease_seconds`. `of_host` of the
-    `at_once` places are what one host can take up."""
+    """`delay_seconds`: whoever has read it by then is not bothered; `mail_seconds`: mail waits for so much longer. A try
+    takes no longer than `send_seconds`, however slow whoever is called: longer than any channel takes by itself, and well
+    below `lease_seconds`. `of_host` of the `at_once` places are what one host can take up."""
 
     delay_seconds: float = 3.0
+    mail_seconds: float = 300.0
     lease_seconds: float = 90.0
     send_seconds: float = 40.0
     look_seconds: float = LOOK_SECONDS
@@ -121,7 +122,13 @@ class Sender:
     async def _address(self, notice: DueNotice) -> None:
         async with self._addressing:
             looking = await self._looking.is_looking(notice.conversation, notice.user_id)
-            await self._outbox.address(notice.id, self._channels.kinds, self._clock.now(), looking=looking)
+            now = self._clock.now()
+            due = {kind: self._due(kind, now) for kind in self._channels.kinds}
+            await self._outbox.address(notice.id, due, now, looking=looking)
+
+    def _due(self, kind: ChannelKind, now: Micros) -> Micros:
+        """Each mail stays: there is one for all that is written within some minutes. Whatever else is sent at once."""
+        return Micros(now + int(self._rules.mail_seconds * SECOND)) if kind == "mail" else now
 
     async def _begin_some(self) -> bool:
         rules, now = self._rules, self._clock.now()

@@ -15,7 +15,8 @@ from palaver.chat.ports.outbox import Claimed, OutboxId, Settled, Told
 NOW = Micros(1_700_000_000_000_000)
 TOLD = Told(
     kind="message", conversation="c-1", conversation_kind="pair", title="", bot="Pirate", message="m-1",
-    content="See you\nat eight?", sender="Ann", unread=2, created_at=NOW, recipient="ben", language=None, shows_text=False,
+    content="See you\nat eight?", sender="Ann", unread=2, created_at=NOW, recipient="ben", language=None,
+    shows_text=False,
 )  # fmt: skip
 PATIENT = Backoff(tries=5, base=10.0, cap=60.0, longest_told=100.0, jitter=lambda: 1.0)
 

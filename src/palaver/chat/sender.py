@@ -37,9 +37,11 @@ LEAVE_SECONDS = 2.0
 
 
 class SendRules(Struct, frozen=True, kw_only=True):
-    """`delay_seconds`: whoever has read it by then is not bothered; `mail_seconds`: mail waits for so much longer. A try
-    takes no longer than `send_seconds`, however slow whoever is called: longer than any channel takes by itself, and well
-    below `lease_seconds`. `of_host` of the `at_once` places are what one host can take up."""
+    """`delay_seconds`: whoever has read it by then is not bothered; `mail_seconds`: mail waits for so much longer.
+
+    A try takes no longer than `send_seconds`, however slow whoever is called: longer than any channel takes by itself,
+    and well below `lease_seconds`. `of_host` of the `at_once` places are what one host can take up.
+    """
 
     delay_seconds: float = 3.0
     mail_seconds: float = 300.0

@@ -6,16 +6,18 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from palaver.chat.clock import DAY, SECOND, Micros
+from palaver.chat.clock import DAY, SECOND, Micros, SystemClock
 from palaver.chat.errors import TooManyTargets
 from palaver.chat.ports import FcmTarget, Gone, Later, Refused, Sent
 from palaver.chat.ports.outbox import Claim, Settled, WishesChange
+from palaver.chat.sender import Sender
 from palaver.chat.user import User
 from palaver.store import SqlStore
 from tests.ports.notifying import (
     LEASE_SECONDS,
     RULES,
     Clock,
+    Eyes,
     SlowPost,
     Stopped,
     Undone,
@@ -431,6 +433,23 @@ async def test_workers_that_do_it_all_at_once_send_each_delivery_once(
     sent = [notice.id for one in workers for notice in one.post.notices]
     assert (len(sent), len(set(sent))) == (len(talks) * devices, len(talks) * devices)
     assert await states(store) == [("sent", None)] * len(sent)
+
+
+async def test_what_is_committed_here_waits_for_no_look(store: SqlStore, alice: User, bob: User) -> None:
+    post = SlowPost("nowhere")
+    rules = replace(RULES, delay_seconds=0.05, look_seconds=3600.0)
+    sender = Sender(store.outbox, post, Eyes(), SystemClock(), HERE, rules)
+    await reached(store, bob)
+    pair = await talk(store, alice, bob)
+    working = asyncio.create_task(sender.work())
+    await pair.say(alice, "hello", now=SystemClock().now())
+    sender.wake()
+    async with asyncio.timeout(10):
+        await post.answered.wait()
+    # What is under way when the server goes away has its time to end.
+    working.cancel()
+    await asyncio.wait([working])
+    assert await states(store) == [("sent", None)]
 
 
 async def test_host_that_never_answers_takes_up_its_places_and_delays_nobody(

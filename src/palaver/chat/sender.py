@@ -72,8 +72,8 @@ class Sender:
         self._waits_for_a_place = False
 
     def wake(self) -> None:
-        """Something was committed here: it need not wait for the next look."""
-        self._woken.set()
+        """Something was committed here: once it is due it need not wait for the next look."""
+        asyncio.get_running_loop().call_later(self._rules.delay_seconds, self._woken.set)
 
     async def work(self) -> None:
         """Runs until cancelled; what is under way then has a moment to end."""

@@ -848,6 +848,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             _number(0, DAY_SECONDS),
         ),
     ] = 3
+    notify_mail_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_NOTIFY_MAIL_SECONDS",
+            "How much longer mail waits: there is one for all that is written in a conversation within that time.",
+            _number(0, DAY_SECONDS),
+        ),
+    ] = 300
     notify_reply_seconds: Annotated[
         float,
         Setting(

@@ -201,8 +201,12 @@ class Eyes:
 
     def __init__(self) -> None:
         self.on: set[tuple[str, UserId]] = set()
+        self.closed: set[str] = set()
+        """Conversations of which nothing can be told just now."""
 
     async def is_looking(self, conversation_uuid: str, user: UserId) -> bool:
+        if conversation_uuid in self.closed:
+            raise ConnectionError
         return (conversation_uuid, user) in self.on
 
 

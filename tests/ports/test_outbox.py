@@ -6,16 +6,18 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from palaver.chat.clock import DAY, SECOND, Micros
+from palaver.chat.clock import DAY, SECOND, Micros, SystemClock
 from palaver.chat.errors import TooManyTargets
 from palaver.chat.ports import FcmTarget, Gone, Later, Refused, Sent
 from palaver.chat.ports.outbox import Claim, Settled, WishesChange
+from palaver.chat.sender import Sender
 from palaver.chat.user import User
 from palaver.store import SqlStore
 from tests.ports.notifying import (
     LEASE_SECONDS,
     RULES,
     Clock,
+    Eyes,
     SlowPost,
     Stopped,
     Undone,
@@ -336,14 +338,32 @@ async def test_mail_goes_to_the_address_of_the_account_where_it_is_wanted(
         assert (await store.targets.change_wishes(user.id, WishesChange(email=True), NOW)).email
         await store.targets.change_wishes(user.id, WishesChange(email=True), NOW)
     pair = await talk(store, alice, bob)
-    await pair.say(bob, "hello")
     await pair.say(alice, "hello")
+    for text in ("hello", "there is", "more"):
+        await pair.say(bob, text, now=clock.now())
+        clock.advance(30)
+        await worker.round()
+    assert worker.post.got == []
+    clock.advance(RULES.mail_seconds)
+    await worker.round()
+    # One mail for all of it. Bob has told no address.
+    assert worker.post.places == ["alice@example.com"]
+    assert sorted(await states(store)) == [("not_needed", "nowhere"), ("sent", None)]
+    # What is read meanwhile is not mailed.
+    await pair.say(bob, "again", now=clock.now())
     clock.advance(3)
     await worker.round()
-    # Bob has told no address.
-    assert worker.post.places == ["alice@example.com"]
-    assert sorted(await states(store)) == [("not_needed", "gone"), ("sent", None)]
+    await pair.set(alice, "read_number", 5)
+    clock.advance(RULES.mail_seconds)
+    await worker.round()
+    assert len(worker.post.got) == 1
     assert not (await store.targets.change_wishes(alice.id, WishesChange(email=False), NOW)).email
+
+
+async def test_key_for_web_push_is_made_once_however_many_workers_begin(store: SqlStore, other_store: SqlStore) -> None:
+    made = await asyncio.gather(*(one.targets.vapid_key(f"key {n}") for n, one in enumerate((store, other_store) * 4)))
+    assert len(set(made)) == 1
+    assert await store.targets.vapid_key("another") == made[0]
 
 
 async def test_lease_that_ends_is_taken_over_and_who_comes_late_records_nothing(
@@ -415,6 +435,23 @@ async def test_workers_that_do_it_all_at_once_send_each_delivery_once(
     assert await states(store) == [("sent", None)] * len(sent)
 
 
+async def test_what_is_committed_here_waits_for_no_look(store: SqlStore, alice: User, bob: User) -> None:
+    post = SlowPost("nowhere")
+    rules = replace(RULES, delay_seconds=0.05, look_seconds=3600.0)
+    sender = Sender(store.outbox, post, Eyes(), SystemClock(), HERE, rules)
+    await reached(store, bob)
+    pair = await talk(store, alice, bob)
+    working = asyncio.create_task(sender.work())
+    await pair.say(alice, "hello", now=SystemClock().now())
+    sender.wake()
+    async with asyncio.timeout(10):
+        await post.answered.wait()
+    # What is under way when the server goes away has its time to end.
+    working.cancel()
+    await asyncio.wait([working])
+    assert await states(store) == [("sent", None)]
+
+
 async def test_host_that_never_answers_takes_up_its_places_and_delays_nobody(
     store: SqlStore, alice: User, bob: User, clock: Clock
 ) -> None:
@@ -438,6 +475,24 @@ async def test_host_that_never_answers_takes_up_its_places_and_delays_nobody(
     await worker.round()
     assert Counter(await states(store))[("waiting", "no answer in time")] == 4
     assert post.most_under_way == 2
+
+
+async def test_fault_of_who_tells_who_is_looking_holds_up_one_notice_alone(
+    store: SqlStore, alice: User, bob: User, clock: Clock, worker: Worker
+) -> None:
+    await reached(store, bob)
+    good, bad = await talk(store, alice, bob), await talk(store, alice, bob)
+    worker.eyes.closed.add(bad.uuid)
+    for one in (bad, good):
+        await one.say(alice, "hello")
+    clock.advance(3)
+    with pytest.raises(ConnectionError):
+        await worker.round()
+    await worker.sender.settled()
+    assert [notice.conversation for notice in worker.post.notices] == [good.uuid]
+    worker.eyes.closed.clear()
+    await worker.round()
+    assert [notice.conversation for notice in worker.post.notices] == [good.uuid, bad.uuid]
 
 
 async def test_worker_that_stood_still_sends_nothing_that_may_be_another_ones_by_then(

@@ -236,18 +236,18 @@ async def reserve(
 def _to_reservation(wish: Wish, prices: Mapping[str, Price], budgets: Budgets) -> Reservation:
     may_hold = [prices[name] for name in _may_be_billed_as(wish, budgets) if name in prices] if prices else ()
     past, besides = wish.past or 0, wish.tokens + (wish.standing or 0)
-    alone = usage = to_reserve(past, besides, wish.speaking, budgets)
-    if wish.waits_for:
-        waits_for = min(wish.waits_for, wish.limit)
-        usage = to_reserve(past, besides, wish.speaking, budgets, waits_for=waits_for)
+    alone = to_reserve(past, besides, wish.speaking, budgets)
+    tokens, money = alone.total_tokens, _most_cost(alone, may_hold)
+    if not wish.waits_for:
+        return Reservation(wish.payer_id, wish.app_id, tokens, money, tokens, money)
+    usage = to_reserve(past, besides, wish.speaking, budgets, waits_for=min(wish.waits_for, wish.limit))
     return Reservation(
-        wish.payer_id, wish.app_id, usage.total_tokens, _most_cost(usage, may_hold),
-        alone.total_tokens, _most_cost(alone, may_hold),
+        wish.payer_id, wish.app_id, usage.total_tokens, _most_cost(usage, may_hold), tokens, money
     )  # fmt: skip
 
 
 def _most_cost(usage: Usage, may_hold: Sequence[Price]) -> int:
-    return max([to_cost(usage, price) for price in may_hold], default=0)
+    return max([to_cost(usage, price) for price in may_hold]) if may_hold else 0
 
 
 async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) -> None:

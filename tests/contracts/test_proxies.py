@@ -13,7 +13,7 @@ from tests.contracts.talking import make
 from tests.journeys.client import Client, open_client
 from tests.journeys.socket import Closed, Event, open_conversation
 from tests.parts.palaver import Server, StartServer, StoreKind
-from tests.parts.proxies import HAProxy, Nginx, Proxy
+from tests.parts.proxies import DeployedNginx, HAProxy, Nginx, Proxy
 from tests.parts.run import Run
 
 REPLIES = 5
@@ -32,7 +32,7 @@ FULL_SECONDS = 90
 
 pytestmark = pytest.mark.usefixtures("llm")
 
-both = pytest.mark.parametrize("kind", [Nginx, HAProxy])
+each_proxy = pytest.mark.parametrize("kind", [Nginx, HAProxy, DeployedNginx])
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def lateness(event: Event) -> list[int]:
     return [now - int(stamp) for stamp in said]
 
 
-@both
+@each_proxy
 @each_way
 async def test_piece_is_seen_within_a_tenth_of_a_second_of_being_written(
     kind: type[Proxy], way: str, run: Run, shared_server: Server
@@ -127,7 +127,7 @@ async def test_stream_ends_with_its_connection(shared_server: Server) -> None:
         assert b'"type": "end"' in await response.read()
 
 
-@both
+@each_proxy
 @each_way
 async def test_silent_connection_lives(
     kind: type[Proxy], way: str, run: Run, shared_server: Server, prove: bool
@@ -138,7 +138,7 @@ async def test_silent_connection_lives(
     assert "".join(texts) == "At last"
 
 
-@both
+@each_proxy
 async def test_without_a_sign_of_life_a_proxy_cuts_what_is_silent(
     kind: type[Proxy], run: Run, start_server: StartServer
 ) -> None:

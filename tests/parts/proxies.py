@@ -1,4 +1,5 @@
 """nginx and HAProxy in front of a server, as people set them up who follow their manuals: nothing is tuned for streams.
+And nginx as deploy/ sets it up.
 
 What is silent for longer than a proxy's patience is cut by it: a minute for nginx; HAProxy has no patience of its own,
 and its manual's is taken. A test may have it shorter.
@@ -20,6 +21,8 @@ _SECONDS_TO_START = 15
 _TRIES = 5
 # Debian keeps servers where only root looks for programs.
 _FOLDERS = ("/usr/local/sbin", "/usr/sbin")
+
+_TEMPLATE = Path(__file__).parents[2] / "deploy" / "nginx" / "palaver.conf.template"
 
 _NGINX = """
 daemon off;
@@ -118,6 +121,25 @@ class Nginx(Proxy):
 
     def arguments(self) -> list[str]:
         return ["-p", str(self._folder), "-e", "stderr", "-c", str(self._folder / "settings")]
+
+
+class DeployedNginx(Nginx):
+    """nginx with the file of deploy/, put in as its image does it."""
+
+    def settings(self, port: int) -> str:
+        told = {
+            "PALAVER_LISTEN": f"127.0.0.1:{port}",
+            "PALAVER_UPSTREAM": self._upstream,
+            # An address needs none.
+            "NGINX_LOCAL_RESOLVERS": "127.0.0.1",
+        }
+        text = _TEMPLATE.read_text()
+        for name, value in told.items():
+            text = text.replace(f"${{{name}}}", value)
+        if self._patience is not None:
+            text = text.replace("_timeout 60s;", f"_timeout {self._patience * 1000:.0f}ms;")
+        around, _, _ = super().settings(port).partition("  server {")
+        return f"{around}{text}}}\n"
 
 
 class HAProxy(Proxy):

@@ -92,7 +92,7 @@ from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.sweep import sweep
 from palaver.chat.tokens import Tokens
-from palaver.chat.user import Reader, UserId
+from palaver.chat.user import Reader
 from palaver.chat.whole import Patience
 from palaver.knowledge.asking import AskedVectors
 from palaver.knowledge.embeddings import EmbeddingOptions, EmbeddingServer
@@ -167,16 +167,6 @@ SOCKETS = {
 }
 
 
-class OpenRooms:
-    """Who has a conversation open is looking at it."""
-
-    def __init__(self, rooms: Rooms) -> None:
-        self._rooms = rooms
-
-    async def is_looking(self, conversation_uuid: str, user: UserId) -> bool:  # noqa: ARG002
-        return await self._rooms.is_open(conversation_uuid)
-
-
 class Palaver(Struct, frozen=True):
     """A running server: the app, and what stands behind it."""
 
@@ -230,7 +220,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
             books=books,
         )
         channels = await opened.enter_async_context(open_notify(settings, store, clock))
-        sender = Sender(store.outbox, channels, OpenRooms(rooms), clock, worker, send_rules(settings))
+        sender = Sender(store.outbox, channels, rooms, clock, worker, send_rules(settings))
         reader = Worker(store.documents, store.passages, clock, work_rules(settings), embeddings)
         presence = Presence(store.connections, clock, rooms.lists)
         chat = Chat(

@@ -158,5 +158,3 @@ def test_migrations_only_add_so_that_older_workers_go_on(engine: str) -> None:
     assert [one for one in statements if not ADDS.match(one)] == []
     columns = [one for one in statements if " ADD COLUMN " in one and "NOT NULL" in one]
     assert [one for one in columns if " DEFAULT " not in one] == []
-
-

@@ -86,6 +86,7 @@ async def _say(chat: Chat, said: NewSaid) -> Spoken:
         return spoken
     message, sender = spoken.written.message, spoken.written.sender
     assert sender is not None, "who has just spoken is there"
+    chat.notices_came()
     chat.rooms.tell(spoken.conversation.uuid, MessageSaid(spoken.mark, message))
     for user_id, unread in spoken.unread.items():
         chat.rooms.lists.person_wrote(

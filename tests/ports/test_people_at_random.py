@@ -129,6 +129,11 @@ class Talk(RuleBasedStateMachine):
             self.in_group.add(self.people[other].id)
             self.told.pop((other, "group"), None)
 
+    @rule(who=WHO, other=WHO, manages=st.booleans())
+    def let_manage(self, who: int, other: int, manages: bool) -> None:
+        group, person = self.places["group"], self.people[other].id
+        self.tried(self.store.connections.let_manage(self.seat(who), group, person, manages=manages))
+
     @rule(who=WHO, muted=st.booleans())
     def mute(self, who: int, muted: bool) -> None:
         self.tried(self.store.connections.mute(self.seat(who), self.places["group"], muted=muted))
@@ -189,6 +194,13 @@ class Talk(RuleBasedStateMachine):
     def counters_are_true(self) -> None:
         assert self.run(recount(self.store, *self.begun)) == []
 
+    @invariant()
+    def somebody_manages(self) -> None:
+        for user_id in list(self.in_group)[:1]:
+            members = self.run(self.store.connections.get(Seat(user_id), self.places["group"])).members
+            assert {member.user.id for member in members} == self.in_group
+            assert any(member.manages for member in members)
+
     def teardown(self) -> None:
         """All who are in it see the same."""
         for where in ("group", "pair"):
@@ -218,7 +230,7 @@ def test_people_at_random(store_options: StoreOptions, prove: bool) -> None:
                 Here,
                 settings=settings(
                     # Ten thousand steps, where all is to be proven.
-                    max_examples=200 if prove else 25,
+                    max_examples=200 if prove else 12,
                     stateful_step_count=50 if prove else 40,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),

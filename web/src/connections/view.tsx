@@ -92,7 +92,8 @@ function Shown({ talk }: { talk: Talk }) {
     if (last !== undefined) edit(last.id);
   };
   const name = (username: string) => nameIn(connected, username);
-  const seen = me === null ? [] : seenBy(messages, read, me).map(name);
+  const isAnswered = messages.at(-1)?.sender?.username !== me;
+  const seen = me === null || isAnswered ? [] : seenBy(messages, read, me).map(name);
   const names = new Intl.ListFormat(language, { type: "conjunction" }).format(seen);
   return (
     <main className="talk people-talk">

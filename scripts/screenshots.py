@@ -391,7 +391,7 @@ async def show_people(windows: Windows, server: Server, llm: LLM) -> None:
     await (await phone.open_list()).get_by_role("button", name="People").click()
     await expect(phone.page.get_by_role("link", name="The bakers")).to_be_visible()
     await shoot(phone.page, "phone-people-list")
-    await phone.page.goto(places["group"])
+    await phone.page.get_by_role("link", name="The bakers").tap()
     await expect(phone.page.locator(".bubble", has_text="Five hours it is.")).to_be_visible()
     await shoot(phone.page, "phone-people")
     await phone.page.get_by_role("button", name="About this group").click()

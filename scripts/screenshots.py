@@ -110,6 +110,7 @@ async def main() -> None:
             phone = await open_as(windows, server, NAME, PHONE, "en")
             await show_phone(phone)
             await show_knowledge_on_a_phone(phone)
+            await show_people(windows, server, llm)
             await show_administration(windows, server, llm)
             await server.end()
             await show_first_minute(windows, await start(run, None))
@@ -343,6 +344,65 @@ async def show_phone(window: Window) -> None:
     await expect(window.page.get_by_role("button", name="Discard")).to_be_visible()
     await shoot(window.page, "phone-discard")
     await window.page.get_by_role("button", name="Discard").click()
+
+
+async def show_people(windows: Windows, server: Server, llm: LLM) -> None:
+    """Two who talk, and a group with a bot, as one of them sees it."""
+    mira = await open_as(windows, server, NAME, DESKTOP, "en")
+    ana = await open_as(windows, server, FRIEND, DESKTOP, "en")
+    pair = await mira.ask("POST", "api/people/conversations", {"members": [FRIEND]})
+    group = await mira.ask("POST", "api/people/conversations", {"members": [FRIEND], "title": "The bakers"})
+    preset = await mira.ask("POST", "ai-chat/api/presets/", {"name": "Rye", "system_prompt": "You know rye."})
+    group = await mira.ask("PATCH", f"api/people/conversations/{group['id']}", {"preset_id": preset["id"]})
+    places = {name: f"{server.url}/#/people/{one['id']}" for name, one in (("pair", pair), ("group", group))}
+    for window in (mira, ana):
+        await window.page.goto(places["pair"])
+        await expect(window.composer).to_be_visible()
+    await say_among_people(mira, "Are you there? The oven man comes at eight.")
+    await say_among_people(mira, "I can be there from half past seven on.")
+    await say_among_people(ana, "I will be late: keep me two rolls, and the long loaf if there is one left by then.")
+    await say_among_people(mira, "Both are yours.")
+    await expect(mira.page.get_by_text("Seen by")).to_be_visible()
+    await shoot(mira.page, "people-pair")
+    await mira.page.goto(places["group"])
+    await ana.page.goto(places["group"])
+    await say_among_people(ana, "How long does rye want to rise?")
+    await llm.control(text="**Two hours** at 28 °C. Longer makes it *sour*:\n\n- 3 hours: mild\n- 5 hours: sharp")
+    await say_among_people(mira, f"@{group['bot']['slug']} what do you say?")
+    await expect(mira.page.locator(".bot:not(.growing) li").last).to_be_visible()
+    await shoot(mira.page, "people-group")
+    await mira.page.get_by_role("button", name="About this group").click()
+    await expect(mira.page.get_by_role("dialog")).to_be_visible()
+    await shoot(mira.page, "people-about")
+    await mira.page.keyboard.press("Escape")
+    await mira.page.get_by_role("button", name="Talk with somebody").click()
+    await expect(mira.page.get_by_role("dialog")).to_be_visible()
+    await shoot(mira.page, "people-begin")
+    await mira.page.keyboard.press("Escape")
+    await mira.page.emulate_media(color_scheme="dark")
+    await shoot(mira.page, "people-group-dark")
+    await mira.page.emulate_media(color_scheme="light")
+    await mira.page.goto(f"{server.url}/#/account")
+    await mira.page.get_by_role("heading", name="Notifications").scroll_into_view_if_needed()
+    await shoot(mira.page, "reach")
+    await mira.page.goto(f"{server.url}/#/")
+    await say_among_people(ana, "Five hours it is.")
+    phone = await open_as(windows, server, NAME, PHONE, "en")
+    await (await phone.open_list()).get_by_role("button", name="People").click()
+    await expect(phone.page.get_by_role("link", name="The bakers")).to_be_visible()
+    await shoot(phone.page, "phone-people-list")
+    await phone.page.get_by_role("link", name="The bakers").tap()
+    await expect(phone.page.locator(".bubble", has_text="Five hours it is.")).to_be_visible()
+    await shoot(phone.page, "phone-people")
+    await phone.page.get_by_role("button", name="About this group").click()
+    await expect(phone.page.get_by_role("dialog")).to_be_visible()
+    await shoot(phone.page, "phone-people-about")
+
+
+async def say_among_people(window: Window, words: str) -> None:
+    await window.composer.fill(words)
+    await window.composer.press("Enter")
+    await expect(window.page.locator(".prompt:not(.pending)").get_by_text(words)).to_be_visible()
 
 
 async def show_administration(windows: Windows, server: Server, llm: LLM) -> None:

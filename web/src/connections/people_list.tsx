@@ -2,6 +2,7 @@
 
 import { lazy, Suspense, useState } from "react";
 import { Link } from "wouter";
+import { withoutMarks } from "../list/marked.ts";
 import { Icon } from "../parts/icon.tsx";
 import { useWho } from "../people/people.ts";
 import { useLanguage } from "../words/index.ts";
@@ -97,7 +98,7 @@ function One({ connected, isCurrent, onChoose }: OneProps) {
 
   function lastWords({ last_message: message }: Connected): string {
     if (message === null) return "";
-    const words = message.removed ? t("removed") : message.content;
+    const words = message.removed ? t("removed") : withoutMarks(message.content);
     if (message.sender === null)
       return message.role === "assistant" ? `${connected.bot?.name ?? t("bot")}: ${words}` : words;
     if (message.sender.username === me) return `${t("you")}: ${words}`;

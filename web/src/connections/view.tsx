@@ -83,6 +83,7 @@ function Shown({ talk }: { talk: Talk }) {
     },
     [talk],
   );
+  const aboutWords = t(connected?.kind === "group" ? "about.group" : "about.pair");
   const send = (text: string) => {
     talk.send(text);
     requestAnimationFrame(toEnd);
@@ -92,7 +93,8 @@ function Shown({ talk }: { talk: Talk }) {
     if (last !== undefined) edit(last.id);
   };
   const name = (username: string) => nameIn(connected, username);
-  const seen = me === null ? [] : seenBy(messages, read, me).map(name);
+  const isAnswered = messages.at(-1)?.sender?.username !== me;
+  const seen = me === null || isAnswered ? [] : seenBy(messages, read, me).map(name);
   const names = new Intl.ListFormat(language, { type: "conjunction" }).format(seen);
   return (
     <main className="talk people-talk">
@@ -104,11 +106,13 @@ function Shown({ talk }: { talk: Talk }) {
         <button
           type="button"
           className="button quiet"
+          // On a phone there is no room for the words.
+          aria-label={aboutWords}
           disabled={connected === undefined}
           onClick={() => setAbout(true)}
         >
           <Icon name="settings" />
-          <span>{t(connected?.kind === "pair" ? "about.pair" : "about.group")}</span>
+          <span>{aboutWords}</span>
         </button>
       </header>
       <div className="scroller" ref={scroller}>

@@ -7,7 +7,7 @@ import { ask } from "../api/http.ts";
 import type { Found as FoundShown, MessageFound } from "../api/schema.ts";
 import { language } from "../words/index.ts";
 import { useMoreWords } from "../words/more.ts";
-import { marked } from "./marked.ts";
+import { marked, withoutMarks } from "./marked.ts";
 import { OneConversation } from "./one.tsx";
 
 /** Nobody waits for what they are still writing. */
@@ -107,11 +107,6 @@ function Message({ message, words, onChoose }: MessageProps) {
       </Link>
     </li>
   );
-}
-
-/** A line is read, not drawn: what Markdown puts around words is in the way. */
-function withoutMarks(line: string): string {
-  return line.replace(/\*\*|`+|(?<=^|\s)#{1,6}\s/g, "");
 }
 
 function usePaused(words: string): string {

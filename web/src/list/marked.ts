@@ -42,3 +42,8 @@ function lengthOfStart(word: string, wanted: string): number {
 function fold(text: string): string {
   return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 }
+
+/** A line is read, not drawn: what Markdown puts around words is in the way. */
+export function withoutMarks(line: string): string {
+  return line.replace(/\*\*|`+|(?<=^|\s)#{1,6}\s/g, "");
+}

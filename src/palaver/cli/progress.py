@@ -8,7 +8,6 @@ from typing import BinaryIO, cast
 
 import click
 
-
 # Each time it is drawn costs more than to read a line.
 SHOWN_AT_ONCE = 64 * 1024
 LINES_SHOWN = 1000

@@ -8,6 +8,10 @@ from typing import BinaryIO, cast
 
 import click
 
+# Each time it is drawn costs more than to read a line.
+SHOWN_AT_ONCE = 64 * 1024
+LINES_SHOWN = 1000
+
 
 @contextmanager
 def showing_progress(file: BinaryIO) -> Iterator[BinaryIO]:
@@ -21,20 +25,31 @@ def showing_progress(file: BinaryIO) -> Iterator[BinaryIO]:
         yield cast("BinaryIO", _Shown(file, bar))
 
 
-class _Shown(io.RawIOBase):
+class _Shown:
+    """As much of a file as those who read it here ask for."""
+
     def __init__(self, file: BinaryIO, bar: "click._termui_impl.ProgressBar[int]") -> None:
         self._file = file
         self._bar = bar
+        self._not_shown = 0
 
-    def read(self, size: int = -1, /) -> bytes:
-        data = self._file.read(size)
-        self._bar.update(len(data))
+    def read(self, size: int = -1) -> bytes:
+        return self._show(self._file.read(size))
+
+    def readline(self) -> bytes:
+        return self._show(self._file.readline())
+
+    def seek(self, offset: int) -> int:
+        self._not_shown = 0
+        self._bar.update(offset - self._bar.pos)
+        return self._file.seek(offset)
+
+    def _show(self, data: bytes) -> bytes:
+        self._not_shown += len(data)
+        if self._not_shown >= SHOWN_AT_ONCE or not data:
+            self._bar.update(self._not_shown)
+            self._not_shown = 0
         return data
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        if (offset, whence) == (0, io.SEEK_SET):
-            self._bar.update(-self._bar.pos)
-        return self._file.seek(offset, whence)
 
 
 @contextmanager
@@ -45,9 +60,6 @@ def showing_count(length: int) -> Iterator[Callable[[], None]]:
         return
     with click.progressbar(length=length, label="Writing", file=sys.stderr) as bar:
         yield lambda: bar.update(1)
-
-
-LINES_SHOWN = 1000
 
 
 @contextmanager

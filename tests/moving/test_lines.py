@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from palaver.chat.clock import SystemClock
 from palaver.chat.conversation import Speaking, Usage
-from palaver.chat.preset import NewPreset
+from palaver.chat.preset import NewPreset, PresetChange
 from palaver.chat.user import User, UserId
 from palaver.moving.lines import LinesImport, NotOurs, write_lines
 from palaver.moving.report import Report
@@ -79,6 +79,9 @@ async def people(store: SqlStore) -> tuple[User, User]:
         await talk(store, who, f"{who.name} one", f"{who.name} two")
     await store.accounts.add_token(alice.id, "token", b"digest", "mine", NOW, None)
     await store.accounts.erase_user(gone.id, NOW)
+    poet = await store.presets.add(alice, POET, NOW, refuse_taken=None)
+    await store.presets.change(poet.id, PresetChange(title="Rhymer"), NOW, by=bob.id)
+    await store.presets.share(poet.id, ["bob"])
     await bring(store, EXAMPLE)
     return alice, bob
 

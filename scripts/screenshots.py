@@ -81,7 +81,7 @@ The first rolls are out of the oven at half past five. They are sold warm until 
 
 On Sundays everything is an hour later, rolls included, and the oven is out by noon.
 """
-SECTIONS = ("users", "apps", "servers", "models", "presets", "limits", "usage", "health")
+SECTIONS = ("users", "apps", "servers", "models", "presets", "limits", "usage", "deliveries", "health")
 PRESETS = (
     ("Editor", "Tightens a text and keeps its voice."),
     ("Tutor", "Asks back until you have found it yourself."),

@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, Worker, expect
 
 from tests.parts.palaver import Server
+from tests.web.test_administration import add_admin
 from tests.web.test_offline import KEEPS
 from tests.web.test_people import begin_with
 from tests.web.window import SECONDS, OpenWindow, Window
@@ -152,3 +153,21 @@ async def test_person_chooses_how_they_are_reached_and_takes_devices_off(away: W
     await page.reload()
     await expect(panel.get_by_label("Show what was written")).to_be_checked()
     await expect(panel.get_by_label("Show others when I am here")).not_to_be_checked()
+
+
+async def test_admin_sees_what_was_given_up_and_why_and_has_it_tried_again(
+    shared_server: Server, open_window: OpenWindow
+) -> None:
+    admin = await open_window(shared_server, await add_admin(shared_server))
+    ana, mira = await open_window(shared_server), await open_window(shared_server)
+    keys = {"p256dh": P256DH, "auth": "xxxxxxxxxxxxxxxxxxxxxw"}
+    within = {"kind": "web_push", "endpoint": "https://127.0.0.1:9/within", "keys": keys}
+    await ana.ask("POST", "api/notifications/targets", within)
+    conversation = await begin_with(mira, ana.name)
+    await mira.ask("POST", f"api/people/conversations/{conversation}/messages", {"content": "Are you there?"})
+    await admin.page.goto(f"{shared_server.url}/#/administration/deliveries")
+    given_up = admin.page.get_by_role("main").get_by_role("listitem").filter(has_text=ana.name)
+    await expect(given_up).to_contain_text("has an address that may not be called")
+    await expect(given_up).not_to_contain_text("Are you there?")
+    await admin.choose(f"More about {ana.name}", "Try it again")
+    await expect(admin.page.get_by_text("It is tried again.")).to_be_visible()

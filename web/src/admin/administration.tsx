@@ -7,6 +7,7 @@ import { useMoreWords } from "../words/more.ts";
 import "./admin.css";
 import { showTitle } from "../parts/title.ts";
 import { Apps } from "./apps.tsx";
+import { Deliveries } from "./deliveries.tsx";
 import { Health } from "./health.tsx";
 import { Limits } from "./limits.tsx";
 import { Models } from "./models.tsx";
@@ -24,6 +25,7 @@ const SECTIONS = {
   presets: AllPresets,
   limits: Limits,
   usage: Usage,
+  deliveries: Deliveries,
   health: Health,
 } as const satisfies Readonly<Record<string, () => ReactElement>>;
 

@@ -27,9 +27,11 @@ export function Row({ name, badges = [], items, children }: RowProps) {
         </h3>
         {children}
       </div>
-      <Menu label={t("more", { name })} items={items}>
-        <Icon name="more" />
-      </Menu>
+      {items.length > 0 && (
+        <Menu label={t("more", { name })} items={items}>
+          <Icon name="more" />
+        </Menu>
+      )}
     </li>
   );
 }

@@ -82,3 +82,7 @@ export async function block(person: string): Promise<void> {
 export async function unblock(person: string): Promise<void> {
   await ask("DELETE", `api/people/blocks/${person}`);
 }
+
+export async function stopBot(id: string): Promise<void> {
+  await ask("POST", `${pathOf(id)}/stop`);
+}

@@ -21,7 +21,7 @@ import type { PeopleConversation as Connected, PersonMessage as Said } from "../
 import { Message, Written } from "./message.tsx";
 import { nameIn, nameOf, others, titleOf } from "./names.ts";
 import { Presence } from "./presence.tsx";
-import { lookAnew, take, unblock, useConnection } from "./queries.ts";
+import { lookAnew, stopBot, take, unblock, useConnection } from "./queries.ts";
 import { type Row, rowsOf, seenBy } from "./rows.ts";
 import { useSeen } from "./seen.ts";
 import { type Talk, talkOf } from "./talk.ts";
@@ -88,6 +88,7 @@ function Shown({ talk }: { talk: Talk }) {
     talk.send(text);
     requestAnimationFrame(toEnd);
   };
+  const stop = () => void stopBot(talk.id).catch(sayRefused);
   const editLast = () => {
     const last = messages.findLast(({ sender, removed }) => sender?.username === me && !removed);
     if (last !== undefined) edit(last.id);
@@ -148,6 +149,8 @@ function Shown({ talk }: { talk: Talk }) {
           <Composer
             place={talk.id}
             onSend={send}
+            onStop={replies.length > 0 ? stop : undefined}
+            hint={t("message.write")}
             onEditLast={editLast}
             onWriting={(text) => talk.writing(text)}
           >

@@ -26,6 +26,8 @@ interface ComposerProps {
   onSend: (text: string) => void;
   /** A reply runs: it can be stopped, and what is sent waits for it. */
   onStop?: (() => void) | undefined;
+  /** What is to be written, where that is not for a bot alone. */
+  hint?: string;
   onEditLast?: () => void;
   /** With what has been written so far. */
   onWriting?: (text: string) => void;
@@ -33,7 +35,16 @@ interface ComposerProps {
   ref?: Ref<ComposerHandle>;
 }
 
-export function Composer({ place, onSend, onStop, onEditLast, onWriting, children, ref }: ComposerProps) {
+export function Composer({
+  place,
+  onSend,
+  onStop,
+  onEditLast,
+  onWriting,
+  hint,
+  children,
+  ref,
+}: ComposerProps) {
   const t = useWords();
   const [text, setText] = useState(() => draftOf(place));
   const area = useRef<HTMLTextAreaElement>(null);
@@ -88,7 +99,7 @@ export function Composer({ place, onSend, onStop, onEditLast, onWriting, childre
         rows={1}
         value={text}
         aria-label={t("message")}
-        placeholder={t(onStop ? "message.queue" : "message.write")}
+        placeholder={hint ?? t(onStop ? "message.queue" : "message.write")}
         onChange={(event) => {
           write(event.target.value);
           onWriting?.(event.target.value);

@@ -119,7 +119,9 @@ def test_everything_waits_longer_than_draining_takes() -> None:
 
 
 def test_probes_ask_paths_that_are_open_to_all_and_mean_what_they_say() -> None:
-    open_to_all = {operation.path for operation in operations() if operation.method == "GET" and operation.who == "open"}
+    open_to_all = {
+        operation.path for operation in operations() if operation.method == "GET" and operation.who == "open"
+    }
     probes = {name: SERVING[f"{name}Probe"] for name in ("startup", "readiness", "liveness")}
     paths = {name: probe["httpGet"]["path"] for name, probe in probes.items()}
     # One that asks the database would end all pods when it is away.

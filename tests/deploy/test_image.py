@@ -69,7 +69,9 @@ def copy_in(source: Path, target: Path) -> None:
         return
     left_out = ("ui", "node_modules", "dist", "__pycache__", "*.egg-info")
     shutil.copytree(
-        source, target, ignore=lambda _, names: [name for name in names for one in left_out if fnmatch.fnmatch(name, one)]
+        source,
+        target,
+        ignore=lambda _, names: [name for name in names for one in left_out if fnmatch.fnmatch(name, one)],
     )
 
 
@@ -138,7 +140,11 @@ async def test_health_check_says_whether_it_is_ready(server: Server) -> None:
     assert program == "python"
 
     def check() -> int:
-        environment = {**bare_environment(), "PALAVER_PORT": server.url.rpartition(":")[2], "http_proxy": "http://no.where"}
+        environment = {
+            **bare_environment(),
+            "PALAVER_PORT": server.url.rpartition(":")[2],
+            "http_proxy": "http://no.where",
+        }
         done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=False)
         return done.returncode
 

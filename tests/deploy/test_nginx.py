@@ -1,4 +1,4 @@
-"""deploy/nginx: what it keeps to itself, and what it lets pass. Streams and sockets: tests/contracts/test_proxies.py."""
+"""deploy/nginx: what it keeps to itself and what it lets pass. Streams, sockets: tests/contracts/test_proxies.py."""
 
 import asyncio
 import subprocess

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.journeys.pages import DOCS
-from tests.parts.palaver import Server, StartServer, StoreKind
+from tests.parts.palaver import Server, StoreKind
 from tests.parts.process import bare_environment
 
 ROOT = DOCS.parent
@@ -108,21 +108,21 @@ def test_services_and_pods_of_commands_are_those_that_there_are() -> None:
         assert f"- name: {''.join(container)}\n" in manifests
 
 
-async def test_first_hour(server: Server, tmp_path: Path) -> None:
+async def test_first_hour(shared_server: Server, tmp_path: Path) -> None:
     (tmp_path / "deploy").mkdir()
     (tmp_path / "deploy" / "env.example").write_bytes((ROOT / "deploy" / "env.example").read_bytes())
     lines = to_run("first-hour.md")
-    said = run(lines, server.environment, tmp_path, **{"http://127.0.0.1:8000": server.url})
+    said = run(lines, shared_server.environment, tmp_path, **{"http://127.0.0.1:8000": shared_server.url})
     assert "Nothing is broken." in said
     assert '"fullName":"Ana Müller"' in said
     assert '{"status":"ready"}' in said
     assert (tmp_path / "deploy" / ".env").is_file()
 
 
-async def test_backup(server: Server, tmp_path: Path) -> None:
-    await server.cli("user", "add", "ana")
-    said = run(to_run("backup.md"), server.environment, tmp_path)
-    assert re.search(r"\bana\b", said)
+async def test_backup(shared_server: Server, tmp_path: Path) -> None:
+    await shared_server.cli("user", "add", "ben")
+    said = run(to_run("backup.md"), shared_server.environment, tmp_path)
+    assert re.search(r"\bben\b", said)
     assert sorted(os.listdir(tmp_path)) == ["palaver-2026-03-02"]
 
 
@@ -149,7 +149,6 @@ async def test_scaling_out(server: Server, postgres_url: str, redis_url: str, tm
     assert "${" not in made
 
 
-async def test_backup_before_an_upgrade(start_server: StartServer, tmp_path: Path) -> None:
-    server = await start_server()
-    run(to_run("upgrade.md"), server.environment, tmp_path)
+async def test_backup_before_an_upgrade(shared_server: Server, tmp_path: Path) -> None:
+    run(to_run("upgrade.md"), shared_server.environment, tmp_path)
     assert (tmp_path / "before-the-upgrade").is_file()

@@ -28,9 +28,6 @@ UNIT = (DEPLOY / "systemd" / "palaver.service").read_text()
 DIRECTIVES = dict(re.findall(r"^(\w+)=(.*)$", UNIT, re.MULTILINE))
 EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "env.example").read_text(), re.MULTILINE))
 
-# What nginx's template alone is told: where to listen, and whom to ask.
-OF_NGINX = {"PALAVER_UPSTREAM", "PALAVER_LISTEN"}
-OF_COMPOSE = {"PALAVER_HTTP_PORT"}
 OF_THE_BUILD = {"PALAVER_WEB_APP"}
 
 # Replies get their time, and then, asked and pressed, whatever still has to be kept gets its own, twice.
@@ -50,7 +47,7 @@ def test_every_setting_that_is_named_is_one() -> None:
     named = {name for file in FILES for name in re.findall(r"\bPALAVER_[A-Z_]*[A-Z]\b", file.read_text())}
     known = {setting.env for setting in SETTINGS.values()}
     assert len(named & known) > 10
-    assert named - known == OF_NGINX | OF_COMPOSE | OF_THE_BUILD
+    assert named - known == OF_THE_BUILD
 
 
 @pytest.mark.parametrize(
@@ -143,9 +140,9 @@ def test_all_speak_of_the_same_port() -> None:
     assert inside["targetPort"] == "http"
     [rule] = KUBERNETES["ingress.yaml"]["spec"]["rules"]
     assert rule["http"]["paths"][0]["backend"]["service"] == {"name": "palaver", "port": {"name": inside["name"]}}
-    assert SERVICES["nginx"]["environment"]["PALAVER_UPSTREAM"] == f"palaver:{port}"
-    listens = SERVICES["nginx"]["environment"]["PALAVER_LISTEN"]
-    assert SERVICES["nginx"]["ports"] == [f"127.0.0.1:${{PALAVER_HTTP_PORT:-8080}}:{listens}"]
+    assert SERVICES["nginx"]["environment"]["NGINX_UPSTREAM"] == f"palaver:{port}"
+    listens = SERVICES["nginx"]["environment"]["NGINX_LISTEN"]
+    assert SERVICES["nginx"]["ports"] == [f"127.0.0.1:${{HTTP_PORT:-8080}}:{listens}"]
 
 
 def test_pods_are_no_root_and_cannot_become_it() -> None:

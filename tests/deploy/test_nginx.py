@@ -1,13 +1,13 @@
-"""deploy/nginx: what it keeps to itself, and what it lets pass. Streams and sockets: tests/contracts/test_proxies.py."""
+"""deploy/nginx: what it keeps to itself and what it lets pass. Streams, sockets: tests/contracts/test_proxies.py."""
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 
 from tests.contracts.test_proxies import behind
-from tests.journeys.client import Client
+from tests.journeys.client import Client, open_client
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.proxies import DeployedNginx
 from tests.parts.run import Run
@@ -18,6 +18,12 @@ pytestmark = pytest.mark.usefixtures("llm")
 @pytest.fixture(scope="module")
 def store_kind() -> StoreKind:
     return "sqlite"
+
+
+@pytest.fixture(scope="module")
+def server_environment() -> Mapping[str, str]:
+    """As compose.yaml has it: whoever reaches it may read its numbers."""
+    return {"PALAVER_METRICS": "on"}
 
 
 @pytest.fixture
@@ -40,9 +46,10 @@ async def test_nginx_finds_no_fault_with_it(nginx: DeployedNginx) -> None:
     assert "warn" not in done.stderr
 
 
-async def test_numbers_are_not_for_those_outside(person: Client) -> None:
-    answer = await person.get("/metrics")
-    assert answer.status == 404
+async def test_numbers_are_not_for_those_outside(person: Client, shared_server: Server) -> None:
+    assert (await person.get("/metrics")).status == 404
+    async with open_client(shared_server) as inside:
+        assert (await inside.get("/metrics")).status == 200
 
 
 async def test_body_that_nginx_would_refuse_as_it_comes_is_palavers_to_judge(person: Client) -> None:

@@ -128,8 +128,8 @@ class DeployedNginx(Nginx):
 
     def settings(self, port: int) -> str:
         told = {
-            "PALAVER_LISTEN": f"127.0.0.1:{port}",
-            "PALAVER_UPSTREAM": self._upstream,
+            "NGINX_LISTEN": f"127.0.0.1:{port}",
+            "NGINX_UPSTREAM": self._upstream,
             # An address needs none.
             "NGINX_LOCAL_RESOLVERS": "127.0.0.1",
         }

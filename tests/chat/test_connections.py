@@ -166,6 +166,8 @@ async def test_bot_of_a_worker_that_died_is_taken_over_and_its_asker_pays(
     assert talk.prompt.message == "alice: @general two"
     assert [past.content for past in talk.prompt.history] == ["bob: @general one"]
     talk.finish()
+    # It wakes, and can write nothing any more.
+    await dying.replies.drain(0)
 
 
 async def test_presence_is_written_once_a_minute_and_fades(

@@ -347,6 +347,13 @@ ROWS = [
         thing="group",
         notes={**NO_USER, "admin": 204},
     ),
+    Row(
+        "PATCH /api/people/conversations/{id}/members/{user}",
+        "owners",
+        thing="group",
+        body={"manages": True},
+        notes={**NO_USER, "admin": 403},
+    ),
     Row("GET /api/people/conversations/{id}/messages", "owners", thing="pair", notes=NO_USER),
     Row("POST /api/people/conversations/{id}/messages", "owners", thing="pair", body={"content": "hi"}, notes=NO_USER),
     Row(

@@ -134,6 +134,18 @@ async def test_who_manages_invites_removes_and_renames(
     assert (await dora.see(group))["unread_count"] == 0
 
 
+async def test_others_can_manage_it_too(ana: Person, ben: Person, carl: Person, dora: Person, group: str) -> None:
+    path = f"{PEOPLE}/{group}"
+    assert (await ben.client.patch(f"{path}/members/{ben.name}", manages=True)).status == 403
+    assert (await ana.client.patch(f"{path}/members/{dora.name}", manages=True)).status == 404
+    shown = (await ana.client.patch(f"{path}/members/{ben.name}", manages=True)).body
+    assert [member["manages"] for member in shown["members"]] == [True, True, False]
+    assert (await ben.client.patch(f"{path}/members/{ana.id}", manages=False)).status == 200
+    last = await ben.client.patch(f"{path}/members/{ben.id}", manages=False)
+    assert (last.status, last.body["detail"][0]["loc"]) == (422, ["body", "manages"])
+    assert [member["manages"] for member in (await carl.see(group))["members"]] == [False, True, False]
+
+
 async def test_group_goes_on_without_who_began_it(ana: Person, ben: Person, carl: Person, group: str) -> None:
     path = f"{PEOPLE}/{group}"
     assert (await ana.client.send("POST", f"{path}/leave", {})).status == 204

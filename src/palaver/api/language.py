@@ -83,6 +83,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Muss jemand anderes sein.",
         "Deve essere un'altra persona.",
     ),
+    "last_manager": (
+        "Somebody has to manage the group.",
+        "Jemand muss die Gruppe verwalten.",
+        "Qualcuno deve gestire il gruppo.",
+    ),
     "group_full": (
         "A group can have 100 members at most.",
         "Eine Gruppe kann höchstens 100 Mitglieder haben.",

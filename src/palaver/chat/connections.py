@@ -183,11 +183,21 @@ async def tell_changed(chat: Chat, changed: Changed) -> None:
 
 async def remove_member(chat: Chat, seat: Seat, conversation: str, named: str) -> None:
     """Whoever is called so there. Raises `NotFound` or `NotManager`."""
+    await leave(chat, seat, conversation, await _find_member(chat, seat, conversation, named))
+
+
+async def let_manage(chat: Chat, seat: Seat, conversation: str, named: str, *, manages: bool) -> None:
+    """Whoever is called so there, or no more. Raises `NotFound`, `NotManager`, `Ended`, and `Invalid` where nobody
+    would be left who does."""
+    member = await _find_member(chat, seat, conversation, named)
+    await tell_changed(chat, await chat.store.connections.let_manage(seat, conversation, member.id, manages=manages))
+
+
+async def _find_member(chat: Chat, seat: Seat, conversation: str, named: str) -> User:
     found = await chat.store.connections.get(seat, conversation)
     for member in found.members:
         if named.casefold() in (member.user.name.casefold(), member.user.uuid):
-            await leave(chat, seat, conversation, member.user)
-            return
+            return member.user
     raise NotFound
 
 

@@ -48,6 +48,10 @@ class BotStopped(Struct):
     stopped: bool
 
 
+class MemberChanges(Body):
+    manages = required(Flag())
+
+
 class MyConversations(Struct):
     """`unread_total`: of all that are active and not muted."""
 
@@ -162,6 +166,24 @@ async def remove_member(call: Call) -> Answer:
     seat, uuid = Seat(speaker.id), call.parameters["id"]
     await connections.remove_member(call.chat, seat, uuid, call.parameters["user"])
     return Answer(status=204)
+
+
+@api.add(
+    "PATCH",
+    f"{ONE}/members/{{user}}",
+    who="signed_in",
+    query=For,
+    body=MemberChanges,
+    answer=PeopleConversation,
+    raises=(NotManager, Ended),
+    summary="Have somebody manage a group, or no more",
+)
+async def change_member(call: Call) -> PeopleConversation:
+    body = call.read(MemberChanges)
+    speaker = await find_speaker(call)
+    seat, uuid = Seat(speaker.id), call.parameters["id"]
+    await connections.let_manage(call.chat, seat, uuid, call.parameters["user"], manages=body.manages)
+    return await _show(call, speaker)
 
 
 @api.add("POST", f"{ONE}/leave", who="signed_in", query=For, answer=None, status=204, summary="Leave a group")

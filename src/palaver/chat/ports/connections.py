@@ -212,6 +212,10 @@ class Connections(Protocol):
         left manages it, the one who is there for longest does; where nobody is left at all, it has ended."""
         ...
 
+    async def let_manage(self, seat: Seat, conversation: str, who: UserId, *, manages: bool) -> Changed:
+        """Or no more. Raises `NotManager`, and `Invalid` where nobody would be left who does."""
+        ...
+
     async def mute(self, seat: Seat, conversation: str, *, muted: bool) -> None: ...
     async def invite_bot(self, seat: Seat, conversation: str, bot: NewBot | None, now: Micros) -> Changed:
         """None sends it away. Raises `NotManager`."""

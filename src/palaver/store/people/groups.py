@@ -45,7 +45,9 @@ LONGEST = (
     "SELECT user_id, manages FROM participants WHERE conversation_id = $1 AND left_at IS NULL "
     "ORDER BY manages DESC, joined_at, user_id LIMIT 1"
 )
-LET_MANAGE = "UPDATE participants SET manages = TRUE WHERE conversation_id = $1 AND user_id = $2"
+LET_MANAGE = "UPDATE participants SET manages = $3 WHERE conversation_id = $1 AND user_id = $2"
+IS_IN_IT = "SELECT 1 FROM participants WHERE conversation_id = $1 AND user_id = $2 AND left_at IS NULL"
+SOMEBODY_MANAGES = "SELECT 1 FROM participants WHERE conversation_id = $1 AND left_at IS NULL AND manages LIMIT 1"
 TAKE_OVER = "UPDATE conversations SET owner_id = $2 WHERE id = $1"
 NOBODY_IS_LEFT = "UPDATE conversations SET status = 'ended', ended_at = $2, deleted_at = $2 WHERE id = $1"
 END = "UPDATE conversations SET status = 'ended', ended_at = $2, pair_key = NULL WHERE id = $1"
@@ -158,10 +160,22 @@ class GathersPeople:
                 await tx.run(NOBODY_IS_LEFT, found.id, now)
                 return await tell_anew(tx, found, also=[who], stopped=await stop_all(tx, found.id, "deleted"))
             if not heir[1]:
-                await tx.run(LET_MANAGE, found.id, heir[0])
+                await tx.run(LET_MANAGE, found.id, heir[0], True)
             if who == found.owner_id:
                 await tx.run(TAKE_OVER, found.id, heir[0])
             return await tell_anew(tx, found, also=[who])
+
+        return await self._database.write(work)
+
+    async def let_manage(self, seat: Seat, conversation: str, who: UserId, *, manages: bool) -> Changed:
+        async def work(tx: Transaction) -> Changed:
+            found = await _manage(tx, seat, conversation)
+            if await tx.one(IS_IN_IT, found.id, who) is None:
+                raise NotFound
+            await tx.run(LET_MANAGE, found.id, who, manages)
+            if await tx.one(SOMEBODY_MANAGES, found.id) is None:
+                raise Invalid("manages", "last_manager")
+            return await tell_anew(tx, found)
 
         return await self._database.write(work)
 

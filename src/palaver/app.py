@@ -489,6 +489,7 @@ def mail_options(settings: Settings) -> MailOptions | None:
 def send_rules(settings: Settings) -> SendRules:
     return SendRules(
         delay_seconds=settings.notify_delay_seconds,
+        mail_seconds=settings.notify_mail_seconds,
         backoff=Backoff(
             tries=settings.notify_tries, base=BACKOFF.base, cap=BACKOFF.cap, longest_told=BACKOFF.longest_told
         ),

@@ -222,9 +222,13 @@ def _to_allowed(text: str) -> str:
         return name
 
 
-def _to_mail_address(text: str) -> str:
+def _is_mail_address(text: str) -> bool:
     """What an address in a header may be, without a name before it."""
-    if not re.fullmatch(r"[!#-'*+/-9=?A-Z^-~.-]{1,64}@[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,252}[a-zA-Z0-9])?", text):
+    return bool(re.fullmatch(r"[!#-'*+/-9=?A-Z^-~.-]{1,64}@[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,252}[a-zA-Z0-9])?", text))
+
+
+def _to_mail_address(text: str) -> str:
+    if not _is_mail_address(text):
         raise ValueError
     return text
 
@@ -844,6 +848,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             _number(0, DAY_SECONDS),
         ),
     ] = 3
+    notify_mail_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_NOTIFY_MAIL_SECONDS",
+            "How much longer mail waits: there is one for all that is written in a conversation within that time.",
+            _number(0, DAY_SECONDS),
+        ),
+    ] = 300
     notify_reply_seconds: Annotated[
         float,
         Setting(
@@ -928,6 +940,23 @@ class Settings(Struct, frozen=True, kw_only=True):
             return self.public_url
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port or USUAL_PORT}"
+
+    @property
+    def contact(self) -> str | None:
+        """Whom push services may turn to: `mailto:` or `https:`."""
+        if self.push_contact is not None:
+            return self.push_contact
+        return self.public_url if self.public_url and self.public_url.startswith("https://") else None
+
+    @property
+    def mail_sender(self) -> str:
+        """Whom mail comes from."""
+        if self.mail_from is not None:
+            return self.mail_from
+        if self.smtp_user is not None and _is_mail_address(self.smtp_user):
+            return self.smtp_user
+        sender = f"palaver@{urlsplit(self.base_url).hostname}"
+        return sender if _is_mail_address(sender) else "palaver@localhost"
 
     def sign_in_link(self, code: str) -> str:
         return f"{self.base_url}/sign-in/{code}"

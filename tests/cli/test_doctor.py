@@ -193,3 +193,15 @@ def test_doctor_says_that_vectors_need_a_server(embedded: Command) -> None:
     done = embedded("doctor", PALAVER_EMBEDDING_MODEL="vectors-1")
     [(state, text)] = findings(done, "vectors")
     assert (state, text.split(",")[0]) == ("broken", "PALAVER_EMBEDDING_MODEL is set")
+
+
+def test_doctor_says_by_what_ways_people_are_reached_who_are_away(embedded: Command, tmp_path: Path) -> None:
+    assert findings(embedded("doctor"), "notify") == []
+    text = "People who are away are reached by mail, web_push, webhook"
+    assert findings(embedded("doctor", PALAVER_SMTP_HOST="127.0.0.1"), "notify") == [("ok", text)]
+    account = tmp_path / "account.json"
+    account.write_text('{"private_key": "sekret"}')
+    done = embedded("doctor", PALAVER_FCM_ACCOUNT=str(account))
+    [(state, said)] = findings(done, "notify")
+    assert (state, said.startswith("PALAVER_FCM_ACCOUNT names a file that "), done.code) == ("broken", True, 1)
+    assert "sekret" not in done.out

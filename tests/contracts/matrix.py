@@ -388,5 +388,5 @@ ROWS = [
     Row("PUT /api/notifications/webhook", "signed_in", 403, body=HOOK, notes={"other_app": 200}),
     Row("DELETE /api/notifications/webhook", "signed_in", 403, notes={"other_app": 204}),
     Row("GET /api/admin/deliveries", "admins"),
-    Row("POST /api/admin/deliveries/{id}/resend", "admins", 404),
+    Row("POST /api/admin/deliveries/{id}/resend", "admins", 404, body={}),
 ]

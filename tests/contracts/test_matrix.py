@@ -27,7 +27,7 @@ STILL = {
 }
 TABLES = (
     "users", "tokens", "texts", "presets", "conversations", "participants", "messages", "reply_log", "usage", "outbox",
-    "models", "server", "preset_shares", "preset_versions", "answers", "limits", "llm_servers",
+    "targets", "models", "server", "preset_shares", "preset_versions", "answers", "limits", "llm_servers",
     "blocks", "prices", "ledger", "spending", "reservations", "collections", "collection_shares", "documents",
 )  # fmt: skip
 

@@ -20,6 +20,9 @@ KEEPER = ROOT / "tests" / "parts" / "keeper.py"
 REQUIREMENTS = ROOT / "requirements"
 # Of the licence's text as its authors publish it.
 LICENSE_SHA256 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"
+CLIENT = re.compile(
+    r"\b(?:ClientSession|TCPConnector|urlopen|HTTPS?Connection|smtplib|open_connection|create_connection)\b"
+)
 
 
 def read(file: Path) -> str:
@@ -52,6 +55,13 @@ def test_no_test_sleeps() -> None:
 
 def test_no_test_is_skipped_or_expected_to_fail() -> None:
     assert {name(file): lines for file in TESTS if (lines := list(find_skips(read(file))))} == {}
+
+
+def test_addresses_that_people_give_are_called_by_the_guard_alone() -> None:
+    """The others call what the operator has set. Another one has to say whose addresses it calls."""
+    package = ROOT / "src" / "palaver"
+    callers = {str(file.relative_to(package)) for file in package.rglob("*.py") if CLIENT.search(read(file))}
+    assert callers == {"bots/upstream.py", "knowledge/embeddings.py", "notify/guard.py", "notify/mail.py"}
 
 
 def test_changelog_tells_what_is_coming() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from palaver.chat.ports import Notice
 from tests.chat.talking import HandClock
+from tests.notify.certificates import Certificates
 from tests.notify.trap import Trap, open_trap
 from tests.parts.push import PushService, open_push_service
 from tests.ports.talking import NOW
@@ -12,6 +13,11 @@ from tests.ports.talking import NOW
 @pytest.fixture
 def clock() -> HandClock:
     return HandClock()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(scope="session")

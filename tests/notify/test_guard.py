@@ -3,14 +3,19 @@
 The trap listens on every address of this machine, and its fixture looks whether anybody has come."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
 
 from palaver.notify.addresses import Allowed, NotAllowed, check_url, is_public, to_allowed, to_ip
 from palaver.notify.guard import Caller, CallFailed
 from tests.notify.addresses import NAMES, PLACES, PORTS, PUBLIC, SCHEMES, SPELLINGS
+from tests.notify.certificates import Certificates
 from tests.notify.trap import Liar, Trap
 from tests.parts.listening import listening
 
@@ -68,6 +73,44 @@ def test_address_of_a_push_service_is_called_as_it_is_written(address: str) -> N
     assert str(check_url(address, Allowed())) == address
 
 
+def test_capitals_of_a_host_do_not_matter() -> None:
+    assert str(check_url("HTTPS://Push.Example.NET/Ab%2f", Allowed())) == "https://push.example.net/Ab%2f"
+    assert str(check_url("http://Hooks.LAN/", to_allowed(["hooks.lan"]))) == "http://hooks.lan/"
+
+
+PIECES = (
+    "https http : / // \\ @ # ? . .. [ ] ::1 127.0.0.1 0x7f 0177 1 2130706433 localhost example example.org xn-- :443 "
+    ":8443 %2e %00 。 8.8.8.8 - _ ß １ ffff: 2606:4700::1 %25lo ; , & ="
+)
+NASTY = st.lists(st.sampled_from([*PIECES.split(), " ", "\t", "\n"]), max_size=8).map("".join)
+
+
+@given(
+    rest=NASTY,
+    prefix=st.sampled_from(["", "https://", "https://example.org", "https://8.8.8.8", "https://[2606:4700::"]),
+)
+def test_address_that_is_taken_is_read_alike_by_all(prefix: str, rest: str) -> None:
+    """By the client, by Python's own parser, and by a system that takes any old spelling of an address."""
+    try:
+        url = check_url(prefix + rest, Allowed())
+    except NotAllowed:
+        return
+    host = url.raw_host
+    assert host is not None
+    read = urlsplit(prefix + rest)
+    assert (read.scheme, read.hostname, read.port or 443, read.username) == ("https", host, url.port, None)
+    ip = to_ip(host)
+    assert (ip is not None and is_public(ip)) or ("." in host and not _is_an_address_to_the_system(host))
+
+
+def _is_an_address_to_the_system(host: str) -> bool:
+    try:
+        socket.inet_aton(host)
+    except OSError:
+        return False
+    return True
+
+
 async def test_trap_is_run_into_by_whoever_is_let_to(trap: Trap) -> None:
     """Else it would prove nothing."""
     async with Caller(to_allowed(["127.0.0.0/8"]), total_seconds=0.2) as caller:
@@ -82,9 +125,10 @@ async def test_resolver_that_changes_its_answer_gains_nothing(trap: Trap, own_se
     port = int(own_server.rpartition(":")[2])
     liar = Liar(change=lambda asked: ["127.0.0.3"] if asked == 1 else ["127.0.0.1"])
     async with Caller(to_allowed(["127.0.0.3"]), look_up=liar, total_seconds=3) as caller:
-        # No TLS is spoken there: it was reached, and the look-up was one.
-        with pytest.raises(CallFailed):
-            await caller.post(f"https://rebind.example.org:{port}/", b"x", {})
+        for _ in range(3):
+            # No TLS is spoken there: it was reached, and looked up once.
+            with pytest.raises(CallFailed, match="no valid certificate"):
+                await caller.post(f"https://rebind.example.org:{port}/", b"x", {})
         assert liar.asked == 1
         # Another port is another place, and the second answer is looked at like the first.
         with pytest.raises(NotAllowed):
@@ -160,6 +204,22 @@ async def test_proxy_of_the_environment_is_not_used(trap: Trap, monkeypatch: pyt
         assert (await caller.post(url, b"x", {})).status == 200
 
 
+async def test_server_has_to_be_who_its_name_says(certificates: Certificates) -> None:
+    """The address is the one that was checked, and the name is the one that was asked for."""
+    app = web.Application()
+    app.router.add_post("/", _answer)
+    allowed = to_allowed(["127.0.0.1"])
+    async with listening(app, tls=certificates.server("push.example.net")) as url:
+        port = url.rpartition(":")[2]
+        async with Caller(allowed, look_up=Liar("127.0.0.1"), tls=certificates.client()) as caller:
+            assert (await caller.post(f"https://push.example.net:{port}/", b"x", {})).status == 200
+            with pytest.raises(CallFailed, match="no valid certificate"):
+                await caller.post(f"https://other.example.net:{port}/", b"x", {})
+        async with Caller(allowed, look_up=Liar("127.0.0.1")) as caller:
+            with pytest.raises(CallFailed, match="no valid certificate"):
+                await caller.post(f"https://push.example.net:{port}/", b"x", {})
+
+
 async def test_nothing_is_remembered_of_who_was_called() -> None:
     heard: list[str | None] = []
 
@@ -169,9 +229,12 @@ async def test_nothing_is_remembered_of_who_was_called() -> None:
 
     app = web.Application()
     app.router.add_post("/", set_cookie)
-    async with listening(app) as url, Caller(to_allowed(["127.0.0.1"])) as caller:
-        await caller.post(url, b"x", {})
-        await caller.post(url, b"x", {})
+    allowed = to_allowed(["hooks.example.net"])
+    async with listening(app) as url, Caller(allowed, look_up=Liar("127.0.0.1")) as caller:
+        # By a name: no cookie is kept for an address anyway.
+        named = url.replace("127.0.0.1", "hooks.example.net")
+        await caller.post(named, b"x", {})
+        await caller.post(named, b"x", {})
     assert heard == [None, None]
 
 

@@ -37,8 +37,12 @@ def _take(listener: socket.socket) -> socket.socket | None:
 
 @asynccontextmanager
 async def open_trap() -> AsyncIterator[Trap]:
-    """On every address of this machine, IPv4 and IPv6."""
-    listener = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)
+    """On every address of this machine, IPv4 and, where it has any, IPv6."""
+    listener = (
+        socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True, backlog=512)
+        if socket.has_dualstack_ipv6()
+        else socket.create_server(("0.0.0.0", 0), backlog=512)
+    )
     listener.setblocking(False)
     with listener:
         yield Trap([listener])

@@ -31,6 +31,7 @@ class FcmService:
         self.messages: list[dict[str, Any]] = []
         """What was taken."""
         self.tokens_given = 0
+        self.token_status = 200
         self.expires_in = 3600
         self.now = time.time
         self._key = generate_private_key(65537, 2048)
@@ -59,6 +60,13 @@ class FcmService:
         spelled = {name.replace("_", "-").title(): value for name, value in headers.items()}
         self._told[phone] = (status, error, spelled)
 
+    def forget(self) -> None:
+        """What it was told and sent."""
+        self.messages.clear()
+        self.tokens_given, self.token_status = 0, 200
+        self._told.clear()
+        self._good.clear()
+
     def revoke_tokens(self) -> None:
         self._good.clear()
 
@@ -71,6 +79,8 @@ class FcmService:
         form = await request.post()
         assert form["grant_type"] == GRANT
         self._verify(str(form["assertion"]))
+        if self.token_status != 200:
+            return web.Response(status=self.token_status)
         # Others may ask meanwhile.
         await asyncio.sleep(0)
         self.tokens_given += 1

@@ -19,8 +19,11 @@ SECONDS = 15
 
 @dataclass(frozen=True)
 class Hook:
+    """`connection` is the same for what came by the same one."""
+
     headers: Mapping[str, str]
     body: bytes
+    connection: object
 
     @property
     def event(self) -> Any:
@@ -51,7 +54,9 @@ class Hooks:
     async def _receive(self, request: web.Request) -> web.Response:
         body = await request.read()
         async with self._more:
-            self.came.append(Hook({name.lower(): value for name, value in request.headers.items()}, body))
+            self.came.append(
+                Hook({name.lower(): value for name, value in request.headers.items()}, body, request.transport)
+            )
             self._more.notify_all()
         return web.Response(status=self.status, headers=self.headers)
 

@@ -1,5 +1,6 @@
 """The words in which the suites say who wrote to whom, where people are reached, and what became of it."""
 
+import asyncio
 import uuid
 from collections.abc import Collection, Sequence
 
@@ -157,13 +158,55 @@ def place(target: Target) -> str:
             return str(getattr(target, "url", getattr(target, "address", "")))
 
 
+class SlowPost(Post):
+    """One place never answers."""
+
+    def __init__(self, slow: str) -> None:
+        super().__init__()
+        self._slow = slow
+        self._never = asyncio.Event()
+        self.answered = asyncio.Event()
+        self.under_way = 0
+        self.most_under_way = 0
+
+    async def send(self, target: Target, notice: Notice) -> Outcome:
+        if isinstance(target, WebPushTarget) and self._slow in target.endpoint:
+            self.under_way += 1
+            self.most_under_way = max(self.under_way, self.most_under_way)
+            try:
+                await self._never.wait()
+            finally:
+                self.under_way -= 1
+        outcome = await super().send(target, notice)
+        self.answered.set()
+        return outcome
+
+
+class Stopped(Clock):
+    """The process stands still for a minute, once `stops_after` has been asked for so often."""
+
+    def __init__(self, stops_after: int) -> None:
+        super().__init__()
+        self._left = stops_after
+
+    def now(self) -> Micros:
+        self._left -= 1
+        if self._left == -1:
+            self.advance(60)
+        return super().now()
+
+
 class Eyes:
     """Who has what before them."""
 
     def __init__(self) -> None:
         self.on: set[tuple[str, UserId]] = set()
+        self.closed: set[str] = set()
+        """Conversations of which nothing can be told just now."""
 
     async def is_looking(self, conversation_uuid: str, user: UserId) -> bool:
+        if conversation_uuid in self.closed:
+            raise ConnectionError
         return (conversation_uuid, user) in self.on
 
 

@@ -1,17 +1,32 @@
 """What somebody is to hear of is written with its reason, sent where they are reached, and recorded once."""
 
 import asyncio
+from collections import Counter
 
 import pytest
+from msgspec.structs import replace
 
-from palaver.chat.clock import DAY, SECOND, Micros
+from palaver.chat.clock import DAY, SECOND, Micros, SystemClock
 from palaver.chat.errors import TooManyTargets
 from palaver.chat.ports import FcmTarget, Gone, Later, Refused, Sent
 from palaver.chat.ports.outbox import Claim, Settled, WishesChange
+from palaver.chat.sender import Sender
 from palaver.chat.user import User
 from palaver.store import SqlStore
-from tests.ports.notifying import LEASE_SECONDS, Clock, Undone, Worker, reached, states, talk
-from tests.ports.talking import HERE, NOW, THERE, new_user, rows
+from tests.ports.notifying import (
+    LEASE_SECONDS,
+    RULES,
+    Clock,
+    Eyes,
+    SlowPost,
+    Stopped,
+    Undone,
+    Worker,
+    reached,
+    states,
+    talk,
+)
+from tests.ports.talking import HERE, NOW, THERE, ending, new_conversation, new_user, rows, said
 
 
 @pytest.fixture
@@ -323,14 +338,32 @@ async def test_mail_goes_to_the_address_of_the_account_where_it_is_wanted(
         assert (await store.targets.change_wishes(user.id, WishesChange(email=True), NOW)).email
         await store.targets.change_wishes(user.id, WishesChange(email=True), NOW)
     pair = await talk(store, alice, bob)
-    await pair.say(bob, "hello")
     await pair.say(alice, "hello")
+    for text in ("hello", "there is", "more"):
+        await pair.say(bob, text, now=clock.now())
+        clock.advance(30)
+        await worker.round()
+    assert worker.post.got == []
+    clock.advance(RULES.mail_seconds)
+    await worker.round()
+    # One mail for all of it. Bob has told no address.
+    assert worker.post.places == ["alice@example.com"]
+    assert sorted(await states(store)) == [("not_needed", "nowhere"), ("sent", None)]
+    # What is read meanwhile is not mailed.
+    await pair.say(bob, "again", now=clock.now())
     clock.advance(3)
     await worker.round()
-    # Bob has told no address.
-    assert worker.post.places == ["alice@example.com"]
-    assert sorted(await states(store)) == [("not_needed", "gone"), ("sent", None)]
+    await pair.set(alice, "read_number", 5)
+    clock.advance(RULES.mail_seconds)
+    await worker.round()
+    assert len(worker.post.got) == 1
     assert not (await store.targets.change_wishes(alice.id, WishesChange(email=False), NOW)).email
+
+
+async def test_key_for_web_push_is_made_once_however_many_workers_begin(store: SqlStore, other_store: SqlStore) -> None:
+    made = await asyncio.gather(*(one.targets.vapid_key(f"key {n}") for n, one in enumerate((store, other_store) * 4)))
+    assert len(set(made)) == 1
+    assert await store.targets.vapid_key("another") == made[0]
 
 
 async def test_lease_that_ends_is_taken_over_and_who_comes_late_records_nothing(
@@ -402,6 +435,80 @@ async def test_workers_that_do_it_all_at_once_send_each_delivery_once(
     assert await states(store) == [("sent", None)] * len(sent)
 
 
+async def test_what_is_committed_here_waits_for_no_look(store: SqlStore, alice: User, bob: User) -> None:
+    post = SlowPost("nowhere")
+    rules = replace(RULES, delay_seconds=0.05, look_seconds=3600.0)
+    sender = Sender(store.outbox, post, Eyes(), SystemClock(), HERE, rules)
+    await reached(store, bob)
+    pair = await talk(store, alice, bob)
+    working = asyncio.create_task(sender.work())
+    await pair.say(alice, "hello", now=SystemClock().now())
+    sender.wake()
+    async with asyncio.timeout(10):
+        await post.answered.wait()
+    # What is under way when the server goes away has its time to end.
+    working.cancel()
+    await asyncio.wait([working])
+    assert await states(store) == [("sent", None)]
+
+
+async def test_host_that_never_answers_takes_up_its_places_and_delays_nobody(
+    store: SqlStore, alice: User, bob: User, clock: Clock
+) -> None:
+    post = SlowPost("slow")
+    rules = replace(RULES, of_host=2, send_seconds=0.2)
+    worker = Worker(store, clock, post=post, rules=rules)
+    for number in range(8):
+        await reached(store, bob, f"slow{number}", host="slow.example.org")
+    await reached(store, bob, "quick", host="quick.example.org")
+    await (await talk(store, alice, bob)).say(alice, "hello")
+    clock.advance(3)
+    await worker.sender.look()
+    async with asyncio.timeout(10):
+        await post.answered.wait()
+    assert (post.places, post.most_under_way) == (["quick"], 2)
+    # They wait for another time, and others of that host have their turn.
+    await worker.sender.settled()
+    assert Counter(await states(store)) == {
+        ("sent", None): 1, ("waiting", "no answer in time"): 2, ("waiting", None): 6,
+    }  # fmt: skip
+    await worker.round()
+    assert Counter(await states(store))[("waiting", "no answer in time")] == 4
+    assert post.most_under_way == 2
+
+
+async def test_fault_of_who_tells_who_is_looking_holds_up_one_notice_alone(
+    store: SqlStore, alice: User, bob: User, clock: Clock, worker: Worker
+) -> None:
+    await reached(store, bob)
+    good, bad = await talk(store, alice, bob), await talk(store, alice, bob)
+    worker.eyes.closed.add(bad.uuid)
+    for one in (bad, good):
+        await one.say(alice, "hello")
+    clock.advance(3)
+    with pytest.raises(ConnectionError):
+        await worker.round()
+    await worker.sender.settled()
+    assert [notice.conversation for notice in worker.post.notices] == [good.uuid]
+    worker.eyes.closed.clear()
+    await worker.round()
+    assert [notice.conversation for notice in worker.post.notices] == [good.uuid, bad.uuid]
+
+
+async def test_worker_that_stood_still_sends_nothing_that_may_be_another_ones_by_then(
+    store: SqlStore, alice: User, bob: User
+) -> None:
+    clock = Stopped(stops_after=3)
+    worker = Worker(store, clock, rules=replace(RULES, delay_seconds=0))
+    await reached(store, bob)
+    await (await talk(store, alice, bob)).say(alice, "hello")
+    await worker.round()
+    assert (worker.post.got, clock.at) == ([], NOW + 60 * SECOND)
+    clock.advance(LEASE_SECONDS)
+    await worker.round()
+    assert await states(store) == [("sent", None)]
+
+
 async def test_host_that_is_full_is_passed_over(store: SqlStore, alice: User, bob: User, clock: Clock) -> None:
     worker = Worker(store, clock)
     for name, host in (("a", "slow"), ("b", "slow"), ("c", "slow"), ("d", "quick")):
@@ -415,6 +522,26 @@ async def test_host_that_is_full_is_passed_over(store: SqlStore, alice: User, bo
     assert await store.outbox.claim(busy) == ()
     busy = to_claim(HERE, clock, most_of_host=2, busy={"slow": 1})
     assert [one.host for one in await store.outbox.claim(busy)] == ["slow"]
+
+
+async def test_end_of_a_long_reply_is_to_reach_its_owner_where_there_is_any_way(
+    store: SqlStore, alice: User, clock: Clock, worker: Worker
+) -> None:
+    begun = await store.turns.begin(said(alice, "hello", new_conversation(alice)))
+    long = replace(ending(begun), tells_owner=True)
+    assert (await store.turns.finish(long)).done
+    assert await states(store) == []
+    await reached(store, alice)
+    for number, tells in ((1, False), (2, True)):
+        begun = await store.turns.begin(said(alice, str(number), begun.turn.conversation.uuid))
+        assert (await store.turns.finish(replace(ending(begun), tells_owner=tells))).done
+    # Once: whoever comes late with the same end writes nothing.
+    assert not (await store.turns.finish(replace(ending(begun), tells_owner=True))).done
+    assert await states(store) == [("waiting", None)]
+    clock.advance(8)
+    await worker.round()
+    [notice] = worker.post.notices
+    assert (notice.kind, notice.title, notice.message) == ("reply", "General assistant", begun.turn.reply.uuid)
 
 
 async def test_erased_person_leaves_nothing_to_be_sent_and_nowhere_to_send_it(

@@ -194,6 +194,28 @@ def test_all_that_cannot_work_are_named_at_once() -> None:
     assert [line.split()[0] for line in said.splitlines()] == ["PALAVER_PORT", "PALAVER_GUESTS", "OPENAI_API_KEY"]
 
 
+@pytest.mark.parametrize(
+    ("environment", "contact", "sender"),
+    [
+        ({}, None, "palaver@127.0.0.1"),
+        ({"PALAVER_PUBLIC_URL": "http://chat.example.org:81"}, None, "palaver@chat.example.org"),
+        ({"PALAVER_PUBLIC_URL": "https://a.example/x"}, "https://a.example/x", "palaver@a.example"),
+        (
+            {"PALAVER_SMTP_USER": "u@b.example", "PALAVER_PUSH_CONTACT": "c@d.example"},
+            "mailto:c@d.example",
+            "u@b.example",
+        ),
+        ({"PALAVER_SMTP_USER": "u@b.example", "PALAVER_MAIL_FROM": "e@f.example"}, None, "e@f.example"),
+        ({"PALAVER_SMTP_USER": "key"}, None, "palaver@127.0.0.1"),
+    ],
+)
+def test_push_services_and_readers_of_mail_are_told_who_sends(
+    environment: dict[str, str], contact: str | None, sender: str
+) -> None:
+    settings = read(**environment)
+    assert (settings.contact, settings.mail_sender) == (contact, sender)
+
+
 def test_nothing_that_is_printed_of_settings_holds_a_secret() -> None:
     environment = {
         "PALAVER_DATABASE_URL": "postgresql://user:sekret@host/name",

@@ -11,6 +11,7 @@ from palaver.chat.clock import Micros
 from palaver.chat.errors import StoreUnavailable
 from palaver.chat.model import ModelNews
 from palaver.chat.ports import Seat
+from palaver.chat.ports.outbox import Wishes
 from palaver.chat.preset import PresetChange
 from palaver.chat.user import Reader, UserId
 from palaver.store import SqlStore, StoreOptions, open_store
@@ -301,6 +302,25 @@ async def test_what_was_there_before_there_was_knowledge_is_there_as_it_was(stor
     assert await store.collections.visible(Reader(alice.id)) == []
     await keep(store, await collect(store, alice), "a.txt", "apple pie")
     assert await found(store, alice, "Notes", "apples") == ["apple pie"]
+
+
+async def test_what_was_to_reach_somebody_before_there_were_targets_is_not_lost(store: SqlStore) -> None:
+    [mine] = [migration for migration in migrations() if migration.name == "notifications"]
+    await migrate(store.database, store.engine, up_to=1)
+    await run_all(
+        store,
+        *OF_THE_FIRST_SCHEMA,
+        "INSERT INTO outbox (user_id, conversation_id, message_id, kind, payload, created_at, due_at, done_at) VALUES "
+        "(1, 1, 1, 'message', '', 1, 1, NULL), (1, 1, 1, 'message', '', 1, 1, 2)",
+    )
+    await migrate(store.database, store.engine, up_to=mine.version - 1)
+    kept = ("users", "conversations", "messages", "participants", "outbox")
+    await check_keeps(store, *kept, bringing=f"{mine.version:04} {mine.name}")
+    assert [tuple(row) for row in await rows(store, "SELECT state, target_id, failures FROM outbox ORDER BY id")] == [
+        ("waiting", None, 0), ("sent", None, 0),
+    ]  # fmt: skip
+    assert [notice.conversation for notice in await store.outbox.due_notices(Micros(9), 9)] == ["talked"]
+    assert await store.targets.wishes(UserId(1)) == Wishes()
 
 
 async def test_what_was_there_before_people_talked_to_each_other_is_there_as_it_was(store: SqlStore) -> None:

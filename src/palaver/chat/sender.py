@@ -13,7 +13,7 @@ from msgspec import Struct
 from palaver.chat.backoff import Backoff
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.notices import settle, to_notice
-from palaver.chat.ports import Channels, Later, Outcome
+from palaver.chat.ports import ChannelKind, Channels, Later, Outcome
 from palaver.chat.ports.outbox import Claim, Claimed, DueNotice, Looking, Outbox, Settled
 from palaver.watching.numbers import DELIVERIES
 
@@ -37,11 +37,14 @@ LEAVE_SECONDS = 2.0
 
 
 class SendRules(Struct, frozen=True, kw_only=True):
-    """`delay_seconds`: whoever has read it by then is not bothered. A try takes no longer than `send_seconds`, however
-    slow whoever is called: longer than any channel takes by itself, and well below `lease_seconds`. `of_host` of the
-    `at_once` places are what one host can take up."""
+    """`delay_seconds`: whoever has read it by then is not bothered; `mail_seconds`: mail waits for so much longer.
+
+    A try takes no longer than `send_seconds`, however slow whoever is called: longer than any channel takes by itself,
+    and well below `lease_seconds`. `of_host` of the `at_once` places are what one host can take up.
+    """
 
     delay_seconds: float = 3.0
+    mail_seconds: float = 300.0
     lease_seconds: float = 90.0
     send_seconds: float = 40.0
     look_seconds: float = LOOK_SECONDS
@@ -69,8 +72,8 @@ class Sender:
         self._waits_for_a_place = False
 
     def wake(self) -> None:
-        """Something was committed here: it need not wait for the next look."""
-        self._woken.set()
+        """Something was committed here: once it is due it need not wait for the next look."""
+        asyncio.get_running_loop().call_later(self._rules.delay_seconds, self._woken.set)
 
     async def work(self) -> None:
         """Runs until cancelled; what is under way then has a moment to end."""
@@ -96,9 +99,12 @@ class Sender:
 
     async def look(self) -> None:
         """Whatever is due becomes a delivery, and is on its way as far as there are places."""
-        await self.address_due()
-        while await self._begin_some():
-            pass
+        try:
+            await self.address_due()
+        finally:
+            # One that cannot be addressed just now must not hold up what can be sent.
+            while await self._begin_some():
+                pass
 
     async def settled(self) -> None:
         """Returns when nothing is on its way from here."""
@@ -108,14 +114,23 @@ class Sender:
     async def address_due(self) -> None:
         before = Micros(self._clock.now() - int(self._rules.delay_seconds * SECOND))
         while due := await self._outbox.due_notices(before, NOTICES_AT_ONCE):
-            await asyncio.gather(*(self._address(notice) for notice in due))
+            done = await asyncio.gather(*(self._address(notice) for notice in due), return_exceptions=True)
+            for failed in done:
+                if isinstance(failed, BaseException):
+                    raise failed
             if len(due) < NOTICES_AT_ONCE:
                 return
 
     async def _address(self, notice: DueNotice) -> None:
         async with self._addressing:
             looking = await self._looking.is_looking(notice.conversation, notice.user_id)
-            await self._outbox.address(notice.id, self._channels.kinds, self._clock.now(), looking=looking)
+            now = self._clock.now()
+            due = {kind: self._due(kind, now) for kind in self._channels.kinds}
+            await self._outbox.address(notice.id, due, now, looking=looking)
+
+    def _due(self, kind: ChannelKind, now: Micros) -> Micros:
+        """Each mail stays: there is one for all that is written within some minutes. Whatever else is sent at once."""
+        return Micros(now + int(self._rules.mail_seconds * SECOND)) if kind == "mail" else now
 
     async def _begin_some(self) -> bool:
         rules, now = self._rules, self._clock.now()
@@ -179,7 +194,7 @@ class Sender:
         for task in self._sending:
             task.cancel()
         if self._sending:
-            await asyncio.wait(self._sending)
+            await asyncio.wait(self._sending, timeout=LEAVE_SECONDS)
 
 
 def _count(claimed: Claimed, settled: Settled) -> None:

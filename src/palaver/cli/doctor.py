@@ -12,7 +12,7 @@ from typing import Literal
 import click
 from msgspec import Struct
 
-from palaver.app import CannotEmbed, bot_options, embedding_options
+from palaver.app import CannotEmbed, bot_options, embedding_options, notify_options
 from palaver.bots.discovery import find_servers, to_local_url, to_name
 from palaver.bots.installed import BUILT_IN
 from palaver.bots.plugins import Plugins
@@ -23,6 +23,7 @@ from palaver.chat.server import NamedServer
 from palaver.cli.faults import Refused, in_plain_words
 from palaver.cli.installation import to_store_options
 from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
+from palaver.notify import BadNotifyOptions, new_vapid_key, open_channels
 from palaver.serve import CannotStart, check_can_share
 from palaver.settings import (
     SETTINGS,
@@ -78,6 +79,7 @@ async def _examine() -> list[Finding]:
     findings += await check_models(settings)
     findings += await check_vectors(settings)
     findings += await check_redis(settings)
+    findings += await check_notify(settings)
     return findings
 
 
@@ -246,6 +248,18 @@ async def check_vectors(settings: Settings) -> list[Finding]:
         text = f"The server that makes vectors (PALAVER_EMBEDDING_MODEL) {error}. Passages are found by words alone."
         return [Finding("broken", "vectors", text)]
     return [Finding("ok", "vectors", f"{options.model} gives vectors of {len(vector)} numbers")]
+
+
+async def check_notify(settings: Settings) -> list[Finding]:
+    """The ways to reach people who are away that need more than a browser; nobody is called."""
+    if settings.fcm_account is None and settings.smtp_host is None:
+        return []
+    try:
+        async with open_channels(notify_options(settings, new_vapid_key())) as channels:
+            ways = ", ".join(sorted(channels.kinds))
+    except BadNotifyOptions as error:
+        return [Finding("broken", "notify", str(error))]
+    return [Finding("ok", "notify", f"People who are away are reached by {ways}")]
 
 
 async def check_redis(settings: Settings) -> list[Finding]:

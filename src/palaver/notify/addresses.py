@@ -81,7 +81,7 @@ _LABEL = "[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z")
 # As the WHATWG's URL standard tells a name from an address: by its last part.
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
-_URL = re.compile(r"(https?)://([^/?#\\@]+)(?:[/?][!-~]*)?\Z", re.IGNORECASE)
+_URL = re.compile(r"(https?)://([^/?#\\@]+)((?:[/?][!-~]*)?)\Z", re.IGNORECASE)
 
 
 class NotAllowed(Exception):
@@ -135,15 +135,16 @@ def check_url(text: str, allowed: Allowed) -> URL:
     match = _URL.match(text) if len(text) <= LONGEST else None
     if match is None:
         raise NotAllowed("invalid")
+    scheme, place, path = match[1].lower(), match[2].lower(), match[3]
     try:
         # As it is written: a path with %2F in it is another one without.
-        url = URL(text, encoded=True)
+        url = URL(f"{scheme}://{place}{path}", encoded=True)
         host, port = url.raw_host, url.port
     except ValueError:
         raise NotAllowed("invalid") from None
     if not host or not port:
         raise NotAllowed("invalid")
-    _check_same(match[2].lower(), host, url.explicit_port)
+    _check_same(place, host, url.explicit_port)
     if not _is_allowed_host(host, allowed):
         _check_host(host)
         _check_port(url.scheme, port)

@@ -10,7 +10,7 @@ people.
 import asyncio
 import socket
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
@@ -18,11 +18,13 @@ from typing import Any, Self
 import aiohttp
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from msgspec import Struct
 from yarl import URL
 
 from palaver.chat.backoff import read_retry_after
 from palaver.notify.addresses import Allowed, Ip, NotAllowed, check_url, may_call, to_ip
+from palaver.notify.threads import Threads
 
 TOTAL_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
@@ -33,12 +35,18 @@ DRAIN_SECONDS = 1.0
 LONGEST_WAIT = 86_400.0
 
 MOST_BYTES = 8192
+# Of one answer, whatever it consists of: what has no end need not be a body (interim answers, the length of a chunk).
+_MOST_ON_THE_WIRE = 131_072
+# The kernel does not take in more than is wanted either.
+_KERNEL_BYTES = 65_536
 _MOST_HEADERS = 64
 _LONGEST_LINE = 4096
 
 _AT_ONCE = 100
 _AT_ONCE_TO_ONE = 16
 _LOOK_UPS_AT_ONCE = 16
+# A name can have thousands; so many are looked at, and no others called.
+_MOST_ADDRESSES = 16
 # What was checked is called for so long without another look-up; it is the checked address that is called.
 _REMEMBERED_SECONDS = 60
 
@@ -60,16 +68,11 @@ class LookUp:
     keep nobody else's threads."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_LOOK_UPS_AT_ONCE, "palaver-look-up")
+        self._threads = Threads(_LOOK_UPS_AT_ONCE, "palaver-look-up")
 
     async def find(self, host: str, family: int) -> list[str]:
         """Addresses as text. Raises `OSError`."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._threads, _getaddrinfo, host, family)
-        return list(dict.fromkeys(found))
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        return list(dict.fromkeys(await self._threads.run(partial(_getaddrinfo, host, family))))
 
 
 def _getaddrinfo(host: str, family: int) -> list[str]:
@@ -94,7 +97,7 @@ class _Gate(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await self._look_up.find(host, family)
+        found = (await self._look_up.find(host, family))[:_MOST_ADDRESSES]
         if not found:
             raise OSError("no address")
         if self._allowed.has_host(host):
@@ -118,10 +121,12 @@ class _Gate(AbstractResolver):
         family, kind, protocol, _, address = info
         if address[0] not in self._vouched:
             _check_ip(address[0], self._allowed)
-        return socket.socket(family, kind, protocol)
+        opened = socket.socket(family, kind, protocol)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _KERNEL_BYTES)
+        return opened
 
     async def close(self) -> None:
-        self._look_up.close()
+        """There is nothing to close."""
 
 
 def _check_ip(address: str, allowed: Allowed) -> None:
@@ -140,6 +145,41 @@ def _is_own(ip: Ip) -> bool:
             # No way leads there.
             return False
         return to_ip(str(trial.getsockname()[0])) == ip
+
+
+class _Bounded(ResponseHandler):
+    """What comes in over a connection, up to a limit for each answer; then the connection is closed."""
+
+    _left = _MOST_ON_THE_WIRE
+
+    def set_response_params(self, **params: Any) -> None:
+        self._left = _MOST_ON_THE_WIRE
+        super().set_response_params(**params)
+
+    def data_received(self, data: bytes) -> None:
+        # What a status needs may stand before the limit.
+        super().data_received(data[: self._left])
+        self._left = max(0, self._left - len(data))
+        if self._left == 0 and self.transport is not None:
+            self.transport.abort()
+
+
+def _to_bounded(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
+    return _Bounded(loop)
+
+
+class _Connector(TCPConnector):
+    def __init__(self, gate: _Gate, tls: SSLContext | None) -> None:
+        super().__init__(
+            resolver=gate,
+            limit=_AT_ONCE,
+            limit_per_host=_AT_ONCE_TO_ONE,
+            ttl_dns_cache=_REMEMBERED_SECONDS,
+            socket_factory=gate.open_socket,
+            ssl=tls or True,
+        )
+        # aiohttp has no other way in; test_slow.py would see it go.
+        self._factory = partial(_to_bounded, self._loop)
 
 
 class Caller:
@@ -165,14 +205,7 @@ class Caller:
     async def __aenter__(self) -> Self:
         self._gate = _Gate(self._look_up, self._allowed)
         self._session = ClientSession(
-            connector=TCPConnector(
-                resolver=self._gate,
-                limit=_AT_ONCE,
-                limit_per_host=_AT_ONCE_TO_ONE,
-                ttl_dns_cache=_REMEMBERED_SECONDS,
-                socket_factory=self._gate.open_socket,
-                ssl=self._tls or True,
-            ),
+            connector=_Connector(self._gate, self._tls),
             cookie_jar=DummyCookieJar(),
             headers={"User-Agent": "palaver", "Accept-Encoding": "identity"},
             timeout=ClientTimeout(total=self._total_seconds, connect=self._connect_seconds),
@@ -189,7 +222,6 @@ class Caller:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._session.close()
-        await self._gate.close()
 
     def check(self, url: str) -> URL:
         """What would be called, as far as can be told without a look-up. Raises `NotAllowed`."""
@@ -220,8 +252,12 @@ class Caller:
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     """At most `MOST_BYTES`; of a longer answer the connection is closed."""
     body = b""
-    while len(body) < MOST_BYTES and (piece := await response.content.read(MOST_BYTES - len(body))):
-        body += piece
+    try:
+        while len(body) < MOST_BYTES and (piece := await response.content.read(MOST_BYTES - len(body))):
+            body += piece
+    except aiohttp.ClientPayloadError:
+        # The status is there, and counts; what is wanted of a body will not be found in half of one.
+        response.close()
     if not response.content.at_eof():
         response.close()
     return body
@@ -232,7 +268,7 @@ async def _drain(response: aiohttp.ClientResponse) -> bytes:
     try:
         async with asyncio.timeout(DRAIN_SECONDS):
             await _read(response)
-    except (TimeoutError, aiohttp.ClientError):
+    except TimeoutError:
         response.close()
     return b""
 

@@ -4,7 +4,6 @@ import asyncio
 import re
 import smtplib
 import ssl
-from concurrent.futures import ThreadPoolExecutor
 from email.message import EmailMessage
 from email.policy import SMTP
 from functools import partial
@@ -13,6 +12,7 @@ from palaver.chat.clock import to_datetime
 from palaver.chat.errors import Invalid
 from palaver.chat.ports import Later, MailTarget, Notice, Outcome, Refused, Sent
 from palaver.notify.options import MailOptions
+from palaver.notify.threads import Threads
 from palaver.notify.words import say_what_happened, shorten, word
 
 _AT_ONCE = 4
@@ -34,7 +34,7 @@ class Mail:
     def __init__(self, options: MailOptions, *, tls: ssl.SSLContext | None = None) -> None:
         self._options = options
         self._tls = tls
-        self._threads = ThreadPoolExecutor(_AT_ONCE, "palaver-mail")
+        self._threads = Threads(_AT_ONCE, "palaver-mail")
 
     def check(self, target: MailTarget) -> None:
         """Raises `Invalid`."""
@@ -47,7 +47,7 @@ class Mail:
         message = to_message(self._options, target, notice)
         try:
             async with asyncio.timeout(_TOTAL_SECONDS):
-                await asyncio.get_running_loop().run_in_executor(self._threads, partial(self._deliver, message))
+                await self._threads.run(partial(self._deliver, message))
         except smtplib.SMTPRecipientsRefused as error:
             return _to_outcome(max(code for code, _ in error.recipients.values()))
         except smtplib.SMTPDataError as error:
@@ -59,14 +59,13 @@ class Mail:
             return Later(None, "offers no TLS or no sign-in, and one is set")
         except ssl.SSLError:
             return Later(None, "has no valid certificate")
+        except smtplib.SMTPServerDisconnected:
+            return Later(None, "was silent, or closed the connection")
         except TimeoutError:
             return Later(None, "took too long")
         except (smtplib.SMTPException, OSError):
             return Later(None, "cannot be reached")
         return Sent()
-
-    def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _deliver(self, message: EmailMessage) -> None:
         options = self._options

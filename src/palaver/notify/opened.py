@@ -109,16 +109,14 @@ async def open_channels(
     async with AsyncExitStack() as opened:
         caller = await opened.enter_async_context(Caller(to_allowed(options.allow), look_up=look_up))
         fcm = None if options.fcm_account is None else await _open_fcm(options, options.fcm_account, opened, clock)
-        mail = None if options.mail is None else _open_mail(options.mail, opened)
+        mail = None if options.mail is None else _open_mail(options.mail)
         yield OpenChannels(caller, options, clock, fcm, mail)
 
 
-def _open_mail(options: MailOptions, opened: AsyncExitStack) -> "Mail":
+def _open_mail(options: MailOptions) -> "Mail":
     from palaver.notify.mail import Mail
 
-    mail = Mail(options)
-    opened.callback(mail.close)
-    return mail
+    return Mail(options)
 
 
 async def _open_fcm(options: NotifyOptions, file: Path, opened: AsyncExitStack, clock: Clock) -> "Fcm":

@@ -5,7 +5,7 @@ Locks are taken in this order: a notice, then targets by their ids, then deliver
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from palaver.chat.clock import Micros
@@ -189,8 +189,8 @@ class SqlOutbox:
         rows = await self._database.read(lambda tx: tx.all(DUE_NOTICES, before, most))
         return [DueNotice(*row) for row in rows]
 
-    async def address(self, notice: OutboxId, kinds: Collection[ChannelKind], now: Micros, *, looking: bool) -> int:
-        return await self._database.write(lambda tx: _address(tx, notice, kinds, now, looking=looking))
+    async def address(self, notice: OutboxId, due: Mapping[ChannelKind, Micros], now: Micros, *, looking: bool) -> int:
+        return await self._database.write(lambda tx: _address(tx, notice, due, now, looking=looking))
 
     async def claim(self, claim: Claim) -> Sequence[Claimed]:
         full = [host for host, running in claim.busy.items() if running >= claim.most_of_host][:MOST_FULL]
@@ -226,7 +226,7 @@ class SqlOutbox:
 
 
 async def _address(
-    tx: Transaction, notice: OutboxId, kinds: Collection[ChannelKind], now: Micros, *, looking: bool
+    tx: Transaction, notice: OutboxId, due: Mapping[ChannelKind, Micros], now: Micros, *, looking: bool
 ) -> int:
     if await tx.one(HOLD_NOTICE + _skipping(tx), notice) is None:
         return 0
@@ -239,14 +239,16 @@ async def _address(
         await tx.run(NOT_NEEDED, notice, why_not, now)
         return 0
     targets = await tx.all(TARGETS + (" FOR UPDATE OF t" if tx.lock else ""), user_id)
-    wanted = [(id_, of, host) for id_, of, host, events in targets if of in kinds and _wants(of, events, kind)]
+    wanted = [(id_, of, host) for id_, of, host, events in targets if of in due and _wants(of, events, kind)]
     if not wanted:
         await _not_needed(tx, notice, "nowhere", now)
         return 0
     for target_id, channel, host in wanted:
         collapsed = await tx.one(COLLAPSE, target_id, conversation_id, user_id, message_id, kind, now)
         if collapsed is None:
-            await tx.run(DELIVER, user_id, conversation_id, message_id, kind, created_at, now, target_id, channel, host)
+            await tx.run(
+                DELIVER, user_id, conversation_id, message_id, kind, created_at, due[channel], target_id, channel, host
+            )
     await tx.run("DELETE FROM outbox WHERE id = $1", notice)
     return len(wanted)
 
@@ -270,7 +272,8 @@ async def _claim(tx: Transaction, claim: Claim, places: Sequence[object]) -> Seq
         assert row is not None, "it is held"
         why_not, target = row[1], _to_target(row)
         if why_not is None and target is None:
-            why_not = "gone"
+            # Of an account without an address there is no way to mail to it.
+            why_not = "gone" if row[6] is None else "nowhere"
         if why_not is not None or target is None:
             await tx.run(NOT_NEEDED, id_, why_not, claim.now)
             continue

@@ -4,7 +4,7 @@ A notice says that a person is to hear of a message. Once it is due it becomes a
 is not needed.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NewType, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
@@ -163,9 +163,9 @@ class Outbox(Protocol):
         """Those that came by then and have become nothing yet, oldest first."""
         ...
 
-    async def address(self, notice: OutboxId, kinds: Collection[ChannelKind], now: Micros, *, looking: bool) -> int:
-        """A delivery for each target of these kinds, brought up to date where one waits there already; how many. None
-        where nobody needs to hear of it, or another worker is at it."""
+    async def address(self, notice: OutboxId, due: Mapping[ChannelKind, Micros], now: Micros, *, looking: bool) -> int:
+        """A delivery for each target of these kinds, due then, or brought up to date where one waits there already; how
+        many. None where nobody needs to hear of it, or another worker is at it."""
         ...
 
     async def claim(self, claim: Claim) -> Sequence[Claimed]:

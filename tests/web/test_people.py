@@ -136,7 +136,8 @@ async def test_group_names_who_says_what_and_a_bot_answers_where_it_is_mentioned
 ) -> None:
     await llm.control(text="Rye rises slowly.")
     mira, ana, oleg = [await open_window(shared_server) for _ in range(3)]
-    preset = {"name": f"Baker of {mira.name}", "system_prompt": "You bake.", "is_public": True}
+    baker = f"Baker of {mira.name}"
+    preset = {"name": baker, "system_prompt": "You bake.", "is_public": True}
     await mira.ask("POST", "ai-chat/api/presets/", preset)
     sidebar = await open_people(mira)
     await sidebar.get_by_role("button", name="Talk with somebody").click()
@@ -148,7 +149,7 @@ async def test_group_names_who_says_what_and_a_bot_answers_where_it_is_mentioned
     await sheet.get_by_role("button", name="Start talking").click()
     await expect(mira.page.get_by_role("heading", name="The bakers")).to_contain_text("3 members")
     await mira.page.get_by_role("button", name="About this group").click()
-    await sheet.get_by_label("Invited assistant").select_option(label=preset["name"])
+    await sheet.get_by_label("Invited assistant").select_option(label=baker)
     await expect(sheet.get_by_text("in a message has it answer")).to_be_visible()
     [group] = (await mira.ask("GET", "api/people/conversations"))["conversations"]
     slug = group["bot"]["slug"]
@@ -160,7 +161,7 @@ async def test_group_names_who_says_what_and_a_bot_answers_where_it_is_mentioned
     await expect(oleg.page.get_by_role("article", name=ana.name)).to_contain_text("Who knows rye?")
     await oleg.write(f"@{slug} do you?")
     for window in (mira, ana, oleg):
-        answer = window.page.get_by_role("article", name=preset["name"])
+        answer = window.page.get_by_role("article", name=baker)
         await expect(answer).to_contain_text("Rye rises slowly.")
         await expect(answer).not_to_have_class("growing")
 

@@ -9,15 +9,25 @@ from playwright.async_api import CDPSession, Worker, expect
 
 from tests.parts.palaver import Server
 from tests.web.test_administration import add_admin
-from tests.web.test_offline import KEEPS
 from tests.web.test_people import begin_with
 from tests.web.window import SECONDS, OpenWindow, Window
 
 ANA, OLEG = "0195c3f0-7a41-7b1e-9a55-0c9d5e3b7f21", "0195c3f0-7a41-7b1e-9a55-0c9d5e3b7f22"
 # A point of the curve, as a browser gives it.
 P256DH = "BGFxDLq9OaZQeaLTHmR26jT2G5WTOQm8bwE-_5jSPW1lTOVtHnJK1jaDh0RwFe_Fzeib7ChDQ6RNc6_G-6-AkvU"
-SHOWN = """async () => (await registration.getNotifications())
-  .map(({ title, body, tag }) => [tag, title, body]).sort()"""
+# Before it is active, what is pushed to it is dropped.
+IS_ACTIVE = """async () => {
+  const { active } = await navigator.serviceWorker.ready;
+  while (active.state !== "activated") await new Promise((done) => active.addEventListener("statechange", done));
+}"""
+# Returns once the notifications that can be seen are these.
+SHOWS = """async (wanted) => {
+  for (;;) {
+    const shown = (await registration.getNotifications()).map(({ title, body, tag }) => [tag, title, body]).sort();
+    if (JSON.stringify(shown) === JSON.stringify(wanted)) return;
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}"""
 CLICK = """async (tag) => {
   const [notification] = await registration.getNotifications({ tag });
   dispatchEvent(new NotificationEvent("notificationclick", { notification }));
@@ -43,15 +53,11 @@ class Post:
 
     async def wait_for(self, *shown: list[str]) -> None:
         """These and no others, once they are there."""
-        found = await self.worker.evaluate(SHOWN)
-        async with asyncio.timeout(SECONDS):
-            while found != sorted(shown):
-                await asyncio.sleep(0.02)
-                found = await self.worker.evaluate(SHOWN)
+        await asyncio.wait_for(self.worker.evaluate(SHOWS, sorted(shown)), SECONDS)
 
 
 async def open_post(window: Window) -> Post:
-    await window.page.evaluate(KEEPS)
+    await window.page.evaluate(IS_ACTIVE)
     [worker] = window.context.service_workers
     devtools = await window.context.new_cdp_session(window.page)
     registration = await find_registration(devtools)

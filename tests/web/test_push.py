@@ -9,18 +9,50 @@ from playwright.async_api import CDPSession, Worker, expect
 
 from tests.parts.palaver import Server
 from tests.web.test_administration import add_admin
-from tests.web.test_offline import KEEPS
 from tests.web.test_people import begin_with
 from tests.web.window import SECONDS, OpenWindow, Window
 
 ANA, OLEG = "0195c3f0-7a41-7b1e-9a55-0c9d5e3b7f21", "0195c3f0-7a41-7b1e-9a55-0c9d5e3b7f22"
 # A point of the curve, as a browser gives it.
 P256DH = "BGFxDLq9OaZQeaLTHmR26jT2G5WTOQm8bwE-_5jSPW1lTOVtHnJK1jaDh0RwFe_Fzeib7ChDQ6RNc6_G-6-AkvU"
-SHOWN = """async () => (await registration.getNotifications())
-  .map(({ title, body, tag }) => [tag, title, body]).sort()"""
+# Before it is active, what is pushed to it is dropped.
+IS_ACTIVE = """async () => {
+  const { active } = await navigator.serviceWorker.ready;
+  while (active.state !== "activated") await new Promise((done) => active.addEventListener("statechange", done));
+}"""
+# A browser without a desktop now and then forgets at once what it has shown: what the worker shows is noted, too.
+NOTES = """() => {
+  self.noted = new Map();
+  const show = registration.showNotification.bind(registration);
+  registration.showNotification = async (title, options) => {
+    await show(title, options);
+    noted.set(options.tag, [title, options]);
+  };
+}"""
+# Returns once these were shown and no others, of each conversation the newest.
+SHOWS = """async (wanted) => {
+  for (;;) {
+    const shown = [...noted].map(([tag, [title, { body }]]) => [tag, title, body ?? ""]).sort();
+    if (JSON.stringify(shown) === JSON.stringify(wanted)) return;
+    await new Promise((done) => setTimeout(done, 20));
+  }
+}"""
+IS_GONE = """async (tag) => {
+  while ((await registration.getNotifications({ tag })).length > 0) await new Promise((done) => setTimeout(done, 20));
+  noted.delete(tag);
+}"""
 CLICK = """async (tag) => {
-  const [notification] = await registration.getNotifications({ tag });
-  dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+  for (;;) {
+    const [notification] = await registration.getNotifications({ tag });
+    if (notification) return void dispatchEvent(new NotificationEvent("notificationclick", { notification }));
+    await registration.showNotification(...noted.get(tag));
+  }
+}"""
+OPENED = """async () => {
+  while (!self.opened) await new Promise((done) => setTimeout(done, 20));
+  const { opened } = self;
+  self.opened = undefined;
+  return opened;
 }"""
 # A browser opens a window only where somebody has clicked.
 OPENS = "() => { clients.openWindow = async (url) => { self.opened = url; }; }"
@@ -41,17 +73,20 @@ class Post:
         message = {"origin": self._server.url, "registrationId": self._registration, "data": told}
         await self._devtools.send("ServiceWorker.deliverPushMessage", message)
 
+    async def click(self, conversation: str) -> None:
+        await self.worker.evaluate(CLICK, conversation)
+        await self.wait_until_gone(conversation)
+
+    async def wait_until_gone(self, conversation: str) -> None:
+        await asyncio.wait_for(self.worker.evaluate(IS_GONE, conversation), SECONDS)
+
     async def wait_for(self, *shown: list[str]) -> None:
-        """These and no others, once they are there."""
-        found = await self.worker.evaluate(SHOWN)
-        async with asyncio.timeout(SECONDS):
-            while found != sorted(shown):
-                await asyncio.sleep(0.02)
-                found = await self.worker.evaluate(SHOWN)
+        """These and no others."""
+        await asyncio.wait_for(self.worker.evaluate(SHOWS, sorted(shown)), SECONDS)
 
 
 async def open_post(window: Window) -> Post:
-    await window.page.evaluate(KEEPS)
+    await window.page.evaluate(IS_ACTIVE)
     [worker] = window.context.service_workers
     devtools = await window.context.new_cdp_session(window.page)
     registration = await find_registration(devtools)
@@ -60,6 +95,7 @@ async def open_post(window: Window) -> Post:
     await window.page.bring_to_front()
     devtools = await window.context.new_cdp_session(beside)
     await devtools.send("ServiceWorker.enable")
+    await worker.evaluate(NOTES)
     return Post(window.server, devtools, registration, worker)
 
 
@@ -107,7 +143,7 @@ async def test_nothing_is_shown_of_a_conversation_that_is_looked_at_and_its_noti
     await post.wait_for([conversation, "Ana", ""])
     await away.page.goto(f"{shared_server.url}/#/people/{conversation}")
     await expect(away.composer).to_be_focused()
-    await post.wait_for()
+    await post.wait_until_gone(conversation)
     await post.deliver(conversation, "Ana")
     await post.deliver(OLEG, "Oleg")
     await post.wait_for([OLEG, "Oleg", ""])
@@ -121,9 +157,8 @@ async def test_notification_leads_to_its_conversation_in_the_page_that_is_open(
     conversation = await begin_with(away, ana.name)
     await post.deliver(conversation, "Ana")
     await post.wait_for([conversation, "Ana", ""])
-    await post.worker.evaluate(CLICK, conversation)
+    await post.click(conversation)
     await expect(away.page.get_by_role("heading", name=ana.name)).to_be_visible()
-    await post.wait_for()
 
 
 async def test_with_the_app_closed_it_is_notified_all_the_same_and_opens_where_the_notification_leads(
@@ -136,12 +171,10 @@ async def test_with_the_app_closed_it_is_notified_all_the_same_and_opens_where_t
     await post.deliver(OLEG, "A long answer", kind="bot")
     await post.wait_for([ANA, "Ana", "See you at eight?"], [OLEG, "A long answer", ""])
     await post.worker.evaluate(OPENS)
-    await post.worker.evaluate(CLICK, ANA)
-    await post.wait_for([OLEG, "A long answer", ""])
-    assert await post.worker.evaluate("opened") == f"{shared_server.url}/#/people/{ANA}"
-    await post.worker.evaluate(CLICK, OLEG)
-    await post.wait_for()
-    assert await post.worker.evaluate("opened") == f"{shared_server.url}/#/c/{OLEG}"
+    await post.click(ANA)
+    assert await post.worker.evaluate(OPENED) == f"{shared_server.url}/#/people/{ANA}"
+    await post.click(OLEG)
+    assert await post.worker.evaluate(OPENED) == f"{shared_server.url}/#/c/{OLEG}"
 
 
 async def test_person_chooses_how_they_are_reached_and_takes_devices_off(away: Window) -> None:

@@ -15,7 +15,7 @@ import { type AdminWord, useAdminWords } from "./words.ts";
 const DELIVERIES = ["admin", "deliveries"];
 const STATES = ["dead", "waiting", "sent"] as const;
 const PAGE = 50;
-const LOOK_EVERY = 10_000;
+const LOOK_EVERY = 3_000;
 
 export function Deliveries() {
   const t = useAdminWords();

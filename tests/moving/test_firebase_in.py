@@ -84,6 +84,42 @@ async def test_order_of_the_sections_does_not_matter(store: SqlStore) -> None:
     assert (conversation.preset_slug, conversation.speaking.temperature) == ("pirate", 1.5)
 
 
+async def test_field_that_makes_no_sense_is_told_with_its_path_and_the_rest_is_taken(store: SqlStore) -> None:
+    told = await bring(
+        store,
+        {
+            "templates": {
+                "odd": {"personalityPrompt": "Be odd.", "temperature": "hot", "isPublic": "maybe", "max_tokens": 50}
+            },
+            "userSessions": {
+                "s1": {"user_id": "u-1", "created_at": "garbage", "message_count": "many", "ended_at": None}
+            },
+        },
+    )
+    assert [line.partition(":")[0] for line in sorted(told.lines)] == [
+        "templates/odd/isPublic", "templates/odd/temperature",
+        "userSessions/s1/created_at", "userSessions/s1/message_count",
+    ]  # fmt: skip
+    assert (told.counts["templates"], told.counts["userSessions"]) == ((1, 0, 0), (1, 0, 0))
+    preset = await store.presets.find("odd")
+    assert preset is not None
+    assert (preset.is_public, preset.speaking.temperature, preset.speaking.max_tokens) == (False, 0.9, 50)
+
+
+@pytest.mark.parametrize(
+    ("written", "is_public"),
+    [({}, True), ({"isPublic": None}, True), ({"isPublic": True}, True), ({"isPublic": "true"}, True),
+     ({"isPublic": 1}, True), ({"isPublic": "false"}, False), ({"isPublic": 0}, False), ({"isPublic": "no"}, False)],
+)  # fmt: skip
+async def test_template_is_public_where_nothing_else_is_said(
+    store: SqlStore, written: dict[str, object], is_public: bool
+) -> None:
+    await bring(store, {"templates": {"one": {"personalityPrompt": "Be one.", **written}}})
+    preset = await store.presets.find("one")
+    assert preset is not None
+    assert preset.is_public == is_public
+
+
 async def test_each_skipped_item_is_told_with_its_path_and_the_reason(store: SqlStore) -> None:
     told = await bring(
         store,

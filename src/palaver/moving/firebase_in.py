@@ -1,6 +1,6 @@
 """`palaver import firebase`: what a Firebase export tells, made conversations, presets and messages here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import BinaryIO
 
 from palaver.chat.clock import Clock, Micros
@@ -37,7 +37,7 @@ from palaver.moving.firebase_file import (
 from palaver.moving.json_stream import Odd, Scalar
 from palaver.moving.report import Report
 from palaver.moving.spool import Spool
-from palaver.moving.values import to_count, to_line, to_micros, to_name, to_number, to_text, to_uuid
+from palaver.moving.values import to_count, to_line, to_micros, to_name, to_number, to_text, to_truth, to_uuid
 
 KINDS = (TEMPLATES, SESSIONS, HISTORY, CONNECTIONS, MESSAGES)
 ELSEWHERE = "top level"
@@ -47,6 +47,25 @@ USER_LENGTH = 255
 # As templates made over chatify's own API have it where they say nothing.
 TEMPERATURE_OF_MOST, TOKENS_OF_MOST, WINDOW = 0.9, 150, 10
 TAGS, TAG_LENGTH = 20, 50
+
+Makes = Callable[[Scalar | Odd], object]
+
+# What is taken as if it were not there where it makes no sense; whoever reads the report hears of it.
+TIME, TRUTH, COUNT = "it is no time", "it is neither true nor false", "it is no whole number"
+SENSE: Mapping[str, tuple[Makes, str]] = {
+    "temperature": (lambda value: _within(TEMPERATURE, value), "it is no number from 0 to 2"),
+    "maxTokens": (lambda value: _within(MAX_TOKENS, value), "it is no number of tokens"),
+    "max_tokens": (lambda value: _within(MAX_TOKENS, value), "it is no number of tokens"),
+    "presencePenalty": (lambda value: _within(PENALTY, value), "it is no number from -2 to 2"),
+    "frequencyPenalty": (lambda value: _within(PENALTY, value), "it is no number from -2 to 2"),
+    "isPublic": (to_truth, f"{TRUTH}: it stays private"),
+    "isDefault": (to_truth, TRUTH),
+    "created_at": (to_micros, TIME),
+    "createdAt": (to_micros, TIME),
+    "last_activity": (to_micros, TIME),
+    "ended_at": (to_micros, TIME),
+    "message_count": (to_count, COUNT),
+}
 
 # One transaction: a server beside this one waits for it, a quarter of a second at the most.
 MOST_MESSAGES, MOST_CHARACTERS = 10_000, 8_000_000
@@ -86,13 +105,25 @@ class FirebaseImport:
             match found:
                 case Skipped():
                     self._report.skip(found.kind, found.path, found.reason)
-                case Found(section="templates"):
-                    await self._bring_template(found)
-                case Found(section="userSessions"):
-                    await self._bring_session(found)
                 case Found():
-                    await self._bring_connection(found)
+                    self._note_senseless(found)
+                    await self._bring_one(found)
         await self._flush()
+
+    def _note_senseless(self, found: Found) -> None:
+        for field, value in found.fields.items():
+            makes, why_not = SENSE.get(field, (None, ""))
+            if makes is not None and value is not None and makes(value) is None:
+                self._report.note(f"{found.path}/{field}", f"{why_not}; the rest is taken")
+
+    async def _bring_one(self, found: Found) -> None:
+        match found.section:
+            case "templates":
+                await self._bring_template(found)
+            case "userSessions":
+                await self._bring_session(found)
+            case _:
+                await self._bring_connection(found)
 
     async def _bring_template(self, found: Found) -> None:
         prompt = to_text(found.fields.get("personalityPrompt")) or to_text(found.fields.get("systemPrompt"))
@@ -259,8 +290,9 @@ def _to_preset(found: Found, prompt: str) -> NewPreset:
         welcome=to_line(fields.get("welcomeMessage"), 1000),
         speaking=_to_speaking(fields),
         tags=tuple(to_line(tag, TAG_LENGTH) for tag in found.tags[:TAGS] if to_text(tag)),
-        is_public=is_public if isinstance(is_public, bool) else True,
-        is_default=fields.get("isDefault") is True,
+        # Whoever wrote something else than a yes did not mean everybody.
+        is_public=is_public is None or to_truth(is_public) is True,
+        is_default=to_truth(fields.get("isDefault")) is True,
     )
 
 

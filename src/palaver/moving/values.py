@@ -41,6 +41,13 @@ def to_count(value: Scalar | Odd) -> int | None:
     return None if number is None or not number.is_integer() or not 0 <= number < 2**53 else int(number)
 
 
+def to_truth(value: Scalar | Odd) -> bool | None:
+    """Yes or no, as a word or a number, too. None for what is neither."""
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return bool(value) if isinstance(value, int | Decimal) and value in (0, 1) else None
+
+
 def to_uuid(key: str) -> str | None:
     """The UUID that a key is."""
     key = key.lower()

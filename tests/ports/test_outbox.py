@@ -1,14 +1,16 @@
 """What somebody is to hear of is written with its reason, sent where they are reached, and recorded once."""
 
 import asyncio
+import uuid
 from collections import Counter
 
 import pytest
 from msgspec.structs import replace
 
 from palaver.chat.clock import DAY, SECOND, Micros, SystemClock
+from palaver.chat.conversation import PresetId, Speaking
 from palaver.chat.errors import TooManyTargets
-from palaver.chat.ports import FcmTarget, Gone, Later, Refused, Sent
+from palaver.chat.ports import BotAsked, FcmTarget, Gone, Later, NewBot, NewSaid, Refused, Seat, Sent
 from palaver.chat.ports.outbox import Claim, Settled, WishesChange
 from palaver.chat.sender import Sender
 from palaver.chat.user import User
@@ -26,7 +28,7 @@ from tests.ports.notifying import (
     states,
     talk,
 )
-from tests.ports.talking import HERE, NOW, THERE, ending, new_conversation, new_user, rows, said
+from tests.ports.talking import HERE, LEASE, NOW, THERE, ending, new_conversation, new_user, rows, said
 
 
 @pytest.fixture
@@ -542,6 +544,26 @@ async def test_end_of_a_long_reply_is_to_reach_its_owner_where_there_is_any_way(
     await worker.round()
     [notice] = worker.post.notices
     assert (notice.kind, notice.title, notice.message) == ("reply", "General assistant", begun.turn.reply.uuid)
+
+
+async def test_reply_of_an_invited_bot_reaches_who_asked_for_it_as_the_words_of_the_bot(
+    store: SqlStore, alice: User, bob: User, clock: Clock, worker: Worker
+) -> None:
+    await reached(store, alice)
+    await store.targets.change_wishes(alice.id, WishesChange(shows_text=True), NOW)
+    made, _ = await store.connections.find_or_make_pair(alice, bob, alice.id, str(uuid.uuid4()), NOW)
+    seat, where = Seat(alice.id), made.conversation.uuid
+    general = NewBot(PresetId(1), "general", "You help.", Speaking(model="gpt-4", window=3, slides=True))
+    await store.connections.invite_bot(seat, where, general, NOW)
+    spoken = await store.connections.say(NewSaid(seat, where, "@general where to?", 3, NOW))
+    asked = BotAsked(spoken.conversation.id, spoken.written.message.id, alice.id, NOW, HERE, LEASE)
+    begun = await store.connections.ask_bot(asked)
+    assert (await store.turns.finish(replace(ending(begun), tells_owner=True))).done
+    clock.advance(8)
+    await worker.round()
+    [notice] = worker.post.notices
+    assert (notice.kind, notice.title, notice.sender) == ("reply", "General assistant", None)
+    assert notice.message == begun.turn.reply.uuid
 
 
 async def test_erased_person_leaves_nothing_to_be_sent_and_nowhere_to_send_it(

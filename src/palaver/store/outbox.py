@@ -54,20 +54,22 @@ DUE_NOTICES = (
 )
 HOLD_NOTICE = "SELECT id FROM outbox WHERE id = $1 AND done_at IS NULL AND target_id IS NULL"
 # What there is to hear of by now: the newest of others that was not read, not taken away, and is of nobody blocked. Of
-# a reply that has ended itself alone is told.
+# a reply that has ended itself alone is told. Among people a reply names as its sender who asked for it: it is the
+# bot's all the same.
 NEWEST = (
     "SELECT n.id FROM messages n WHERE n.conversation_id = o.conversation_id "
     "AND n.number <= (SELECT r.number FROM messages r WHERE r.id = o.message_id) "
     "AND (o.kind <> 'reply' OR n.id = o.message_id) AND n.number > COALESCE(p.read_number, 0) "
     "AND n.role IN ('user', 'assistant') AND n.status NOT IN ('queued', 'running') AND n.removed_at IS NULL "
-    "AND (n.sender_id IS NULL OR n.sender_id <> o.user_id) AND NOT EXISTS (SELECT 1 FROM blocks b WHERE "
+    "AND (n.role <> 'user' OR n.sender_id IS NULL OR n.sender_id <> o.user_id) "
+    "AND NOT (n.role = 'user' AND EXISTS (SELECT 1 FROM blocks b WHERE "
     "b.blocker_id = o.user_id AND b.blocked_id = n.sender_id "
-    "OR b.blocker_id = n.sender_id AND b.blocked_id = o.user_id) "
+    "OR b.blocker_id = n.sender_id AND b.blocked_id = o.user_id)) "
     "ORDER BY n.number DESC LIMIT 1"
 )
 SENDER_BLOCKED = (
     "EXISTS (SELECT 1 FROM messages s JOIN blocks b ON b.blocker_id = o.user_id AND b.blocked_id = s.sender_id "
-    "OR b.blocker_id = s.sender_id AND b.blocked_id = o.user_id WHERE s.id = o.message_id)"
+    "OR b.blocker_id = s.sender_id AND b.blocked_id = o.user_id WHERE s.id = o.message_id AND s.role = 'user')"
 )
 WHY_NOT = (
     "CASE WHEN u.disabled_at IS NOT NULL OR EXISTS (SELECT 1 FROM users a WHERE a.id = u.app_id "
@@ -121,7 +123,7 @@ HELD = (
     f"SELECT o.id, {WHY_NOT}, o.attempts, o.failures, m.id, o.host, t.kind, t.address, t.secret, u.email, "
     "o.kind, c.uuid, c.kind, c.title, "
     "COALESCE((SELECT b.title FROM presets b WHERE b.id = c.preset_id), ''), m.uuid, m.content, "
-    "(SELECT COALESCE(NULLIF(s.full_name, ''), s.name) FROM users s WHERE s.id = m.sender_id), "
+    "(SELECT COALESCE(NULLIF(s.full_name, ''), s.name) FROM users s WHERE s.id = m.sender_id AND m.role = 'user'), "
     "COALESCE(p.unread, 0), m.created_at, CASE WHEN u.kind = 'app_user' THEN u.name ELSE u.uuid END, u.language, "
     f"u.shows_text {CONCERNED} LEFT JOIN targets t ON t.id = o.target_id AND t.user_id IN (u.id, u.app_id) "
     "WHERE o.id = $1"

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import pytest
 from msgspec.structs import replace
@@ -159,18 +160,20 @@ async def test_whoever_is_looking_is_not_bothered(
 async def test_nobody_hears_of_what_they_need_not_hear_of(
     store: SqlStore, alice: User, bob: User, clock: Clock, worker: Worker
 ) -> None:
-    async def why_not(*statements: tuple[str, str, object]) -> list[tuple[str, str | None]]:
+    async def why_not(
+        *statements: tuple[str, str, object], then: Callable[[], Awaitable[object]] = nothing
+    ) -> list[tuple[str, str | None]]:
         await store.database.write(lambda tx: tx.run("DELETE FROM outbox"))
         pair = await talk(store, alice, bob)
         await pair.say(alice, "hello", now=clock.now())
         for _, column, value in statements:
             await pair.set(bob, column, value)
+        await then()
         clock.advance(3)
         await worker.round()
         return await states(store)
 
-    assert await why_not() == [("not_needed", "nowhere")]
-    await reached(store, bob)
+    device = await reached(store, bob)
     assert await why_not(("", "read_number", 1)) == [("not_needed", "read")]
     assert await why_not(("", "muted", True)) == [("not_needed", "muted")]
     assert await why_not(("", "left_at", 1)) == [("not_needed", "left")]
@@ -179,12 +182,27 @@ async def test_nobody_hears_of_what_they_need_not_hear_of(
         await store.database.write(lambda tx, pair=pair: tx.run(block, *pair))  # type: ignore[misc]
         assert await why_not() == [("not_needed", "blocked")]
         await store.database.write(lambda tx: tx.run("DELETE FROM blocks"))
-    await store.accounts.set_disabled(bob.id, NOW)
-    assert await why_not() == [("not_needed", "disabled")]
-    assert worker.post.got == []
-    # Their devices went with that.
+    assert await why_not(then=lambda: store.targets.remove(bob.id, device.id)) == [("not_needed", "nowhere")]
+    await reached(store, bob)
+    assert await why_not(then=lambda: store.accounts.set_disabled(bob.id, NOW)) == [("not_needed", "disabled")]
+    # Their devices went with that: there is nothing any more to look after.
     await store.accounts.set_disabled(bob.id, None)
-    assert await why_not() == [("not_needed", "nowhere")]
+    assert await why_not() == []
+    assert worker.post.got == []
+
+
+async def test_message_leaves_nothing_to_do_for_those_who_are_reached_nowhere(store: SqlStore, alice: User) -> None:
+    others = [await store.accounts.add_user(new_user(f"member{number}")) for number in range(5)]
+    group = await talk(store, alice, *others)
+    await group.say(alice, "hello")
+    assert await rows(store, "SELECT id FROM outbox") == []
+    await reached(store, others[3])
+    await group.say(alice, "and now?", kind="mention")
+    assert await rows(store, "SELECT user_id, kind FROM outbox") == [(others[3].id, "mention")]
+
+
+async def nothing() -> None:
+    """Happens meanwhile."""
 
 
 async def test_what_is_read_or_taken_away_before_the_next_try_is_not_told(
@@ -321,7 +339,8 @@ async def test_application_hears_for_its_users_of_what_it_wants_alone(
     await pair.say(ann, "@ben", kind="mention", now=clock.now())
     clock.advance(3)
     await worker.round()
-    assert (await states(store))[-1] == ("not_needed", "nowhere")
+    # Nobody wants to hear of that.
+    assert await states(store) == [("sent", None)] * 2
     hook = await store.targets.webhook(app.id)
     assert hook is not None
     assert (hook.url, hook.events, hook.last_sent_at) == (

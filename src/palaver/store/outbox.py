@@ -37,16 +37,13 @@ from palaver.store.database import Database, Row, Transaction
 
 __all__ = ["NoticeKind", "SqlOutbox", "add_notices", "add_reply_notices"]
 
+# Only where there is a target that wants it: most have none, and would cost a row and a transaction for each message.
 ADD = (
     "INSERT INTO outbox (user_id, conversation_id, message_id, kind, payload, created_at, due_at) "
-    "VALUES ($1, $2, $3, $4, '', $5, $5)"
-)
-# Only where there is a target: most who wait for a reply have none.
-ADD_REPLY = (
-    "INSERT INTO outbox (user_id, conversation_id, message_id, kind, payload, created_at, due_at) "
-    "SELECT u.id, CAST($2 AS BIGINT), CAST($3 AS BIGINT), 'reply', '', CAST($4 AS BIGINT), CAST($4 AS BIGINT) "
-    "FROM users u WHERE u.id = $1 "
-    "AND EXISTS (SELECT 1 FROM targets t WHERE t.user_id IN (u.id, u.app_id))"
+    "SELECT u.id, CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS TEXT), '', CAST($5 AS BIGINT), "
+    "CAST($5 AS BIGINT) FROM users u WHERE u.id = $1 AND EXISTS (SELECT 1 FROM targets t "
+    "WHERE t.user_id = u.id AND t.kind <> 'webhook' OR t.user_id IN (u.id, u.app_id) AND t.kind = 'webhook' "
+    """AND t.events LIKE '%"' || CAST($4 AS TEXT) || '"%')"""
 )
 DUE_NOTICES = (
     "SELECT o.id, o.user_id, COALESCE(c.uuid, '') FROM outbox o LEFT JOIN conversations c ON c.id = o.conversation_id "
@@ -170,7 +167,7 @@ async def add_notices(
     notices: Sequence[tuple[UserId, ConversationId, MessageId, NoticeKind]],
     now: Micros,
 ) -> None:
-    """Each of these people is to hear of that message, should they not see it by themselves."""
+    """Each of these people is to hear of that message, should they not see it by themselves and be reached at all."""
     if notices:
         await tx.run_many(ADD, [(*notice, now) for notice in notices])
 
@@ -179,8 +176,7 @@ async def add_reply_notices(
     tx: Transaction, replies: Sequence[tuple[UserId, ConversationId, MessageId]], now: Micros
 ) -> None:
     """Whoever owns the conversation is to hear that the reply has ended, where there is any way to tell."""
-    if replies:
-        await tx.run_many(ADD_REPLY, [(*reply, now) for reply in replies])
+    await add_notices(tx, [(*reply, "reply") for reply in replies], now)
 
 
 class SqlOutbox:

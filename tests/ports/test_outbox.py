@@ -1,6 +1,7 @@
 """What somebody is to hear of is written with its reason, sent where they are reached, and recorded once."""
 
 import asyncio
+import itertools
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -14,7 +15,7 @@ from palaver.chat.errors import TooManyTargets
 from palaver.chat.ports import BotAsked, FcmTarget, Gone, Later, NewBot, NewSaid, Refused, Seat, Sent
 from palaver.chat.ports.outbox import Claim, Settled, WishesChange
 from palaver.chat.sender import Sender
-from palaver.chat.user import User
+from palaver.chat.user import TokenId, User
 from palaver.store import SqlStore
 from tests.ports.notifying import (
     LEASE_SECONDS,
@@ -29,7 +30,7 @@ from tests.ports.notifying import (
     states,
     talk,
 )
-from tests.ports.talking import HERE, LEASE, NOW, THERE, ending, new_conversation, new_user, rows, said
+from tests.ports.talking import HERE, LATER, LEASE, NOW, THERE, ending, new_conversation, new_user, rows, said
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ async def test_message_reaches_the_other_on_each_of_their_devices_and_never_the_
 ) -> None:
     await reached(store, alice, "alices")
     await reached(store, bob, "phone")
-    await store.targets.add(bob.id, FcmTarget("token"), "fcm", "", NOW, 20)
+    await store.targets.add(bob.id, FcmTarget("token"), "fcm", "", NOW, 20, None)
     pair = await talk(store, alice, bob)
     await pair.say(alice, "See you at eight?")
     await worker.round()
@@ -307,6 +308,54 @@ async def test_browser_is_of_whoever_signed_in_there_last_and_hears_nothing_of_t
     assert await store.targets.listed(bob.id) == []
     await worker.round()
     assert (worker.post.got, await states(store)) == ([], [("not_needed", "gone")])
+
+
+async def test_device_goes_with_the_sign_in_that_added_it(
+    store: SqlStore, alice: User, bob: User, clock: Clock, worker: Worker
+) -> None:
+    accounts, signed_in = store.accounts, itertools.count()
+
+    async def sign_in(label: str = "", user: User = bob, expires_at: Micros | None = None) -> TokenId:
+        """Whose name its device has."""
+        digest = f"digest {next(signed_in)}".encode()
+        token = await accounts.add_token(user.id, "token", digest, label, NOW, expires_at)
+        await reached(store, user, f"{token}", sign_in=token)
+        return token
+
+    async def left() -> list[str]:
+        return [device.label for device in await store.targets.listed(bob.id)]
+
+    await sign_in(user=alice)
+    first, second, third, kept, script = [await sign_in(label) for label in ("", "", "own", "", "script")]
+    brought = await reached(store, bob, "brought")
+    # Whoever has signed in anew there adds the same one again.
+    await reached(store, bob, f"{second}", sign_in=kept)
+    await accounts.revoke_token(first, NOW)
+    await accounts.revoke_token(second, NOW)
+    await accounts.revoke_own_token(bob.id, third, NOW)
+    assert await left() == [f"{second}", f"{kept}", f"{script}", brought.label]
+    await (await talk(store, alice, bob)).say(alice, "hello")
+    clock.advance(3)
+    await worker.sender.address_due()
+    await sign_in()
+    await accounts.change_password(bob.id, "hash", kept, NOW)
+    assert await left() == [f"{second}", f"{kept}", f"{script}", brought.label]
+    await accounts.revoke_all(bob.id, NOW)
+    assert await left() == [brought.label]
+    # What was on its way there is not sent.
+    await worker.round()
+    assert worker.post.places == [brought.label]
+    assert Counter(await states(store)) == {("not_needed", "gone"): 3, ("sent", None): 1}
+    await sign_in(expires_at=LATER)
+    assert await accounts.remove_closed_tokens(Micros(LATER + 1)) > 0
+    assert (await left(), len(await store.targets.listed(alice.id))) == ([brought.label], 1)
+
+
+async def test_nobody_is_reached_who_was_signed_out_a_moment_before(store: SqlStore, bob: User) -> None:
+    token = await store.accounts.add_token(bob.id, "token", b"digest", "", NOW, None)
+    await store.accounts.revoke_token(token, NOW)
+    assert await store.targets.add(bob.id, FcmTarget("phone"), "fcm", "", NOW, 20, token) is None
+    assert await store.targets.listed(bob.id) == []
 
 
 async def test_person_has_no_more_than_twenty_devices_however_many_come_at_once(store: SqlStore, alice: User) -> None:

@@ -11,7 +11,7 @@ from palaver.chat.errors import Draining, NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.limits import Limits
 from palaver.chat.lists import Lists
-from palaver.chat.ports import Seat
+from palaver.chat.ports import Begun, Seat
 from palaver.chat.presence import PRESENT_SECONDS, WRITE_SECONDS, Presence
 from palaver.chat.preset import GENERAL_ID
 from palaver.chat.user import Reader, User
@@ -154,9 +154,9 @@ async def test_bot_of_a_worker_that_died_is_taken_over_and_its_asker_pays(
     dying = await start_chat("dying", watched=False)
     await invited.invite_bot(dying, Seat(alice.id), group, await store.presets.get(GENERAL_ID))
     spoken = await connections.say(dying, Seat(bob.id), group, "@general one")
-    assert await invited.answer_if_named(dying, spoken, bob, Limits(), "") is None
+    assert isinstance(await invited.answer_if_named(dying, spoken, bob, Limits(), ""), Begun)
     waiting = await connections.say(dying, Seat(alice.id), group, "@general two")
-    assert await invited.answer_if_named(dying, waiting, alice, Limits(), "") is None
+    assert isinstance(await invited.answer_if_named(dying, waiting, alice, Limits(), ""), Begun)
     # It stands still: its lease runs out.
     assert (await bot.asked()).prompt.message == "bob: @general one"
     clock.move(60)

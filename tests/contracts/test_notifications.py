@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos.upstream import heard_of
 from tests.contracts.talking import make
-from tests.journeys.client import TIME, WHOLE, Client, ask_until, new_name, register
+from tests.journeys.client import PASSWORD, TIME, WHOLE, Client, ask_until, new_name, register
 from tests.journeys.socket import enter
 from tests.parts.hooks import Hooks, open_hooks
 from tests.parts.llm import LLM
@@ -206,6 +206,22 @@ async def test_same_browser_again_is_the_same_device_and_there_are_twenty_at_mos
     assert (await newcomer.post(TARGETS, kind="web_push", **push.subscribe().subscription())).status == 409
     assert (await newcomer.delete(f"{TARGETS}/{first['id']}")).status == 204
     await subscribe(newcomer, push.subscribe())
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_signing_out_takes_the_devices_along(nobody: Client, push: PushService, *, everywhere: bool) -> None:
+    person = {"username": new_name(), "password": PASSWORD}
+    assert (await nobody.post("/auth/register/", **person)).status == 201
+
+    async def sign_in() -> Client:
+        return nobody.bearing((await nobody.post("/auth/login/", **person)).body["token"])
+
+    here, there = await sign_in(), await sign_in()
+    await subscribe(here, push.subscribe(), label="here")
+    await subscribe(there, push.subscribe(), label="there")
+    assert (await here.post("/sign-out", everywhere=everywhere)).status == 200
+    left = [target["label"] for target in (await (await sign_in()).get(TARGETS)).body["targets"]]
+    assert left == {False: ["there"], True: []}[everywhere]
 
 
 async def test_operator_sees_what_was_given_up_and_resends_it(

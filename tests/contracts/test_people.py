@@ -389,6 +389,31 @@ async def test_failed_bot_takes_nothing_from_what_was_said(ana: Person, ben: Per
     assert [one["id"] for one in await ben.history(pair)] == [message]
 
 
+async def test_whoever_asked_the_bot_on_a_socket_is_told_that_it_failed(ana: Person, ben: Person, pair: str) -> None:
+    bot = await invite(ana, pair)
+    async with enter(ana.client, pair) as hers, enter(ben.client, pair) as his:
+        await hers.say(f"@{bot} [[text=one&fault=500]]", client_message_id="k")
+        [_, typing, error, _] = await hers.turn()
+        assert (error["type"], error["code"], error["client_message_id"]) == ("error", "bot_unavailable", "k")
+        assert error["message_id"] == typing["message_id"]
+        assert [event["type"] for event in await his.turn()] == ["user_message", "ai_typing", "ai_typing_stop"]
+
+
+async def test_list_tells_who_asked_the_bot_that_it_has_answered_though_others_look(
+    ana: Person, ben: Person, carl: Person, group: str
+) -> None:
+    bot = await invite(ana, group)
+    async with enter(carl.client, group) as carls, open_list(ben.client) as his, open_list(ana.client) as hers:
+        await hers.expect("chat_list_update")
+        await ben.tell(group, f"@{bot} where to?")
+        answer = next(one["message"] for one in await carls.turn() if one["type"] == "ai_message_complete")
+        told = await his.until("notification")
+        assert (told["kind"], told["session_id"], told["message_id"]) == ("reply", group, answer["id"])
+        assert told["sender"] is None
+        assert (told["preview"], told["unread_count"]) == (answer["content"][:120], 0)
+        assert [one["kind"] for one in await hers.settle() if one["type"] == "notification"] == ["message"]
+
+
 async def test_contract_shows_an_invited_bot_as_nobody(ana: Person, ben: Person, pair: str) -> None:
     bot = await invite(ana, pair)
     async with enter(ana.client, pair) as hers:

@@ -19,7 +19,7 @@ from palaver.chat.ports import (
 )
 from palaver.chat.ports.outbox import Device
 from palaver.chat.sender import Sender, SendRules
-from palaver.chat.user import User, UserId
+from palaver.chat.user import TokenId, User, UserId
 from palaver.store import SqlStore
 from palaver.store.database import Transaction
 from palaver.store.outbox import add_notices
@@ -112,10 +112,14 @@ async def talk(store: SqlStore, *members: User, title: str = "") -> Talk:
     return Talk(store, await store.database.write(work), uuid_, members)
 
 
-async def reached(store: SqlStore, user: User, name: str = "phone", *, host: str = "push.example.org") -> Device:
+async def reached(
+    store: SqlStore, user: User, name: str = "phone", *, host: str = "push.example.org", sign_in: TokenId | None = None
+) -> Device:
     """A browser of that person."""
     target = WebPushTarget(f"https://{host}/{name}", "key", "secret")
-    return await store.targets.add(user.id, target, host, name, NOW, 20)
+    added = await store.targets.add(user.id, target, host, name, NOW, 20, sign_in)
+    assert added is not None
+    return added
 
 
 class Post:

@@ -1,17 +1,21 @@
 """What somebody is to hear of is written with its reason, sent where they are reached, and recorded once."""
 
 import asyncio
+import itertools
+import uuid
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import pytest
 from msgspec.structs import replace
 
 from palaver.chat.clock import DAY, SECOND, Micros, SystemClock
+from palaver.chat.conversation import PresetId, Speaking
 from palaver.chat.errors import TooManyTargets
-from palaver.chat.ports import FcmTarget, Gone, Later, Refused, Sent
+from palaver.chat.ports import BotAsked, FcmTarget, Gone, Later, NewBot, NewSaid, Refused, Seat, Sent
 from palaver.chat.ports.outbox import Claim, Settled, WishesChange
 from palaver.chat.sender import Sender
-from palaver.chat.user import User
+from palaver.chat.user import TokenId, User
 from palaver.store import SqlStore
 from tests.ports.notifying import (
     LEASE_SECONDS,
@@ -26,7 +30,7 @@ from tests.ports.notifying import (
     states,
     talk,
 )
-from tests.ports.talking import HERE, NOW, THERE, ending, new_conversation, new_user, rows, said
+from tests.ports.talking import HERE, LATER, LEASE, NOW, THERE, ending, new_conversation, new_user, rows, said
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ async def test_message_reaches_the_other_on_each_of_their_devices_and_never_the_
 ) -> None:
     await reached(store, alice, "alices")
     await reached(store, bob, "phone")
-    await store.targets.add(bob.id, FcmTarget("token"), "fcm", "", NOW, 20)
+    await store.targets.add(bob.id, FcmTarget("token"), "fcm", "", NOW, 20, None)
     pair = await talk(store, alice, bob)
     await pair.say(alice, "See you at eight?")
     await worker.round()
@@ -157,18 +161,20 @@ async def test_whoever_is_looking_is_not_bothered(
 async def test_nobody_hears_of_what_they_need_not_hear_of(
     store: SqlStore, alice: User, bob: User, clock: Clock, worker: Worker
 ) -> None:
-    async def why_not(*statements: tuple[str, str, object]) -> list[tuple[str, str | None]]:
+    async def why_not(
+        *statements: tuple[str, str, object], then: Callable[[], Awaitable[object]] = nothing
+    ) -> list[tuple[str, str | None]]:
         await store.database.write(lambda tx: tx.run("DELETE FROM outbox"))
         pair = await talk(store, alice, bob)
         await pair.say(alice, "hello", now=clock.now())
         for _, column, value in statements:
             await pair.set(bob, column, value)
+        await then()
         clock.advance(3)
         await worker.round()
         return await states(store)
 
-    assert await why_not() == [("not_needed", "nowhere")]
-    await reached(store, bob)
+    device = await reached(store, bob)
     assert await why_not(("", "read_number", 1)) == [("not_needed", "read")]
     assert await why_not(("", "muted", True)) == [("not_needed", "muted")]
     assert await why_not(("", "left_at", 1)) == [("not_needed", "left")]
@@ -177,12 +183,27 @@ async def test_nobody_hears_of_what_they_need_not_hear_of(
         await store.database.write(lambda tx, pair=pair: tx.run(block, *pair))  # type: ignore[misc]
         assert await why_not() == [("not_needed", "blocked")]
         await store.database.write(lambda tx: tx.run("DELETE FROM blocks"))
-    await store.accounts.set_disabled(bob.id, NOW)
-    assert await why_not() == [("not_needed", "disabled")]
-    assert worker.post.got == []
-    # Their devices went with that.
+    assert await why_not(then=lambda: store.targets.remove(bob.id, device.id)) == [("not_needed", "nowhere")]
+    await reached(store, bob)
+    assert await why_not(then=lambda: store.accounts.set_disabled(bob.id, NOW)) == [("not_needed", "disabled")]
+    # Their devices went with that: there is nothing any more to look after.
     await store.accounts.set_disabled(bob.id, None)
-    assert await why_not() == [("not_needed", "nowhere")]
+    assert await why_not() == []
+    assert worker.post.got == []
+
+
+async def test_message_leaves_nothing_to_do_for_those_who_are_reached_nowhere(store: SqlStore, alice: User) -> None:
+    others = [await store.accounts.add_user(new_user(f"member{number}")) for number in range(5)]
+    group = await talk(store, alice, *others)
+    await group.say(alice, "hello")
+    assert await rows(store, "SELECT id FROM outbox") == []
+    await reached(store, others[3])
+    await group.say(alice, "and now?", kind="mention")
+    assert await rows(store, "SELECT user_id, kind FROM outbox") == [(others[3].id, "mention")]
+
+
+async def nothing() -> None:
+    """Happens meanwhile."""
 
 
 async def test_what_is_read_or_taken_away_before_the_next_try_is_not_told(
@@ -289,6 +310,54 @@ async def test_browser_is_of_whoever_signed_in_there_last_and_hears_nothing_of_t
     assert (worker.post.got, await states(store)) == ([], [("not_needed", "gone")])
 
 
+async def test_device_goes_with_the_sign_in_that_added_it(
+    store: SqlStore, alice: User, bob: User, clock: Clock, worker: Worker
+) -> None:
+    accounts, signed_in = store.accounts, itertools.count()
+
+    async def sign_in(label: str = "", user: User = bob, expires_at: Micros | None = None) -> TokenId:
+        """Whose name its device has."""
+        digest = f"digest {next(signed_in)}".encode()
+        token = await accounts.add_token(user.id, "token", digest, label, NOW, expires_at)
+        await reached(store, user, f"{token}", sign_in=token)
+        return token
+
+    async def left() -> list[str]:
+        return [device.label for device in await store.targets.listed(bob.id)]
+
+    await sign_in(user=alice)
+    first, second, third, kept, script = [await sign_in(label) for label in ("", "", "own", "", "script")]
+    brought = await reached(store, bob, "brought")
+    # Whoever has signed in anew there adds the same one again.
+    await reached(store, bob, f"{second}", sign_in=kept)
+    await accounts.revoke_token(first, NOW)
+    await accounts.revoke_token(second, NOW)
+    await accounts.revoke_own_token(bob.id, third, NOW)
+    assert await left() == [f"{second}", f"{kept}", f"{script}", brought.label]
+    await (await talk(store, alice, bob)).say(alice, "hello")
+    clock.advance(3)
+    await worker.sender.address_due()
+    await sign_in()
+    await accounts.change_password(bob.id, "hash", kept, NOW)
+    assert await left() == [f"{second}", f"{kept}", f"{script}", brought.label]
+    await accounts.revoke_all(bob.id, NOW)
+    assert await left() == [brought.label]
+    # What was on its way there is not sent.
+    await worker.round()
+    assert worker.post.places == [brought.label]
+    assert Counter(await states(store)) == {("not_needed", "gone"): 3, ("sent", None): 1}
+    await sign_in(expires_at=LATER)
+    assert await accounts.remove_closed_tokens(Micros(LATER + 1)) > 0
+    assert (await left(), len(await store.targets.listed(alice.id))) == ([brought.label], 1)
+
+
+async def test_nobody_is_reached_who_was_signed_out_a_moment_before(store: SqlStore, bob: User) -> None:
+    token = await store.accounts.add_token(bob.id, "token", b"digest", "", NOW, None)
+    await store.accounts.revoke_token(token, NOW)
+    assert await store.targets.add(bob.id, FcmTarget("phone"), "fcm", "", NOW, 20, token) is None
+    assert await store.targets.listed(bob.id) == []
+
+
 async def test_person_has_no_more_than_twenty_devices_however_many_come_at_once(store: SqlStore, alice: User) -> None:
     async def add(number: int) -> bool:
         try:
@@ -319,7 +388,8 @@ async def test_application_hears_for_its_users_of_what_it_wants_alone(
     await pair.say(ann, "@ben", kind="mention", now=clock.now())
     clock.advance(3)
     await worker.round()
-    assert (await states(store))[-1] == ("not_needed", "nowhere")
+    # Nobody wants to hear of that.
+    assert await states(store) == [("sent", None)] * 2
     hook = await store.targets.webhook(app.id)
     assert hook is not None
     assert (hook.url, hook.events, hook.last_sent_at) == (
@@ -542,6 +612,26 @@ async def test_end_of_a_long_reply_is_to_reach_its_owner_where_there_is_any_way(
     await worker.round()
     [notice] = worker.post.notices
     assert (notice.kind, notice.title, notice.message) == ("reply", "General assistant", begun.turn.reply.uuid)
+
+
+async def test_reply_of_an_invited_bot_reaches_who_asked_for_it_as_the_words_of_the_bot(
+    store: SqlStore, alice: User, bob: User, clock: Clock, worker: Worker
+) -> None:
+    await reached(store, alice)
+    await store.targets.change_wishes(alice.id, WishesChange(shows_text=True), NOW)
+    made, _ = await store.connections.find_or_make_pair(alice, bob, alice.id, str(uuid.uuid4()), NOW)
+    seat, where = Seat(alice.id), made.conversation.uuid
+    general = NewBot(PresetId(1), "general", "You help.", Speaking(model="gpt-4", window=3, slides=True))
+    await store.connections.invite_bot(seat, where, general, NOW)
+    spoken = await store.connections.say(NewSaid(seat, where, "@general where to?", 3, NOW))
+    asked = BotAsked(spoken.conversation.id, spoken.written.message.id, alice.id, NOW, HERE, LEASE)
+    begun = await store.connections.ask_bot(asked)
+    assert (await store.turns.finish(replace(ending(begun), tells_owner=True))).done
+    clock.advance(8)
+    await worker.round()
+    [notice] = worker.post.notices
+    assert (notice.kind, notice.title, notice.sender) == ("reply", "General assistant", None)
+    assert notice.message == begun.turn.reply.uuid
 
 
 async def test_erased_person_leaves_nothing_to_be_sent_and_nowhere_to_send_it(

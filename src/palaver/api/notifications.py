@@ -174,9 +174,10 @@ async def list_targets(call: Call) -> TargetList:
 )
 async def add_target(call: Call) -> TargetShown:
     body = call.read(NewTarget)
+    assert call.caller is not None
     target, who = body.to_target(), await _who(call)
     try:
-        return _target(await call.site.reaching.add_device(who, target, body.label))
+        return _target(await call.site.reaching.add_device(who, call.caller, target, body.label))
     except Invalid as error:
         raise _wording(error) from error
 

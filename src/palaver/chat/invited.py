@@ -8,7 +8,7 @@ from palaver.chat.connections import tell_changed
 from palaver.chat.errors import ChatError, NotFound
 from palaver.chat.flow import Chat, stop_reply
 from palaver.chat.limits import Grant, Limits
-from palaver.chat.ports import BotAsked, NewBot, Seat, Spoken
+from palaver.chat.ports import Begun, BotAsked, NewBot, Seat, Spoken
 from palaver.chat.preset import Preset
 from palaver.chat.user import User
 
@@ -35,23 +35,22 @@ def _to_bot(preset: Preset) -> NewBot:
 
 async def answer_if_named(
     chat: Chat, spoken: Spoken, speaker: User, limits: Limits, request_id: str
-) -> ChatError | None:
+) -> Begun | ChatError | None:
     """Has the bot answer a message in which it is named. The message stands whatever comes of it: where the one who
-    said it may have no answer just now, this is why."""
+    said it may have no answer just now, an error tells why."""
     if not spoken.names_bot or chat.replies.draining:
         return None
     try:
         with await limits.allow_reply(speaker) as granted:
-            await asyncio.shield(chat.replies.beginning(_ask(chat, spoken, speaker, granted, request_id)))
+            return await asyncio.shield(chat.replies.beginning(_ask(chat, spoken, speaker, granted, request_id)))
     except NotFound:
         # It was sent away meanwhile, or has answered before.
         return None
     except ChatError as error:
         return error
-    return None
 
 
-async def _ask(chat: Chat, spoken: Spoken, speaker: User, granted: Grant, request_id: str) -> None:
+async def _ask(chat: Chat, spoken: Spoken, speaker: User, granted: Grant, request_id: str) -> Begun:
     asked = BotAsked(
         conversation_id=spoken.conversation.id,
         message_id=spoken.written.message.id,
@@ -65,6 +64,7 @@ async def _ask(chat: Chat, spoken: Spoken, speaker: User, granted: Grant, reques
     begun = await chat.store.connections.ask_bot(asked)
     if begun.state == "started":
         chat.replies.start(begun, request_id, granted)
+    return begun
 
 
 async def stop_bot(chat: Chat, seat: Seat, conversation: str) -> bool:

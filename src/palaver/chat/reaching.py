@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from palaver.chat.accounts import Caller, WrongCredentials
 from palaver.chat.clock import Clock
 from palaver.chat.errors import ChannelOff, Forbidden, Invalid, NotFound
 from palaver.chat.notices import MOST_TARGETS
@@ -74,13 +75,21 @@ class Reaching:
     async def devices(self, user: User) -> Sequence[Device]:
         return await self._targets.listed(user.id)
 
-    async def add_device(self, user: User, target: WebPushTarget | FcmTarget, label: str) -> Device:
-        """The same one again is the same device. Raises `Invalid`, `ChannelOff` or `TooManyTargets`."""
+    async def add_device(self, user: User, caller: Caller, target: WebPushTarget | FcmTarget, label: str) -> Device:
+        """The same one again is the same device. A person's goes with the sign-in by which the caller has added it
+        last; what an application has added stays until it takes it away.
+
+        Raises `Invalid`, `ChannelOff`, `TooManyTargets`, and `WrongCredentials` where that sign-in was ended just now.
+        """
         web_push = isinstance(target, WebPushTarget)
         self._check_on("web_push" if web_push else "fcm")
         self._channels.check_target(target)
         host = _host(target.endpoint) if isinstance(target, WebPushTarget) else "fcm"
-        return await self._targets.add(user.id, target, host, label, self._clock.now(), MOST_TARGETS)
+        sign_in = caller.token_id if user.kind == "person" else None
+        added = await self._targets.add(user.id, target, host, label, self._clock.now(), MOST_TARGETS, sign_in)
+        if added is None:
+            raise WrongCredentials
+        return added
 
     async def remove_device(self, user: User, id_: TargetId) -> None:
         """Raises `NotFound`."""

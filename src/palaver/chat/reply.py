@@ -311,12 +311,13 @@ class Replies:
             self._prompting.learn(reply, goes_on=not self.draining)
 
     async def _is_awaited_elsewhere(self, reply: RunningReply) -> bool:
-        """Whether it took long, and nobody is there any more to see its end. Nothing shows whether somebody who asked
+        """Whether it took long, and whoever it is for does not see its end. Nothing shows whether somebody who asked
         for all of it in one answer still waits."""
         took, long = asyncio.get_running_loop().time() - reply.started, self.limits.tell_seconds
         if not long or took < long or reply.telling.is_heard:
             return False
-        return not await self._rooms.is_open(reply.begun.turn.conversation.uuid)
+        conversation = reply.begun.turn.conversation
+        return not await self._rooms.is_looking(conversation.uuid, conversation.owner_id)
 
     def _take_over(self, begun: Begun, granted: Grant | None) -> None:
         try:

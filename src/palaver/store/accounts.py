@@ -15,7 +15,7 @@ from palaver.store.database import Database, Row, Transaction
 from palaver.store.knowledge.clearing import Clearing, hide_collections_of
 from palaver.store.people.erasing import PAIRS, THEM, leave_groups
 from palaver.store.rows import TOKEN, USER, to_token, to_user
-from palaver.store.targets import FORGET_DEVICES
+from palaver.store.targets import FORGET_DEVICES, FORGET_DEVICES_OF_TOKEN, FORGET_DEVICES_SIGNED_OUT
 
 BY_ID = f"SELECT {USER} FROM users u WHERE u.id = $1"
 BY_UUID = f"SELECT {USER} FROM users u WHERE u.uuid = $1"
@@ -247,6 +247,7 @@ class SqlAccounts:
         async def work(tx: Transaction) -> None:
             await tx.run("UPDATE users SET password_hash = $2 WHERE id = $1", user_id, password_hash)
             await tx.run(END_SIGN_INS, user_id, now, keep or 0)
+            await tx.run(FORGET_DEVICES_SIGNED_OUT, user_id)
             await tx.run(ACCESS_CHANGED)
 
         await self._database.write(work)
@@ -348,6 +349,7 @@ class SqlAccounts:
 
         async def work(tx: Transaction) -> bool:
             revoked = await tx.one(sql, token_id, now)
+            await tx.run(FORGET_DEVICES_OF_TOKEN, token_id)
             await tx.run(ACCESS_CHANGED)
             return revoked is not None
 
@@ -362,6 +364,7 @@ class SqlAccounts:
         async def work(tx: Transaction) -> bool:
             if await tx.one(sql, token_id, user_id, now) is None:
                 return False
+            await tx.run(FORGET_DEVICES_OF_TOKEN, token_id)
             await tx.run(ACCESS_CHANGED)
             return True
 
@@ -372,6 +375,7 @@ class SqlAccounts:
 
         async def work(tx: Transaction) -> None:
             await tx.run(sql, user_id, now)
+            await tx.run(FORGET_DEVICES_SIGNED_OUT, user_id)
             await tx.run(ACCESS_CHANGED)
 
         await self._database.write(work)
@@ -409,7 +413,15 @@ class SqlAccounts:
         if await self._database.read(lambda tx: tx.one(which, before, 1)) is None:
             return 0
         sql = f"DELETE FROM {table} WHERE id IN ({which}) RETURNING id"
-        return len(await self._database.write(lambda tx: tx.all(sql, before, REMOVED_AT_ONCE)))
+
+        async def work(tx: Transaction) -> int:
+            removed = await tx.all(sql, before, REMOVED_AT_ONCE)
+            if table == "tokens":
+                # Of those that nobody has ended: they were too old.
+                await tx.run_many(FORGET_DEVICES_OF_TOKEN, [(row[0],) for row in removed])
+            return len(removed)
+
+        return await self._database.write(work)
 
     async def server_secret(self) -> bytes:
         async def work(tx: Transaction) -> bytes:

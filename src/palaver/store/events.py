@@ -68,6 +68,7 @@ UNREAD = (
     "COALESCE((SELECT p.read_number FROM participants p WHERE p.conversation_id = $1 AND p.user_id = $2), 0) "
     "ORDER BY m.number DESC LIMIT 1000) AS unread"
 )
+UNREAD_OF_PEOPLE = "SELECT unread FROM participants WHERE conversation_id = $1 AND user_id = $2 AND NOT muted"
 ONE_MORE_EVENT = "UPDATE conversations SET event = event + 1 WHERE id = $1"
 
 
@@ -102,9 +103,11 @@ class SqlEvents:
 
     async def unread(self, reader: Reader, conversation: str) -> int:
         async def work(tx: Transaction) -> int:
-            found = await open_conversation(tx, reader, conversation)
-            row = await tx.one(UNREAD, found.id, reader.user_id)
-            return 0 if row is None else int(row[0])
+            found = await _open(tx, reader, conversation)
+            row = await tx.one(UNREAD_OF_PEOPLE if found.is_of_people else UNREAD, found.id, reader.user_id)
+            if row is None:
+                raise NotFound
+            return int(row[0])
 
         return await self._database.read(work)
 

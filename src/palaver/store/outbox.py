@@ -37,16 +37,13 @@ from palaver.store.database import Database, Row, Transaction
 
 __all__ = ["NoticeKind", "SqlOutbox", "add_notices", "add_reply_notices"]
 
+# Only where there is a target that wants it: most have none, and would cost a row and a transaction for each message.
 ADD = (
     "INSERT INTO outbox (user_id, conversation_id, message_id, kind, payload, created_at, due_at) "
-    "VALUES ($1, $2, $3, $4, '', $5, $5)"
-)
-# Only where there is a target: most who wait for a reply have none.
-ADD_REPLY = (
-    "INSERT INTO outbox (user_id, conversation_id, message_id, kind, payload, created_at, due_at) "
-    "SELECT u.id, CAST($2 AS BIGINT), CAST($3 AS BIGINT), 'reply', '', CAST($4 AS BIGINT), CAST($4 AS BIGINT) "
-    "FROM users u WHERE u.id = $1 "
-    "AND EXISTS (SELECT 1 FROM targets t WHERE t.user_id IN (u.id, u.app_id))"
+    "SELECT u.id, CAST($2 AS BIGINT), CAST($3 AS BIGINT), CAST($4 AS TEXT), '', CAST($5 AS BIGINT), "
+    "CAST($5 AS BIGINT) FROM users u WHERE u.id = $1 AND EXISTS (SELECT 1 FROM targets t "
+    "WHERE t.user_id = u.id AND t.kind <> 'webhook' OR t.user_id IN (u.id, u.app_id) AND t.kind = 'webhook' "
+    """AND t.events LIKE '%"' || CAST($4 AS TEXT) || '"%')"""
 )
 DUE_NOTICES = (
     "SELECT o.id, o.user_id, COALESCE(c.uuid, '') FROM outbox o LEFT JOIN conversations c ON c.id = o.conversation_id "
@@ -54,20 +51,22 @@ DUE_NOTICES = (
 )
 HOLD_NOTICE = "SELECT id FROM outbox WHERE id = $1 AND done_at IS NULL AND target_id IS NULL"
 # What there is to hear of by now: the newest of others that was not read, not taken away, and is of nobody blocked. Of
-# a reply that has ended itself alone is told.
+# a reply that has ended itself alone is told. Among people a reply names as its sender who asked for it: it is the
+# bot's all the same.
 NEWEST = (
     "SELECT n.id FROM messages n WHERE n.conversation_id = o.conversation_id "
     "AND n.number <= (SELECT r.number FROM messages r WHERE r.id = o.message_id) "
     "AND (o.kind <> 'reply' OR n.id = o.message_id) AND n.number > COALESCE(p.read_number, 0) "
     "AND n.role IN ('user', 'assistant') AND n.status NOT IN ('queued', 'running') AND n.removed_at IS NULL "
-    "AND (n.sender_id IS NULL OR n.sender_id <> o.user_id) AND NOT EXISTS (SELECT 1 FROM blocks b WHERE "
+    "AND (n.role <> 'user' OR n.sender_id IS NULL OR n.sender_id <> o.user_id) "
+    "AND NOT (n.role = 'user' AND EXISTS (SELECT 1 FROM blocks b WHERE "
     "b.blocker_id = o.user_id AND b.blocked_id = n.sender_id "
-    "OR b.blocker_id = n.sender_id AND b.blocked_id = o.user_id) "
+    "OR b.blocker_id = n.sender_id AND b.blocked_id = o.user_id)) "
     "ORDER BY n.number DESC LIMIT 1"
 )
 SENDER_BLOCKED = (
     "EXISTS (SELECT 1 FROM messages s JOIN blocks b ON b.blocker_id = o.user_id AND b.blocked_id = s.sender_id "
-    "OR b.blocker_id = s.sender_id AND b.blocked_id = o.user_id WHERE s.id = o.message_id)"
+    "OR b.blocker_id = s.sender_id AND b.blocked_id = o.user_id WHERE s.id = o.message_id AND s.role = 'user')"
 )
 WHY_NOT = (
     "CASE WHEN u.disabled_at IS NOT NULL OR EXISTS (SELECT 1 FROM users a WHERE a.id = u.app_id "
@@ -121,7 +120,7 @@ HELD = (
     f"SELECT o.id, {WHY_NOT}, o.attempts, o.failures, m.id, o.host, t.kind, t.address, t.secret, u.email, "
     "o.kind, c.uuid, c.kind, c.title, "
     "COALESCE((SELECT b.title FROM presets b WHERE b.id = c.preset_id), ''), m.uuid, m.content, "
-    "(SELECT COALESCE(NULLIF(s.full_name, ''), s.name) FROM users s WHERE s.id = m.sender_id), "
+    "(SELECT COALESCE(NULLIF(s.full_name, ''), s.name) FROM users s WHERE s.id = m.sender_id AND m.role = 'user'), "
     "COALESCE(p.unread, 0), m.created_at, CASE WHEN u.kind = 'app_user' THEN u.name ELSE u.uuid END, u.language, "
     f"u.shows_text {CONCERNED} LEFT JOIN targets t ON t.id = o.target_id AND t.user_id IN (u.id, u.app_id) "
     "WHERE o.id = $1"
@@ -168,7 +167,7 @@ async def add_notices(
     notices: Sequence[tuple[UserId, ConversationId, MessageId, NoticeKind]],
     now: Micros,
 ) -> None:
-    """Each of these people is to hear of that message, should they not see it by themselves."""
+    """Each of these people is to hear of that message, should they not see it by themselves and be reached at all."""
     if notices:
         await tx.run_many(ADD, [(*notice, now) for notice in notices])
 
@@ -177,8 +176,7 @@ async def add_reply_notices(
     tx: Transaction, replies: Sequence[tuple[UserId, ConversationId, MessageId]], now: Micros
 ) -> None:
     """Whoever owns the conversation is to hear that the reply has ended, where there is any way to tell."""
-    if replies:
-        await tx.run_many(ADD_REPLY, [(*reply, now) for reply in replies])
+    await add_notices(tx, [(*reply, "reply") for reply in replies], now)
 
 
 class SqlOutbox:

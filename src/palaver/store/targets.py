@@ -10,23 +10,24 @@ from palaver.chat.clock import Micros
 from palaver.chat.errors import TooManyTargets
 from palaver.chat.ports.notify import ChannelKind, FcmTarget, NoticeKind, Target, WebPushTarget
 from palaver.chat.ports.outbox import Device, TargetId, Webhook, Wishes, WishesChange
-from palaver.chat.user import UserId
+from palaver.chat.user import TokenId, UserId
 from palaver.store.database import Database, Row, Transaction
 
 DEVICE = "id, kind, label, created_at, last_sent_at"
 DEVICES = f"SELECT {DEVICE} FROM targets WHERE user_id = $1 AND kind IN ('web_push', 'fcm') ORDER BY id"
 HOLD_USER = "SELECT id FROM users WHERE id = $1"
 AGAIN = (
-    "UPDATE targets SET secret = $3, label = CASE WHEN $4 = '' THEN label ELSE $4 END "
+    "UPDATE targets SET secret = $3, label = CASE WHEN $4 = '' THEN label ELSE $4 END, token_id = $5 "
     f"WHERE digest = $1 AND user_id = $2 RETURNING {DEVICE}"
 )
 # A row of its own for each person: what waits for the one before is not for this one.
 TAKE_AWAY = "DELETE FROM targets WHERE digest = $1"
 COUNT = "SELECT COUNT(*) FROM targets WHERE user_id = $1 AND kind IN ('web_push', 'fcm')"
 ADD = (
-    "INSERT INTO targets (user_id, kind, address, secret, digest, host, label, created_at) "
-    f"VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING {DEVICE}"
+    "INSERT INTO targets (user_id, kind, address, secret, digest, host, label, created_at, token_id) "
+    f"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING {DEVICE}"
 )
+STILL_SIGNED_IN = "SELECT id FROM tokens WHERE id = $1 AND revoked_at IS NULL"
 REMOVE = "DELETE FROM targets WHERE id = $1 AND user_id = $2 AND kind IN ('web_push', 'fcm') RETURNING id"
 WEBHOOK = "SELECT address, events, created_at, last_sent_at FROM targets WHERE user_id = $1 AND kind = 'webhook'"
 PUT_WEBHOOK = (
@@ -48,27 +49,37 @@ FORGET_DEVICES = (
     "DELETE FROM targets WHERE kind IN ('web_push', 'fcm') "
     "AND user_id IN (SELECT id FROM users WHERE id = $1 OR app_id = $1)"
 )
+# Those that a sign-in has added which is over: in the transaction that ends it.
+FORGET_DEVICES_OF_TOKEN = "DELETE FROM targets WHERE token_id = $1"
+FORGET_DEVICES_SIGNED_OUT = (
+    "DELETE FROM targets WHERE token_id IN (SELECT id FROM tokens WHERE user_id = $1 AND revoked_at IS NOT NULL)"
+)
 
 
 class SqlTargets:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, user_id: UserId, target: Target, host: str, label: str, now: Micros, most: int) -> Device:
+    async def add(
+        self, user_id: UserId, target: Target, host: str, label: str, now: Micros, most: int, sign_in: TokenId | None
+    ) -> Device | None:
         kind, address, secret = _parts(target)
         digest = hashlib.sha256(f"{kind} {address}".encode()).digest()
 
-        async def work(tx: Transaction) -> Device:
+        async def work(tx: Transaction) -> Device | None:
             # Held, so that of many that come at once none is counted too late.
             await tx.one(HOLD_USER + tx.lock, user_id)
-            known = await tx.one(AGAIN, digest, user_id, secret, label)
+            # As well: who ends the sign-in meanwhile finds the device afterwards, or has ended it before.
+            if sign_in is not None and await tx.one(STILL_SIGNED_IN + tx.lock, sign_in) is None:
+                return None
+            known = await tx.one(AGAIN, digest, user_id, secret, label, sign_in)
             if known is not None:
                 return Device(*known)
             count = await tx.one(COUNT, user_id)
             if count is not None and count[0] >= most:
                 raise TooManyTargets(most)
             await tx.run(TAKE_AWAY, digest)
-            row = await tx.one(ADD, user_id, kind, address, secret, digest, host, label, now)
+            row = await tx.one(ADD, user_id, kind, address, secret, digest, host, label, now, sign_in)
             assert row is not None
             return Device(*row)
 

@@ -127,12 +127,12 @@ class ListSocket(JsonSocket):
 
     async def _notification(self, conversation: str, reply: Message) -> list[str]:
         """Whoever has the conversation open has heard it."""
-        if await self.call.chat.rooms.is_open(conversation):
+        if await self.call.chat.rooms.is_looking(conversation, self._owner):
             return []
         try:
             unread = await self.call.chat.store.events.unread(self.call.reader, conversation)
         except NotFound:
-            # It ended because the conversation was put away.
+            # It ended because the conversation was put away, or among people who are not to be heard of.
             return []
         told = {
             "type": "notification",

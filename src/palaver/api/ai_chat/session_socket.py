@@ -20,7 +20,7 @@ from palaver.chat import connections, invited
 from palaver.chat.citing import cite
 from palaver.chat.conversation import Message, MessageId
 from palaver.chat.cursor import Cursor, decode_cursor
-from palaver.chat.errors import BotUnavailable, Ended, NotFound
+from palaver.chat.errors import BotUnavailable, ChatError, Ended, NotFound
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, ReplyEnded, ReplyStarted, Turned, Typing
 from palaver.chat.flow import ask_for_another, check_answered, continue_chat, read_up_to, stop_reply
 from palaver.chat.limits import Grant
@@ -169,10 +169,12 @@ class SessionSocket(JsonSocket):
             )
             if spoken.known:
                 self.say(frames.said(spoken.written.message, self._cursor))
-            refused = await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
-        if refused is not None:
+            answer = await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
+            if isinstance(answer, Begun):
+                self._note_asked(answer)
+        if isinstance(answer, ChatError):
             # The message was said all the same.
-            raise refused
+            raise answer
 
     # What the client asks for
 

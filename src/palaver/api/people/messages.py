@@ -89,9 +89,11 @@ async def say(call: Call) -> PersonSaid:
     spoken = await connections.say(
         call.chat, Seat(speaker.id), call.parameters["id"], body.content, client_message_id=body.client_message_id
     )
-    refused = await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
+    answer = await invited.answer_if_named(call.chat, spoken, speaker, call.site.limits, call.request_id)
     shown = show_message(spoken.written)
-    return PersonSaid(**asdict(shown), bot_refused=None if refused is None else _why(refused, call.language))
+    return PersonSaid(
+        **asdict(shown), bot_refused=_why(answer, call.language) if isinstance(answer, ChatError) else None
+    )
 
 
 def _why(error: ChatError, language: Language) -> str:

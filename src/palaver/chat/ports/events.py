@@ -60,7 +60,8 @@ class Events(Protocol):
         ...
 
     async def unread(self, reader: Reader, conversation: str) -> int:
-        """How many replies the reader has not read; beyond a thousand it counts no further. Raises `NotFound`."""
+        """How many replies the reader has not read; beyond a thousand it counts no further. Among people, how much of
+        what they said. Raises `NotFound`, also where the reader has muted those."""
         ...
 
     async def read_up_to(self, reader: Reader, conversation: str, message: str, now: Micros) -> Mark | None:

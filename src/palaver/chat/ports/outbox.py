@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct, UnsetType
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import MessageId
 from palaver.chat.ports.notify import ChannelKind, ConversationKind, NoticeKind, Target
-from palaver.chat.user import UserId, UserKind
+from palaver.chat.user import TokenId, UserId, UserKind
 
 OutboxId = NewType("OutboxId", int)
 TargetId = NewType("TargetId", int)
@@ -198,8 +198,11 @@ class Outbox(Protocol):
 class Targets(Protocol):
     """Where people are reached, and what they wish of that."""
 
-    async def add(self, user_id: UserId, target: Target, host: str, label: str, now: Micros, most: int) -> Device:
-        """A device is one person's: whoever had it before is not reached there any more. Raises `TooManyTargets`."""
+    async def add(
+        self, user_id: UserId, target: Target, host: str, label: str, now: Micros, most: int, sign_in: TokenId | None
+    ) -> Device | None:
+        """A device is one person's: whoever had it before is not reached there any more. It goes with the sign-in;
+        None, and nothing is added, where that is over. Raises `TooManyTargets`."""
         ...
 
     async def listed(self, user_id: UserId) -> Sequence[Device]: ...

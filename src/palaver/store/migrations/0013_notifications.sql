@@ -1,9 +1,11 @@
 -- Where somebody who is away is reached. `web_push` and `fcm` are devices; `mail` says that the person wants word at the
 -- address of the account; a `webhook` is an application's, for all of its users, and `events` (JSON) are what it wants.
 -- A device is told of by its `digest`: it is one person's, whoever came last. `secret` is what is needed to write there.
+-- `token_id` is the person's sign-in that added a device, which goes with it; NULL where an application did.
 CREATE TABLE targets (
   id {identity},
   user_id BIGINT NOT NULL REFERENCES users (id),
+  token_id BIGINT,
   kind TEXT NOT NULL,
   address TEXT NOT NULL,
   secret TEXT NOT NULL DEFAULT '',
@@ -15,6 +17,7 @@ CREATE TABLE targets (
   last_sent_at BIGINT
 );
 CREATE INDEX targets_by_user ON targets (user_id);
+CREATE INDEX targets_by_token ON targets (token_id) WHERE token_id IS NOT NULL;
 CREATE UNIQUE INDEX targets_of_a_kind ON targets (user_id, kind) WHERE kind IN ('mail', 'webhook');
 
 -- Whether what was written may stand in what reaches them.

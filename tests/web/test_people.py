@@ -116,7 +116,14 @@ async def test_own_message_is_worded_anew_and_taken_away_for_everybody(
     await mira.composer.press("ArrowUp")
     field = mira.page.get_by_label("Your message, edited")
     await field.fill("At eight")
+    # What cannot be saved just now is not lost.
+    await mira.context.set_offline(True)
     await field.press("Enter")
+    await expect(mira.page.get_by_role("alert")).to_contain_text("no connection")
+    await expect(field).to_have_value("At eight")
+    await mira.context.set_offline(False)
+    await field.press("Enter")
+    await expect(field).to_have_count(0)
     await expect(last_said(ana)).to_contain_text("At eight")
     await expect(last_said(ana)).to_contain_text("edited")
     # What is not one's own is left alone.

@@ -83,6 +83,11 @@ async def test_two_people_talk_see_each_other_write_and_know_what_was_seen(
     await expect(last_said(mira)).to_contain_text("I am")
     await expect(mira.page.locator("[data-announcer]")).to_have_text(f"{ana.name}: I am")
     await expect(mira.page.get_by_text("is writing")).to_have_count(0)
+    # It is known again after a reload.
+    await mira.write("Good")
+    await expect(mira.page.get_by_text(f"Seen by {ana.name}")).to_be_visible()
+    await mira.page.reload()
+    await expect(mira.page.get_by_text(f"Seen by {ana.name}")).to_be_visible()
     # Each has their own on the right.
     await expect(mira.prompts).to_contain_text(["Are you there?"])
     await expect(ana.prompts).to_contain_text(["I am"])

@@ -39,7 +39,10 @@ export class Talk extends Open<Said> {
 
   /** Who they are: what is heard names them by their ids. */
   know(people: readonly Person[]): void {
-    for (const { id, username } of people) this.people.set(id, username);
+    for (const { id, username, read_number } of people) {
+      this.people.set(id, username);
+      this.noteRead(username, read_number);
+    }
     this.turn({ ...this.current, messages: this.current.messages.map((message) => this.named(message)) });
   }
 
@@ -140,7 +143,13 @@ export class Talk extends Open<Said> {
   }
 
   private hearRead(user: string, id: string): void {
-    const number = this.current.messages.find((message) => message.id === id)?.number ?? 0;
+    const message = this.current.messages.find((one) => one.id === id);
+    // What is not loaded here has no number here: the list of members tells it.
+    if (message === undefined) this.changed.set(this.changed.value + 1);
+    else this.noteRead(user, message.number);
+  }
+
+  private noteRead(user: string, number: number): void {
     if (number <= (this.read.value.get(user) ?? 0)) return;
     this.read.set(new Map(this.read.value).set(user, number));
   }

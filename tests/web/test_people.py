@@ -186,7 +186,8 @@ async def test_group_names_who_says_what_and_a_bot_answers_where_it_is_mentioned
     await ana.page.get_by_role("button", name="About this group").click()
     await ana.page.get_by_role("button", name="Leave the group").click()
     await ana.page.get_by_role("dialog", name="Leave").get_by_role("button", name="Leave the group").click()
-    await expect(ana.page.locator(".welcome")).to_be_visible()
+    await expect(ana.page.get_by_role("heading", name="Choose with whom to talk")).to_be_visible()
+    await expect(ana.page.get_by_role("button", name="People")).to_have_attribute("aria-pressed", "true")
     await expect(mira.page.get_by_role("heading", name="The bakers")).to_contain_text("1 member")
 
 
@@ -212,6 +213,7 @@ async def test_blocked_person_cannot_write_until_unblocked_and_an_ended_conversa
     await mira.page.get_by_role("button", name="About this conversation").click()
     await mira.page.get_by_role("button", name="End the conversation").click()
     await mira.page.get_by_role("dialog", name="End").get_by_role("button", name="End the conversation").click()
+    await expect(mira.page.get_by_text("This conversation has ended.")).to_be_visible()
     await expect(ana.page.get_by_text("This conversation has ended.")).to_be_visible()
     await expect(ana.composer).to_have_count(0)
 

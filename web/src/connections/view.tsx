@@ -28,8 +28,32 @@ import { type Talk, talkOf } from "./talk.ts";
 import { useWordsOfPeople } from "./words.ts";
 
 const About = lazy(() => import("./about.tsx"));
+const Begin = lazy(() => import("./begin.tsx"));
 
-export default function ConnectionView({ id }: { id: string }) {
+export default function PeopleView({ id }: { id: string | undefined }) {
+  return id === undefined ? <NobodyChosen /> : <ConnectionView id={id} />;
+}
+
+function NobodyChosen() {
+  const t = useWordsOfPeople();
+  const [beginning, setBeginning] = useState(false);
+  useEffect(() => showTitle(t("people")), [t]);
+  return (
+    <main className="empty">
+      <h1>{t("people.choose")}</h1>
+      <button type="button" className="button primary" onClick={() => setBeginning(true)}>
+        {t("begin")}
+      </button>
+      {beginning && (
+        <Suspense>
+          <Begin onClose={() => setBeginning(false)} onBegun={() => undefined} />
+        </Suspense>
+      )}
+    </main>
+  );
+}
+
+function ConnectionView({ id }: { id: string }) {
   const talk = useMemo(() => talkOf(id), [id]);
   useLooking(talk, id);
   const line = useWatched(talk.line);

@@ -211,11 +211,16 @@ async def test_blocked_person_cannot_write_until_unblocked_and_an_ended_conversa
     await ana.page.get_by_role("button", name="Try again").click()
     await expect(last_said(mira)).to_contain_text("Hello?")
     await mira.page.get_by_role("button", name="About this conversation").click()
+    await ana.composer.fill("And another thing")
     await mira.page.get_by_role("button", name="End the conversation").click()
     await mira.page.get_by_role("dialog", name="End").get_by_role("button", name="End the conversation").click()
     await expect(mira.page.get_by_text("This conversation has ended.")).to_be_visible()
     await expect(ana.page.get_by_text("This conversation has ended.")).to_be_visible()
     await expect(ana.composer).to_have_count(0)
+    # It goes on in another one, with what was being written.
+    await ana.page.get_by_role("button", name="Talk again").click()
+    await expect(ana.composer).to_have_value("And another thing")
+    assert conversation not in ana.page.url
 
 
 async def test_what_is_written_without_a_network_is_sent_once_when_it_is_back(

@@ -83,6 +83,11 @@ async def test_two_people_talk_see_each_other_write_and_know_what_was_seen(
     await expect(last_said(mira)).to_contain_text("I am")
     await expect(mira.page.locator("[data-announcer]")).to_have_text(f"{ana.name}: I am")
     await expect(mira.page.get_by_text("is writing")).to_have_count(0)
+    # It is known again after a reload.
+    await mira.write("Good")
+    await expect(mira.page.get_by_text(f"Seen by {ana.name}")).to_be_visible()
+    await mira.page.reload()
+    await expect(mira.page.get_by_text(f"Seen by {ana.name}")).to_be_visible()
     # Each has their own on the right.
     await expect(mira.prompts).to_contain_text(["Are you there?"])
     await expect(ana.prompts).to_contain_text(["I am"])
@@ -116,7 +121,14 @@ async def test_own_message_is_worded_anew_and_taken_away_for_everybody(
     await mira.composer.press("ArrowUp")
     field = mira.page.get_by_label("Your message, edited")
     await field.fill("At eight")
+    # What cannot be saved just now is not lost.
+    await mira.context.set_offline(True)
     await field.press("Enter")
+    await expect(mira.page.get_by_role("alert")).to_contain_text("no connection")
+    await expect(field).to_have_value("At eight")
+    await mira.context.set_offline(False)
+    await field.press("Enter")
+    await expect(field).to_have_count(0)
     await expect(last_said(ana)).to_contain_text("At eight")
     await expect(last_said(ana)).to_contain_text("edited")
     # What is not one's own is left alone.
@@ -174,7 +186,8 @@ async def test_group_names_who_says_what_and_a_bot_answers_where_it_is_mentioned
     await ana.page.get_by_role("button", name="About this group").click()
     await ana.page.get_by_role("button", name="Leave the group").click()
     await ana.page.get_by_role("dialog", name="Leave").get_by_role("button", name="Leave the group").click()
-    await expect(ana.page.locator(".welcome")).to_be_visible()
+    await expect(ana.page.get_by_role("heading", name="Choose with whom to talk")).to_be_visible()
+    await expect(ana.page.get_by_role("button", name="People")).to_have_attribute("aria-pressed", "true")
     await expect(mira.page.get_by_role("heading", name="The bakers")).to_contain_text("1 member")
 
 
@@ -198,10 +211,16 @@ async def test_blocked_person_cannot_write_until_unblocked_and_an_ended_conversa
     await ana.page.get_by_role("button", name="Try again").click()
     await expect(last_said(mira)).to_contain_text("Hello?")
     await mira.page.get_by_role("button", name="About this conversation").click()
+    await ana.composer.fill("And another thing")
     await mira.page.get_by_role("button", name="End the conversation").click()
     await mira.page.get_by_role("dialog", name="End").get_by_role("button", name="End the conversation").click()
+    await expect(mira.page.get_by_text("This conversation has ended.")).to_be_visible()
     await expect(ana.page.get_by_text("This conversation has ended.")).to_be_visible()
     await expect(ana.composer).to_have_count(0)
+    # It goes on in another one, with what was being written.
+    await ana.page.get_by_role("button", name="Talk again").click()
+    await expect(ana.composer).to_have_value("And another thing")
+    assert conversation not in ana.page.url
 
 
 async def test_what_is_written_without_a_network_is_sent_once_when_it_is_back(
@@ -213,16 +232,25 @@ async def test_what_is_written_without_a_network_is_sent_once_when_it_is_back(
     await open_conversation(mira, conversation)
     await mira.write("First")
     await expect(last_said(ana)).to_contain_text("First")
+    tab = await mira.context.new_page()
+    await tab.goto(mira.page.url)
+    await expect(tab.locator(".bubble")).to_have_count(1)
     await mira.context.set_offline(True)
     await mira.write("Second")
     await expect(mira.page.get_by_text("Is sent once there is a connection")).to_be_visible()
+    await tab.get_by_label("Message", exact=True).fill("From a tab that is closed")
+    await tab.get_by_label("Message", exact=True).press("Enter")
+    await expect(tab.get_by_text("Is sent once there is a connection")).to_be_visible()
+    await tab.close()
     await mira.composer.fill("Third, half writ")
     await ana.write("Meanwhile")
     await mira.context.set_offline(False)
     await expect(bubbles(mira)).to_contain_text(["First", "Meanwhile", "Second"])
     await expect(bubbles(ana)).to_contain_text(["First", "Meanwhile", "Second"])
     await mira.page.reload()
-    await expect(bubbles(mira)).to_contain_text(["First", "Meanwhile", "Second"])
+    everything = ["First", "Meanwhile", "Second", "From a tab that is closed"]
+    await expect(bubbles(mira)).to_contain_text(everything)
+    await expect(bubbles(ana)).to_contain_text(everything)
     await expect(mira.composer).to_have_value("Third, half writ")
 
 

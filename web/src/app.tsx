@@ -18,7 +18,7 @@ const Account = lazy(() => import("./people/account.tsx"));
 const Administration = lazy(() => import("./admin/administration.tsx"));
 const HelpSheet = lazy(() => import("./help/help_sheet.tsx"));
 const SignIn = lazy(() => import("./people/sign_in.tsx"));
-const ConnectionView = lazy(() => import("./connections/view.tsx"));
+const PeopleView = lazy(() => import("./connections/view.tsx"));
 const Knowledge = lazy(() => import("./knowledge/knowledge.tsx"));
 const Presets = lazy(() => import("./presets/gallery.tsx"));
 
@@ -57,7 +57,7 @@ function Inside() {
   const wide = useWatched(sidebar);
   const help = useWatched(showHelp);
   const line = useWatched(listLine);
-  const [, kind, current = null] = /^\/(c|people)\/([^/]+)/.exec(place) ?? [];
+  const [, kind, current = null] = /^\/(c|people)\b(?:\/([^/]+))?/.exec(place) ?? [];
   const side = kind === undefined ? (place === "/" ? "bot" : null) : kind === "c" ? "bot" : "people";
 
   useEffect(openList, []);
@@ -133,7 +133,7 @@ function Inside() {
           <Route path="/c/:id/:message?">
             {({ id, message }) => <ConversationView key={id} id={id} sought={message ?? null} />}
           </Route>
-          <Route path="/people/:id">{({ id }) => <ConnectionView key={id} id={id} />}</Route>
+          <Route path="/people/:id?">{({ id }) => <PeopleView key={id} id={id} />}</Route>
           <Route path="/presets">
             <Presets />
           </Route>

@@ -48,8 +48,8 @@ test("a message is seen by those who have read as far as one's own last one that
 
 test("a pair is called as the other one, a group as it is named or as those who are in it", () => {
   const people = [
-    { ...MIRA, full_name: "Mira Lindt", present: true, manages: true },
-    { ...ANA, full_name: "", present: null, manages: false },
+    { ...MIRA, full_name: "Mira Lindt", present: true, manages: true, read_number: 0 },
+    { ...ANA, full_name: "", present: null, manages: false, read_number: 0 },
   ];
   const connected = { kind: "pair", title: "", members: people } as unknown as Connected;
   assert.equal(titleOf(connected, "mira", "en"), "ana");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Frame } from "../src/conversation/frames.ts";
 import { rowsOf } from "../src/conversation/rows.ts";
-import { addOlder, NOTHING, type Story, tell } from "../src/conversation/story.ts";
+import { addOlder, NOTHING, type Story, tell, withOlderOf } from "../src/conversation/story.ts";
 import { chance } from "./chance.ts";
 import { Server } from "./server.ts";
 
@@ -254,4 +254,23 @@ test("older pages come before what is there, once", () => {
   assert.equal(newest.hasMore, true);
   const paged = addOlder(newest, whole.messages.slice(0, 14), false);
   assert.deepEqual(paged.messages, whole.messages);
+});
+
+test("a fresh look leaves older messages in place, unless something is missing between", () => {
+  const server = new Server();
+  const talk = (times: number) => {
+    for (let n = 0; n < times; n += 1) {
+      server.say(`question ${n}`);
+      server.piece("answer");
+      server.end("complete");
+    }
+  };
+  talk(10);
+  const read = addOlder(tell(NOTHING, server.snapshot(8)), fresh(server).messages, false);
+  talk(2);
+  const next = withOlderOf(read, tell(read, server.snapshot(8)));
+  assert.deepEqual([next.messages, next.hasMore], [fresh(server).messages, false]);
+  talk(10);
+  const far = withOlderOf(next, tell(next, server.snapshot(8)));
+  assert.deepEqual([far.messages.length, far.hasMore], [8, true]);
 });

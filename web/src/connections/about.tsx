@@ -35,9 +35,13 @@ export default function About({ connected, me, onClose }: AboutProps) {
   const isOn = status === "active";
   const isGroup = kind === "group";
   const keep = (changing: Promise<Connected>) => changing.then((now) => take(queries, now), sayRefused);
-  const gone = async () => {
+  const left = () => {
+    go("/people");
+    void lookAnew(queries);
+  };
+  const ended = async () => {
     await lookAnew(queries);
-    go("/");
+    onClose();
   };
   return (
     <Dialog title={t(isGroup ? "about.group" : "about.pair")} onClose={onClose} side>
@@ -120,13 +124,13 @@ export default function About({ connected, me, onClose }: AboutProps) {
           },
         };
       case "end":
-        return { title: t("end.sure"), what: t("end.what"), go: t("end"), run: () => end(id).then(gone) };
+        return { title: t("end.sure"), what: t("end.what"), go: t("end"), run: () => end(id).then(ended) };
       case "leave":
         return {
           title: t("leave.sure"),
           what: t("leave.what"),
           go: t("leave"),
-          run: () => leave(id).then(gone),
+          run: () => leave(id).then(left),
         };
       default:
         return {

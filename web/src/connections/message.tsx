@@ -1,7 +1,7 @@
 /** What somebody has said among people. */
 
-import { lazy, memo, Suspense, useState } from "react";
-import { sayRefused } from "../api/refused.ts";
+import { lazy, memo, Suspense, useEffect, useRef, useState } from "react";
+import { wordsOf } from "../api/refused.ts";
 import type { PersonMessage as Said } from "../api/schema.ts";
 import { EditForm, Said as Frame } from "../conversation/messages.tsx";
 import { Thinking } from "../conversation/thinking.tsx";
@@ -34,13 +34,7 @@ export const Message = memo(function Message(props: MessageProps) {
   const { talk, message, begins, own, name, editing, canChange, onEdit } = props;
   const t = useWordsOfPeople();
   const [removing, setRemoving] = useState(false);
-  if (editing) {
-    const send = (text: string) => {
-      onEdit(null);
-      if (text !== message.content) talk.edit(message, text).catch(sayRefused);
-    };
-    return <EditForm place={talk.id} message={message} onSend={send} onCancel={() => onEdit(null)} />;
-  }
+  if (editing) return <Edit talk={talk} message={message} onDone={() => onEdit(null)} />;
   const copy = async () => say(t((await copyText(message.content)) ? "copied" : "copy.failed"));
   const items: Item[] = [
     { label: t("copy"), icon: "copy", run: () => void copy() },
@@ -91,6 +85,47 @@ export const Message = memo(function Message(props: MessageProps) {
     </Frame>
   );
 });
+
+interface EditProps {
+  talk: Talk;
+  message: Said;
+  onDone: () => void;
+}
+
+/** It stays, with its words, until the server has them. */
+function Edit({ talk, message, onDone }: EditProps) {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<string>();
+  const isShown = useRef(true);
+  useEffect(() => {
+    isShown.current = true;
+    return () => {
+      isShown.current = false;
+    };
+  }, []);
+  const send = async (text: string) => {
+    setProblem(undefined);
+    setBusy(true);
+    try {
+      if (text !== message.content) await talk.edit(message, text);
+      // Whoever has given it up meanwhile may be editing another one.
+      if (isShown.current) onDone();
+    } catch (error) {
+      setProblem(wordsOf(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <>
+      <EditForm place={talk.id} message={message} busy={busy} onSend={send} onCancel={onDone} />
+      {problem !== undefined && (
+        <p className="problem" role="alert">
+          {problem}
+        </p>
+      )}
+    </>
+  );
+}
 
 /** What a bot says while it says it. */
 export function Written({ name, text }: { name: string; text: string }) {

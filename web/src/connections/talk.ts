@@ -9,12 +9,15 @@ import type {
 } from "../api/schema.ts";
 import type { Frame } from "../conversation/frames.ts";
 import { LastOpen, Open } from "../conversation/open.ts";
-import { addOlder } from "../conversation/story.ts";
+import { addOlder, withOlderOf } from "../conversation/story.ts";
 import { Watched } from "../parts/watched.ts";
 import { atParting, nameHere } from "../people/people.ts";
 import { pathOf } from "./queries.ts";
 
 const PAGE = 50;
+/** As many as the server gives at once. */
+const WHOLE_PAGE = 100;
+const RETRY = 5_000;
 
 export class Talk extends Open<Said> {
   /** How far each has read, by user name. */
@@ -22,6 +25,7 @@ export class Talk extends Open<Said> {
   /** Counts what may have changed who is in it, or how. */
   readonly changed = new Watched(0);
   private told = 0;
+  private again: ReturnType<typeof setTimeout> | undefined;
   private readonly people = new Map<string, string>();
 
   protected get me(): string | undefined {
@@ -39,7 +43,10 @@ export class Talk extends Open<Said> {
 
   /** Who they are: what is heard names them by their ids. */
   know(people: readonly Person[]): void {
-    for (const { id, username } of people) this.people.set(id, username);
+    for (const { id, username, read_number } of people) {
+      this.people.set(id, username);
+      this.noteRead(username, read_number);
+    }
     this.turn({ ...this.current, messages: this.current.messages.map((message) => this.named(message)) });
   }
 
@@ -82,14 +89,18 @@ export class Talk extends Open<Said> {
     }
   }
 
-  /** What was known of it stays known: the socket tells neither that it was edited nor that it was removed. */
+  /** What was known of it stays known: that it was edited or removed is told by its words alone. */
   private toSaid(told: MessageShown): Said {
     const { id, number, role, content, created_at, status, metadata } = told;
     const known = this.current.messages.find((message) => message.id === id);
     if (known !== undefined && known.content === content) return known;
     const { sender_id, client_message_id = null } = metadata;
     const sender = sender_id === undefined ? null : { id: sender_id, username: "" };
-    const more = { sender, client_message_id, edited_at: null, removed: false };
+    const removed = role === "user" && content === "";
+    // When, the list of messages tells.
+    const isEdited = role === "user" && known !== undefined && !removed;
+    const edited_at = isEdited ? new Date().toISOString() : null;
+    const more = { sender, client_message_id, edited_at, removed };
     return this.named({ id, number, role, content, created_at, status, ...more });
   }
 
@@ -99,14 +110,20 @@ export class Talk extends Open<Said> {
     return { ...message, sender: { ...message.sender, username } };
   }
 
-  private fetchPage(before?: Said): Promise<SaidPage> {
+  private fetchPage(before?: Said, limit = PAGE): Promise<SaidPage> {
     const which = before === undefined ? "" : `&before=${before.id}`;
-    return ask<SaidPage>("GET", `${pathOf(this.id)}/messages?limit=${PAGE}${which}`);
+    return ask<SaidPage>("GET", `${pathOf(this.id)}/messages?limit=${limit}${which}`);
   }
 
-  /** As they are worded now. What was heard meanwhile is newer, and stays. */
-  private async fetchNewest(): Promise<void> {
-    const { messages, has_more } = await this.fetchPage();
+  /** All that is shown, as it is worded now. What was heard meanwhile is newer, and stays. */
+  private async fetchShown(): Promise<void> {
+    const oldest = this.current.messages[0]?.number ?? 0;
+    let { messages, has_more } = await this.fetchPage();
+    while (has_more && messages[0] !== undefined && messages[0].number > oldest) {
+      const older = await this.fetchPage(messages[0], WHOLE_PAGE);
+      messages = [...older.messages, ...messages];
+      has_more = older.has_more;
+    }
     const newest = new Map(messages.map((message) => [message.id, message]));
     for (const { sender } of messages) if (sender !== null) this.people.set(sender.id, sender.username);
     const first = messages[0]?.number ?? 0;
@@ -122,13 +139,23 @@ export class Talk extends Open<Said> {
     });
   }
 
+  private keepFetching(): void {
+    clearTimeout(this.again);
+    this.fetchShown().catch(() => {
+      // Where the line goes, too, it comes back with another snapshot.
+      if (this.line.value === "open") this.again = setTimeout(() => this.keepFetching(), RETRY);
+    });
+  }
+
   protected override hear(frame: Frame<Said>): void {
+    const before = this.current;
     super.hear(frame);
     switch (frame.type) {
       case "snapshot":
+        // Whoever reads what is older goes on reading it.
+        this.turn(withOlderOf(before, this.current));
         this.changed.set(this.changed.value + 1);
-        // Without a network the line goes, too, and comes back with another snapshot.
-        this.fetchNewest().catch(() => undefined);
+        this.keepFetching();
         break;
       case "user_message":
         if (frame.message.sender?.username !== this.me) this.finished.set(frame.message);
@@ -140,7 +167,13 @@ export class Talk extends Open<Said> {
   }
 
   private hearRead(user: string, id: string): void {
-    const number = this.current.messages.find((message) => message.id === id)?.number ?? 0;
+    const message = this.current.messages.find((one) => one.id === id);
+    // What is not loaded here has no number here: the list of members tells it.
+    if (message === undefined) this.changed.set(this.changed.value + 1);
+    else this.noteRead(user, message.number);
+  }
+
+  private noteRead(user: string, number: number): void {
     if (number <= (this.read.value.get(user) ?? 0)) return;
     this.read.set(new Map(this.read.value).set(user, number));
   }

@@ -2,9 +2,10 @@
 
 import { useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useLocation } from "wouter";
 import { sayRefused } from "../api/refused.ts";
 import { Composer } from "../conversation/composer.tsx";
-import { editIn, keepEdit } from "../conversation/drafts.ts";
+import { editIn, keepEdit, moveDraft } from "../conversation/drafts.ts";
 import { useLooking } from "../conversation/looking.ts";
 import { NotSent } from "../conversation/messages.tsx";
 import { usePinned } from "../conversation/pinned.ts";
@@ -17,19 +18,48 @@ import { useWatched } from "../parts/watched.ts";
 import { nobody, useWho } from "../people/people.ts";
 import { useLanguage } from "../words/index.ts";
 import "./connections.css";
-import type { PeopleConversation as Connected, PersonMessage as Said } from "../api/schema.ts";
+import type {
+  PeopleConversation as Connected,
+  MemberShown as Member,
+  PersonMessage as Said,
+} from "../api/schema.ts";
 import { Message, Written } from "./message.tsx";
 import { nameIn, nameOf, others, titleOf } from "./names.ts";
 import { Presence } from "./presence.tsx";
-import { lookAnew, stopBot, take, unblock, useConnection } from "./queries.ts";
+import { begin, lookAnew, stopBot, take, unblock, useConnection } from "./queries.ts";
 import { type Row, rowsOf, seenBy } from "./rows.ts";
 import { useSeen } from "./seen.ts";
 import { type Talk, talkOf } from "./talk.ts";
 import { useWordsOfPeople } from "./words.ts";
 
 const About = lazy(() => import("./about.tsx"));
+const Begin = lazy(() => import("./begin.tsx"));
 
-export default function ConnectionView({ id }: { id: string }) {
+export default function PeopleView({ id }: { id: string | undefined }) {
+  return id === undefined ? <NobodyChosen /> : <ConnectionView id={id} />;
+}
+
+function NobodyChosen() {
+  const t = useWordsOfPeople();
+  const [beginning, setBeginning] = useState(false);
+  const title = t("people");
+  useEffect(() => showTitle(title), [title]);
+  return (
+    <main className="empty">
+      <h1>{t("people.choose")}</h1>
+      <button type="button" className="button primary" onClick={() => setBeginning(true)}>
+        {t("begin")}
+      </button>
+      {beginning && (
+        <Suspense>
+          <Begin onClose={() => setBeginning(false)} onBegun={() => undefined} />
+        </Suspense>
+      )}
+    </main>
+  );
+}
+
+function ConnectionView({ id }: { id: string }) {
   const talk = useMemo(() => talkOf(id), [id]);
   useLooking(talk, id);
   const line = useWatched(talk.line);
@@ -142,7 +172,7 @@ function Shown({ talk }: { talk: Talk }) {
         {away && <Away onTry={() => talk.comeBack()} />}
         <WhoWrites writers={story.writers.map(nameIfOther)} me={me ?? undefined} />
         {connected?.status === "ended" ? (
-          <p className="notice">{t("ended")}</p>
+          <Ended connected={connected} me={me} />
         ) : connected?.blocked ? (
           <Blocked connected={connected} me={me} />
         ) : (
@@ -223,6 +253,29 @@ function Day({ at }: { at: string }) {
   return (
     <p className="day-line">
       <time dateTime={at}>{words.format(day)}</time>
+    </p>
+  );
+}
+
+function Ended({ connected, me }: { connected: Connected; me: string | null }) {
+  const t = useWordsOfPeople();
+  const queries = useQueryClient();
+  const [, go] = useLocation();
+  const [other] = others(connected, me);
+  const again = (other: Member) =>
+    begin([other.id], "").then((begun) => {
+      moveDraft(connected.id, begun.id);
+      take(queries, begun);
+      go(`/people/${begun.id}`);
+    }, sayRefused);
+  return (
+    <p className="notice">
+      {t("ended")}{" "}
+      {connected.kind === "pair" && other !== undefined && (
+        <button type="button" className="link" onClick={() => void again(other)}>
+          {t("again")}
+        </button>
+      )}
     </p>
   );
 }

@@ -9,6 +9,14 @@ export function keepDraft(place: string, text: string): void {
   keep(`draft.${place}`, text === "" ? null : text);
 }
 
+/** What was being written in one place goes on in another, unless something is begun there. */
+export function moveDraft(from: string, to: string): void {
+  const text = draftOf(from);
+  if (text === "" || draftOf(to) !== "") return;
+  keepDraft(to, text);
+  keepDraft(from, "");
+}
+
 /** Where what a conversation is to ask is kept before it begins. */
 export const NEW_COLLECTION = "new.collection";
 

@@ -359,11 +359,13 @@ interface EditFormProps {
   /** The conversation, by which it is kept. */
   place: string;
   message: Spoken;
+  /** It is on its way: what is written now would not go with it. */
+  busy?: boolean;
   onSend: (text: string) => void;
   onCancel: () => void;
 }
 
-export function EditForm({ place, message, onSend, onCancel }: EditFormProps) {
+export function EditForm({ place, message, busy = false, onSend, onCancel }: EditFormProps) {
   const t = useWords();
   const [edited, setEdited] = useState(() => {
     const left = editIn(place);
@@ -372,7 +374,8 @@ export function EditForm({ place, message, onSend, onCancel }: EditFormProps) {
   const area = useRef<HTMLTextAreaElement>(null);
   useEffect(() => area.current?.setSelectionRange(area.current.value.length, area.current.value.length), []);
   const length = [...edited.trim()].length;
-  const send = () => length > 0 && length <= LONGEST && onSend(edited.trim());
+  const fits = length > 0 && length <= LONGEST && !busy;
+  const send = () => fits && onSend(edited.trim());
   return (
     <form
       className="edit-form"
@@ -384,6 +387,7 @@ export function EditForm({ place, message, onSend, onCancel }: EditFormProps) {
       <textarea
         ref={area}
         value={edited}
+        readOnly={busy}
         aria-label={t("edit.field")}
         // biome-ignore lint/a11y/noAutofocus: who chose to edit goes on by writing.
         autoFocus
@@ -403,7 +407,7 @@ export function EditForm({ place, message, onSend, onCancel }: EditFormProps) {
         <button type="button" className="button ghost" onClick={onCancel}>
           {t("cancel")}
         </button>
-        <button type="submit" className="button primary" disabled={length === 0 || length > LONGEST}>
+        <button type="submit" className="button primary" disabled={!fits}>
           {t("send")}
         </button>
       </div>

@@ -189,7 +189,7 @@ export abstract class Open<M extends Spoken> {
   }
 
   private wait(waiting: readonly Waiting[]): void {
-    keepWaiting(this.id, waiting);
+    keepWaiting(this.id, this.waiting.value, waiting);
     this.waiting.set(waiting);
   }
 

@@ -1,11 +1,13 @@
 /** What was said here and not heard of yet: kept over reloads, and sent again with the same id until it is. */
 
-import { keep, kept } from "../parts/kept.ts";
+import { keep, kept, keptNames } from "../parts/kept.ts";
 
 export interface Waiting {
   /** The client's own id: however often it is sent, it is one message. */
   id: string;
   text: string;
+  /** When it was said, by this device's clock. */
+  said: number;
   /** The message that it is to replace. */
   edits?: string;
   /** Why it was refused; it waits for the person's decision. */
@@ -15,15 +17,25 @@ export interface Waiting {
 }
 
 export function waitingIn(conversation: string): readonly Waiting[] {
-  return kept<readonly Waiting[]>(key(conversation), []);
+  return keptNames(under(conversation))
+    .map((name) => kept<Waiting | null>(name, null))
+    .filter((waiting) => waiting !== null)
+    .sort((one, other) => one.said - other.said);
 }
 
-export function keepWaiting(conversation: string, waiting: readonly Waiting[]): void {
-  keep(key(conversation), waiting.length === 0 ? null : waiting);
+/** What has changed alone, each by itself: other tabs have something waiting here, too. */
+export function keepWaiting(
+  conversation: string,
+  before: readonly Waiting[],
+  waiting: readonly Waiting[],
+): void {
+  const left = new Set(waiting.map(({ id }) => id));
+  for (const { id } of before) if (!left.has(id)) keep(under(conversation) + id, null);
+  for (const one of waiting) if (!before.includes(one)) keep(under(conversation) + one.id, one);
 }
 
 export function newWaiting(text: string, edits?: string): Waiting {
-  const waiting = { id: crypto.randomUUID?.() ?? insecureId(), text };
+  const waiting = { id: crypto.randomUUID?.() ?? insecureId(), text, said: Date.now() };
   return edits === undefined ? waiting : { ...waiting, edits };
 }
 
@@ -34,6 +46,6 @@ function insecureId(): string {
   ).join("");
 }
 
-function key(conversation: string): string {
-  return `outbox.${conversation}`;
+function under(conversation: string): string {
+  return `outbox.${conversation}.`;
 }

@@ -131,6 +131,14 @@ export function addOlder<M extends Spoken>(story: Story<M>, older: readonly M[],
   return { ...story, messages: [...fresh, ...story.messages].sort(byNumber), hasMore };
 }
 
+/** A fresh look with the older ones that were known before it, where nothing is missing between the two. */
+export function withOlderOf<M extends Spoken>(before: Story<M>, fresh: Story<M>): Story<M> {
+  const first = fresh.messages[0];
+  if (first === undefined || !isKnown(before, first.id)) return fresh;
+  const older = before.messages.filter(({ number }) => number < first.number);
+  return { ...fresh, messages: [...older, ...fresh.messages], hasMore: before.hasMore };
+}
+
 /** The message that a reply under way answers; undefined where that cannot be told. */
 export function promptOf<M extends Spoken>(story: Story<M>, replyId: string): M | undefined {
   const made = timeOf(replyId);
@@ -166,7 +174,7 @@ function withWhy<M extends Spoken>(story: Story<M>, replyId: string, why: Why | 
 }
 
 /** A piece of a message that has ended is told again. */
-function isKnown(story: Story<Spoken>, id: string): boolean {
+function isKnown<M extends Spoken>(story: Story<M>, id: string): boolean {
   return story.messages.some((message) => message.id === id);
 }
 

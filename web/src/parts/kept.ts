@@ -29,6 +29,18 @@ export function kept<T>(name: string, otherwise: T, where = inBrowser): T {
   }
 }
 
+/** Of all that is kept under a name that begins so, in no order. */
+export function keptNames(start: string): string[] {
+  const names = new Set(instead.keys());
+  try {
+    for (const name of Object.keys(localStorage))
+      if (name.startsWith(PREFIX)) names.add(name.slice(PREFIX.length));
+  } catch {
+    // There are those that are remembered here.
+  }
+  return [...names].filter((name) => name.startsWith(start));
+}
+
 /** Of whoever was signed in: drafts, and what was not yet sent. Tastes stay. */
 export function forgetPerson(): void {
   instead.clear();

@@ -43,7 +43,10 @@ class PersonShown(Struct):
 
 
 class MemberShown(PersonShown):
+    """`read_number`: of the last message that they have read, 0 before any."""
+
     manages: bool
+    read_number: int
 
 
 class SenderShown(Struct):
@@ -90,8 +93,8 @@ class PeopleConversation(Struct):
 
 
 def show_member(call: Call, member: Member) -> MemberShown:
-    user = member.user
-    return MemberShown(user.shown_id, user.name, user.full_name, call.site.presence.is_present(member), member.manages)
+    user, present = member.user, call.site.presence.is_present(member)
+    return MemberShown(user.shown_id, user.name, user.full_name, present, member.manages, member.read_number)
 
 
 def show_conversation(call: Call, connection: Connection) -> PeopleConversation:

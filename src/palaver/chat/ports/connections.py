@@ -24,13 +24,15 @@ class Seat(Struct, frozen=True):
 
 
 class Member(Struct, frozen=True):
-    """Somebody who is in it. `seen_at` is None where nobody knows, or is to know."""
+    """Somebody who is in it. `seen_at` is None where nobody knows, or is to know; `read_number`: of the last message
+    that they have read, 0 before any."""
 
     user: User
     manages: bool
     joined_at: Micros
     seen_at: Micros | None
     shows_presence: bool
+    read_number: int
 
 
 class Written(Struct, frozen=True):

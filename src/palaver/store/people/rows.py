@@ -53,8 +53,9 @@ FIND_SHOWN_IDS = (
 
 
 def to_member(row: Row) -> Member:
-    manages, joined_at, seen_at, shows = row[MEMBER_AT : MEMBER_AT + 4]
-    return Member(to_user(row[1:MEMBER_AT]), bool(manages), joined_at, seen_at if shows else None, bool(shows))
+    manages, joined_at, seen_at, shows, _, _, read_number = row[MEMBER_AT : MEMBER_AT + 7]
+    user = to_user(row[1:MEMBER_AT])
+    return Member(user, bool(manages), joined_at, seen_at if shows else None, bool(shows), read_number)
 
 
 def to_written(row: Row) -> Written:

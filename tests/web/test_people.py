@@ -164,6 +164,10 @@ async def test_group_names_who_says_what_and_a_bot_answers_where_it_is_mentioned
         answer = window.page.get_by_role("article", name=baker)
         await expect(answer).to_contain_text("Rye rises slowly.")
         await expect(answer).not_to_have_class("growing")
+    await llm.control(fault="500")
+    await oleg.write(f"@{slug} and wheat?")
+    for window in (mira, ana, oleg):
+        await expect(window.page.get_by_role("alert")).to_contain_text("No answer came.")
 
     await mira.page.get_by_role("button", name="About this group").click()
     await sheet.get_by_role("button", name=f"Remove {oleg.name}").click()

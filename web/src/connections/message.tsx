@@ -4,6 +4,7 @@ import { lazy, memo, Suspense, useState } from "react";
 import { sayRefused } from "../api/refused.ts";
 import type { PersonMessage as Said } from "../api/schema.ts";
 import { EditForm, Said as Frame } from "../conversation/messages.tsx";
+import type { Why } from "../conversation/story.ts";
 import { Thinking } from "../conversation/thinking.tsx";
 import { Text } from "../markdown/text.tsx";
 import { copyText } from "../parts/copy.tsx";
@@ -21,6 +22,8 @@ const Sure = lazy(() => import("../parts/sure.tsx").then(({ Sure }) => ({ defaul
 interface MessageProps {
   talk: Talk;
   message: Said;
+  /** Why the bot that is asked in it has not answered, if it has not. */
+  unanswered: Why["kind"] | undefined;
   /** Somebody else has said what stands before. */
   begins: boolean;
   own: boolean;
@@ -31,7 +34,7 @@ interface MessageProps {
 }
 
 export const Message = memo(function Message(props: MessageProps) {
-  const { talk, message, begins, own, name, editing, canChange, onEdit } = props;
+  const { talk, message, unanswered, begins, own, name, editing, canChange, onEdit } = props;
   const t = useWordsOfPeople();
   const [removing, setRemoving] = useState(false);
   if (editing) {
@@ -76,6 +79,7 @@ export const Message = memo(function Message(props: MessageProps) {
           </Menu>
         )}
       </div>
+      <BrokenOff how={unanswered ?? message.status} />
       {removing && (
         <Suspense>
           <Sure
@@ -91,6 +95,19 @@ export const Message = memo(function Message(props: MessageProps) {
     </Frame>
   );
 });
+
+/** That a bot has said nothing, or not all. */
+function BrokenOff({ how }: { how: Said["status"] }) {
+  const t = useWordsOfPeople();
+  if (how === "stopped") return <p className="quiet ended">{t("stopped")}</p>;
+  if (how !== "failed" && how !== "interrupted") return null;
+  return (
+    <p className="trouble" role="alert">
+      <Icon name="warn" />
+      <span>{t(how === "failed" ? "bot.failed" : "interrupted")}</span>
+    </p>
+  );
+}
 
 /** What a bot says while it says it. */
 export function Written({ name, text }: { name: string; text: string }) {

@@ -9,12 +9,14 @@ import type {
 } from "../api/schema.ts";
 import type { Frame } from "../conversation/frames.ts";
 import { LastOpen, Open } from "../conversation/open.ts";
-import { addOlder } from "../conversation/story.ts";
+import { addOlder, type Why, withWhy } from "../conversation/story.ts";
 import { Watched } from "../parts/watched.ts";
 import { atParting, nameHere } from "../people/people.ts";
 import { pathOf } from "./queries.ts";
 
 const PAGE = 50;
+/** Only who asked is told why; that there is no answer is told to all. */
+const FAILED: Why = { kind: "failed", words: "" };
 
 export class Talk extends Open<Said> {
   /** How far each has read, by user name. */
@@ -132,6 +134,9 @@ export class Talk extends Open<Said> {
         break;
       case "user_message":
         if (frame.message.sender?.username !== this.me) this.finished.set(frame.message);
+        break;
+      case "ai_typing_stop":
+        if (frame.reason === "failed") this.turn(withWhy(this.current, frame.message_id, FAILED));
         break;
       case "message_read":
         this.hearRead(frame.user, frame.message_id);

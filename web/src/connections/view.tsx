@@ -181,6 +181,7 @@ function Shown({ talk }: { talk: Talk }) {
             key={row.key}
             talk={talk}
             message={row.message}
+            unanswered={story.whys.get(row.key)?.kind}
             begins={row.begins}
             own={me !== null && row.message.sender?.username === me}
             name={nameOfSender(row.message)}

@@ -65,9 +65,9 @@ async def test_pair_and_group_are_shown_to_who_is_in_them(ana: Person, ben: Pers
         "kind": "group",
         "title": "Walkers",
         "members": [
-            {"id": ana.id, "username": ana.name, **person, "manages": True},
-            {"id": ben.id, "username": ben.name, **person, "manages": False},
-            {"id": carl.id, "username": carl.name, **person, "manages": False},
+            {"id": ana.id, "username": ana.name, **person, "manages": True, "read_number": 0},
+            {"id": ben.id, "username": ben.name, **person, "manages": False, "read_number": 0},
+            {"id": carl.id, "username": carl.name, **person, "manages": False, "read_number": 0},
         ],
         "bot": None,
         "status": "active",

@@ -74,6 +74,8 @@ async def test_two_people_talk_see_each_other_write_and_know_what_was_seen(
     await people.get_by_role("link", name=mira.name).click()
     await expect(last_said(ana)).to_contain_text("Are you there?")
     await expect(mira.page.get_by_text(f"Seen by {ana.name}")).to_be_visible()
+    await mira.page.reload()
+    await expect(mira.page.get_by_text(f"Seen by {ana.name}")).to_be_visible()
     await expect(ana.page).to_have_title(f"{mira.name} · Palaver")
     await expect(people.get_by_text("unread message")).to_have_count(0)
 

@@ -215,6 +215,7 @@ export interface MemberShown {
   full_name: string;
   present: boolean | null;
   manages: boolean;
+  read_number: number;
 }
 
 export interface MessageFound {

@@ -41,7 +41,10 @@ export class Talk extends Open<Said> {
 
   /** Who they are: what is heard names them by their ids. */
   know(people: readonly Person[]): void {
-    for (const { id, username } of people) this.people.set(id, username);
+    for (const { id, username, read_number } of people) {
+      this.people.set(id, username);
+      this.noteRead(username, read_number);
+    }
     this.turn({ ...this.current, messages: this.current.messages.map((message) => this.named(message)) });
   }
 
@@ -145,7 +148,11 @@ export class Talk extends Open<Said> {
   }
 
   private hearRead(user: string, id: string): void {
-    const number = this.current.messages.find((message) => message.id === id)?.number ?? 0;
+    const number = this.current.messages.find((message) => message.id === id)?.number;
+    if (number !== undefined) this.noteRead(user, number);
+  }
+
+  private noteRead(user: string, number: number): void {
     if (number <= (this.read.value.get(user) ?? 0)) return;
     this.read.set(new Map(this.read.value).set(user, number));
   }

@@ -43,7 +43,10 @@ class PersonShown(Struct):
 
 
 class MemberShown(PersonShown):
+    """`read_number`: of the last message that they have seen."""
+
     manages: bool
+    read_number: int
 
 
 class SenderShown(Struct):
@@ -91,7 +94,8 @@ class PeopleConversation(Struct):
 
 def show_member(call: Call, member: Member) -> MemberShown:
     user = member.user
-    return MemberShown(user.shown_id, user.name, user.full_name, call.site.presence.is_present(member), member.manages)
+    present = call.site.presence.is_present(member)
+    return MemberShown(user.shown_id, user.name, user.full_name, present, member.manages, member.read_number)
 
 
 def show_conversation(call: Call, connection: Connection) -> PeopleConversation:

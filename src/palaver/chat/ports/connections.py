@@ -31,6 +31,8 @@ class Member(Struct, frozen=True):
     joined_at: Micros
     seen_at: Micros | None
     shows_presence: bool
+    read_number: int
+    """The last message that this one has seen."""
 
 
 class Written(Struct, frozen=True):

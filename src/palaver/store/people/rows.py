@@ -54,7 +54,8 @@ FIND_SHOWN_IDS = (
 
 def to_member(row: Row) -> Member:
     manages, joined_at, seen_at, shows = row[MEMBER_AT : MEMBER_AT + 4]
-    return Member(to_user(row[1:MEMBER_AT]), bool(manages), joined_at, seen_at if shows else None, bool(shows))
+    user, read_number = to_user(row[1:MEMBER_AT]), row[MEMBER_AT + 6]
+    return Member(user, bool(manages), joined_at, seen_at if shows else None, bool(shows), read_number)
 
 
 def to_written(row: Row) -> Written:

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeopleConversation as Connected, PersonMessage as Said } from "../src/api/schema.ts";
+import { listedAs, withTold } from "../src/connections/listed.ts";
 import { titleOf } from "../src/connections/names.ts";
 import { rowsOf, seenBy } from "../src/connections/rows.ts";
 import { labelOf } from "../src/notify/label.ts";
@@ -56,6 +57,32 @@ test("a pair is called as the other one, a group as it is named or as those who 
   assert.equal(titleOf(connected, "ana", "en"), "Mira Lindt");
   assert.equal(titleOf({ ...connected, kind: "group", title: "Bakers" }, "ana", "en"), "Bakers");
   assert.equal(titleOf({ ...connected, kind: "group" }, "oleg", "en"), "Mira Lindt, ana");
+});
+
+test("what is told of a conversation is counted, and what is said in it brings it to the top", () => {
+  const one = (id: string, muted: boolean) => ({
+    id,
+    muted,
+    status: "active",
+    unread_count: 1,
+    last_message: null,
+  });
+  const page = (...conversations: unknown[]) => ({ conversations, has_more: true, unread_total: 2 });
+  const known = {
+    pages: [page(one("a", false), one("m", true)), page(one("b", false))],
+    pageParams: [0, 50],
+  };
+  const first = known as unknown as Parameters<typeof withTold>[0];
+  const last_message = said(1, ANA, "2026-03-02T10:00:00");
+  const raised = withTold(first, "b", { unread_count: 4, last_message });
+  assert.deepEqual(
+    raised.pages.map(({ conversations }) => conversations.map(({ id }) => id)),
+    [["b", "a", "m"], []],
+  );
+  assert.equal(raised.pages[0]?.unread_total, 5);
+  const read = withTold(withTold(raised, "b", { unread_count: 0 }), "m", { unread_count: 9 });
+  assert.equal(read.pages[0]?.unread_total, 1);
+  assert.deepEqual(listedAs(read, "b")?.last_message, last_message);
 });
 
 test("a device is called as people tell theirs apart", () => {

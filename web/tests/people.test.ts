@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeopleConversation as Connected, PersonMessage as Said } from "../src/api/schema.ts";
+import { piecesOf } from "../src/connections/links.ts";
 import { listedAs, withTold } from "../src/connections/listed.ts";
-import { titleOf } from "../src/connections/names.ts";
+import { isCalled, titleOf } from "../src/connections/names.ts";
 import { rowsOf, seenBy } from "../src/connections/rows.ts";
 import { labelOf } from "../src/notify/label.ts";
 
@@ -57,6 +58,8 @@ test("a pair is called as the other one, a group as it is named or as those who 
   assert.equal(titleOf(connected, "ana", "en"), "Mira Lindt");
   assert.equal(titleOf({ ...connected, kind: "group", title: "Bakers" }, "ana", "en"), "Bakers");
   assert.equal(titleOf({ ...connected, kind: "group" }, "oleg", "en"), "Mira Lindt, ana");
+  assert.ok(isCalled(connected, "lindt ANA"));
+  assert.ok(!isCalled(connected, "oleg"));
 });
 
 test("what is told of a conversation is counted, and what is said in it brings it to the top", () => {
@@ -83,6 +86,19 @@ test("what is told of a conversation is counted, and what is said in it brings i
   const read = withTold(withTold(raised, "b", { unread_count: 0 }), "m", { unread_count: 9 });
   assert.equal(read.pages[0]?.unread_total, 1);
   assert.deepEqual(listedAs(read, "b")?.last_message, last_message);
+});
+
+test("an address is a link without what stands around it, and nothing else is one", () => {
+  const linksIn = (text: string) => piecesOf(text).flatMap((piece) => (piece.isLink ? [piece.text] : []));
+  const text =
+    "See https://example.org/a_(b)?q=1, or (http://example.org/c). Not javascript:alert(1) nor http://";
+  assert.deepEqual(linksIn(text), ["https://example.org/a_(b)?q=1", "http://example.org/c"]);
+  assert.equal(
+    piecesOf(text)
+      .map((piece) => piece.text)
+      .join(""),
+    text,
+  );
 });
 
 test("a device is called as people tell theirs apart", () => {

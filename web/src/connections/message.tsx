@@ -13,6 +13,7 @@ import { Icon } from "../parts/icon.tsx";
 import { type Item, Menu } from "../parts/menu.tsx";
 import { say } from "../parts/toasts.ts";
 import { useLanguage } from "../words/index.ts";
+import { type Piece, piecesOf } from "./links.ts";
 import { Avatar } from "./presence.tsx";
 import type { Talk } from "./talk.ts";
 import { useWordsOfPeople } from "./words.ts";
@@ -69,7 +70,7 @@ export const Message = memo(function Message(props: MessageProps) {
           ) : message.role === "assistant" ? (
             <Text text={message.content} grows={false} citing={null} />
           ) : (
-            <span className="plain">{message.content}</span>
+            <span className="plain">{piecesOf(message.content).map(drawPiece)}</span>
           )}
           <When message={message} />
         </div>
@@ -95,6 +96,15 @@ export const Message = memo(function Message(props: MessageProps) {
     </Frame>
   );
 });
+
+function drawPiece({ at, text, isLink }: Piece) {
+  if (!isLink) return text;
+  return (
+    <a key={at} href={text} target="_blank" rel="noopener noreferrer">
+      {text}
+    </a>
+  );
+}
 
 /** That a bot has said nothing, or not all. */
 function BrokenOff({ how }: { how: Said["status"] }) {

@@ -208,6 +208,18 @@ async def test_list_tells_of_messages_to_everybody_but_who_wrote(
         assert "notification" not in [event["type"] for event in await hers.settle()]
 
 
+async def test_list_of_ones_own_devices_hears_that_one_has_read_on(ana: Person, ben: Person, group: str) -> None:
+    message = await ana.tell(group, "hello")
+    async with open_list(ben.client, "marks=1") as app, open_list(ben.client) as contract:
+        for socket in (app, contract):
+            await socket.expect("chat_list_update")
+        for _ in range(2):
+            assert (await ben.client.send("POST", f"{PEOPLE}/{group}/read", {"message_id": message})).status == 200
+        read = {"kind": "read", "session_id": group, "message_id": message, "unread_count": 0}
+        assert await app.until("notification") == {"type": "notification", **read}
+        assert "notification" not in [event["type"] for socket in (app, contract) for event in await socket.settle()]
+
+
 async def test_application_opens_the_socket_for_its_user(nobody: Client, shared_server: Server) -> None:
     app = f"app-{uuid.uuid4().hex[:8]}"
     await shared_server.cli("app", "add", app)

@@ -71,8 +71,13 @@ async def test_two_people_talk_see_each_other_write_and_know_what_was_seen(
     await expect(ana.page).to_have_title("(1) Palaver")
     await expect(mira.page.get_by_text(f"Seen by {ana.name}")).to_have_count(0)
     people = await open_people(ana)
+    await ana.page.get_by_role("searchbox").fill("nobody")
+    await expect(people.get_by_text("Nobody here is called that.")).to_be_visible()
+    await ana.page.get_by_role("searchbox").fill(mira.name)
     await people.get_by_role("link", name=mira.name).click()
     await expect(last_said(ana)).to_contain_text("Are you there?")
+    await expect(mira.page.get_by_text(f"Seen by {ana.name}")).to_be_visible()
+    await mira.page.reload()
     await expect(mira.page.get_by_text(f"Seen by {ana.name}")).to_be_visible()
     await expect(ana.page).to_have_title(f"{mira.name} · Palaver")
     await expect(people.get_by_text("unread message")).to_have_count(0)
@@ -100,8 +105,8 @@ async def test_message_is_read_only_where_somebody_sees_it(shared_server: Server
     await open_conversation(mira, conversation)
     await open_conversation(ana, conversation)
     await ana.page.evaluate(BEHIND, True)
-    await mira.write("Look at this.")
-    await expect(last_said(ana)).to_contain_text("Look at this.")
+    await mira.write("Look at this: https://example.org/x.")
+    await expect(last_said(ana).get_by_role("link")).to_have_attribute("href", "https://example.org/x")
     await expect(ana.page.locator(".people-talk .said")).to_have_count(1)
     [known] = (await ana.ask("GET", "api/people/conversations"))["conversations"]
     assert known["unread_count"] == 1
@@ -176,6 +181,10 @@ async def test_group_names_who_says_what_and_a_bot_answers_where_it_is_mentioned
         answer = window.page.get_by_role("article", name=baker)
         await expect(answer).to_contain_text("Rye rises slowly.")
         await expect(answer).not_to_have_class("growing")
+    await llm.control(fault="500")
+    await oleg.write(f"@{slug} and wheat?")
+    for window in (mira, ana, oleg):
+        await expect(window.page.get_by_role("alert")).to_contain_text("No answer came.")
 
     await mira.page.get_by_role("button", name="About this group").click()
     await sheet.get_by_role("button", name=f"Remove {oleg.name}").click()

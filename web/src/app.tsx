@@ -60,6 +60,8 @@ function Inside() {
   const [, kind, current = null] = /^\/(c|people)\b(?:\/([^/]+))?/.exec(place) ?? [];
   const side = kind === undefined ? (place === "/" ? "bot" : null) : kind === "c" ? "bot" : "people";
 
+  // Another page is there to be seen, whatever led to it.
+  useEffect(() => setMenu(false), [place]);
   useEffect(openList, []);
   useEffect(() => {
     // Where it is notified of anything; else it need not be fetched.

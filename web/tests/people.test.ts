@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { PeopleConversation as Connected, PersonMessage as Said } from "../src/api/schema.ts";
-import { titleOf } from "../src/connections/names.ts";
+import { piecesOf } from "../src/connections/links.ts";
+import { listedAs, withTold } from "../src/connections/listed.ts";
+import { isCalled, titleOf } from "../src/connections/names.ts";
 import { rowsOf, seenBy } from "../src/connections/rows.ts";
 import { labelOf } from "../src/notify/label.ts";
 
@@ -56,6 +58,47 @@ test("a pair is called as the other one, a group as it is named or as those who 
   assert.equal(titleOf(connected, "ana", "en"), "Mira Lindt");
   assert.equal(titleOf({ ...connected, kind: "group", title: "Bakers" }, "ana", "en"), "Bakers");
   assert.equal(titleOf({ ...connected, kind: "group" }, "oleg", "en"), "Mira Lindt, ana");
+  assert.ok(isCalled(connected, "lindt ANA"));
+  assert.ok(!isCalled(connected, "oleg"));
+});
+
+test("what is told of a conversation is counted, and what is said in it brings it to the top", () => {
+  const one = (id: string, muted: boolean) => ({
+    id,
+    muted,
+    status: "active",
+    unread_count: 1,
+    last_message: null,
+  });
+  const page = (...conversations: unknown[]) => ({ conversations, has_more: true, unread_total: 2 });
+  const known = {
+    pages: [page(one("a", false), one("m", true)), page(one("b", false))],
+    pageParams: [0, 50],
+  };
+  const first = known as unknown as Parameters<typeof withTold>[0];
+  const last_message = said(1, ANA, "2026-03-02T10:00:00");
+  const raised = withTold(first, "b", { unread_count: 4, last_message });
+  assert.deepEqual(
+    raised.pages.map(({ conversations }) => conversations.map(({ id }) => id)),
+    [["b", "a", "m"], []],
+  );
+  assert.equal(raised.pages[0]?.unread_total, 5);
+  const read = withTold(withTold(raised, "b", { unread_count: 0 }), "m", { unread_count: 9 });
+  assert.equal(read.pages[0]?.unread_total, 1);
+  assert.deepEqual(listedAs(read, "b")?.last_message, last_message);
+});
+
+test("an address is a link without what stands around it, and nothing else is one", () => {
+  const linksIn = (text: string) => piecesOf(text).flatMap((piece) => (piece.isLink ? [piece.text] : []));
+  const text =
+    "See https://example.org/a_(b)?q=1, or (http://example.org/c). Not javascript:alert(1) nor http://";
+  assert.deepEqual(linksIn(text), ["https://example.org/a_(b)?q=1", "http://example.org/c"]);
+  assert.equal(
+    piecesOf(text)
+      .map((piece) => piece.text)
+      .join(""),
+    text,
+  );
 });
 
 test("a device is called as people tell theirs apart", () => {

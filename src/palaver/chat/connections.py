@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 
 from palaver.chat.errors import Draining, Invalid, NoSuchPerson, NotFound
-from palaver.chat.events import Dropped, MessageRead, MessageSaid, PersonWrote, Turned
+from palaver.chat.events import Dropped, MessageRead, MessageSaid, PersonRead, PersonWrote, Turned
 from palaver.chat.flow import Chat
 from palaver.chat.ports import Changed, Connection, GroupChange, NewSaid, Seat, Spoken, Written
 from palaver.chat.user import User
@@ -89,7 +89,7 @@ async def _say(chat: Chat, said: NewSaid) -> Spoken:
     chat.notices_came()
     chat.rooms.tell(spoken.conversation.uuid, MessageSaid(spoken.mark, message))
     for user_id, unread in spoken.unread.items():
-        chat.rooms.lists.person_wrote(
+        chat.rooms.lists.among_people(
             user_id,
             PersonWrote(
                 spoken.conversation.uuid,
@@ -126,6 +126,7 @@ async def read_up_to(chat: Chat, seat: Seat, conversation: str, message: str, us
     unread, mark = await chat.store.connections.read_up_to(seat, conversation, message, chat.clock.now())
     if mark is not None:
         chat.rooms.tell(conversation, MessageRead(mark, message, user.name))
+        chat.rooms.lists.among_people(user.id, PersonRead(conversation, message, unread))
     return unread
 
 

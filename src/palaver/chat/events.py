@@ -117,11 +117,20 @@ class PersonWrote(Struct, frozen=True, tag="wrote"):
     created_at: Micros
 
 
+class PersonRead(Struct, frozen=True, tag="read_on"):
+    """A person has read on, on whatever device. `unread` is what they have not read by now."""
+
+    conversation: str
+    message_uuid: str
+    unread: int
+
+
 class AccessChanged(Struct, frozen=True, tag="access"):
     """A token was revoked, a user disabled or erased: whoever holds open streams looks now."""
 
 
-Notice = Lasting | Passing | TextWanted | StopWanted | ListChanged | ReplyUnheard | PersonWrote | AccessChanged
+AmongPeople = PersonWrote | PersonRead
+Notice = Lasting | Passing | TextWanted | StopWanted | ListChanged | ReplyUnheard | AmongPeople | AccessChanged
 
 encode_notice = msgpack.Encoder().encode
 decode_notice = msgpack.Decoder(Notice).decode

@@ -7,7 +7,7 @@ from typing import Protocol
 from msgspec import DecodeError
 
 from palaver.chat.conversation import Message
-from palaver.chat.events import ListChanged, PersonWrote, ReplyUnheard, decode_notice, encode_notice, user_channel
+from palaver.chat.events import AmongPeople, ListChanged, ReplyUnheard, decode_notice, encode_notice, user_channel
 from palaver.chat.ports import Bus
 from palaver.chat.user import UserId
 
@@ -20,7 +20,7 @@ class ListListener(Protocol):
         ...
 
     def reply_ended(self, conversation: str, reply: Message) -> None: ...
-    def person_wrote(self, wrote: PersonWrote) -> None: ...
+    def among_people(self, told: AmongPeople) -> None: ...
 
 
 class Lists:
@@ -53,10 +53,10 @@ class Lists:
         if not self._bus.alone:
             self._bus.publish(_channel(owner), encode_notice(ReplyUnheard(conversation, reply)))
 
-    def person_wrote(self, to: UserId, wrote: PersonWrote) -> None:
-        self._tell_wrote(to, wrote)
+    def among_people(self, to: UserId, told: AmongPeople) -> None:
+        self._tell_among_people(to, told)
         if not self._bus.alone:
-            self._bus.publish(_channel(to), encode_notice(wrote))
+            self._bus.publish(_channel(to), encode_notice(told))
 
     def listening(self) -> Collection[UserId]:
         """Those who have their list open here."""
@@ -69,8 +69,8 @@ class Lists:
             notice = ListChanged()
         if isinstance(notice, ReplyUnheard):
             self._tell_ended(owner, notice.conversation, notice.message)
-        elif isinstance(notice, PersonWrote):
-            self._tell_wrote(owner, notice)
+        elif isinstance(notice, AmongPeople):
+            self._tell_among_people(owner, notice)
         else:
             self._tell_changed(owner)
 
@@ -83,9 +83,9 @@ class Lists:
             listener.changed()
             listener.reply_ended(conversation, reply)
 
-    def _tell_wrote(self, owner: UserId, wrote: PersonWrote) -> None:
+    def _tell_among_people(self, owner: UserId, told: AmongPeople) -> None:
         for listener in tuple(self._listeners.get(owner, ())):
-            listener.person_wrote(wrote)
+            listener.among_people(told)
 
 
 def _channel(owner: UserId) -> str:

@@ -4,6 +4,7 @@ import { lazy, memo, Suspense, useEffect, useRef, useState } from "react";
 import { wordsOf } from "../api/refused.ts";
 import type { PersonMessage as Said } from "../api/schema.ts";
 import { EditForm, Said as Frame } from "../conversation/messages.tsx";
+import type { Why } from "../conversation/story.ts";
 import { Thinking } from "../conversation/thinking.tsx";
 import { Text } from "../markdown/text.tsx";
 import { copyText } from "../parts/copy.tsx";
@@ -12,6 +13,7 @@ import { Icon } from "../parts/icon.tsx";
 import { type Item, Menu } from "../parts/menu.tsx";
 import { say } from "../parts/toasts.ts";
 import { useLanguage } from "../words/index.ts";
+import { type Piece, piecesOf } from "./links.ts";
 import { Avatar } from "./presence.tsx";
 import type { Talk } from "./talk.ts";
 import { useWordsOfPeople } from "./words.ts";
@@ -21,6 +23,8 @@ const Sure = lazy(() => import("../parts/sure.tsx").then(({ Sure }) => ({ defaul
 interface MessageProps {
   talk: Talk;
   message: Said;
+  /** Why the bot that is asked in it has not answered, if it has not. */
+  unanswered: Why["kind"] | undefined;
   /** Somebody else has said what stands before. */
   begins: boolean;
   own: boolean;
@@ -31,7 +35,7 @@ interface MessageProps {
 }
 
 export const Message = memo(function Message(props: MessageProps) {
-  const { talk, message, begins, own, name, editing, canChange, onEdit } = props;
+  const { talk, message, unanswered, begins, own, name, editing, canChange, onEdit } = props;
   const t = useWordsOfPeople();
   const [removing, setRemoving] = useState(false);
   if (editing) return <Edit talk={talk} message={message} onDone={() => onEdit(null)} />;
@@ -60,7 +64,7 @@ export const Message = memo(function Message(props: MessageProps) {
           ) : message.role === "assistant" ? (
             <Text text={message.content} grows={false} citing={null} />
           ) : (
-            <span className="plain">{message.content}</span>
+            <span className="plain">{piecesOf(message.content).map(drawPiece)}</span>
           )}
           <When message={message} />
         </div>
@@ -70,6 +74,7 @@ export const Message = memo(function Message(props: MessageProps) {
           </Menu>
         )}
       </div>
+      <BrokenOff how={unanswered ?? message.status} />
       {removing && (
         <Suspense>
           <Sure
@@ -124,6 +129,28 @@ function Edit({ talk, message, onDone }: EditProps) {
         </p>
       )}
     </>
+  );
+}
+
+function drawPiece({ at, text, isLink }: Piece) {
+  if (!isLink) return text;
+  return (
+    <a key={at} href={text} target="_blank" rel="noopener noreferrer">
+      {text}
+    </a>
+  );
+}
+
+/** That a bot has said nothing, or not all. */
+function BrokenOff({ how }: { how: Said["status"] }) {
+  const t = useWordsOfPeople();
+  if (how === "stopped") return <p className="quiet ended">{t("stopped")}</p>;
+  if (how !== "failed" && how !== "interrupted") return null;
+  return (
+    <p className="trouble" role="alert">
+      <Icon name="warn" />
+      <span>{t(how === "failed" ? "bot.failed" : "interrupted")}</span>
+    </p>
   );
 }
 

@@ -23,3 +23,11 @@ export function nameIn(connected: Connected | undefined, username: string): stri
   const found = connected?.members.find((member) => member.username === username);
   return found === undefined ? username : nameOf(found);
 }
+
+/** Each of these words is in a name in it: its own, or that of somebody who is in it. */
+export function isCalled({ title, members }: Connected, sought: string): boolean {
+  const names = [title, ...members.flatMap(({ full_name, username }) => [full_name, username])];
+  const all = names.join(" ").toLowerCase();
+  const words = sought.toLowerCase().split(/\s+/).filter(Boolean);
+  return words.every((word) => all.includes(word));
+}

@@ -8,7 +8,7 @@ import { useWho } from "../people/people.ts";
 import { useLanguage } from "../words/index.ts";
 import "./connections.css";
 import type { PeopleConversation as Connected } from "../api/schema.ts";
-import { nameIn, others, titleOf } from "./names.ts";
+import { isCalled, nameIn, others, titleOf } from "./names.ts";
 import { Avatar, Presence } from "./presence.tsx";
 import { useConnections } from "./queries.ts";
 import { useWordsOfPeople } from "./words.ts";
@@ -16,15 +16,18 @@ import { useWordsOfPeople } from "./words.ts";
 const Begin = lazy(() => import("./begin.tsx"));
 
 interface PeopleListProps {
+  /** Of all that are known, only those whose names have these words. */
+  sought: string;
   current: string | null;
   onChoose: () => void;
 }
 
-export default function PeopleList({ current, onChoose }: PeopleListProps) {
+export default function PeopleList({ sought, current, onChoose }: PeopleListProps) {
   const t = useWordsOfPeople();
   const [beginning, setBeginning] = useState(false);
   const { data, isError, hasNextPage, fetchNextPage } = useConnections();
   const listed = data?.pages.flatMap((page) => page.conversations);
+  const found = listed?.filter((connected) => isCalled(connected, sought));
   return (
     <nav className="conversations" aria-label={t("people")} aria-busy={listed === undefined && !isError}>
       <button type="button" className="button people-begin" onClick={() => setBeginning(true)}>
@@ -33,8 +36,11 @@ export default function PeopleList({ current, onChoose }: PeopleListProps) {
       </button>
       {isError && listed === undefined && <p className="quiet">{t("offline.try")}</p>}
       {listed?.length === 0 && <p className="quiet">{t("people.none")}</p>}
+      <div role="status">
+        {listed?.length !== 0 && found?.length === 0 && <p className="quiet">{t("people.not_found")}</p>}
+      </div>
       <ul>
-        {listed?.map((connected) => (
+        {found?.map((connected) => (
           <One
             key={connected.id}
             connected={connected}

@@ -1,8 +1,9 @@
 /** What is known of the conversations with people, and what changes them. */
 
-import { type QueryClient, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { type InfiniteData, type QueryClient, useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { ask } from "../api/http.ts";
 import type { PeopleConversation as Connected, MyConversations as ConnectedList } from "../api/schema.ts";
+import { listedAs, type Told, withTold } from "./listed.ts";
 
 const CONVERSATIONS = "api/people/conversations";
 const LIST = ["people", "list"];
@@ -43,6 +44,19 @@ export function begin(members: readonly string[], title: string): Promise<Connec
 
 export function lookAnew(queries: QueryClient): Promise<void> {
   return queries.invalidateQueries({ queryKey: ["people"] });
+}
+
+/** As the list has it. */
+export function listed(queries: QueryClient, id: string): Connected | undefined {
+  return listedAs(queries.getQueryData<InfiniteData<ConnectedList, number>>(LIST), id);
+}
+
+/** As an event has told it: nothing need be asked. */
+export function note(queries: QueryClient, id: string, told: Told): void {
+  queries.setQueryData<InfiniteData<ConnectedList, number>>(
+    LIST,
+    (known) => known && withTold(known, id, told),
+  );
 }
 
 /** As the server has just told it. */

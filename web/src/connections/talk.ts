@@ -9,7 +9,7 @@ import type {
 } from "../api/schema.ts";
 import type { Frame } from "../conversation/frames.ts";
 import { LastOpen, Open } from "../conversation/open.ts";
-import { addOlder, withOlderOf } from "../conversation/story.ts";
+import { addOlder, type Why, withOlderOf, withWhy } from "../conversation/story.ts";
 import { Watched } from "../parts/watched.ts";
 import { atParting, nameHere } from "../people/people.ts";
 import { pathOf } from "./queries.ts";
@@ -18,6 +18,8 @@ const PAGE = 50;
 /** As many as the server gives at once. */
 const WHOLE_PAGE = 100;
 const RETRY = 5_000;
+/** Only who asked is told why; that there is no answer is told to all. */
+const FAILED: Why = { kind: "failed", words: "" };
 
 export class Talk extends Open<Said> {
   /** How far each has read, by user name. */
@@ -159,6 +161,9 @@ export class Talk extends Open<Said> {
         break;
       case "user_message":
         if (frame.message.sender?.username !== this.me) this.finished.set(frame.message);
+        break;
+      case "ai_typing_stop":
+        if (frame.reason === "failed") this.turn(withWhy(this.current, frame.message_id, FAILED));
         break;
       case "message_read":
         this.hearRead(frame.user, frame.message_id);

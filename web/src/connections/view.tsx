@@ -26,7 +26,7 @@ import type {
 import { Message, Written } from "./message.tsx";
 import { nameIn, nameOf, others, titleOf } from "./names.ts";
 import { Presence } from "./presence.tsx";
-import { begin, lookAnew, stopBot, take, unblock, useConnection } from "./queries.ts";
+import { begin, lookAnew, note, stopBot, take, unblock, useConnection } from "./queries.ts";
 import { type Row, rowsOf, seenBy } from "./rows.ts";
 import { useSeen } from "./seen.ts";
 import { type Talk, talkOf } from "./talk.ts";
@@ -101,9 +101,14 @@ function Shown({ talk }: { talk: Talk }) {
   useEffect(() => {
     if (connected !== undefined) talk.know(connected.members);
   }, [talk, connected]);
-  // What cannot be told by an event: who is in it, and what is read here.
-  const readHere = me === null ? 0 : read.get(me);
-  useEffect(() => void lookAnew(queries), [changed, readHere, queries]);
+  // What cannot be told by an event: who is in it.
+  useEffect(() => {
+    if (changed > 0) void lookAnew(queries);
+  }, [changed, queries]);
+  const last = messages.at(-1);
+  useEffect(() => {
+    if (last !== undefined) note(queries, talk.id, { last_message: last });
+  }, [talk, last, queries]);
 
   const edit = useCallback(
     (id: string | null) => {
@@ -120,11 +125,11 @@ function Shown({ talk }: { talk: Talk }) {
   };
   const stop = () => void stopBot(talk.id).catch(sayRefused);
   const editLast = () => {
-    const last = messages.findLast(({ sender, removed }) => sender?.username === me && !removed);
-    if (last !== undefined) edit(last.id);
+    const own = messages.findLast(({ sender, removed }) => sender?.username === me && !removed);
+    if (own !== undefined) edit(own.id);
   };
   const name = (username: string) => nameIn(connected, username);
-  const isAnswered = messages.at(-1)?.sender?.username !== me;
+  const isAnswered = last?.sender?.username !== me;
   const seen = me === null || isAnswered ? [] : seenBy(messages, read, me).map(name);
   const names = new Intl.ListFormat(language, { type: "conjunction" }).format(seen);
   return (
@@ -211,6 +216,7 @@ function Shown({ talk }: { talk: Talk }) {
             key={row.key}
             talk={talk}
             message={row.message}
+            unanswered={story.whys.get(row.key)?.kind}
             begins={row.begins}
             own={me !== null && row.message.sender?.username === me}
             name={nameOfSender(row.message)}
@@ -305,7 +311,10 @@ function Announcer({ talk, nameOf }: { talk: Talk; nameOf: (message: Said) => st
   const said = useWatched(talk.finished);
   return (
     <div className="visually-hidden" aria-live="polite" data-announcer>
-      {said !== null && said.content !== "" && `${nameOf(said)}: ${said.content}`}
+      {said !== null && said.content !== "" && (
+        // The same words once more are something new.
+        <p key={said.id}>{`${nameOf(said)}: ${said.content}`}</p>
+      )}
     </div>
   );
 }

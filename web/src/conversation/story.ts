@@ -164,7 +164,7 @@ function grow<M extends Spoken>(story: Story<M>, id: string, content: string, po
 }
 
 /** null: it is answered now, for all that is known. */
-function withWhy<M extends Spoken>(story: Story<M>, replyId: string, why: Why | null): Story<M> {
+export function withWhy<M extends Spoken>(story: Story<M>, replyId: string, why: Why | null): Story<M> {
   const prompt = promptOf(story, replyId)?.id;
   if (prompt === undefined || (why === null && !story.whys.has(prompt))) return story;
   const whys = new Map(story.whys);

@@ -8,13 +8,15 @@ import { say } from "../parts/toasts.ts";
 import { Watched } from "../parts/watched.ts";
 import { t } from "../words/index.ts";
 
-interface Notification {
+export interface Notification {
   type: "notification";
   session_id: string;
+  message_id: string;
+  created_at: string;
   unread_count: number;
-  /** `message`: a person's, in a conversation among people. */
-  kind?: string;
-  sender?: { id: string; username: string };
+  /** Among people: what one of them says, and that one has read on; else a bot's. */
+  kind: "message" | "read" | "reply";
+  sender?: { id: string; username: string } | null;
   preview?: string;
 }
 
@@ -36,7 +38,7 @@ export const MINE = "ai-chat/api/my_sessions/";
 export const list = new Watched<List>({ sessions: null, total: 0 });
 /** How many replies came while nobody looked. */
 export const unread = new Watched<Readonly<Record<string, number>>>({});
-/** What a person has said last, wherever that was. */
+/** What was told last of a conversation among people. */
 export const heard = new Watched<Notification | null>(null);
 export const listLine = new Watched<LineState>("connecting");
 /** Deleted here, and not shown any more. */
@@ -149,7 +151,7 @@ function hear(heardNow: unknown): void {
     newest = frame.sessions;
     show(frame.total);
   } else if (frame.type === "notification" && "session_id" in frame) {
-    if (frame.kind === "message") heard.set(frame);
+    if (frame.kind !== "reply") heard.set(frame);
     else if (frame.session_id !== opened) {
       unread.set({ ...unread.value, [frame.session_id]: frame.unread_count });
     }

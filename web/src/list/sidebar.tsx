@@ -81,10 +81,10 @@ export function Sidebar({ current, side: shown, onChoose }: SidebarProps) {
         )}
       </nav>
       <Suspense fallback={<nav className="conversations" aria-busy="true" />}>
-        {sought.trim() !== "" ? (
+        {side === "people" && isPerson ? (
+          <PeopleList sought={sought} current={current} onChoose={onChoose} />
+        ) : sought.trim() !== "" ? (
           <Found words={sought} current={current} onChoose={onChoose} />
-        ) : side === "people" && isPerson ? (
-          <PeopleList current={current} onChoose={onChoose} />
         ) : away ? (
           <Archive current={current} onChoose={onChoose} onBack={comeBack} />
         ) : (

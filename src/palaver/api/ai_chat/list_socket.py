@@ -17,7 +17,7 @@ from palaver.api.call import Call, to_time
 from palaver.api.socket import Frames, JsonSocket
 from palaver.chat.conversation import Message
 from palaver.chat.errors import NotFound
-from palaver.chat.events import PersonWrote
+from palaver.chat.events import AmongPeople, PersonRead, PersonWrote
 from palaver.chat.user import NOT_STORED
 
 # The newest of them; whoever wants the others asks for the next page over HTTP.
@@ -43,7 +43,7 @@ class ListSocket(JsonSocket):
         self._told_at = 0.0
         self._due: asyncio.TimerHandle | None = None
         self._ended: list[tuple[str, Message]] = []
-        self._wrote: list[PersonWrote] = []
+        self._people: list[AmongPeople] = []
 
     async def open(self) -> None:
         # A guest who is new is stored now: what it makes from here on belongs into this list.
@@ -88,16 +88,19 @@ class ListSocket(JsonSocket):
             self._ended.append((conversation, reply))
             self.wake()
 
-    def person_wrote(self, wrote: PersonWrote) -> None:
+    def among_people(self, told: AmongPeople) -> None:
+        # The contract's list knows nothing of what was read elsewhere.
+        if isinstance(told, PersonRead) and not self._marks:
+            return
         # Of who is slow: the newest say how much is unread.
-        self._wrote = [*self._wrote[1 - MOST_WAITING :], wrote]
+        self._people = [*self._people[1 - MOST_WAITING :], told]
         self.wake()
 
     def take(self) -> Frames | Coroutine[Any, Any, Frames]:
-        wrote, self._wrote = self._wrote, []
-        if wrote:
+        people, self._people = self._people, []
+        if people:
             self.wake()
-            return [_written(one) for one in wrote]
+            return [_written(one) if isinstance(one, PersonWrote) else _read(one) for one in people]
         return self._tell_news() if self._ended or self._is_list_due() else []
 
     def _is_list_due(self) -> bool:
@@ -157,5 +160,16 @@ def _written(wrote: PersonWrote) -> str:
         "preview": wrote.preview,
         "unread_count": wrote.unread,
         "created_at": to_time(wrote.created_at),
+    }
+    return msgspec.json.encode(told).decode()
+
+
+def _read(read: PersonRead) -> str:
+    told = {
+        "type": "notification",
+        "kind": "read",
+        "session_id": read.conversation,
+        "message_id": read.message_uuid,
+        "unread_count": read.unread,
     }
     return msgspec.json.encode(told).decode()

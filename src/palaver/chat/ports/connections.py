@@ -33,6 +33,7 @@ class Member(Struct, frozen=True):
     seen_at: Micros | None
     shows_presence: bool
     read_number: int
+    """The last message that this one has seen."""
 
 
 class Written(Struct, frozen=True):

@@ -195,11 +195,22 @@ async def let_manage(chat: Chat, seat: Seat, conversation: str, named: str, *, m
 
 
 async def _find_member(chat: Chat, seat: Seat, conversation: str, named: str) -> User:
-    found = await chat.store.connections.get(seat, conversation)
-    for member in found.members:
-        if named.casefold() in (member.user.name.casefold(), member.user.uuid):
-            return member.user
+    """As `find_person` knows people, disabled ones included. Raises `NotFound`."""
+    members = (await chat.store.connections.get(seat, conversation)).members
+    for is_meant in (_is_its_id, _is_its_name):
+        for member in members:
+            if is_meant(member.user, named):
+                return member.user
     raise NotFound
+
+
+def _is_its_id(user: User, named: str) -> bool:
+    """An application's `Bob` and `bob` are two."""
+    return user.name == named if user.kind == "app_user" else user.uuid == named.casefold()
+
+
+def _is_its_name(user: User, named: str) -> bool:
+    return user.kind == "person" and user.name.casefold() == named.casefold()
 
 
 async def block_person(chat: Chat, blocker: User, blocked: User) -> None:

@@ -208,6 +208,23 @@ async def test_list_tells_of_messages_to_everybody_but_who_wrote(
         assert "notification" not in [event["type"] for event in await hers.settle()]
 
 
+async def test_list_tells_nothing_of_what_is_muted_or_of_who_is_blocked(
+    ana: Person, ben: Person, carl: Person, group: str
+) -> None:
+    assert (await ben.client.patch(f"{PEOPLE}/{group}", muted=True)).status == 200
+    assert (await carl.client.send("POST", f"/api/people/blocks/{ana.name}", {})).status == 204
+    async with open_list(ben.client) as his, open_list(carl.client) as carls:
+        for who in (ana, ben):
+            await who.tell(group, f"you cannot hide @{ben.name} @{carl.name}")
+        # Of the second alone, as he has not blocked who says it.
+        assert (await carls.until("notification"))["sender"]["username"] == ben.name
+        for socket in (his, carls):
+            await socket.settle()
+        assert "hide" not in str(his.heard)
+        assert [event["sender"]["username"] for event in carls.heard if event["type"] == "notification"] == [ben.name]
+    assert (await ben.see(group))["unread_count"] == 1
+
+
 async def test_application_opens_the_socket_for_its_user(nobody: Client, shared_server: Server) -> None:
     app = f"app-{uuid.uuid4().hex[:8]}"
     await shared_server.cli("app", "add", app)

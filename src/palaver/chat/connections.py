@@ -89,6 +89,9 @@ async def _say(chat: Chat, said: NewSaid) -> Spoken:
     chat.notices_came()
     chat.rooms.tell(spoken.conversation.uuid, MessageSaid(spoken.mark, message))
     for user_id, unread in spoken.unread.items():
+        if user_id in spoken.spared:
+            chat.rooms.lists.changed(user_id)
+            continue
         chat.rooms.lists.person_wrote(
             user_id,
             PersonWrote(

@@ -75,12 +75,14 @@ class NewSaid(Struct, frozen=True):
 
 class Spoken(Struct, frozen=True):
     """A message that was committed. `unread`: of all others who are in it, how much each has not read by now.
+    `spared`: those of them who are not told of it, as they have muted it, or one of the two has blocked the other.
     `known`: it was said before, and nothing has changed."""
 
     conversation: Conversation
     written: Written
     mark: Mark
     unread: Mapping[UserId, int] = {}
+    spared: Collection[UserId] = ()
     known: bool = False
     names_bot: bool = False
     """The bot that was invited is named in it."""

@@ -148,6 +148,7 @@ async def _say(tx: Transaction, said: NewSaid) -> Spoken:
         written,
         Mark(found.revision, event, await lowest(tx, found, number + 1)),
         {row[0]: int(row[1]) for row in counted},
+        {row[0] for row in counted if row[0] not in kinds},
         names_bot=_names_bot(found, said.text),
     )
 

@@ -81,6 +81,34 @@ async def test_member_says_types_and_reads_over_the_socket(ana: Person, ben: Per
     assert (await ben.see(pair))["unread_count"] == 0
 
 
+async def test_blocked_person_neither_shows_nor_sees_a_sign_of_life(ana: Person, ben: Person, pair: str) -> None:
+    first, second = await ana.tell(pair, "one"), await ana.tell(pair, "two")
+    async with enter(ana.client, pair) as hers, enter(ben.client, pair) as his:
+        before = hers.cursor
+        await ana.client.send("POST", f"/api/people/blocks/{ben.name}", {})
+        for socket in (hers, his):
+            await socket.send("typing")
+            await socket.send("stop_typing")
+        await his.send("read", message_id=first)
+        assert (await hers.settle(), await his.settle()) == ([], [])
+        for person, other in ((ana, ben), (ben, ana)):
+            present = {one["username"]: one["present"] for one in (await person.see(pair))["members"]}
+            assert (present[other.name], type(present[person.name])) == (None, bool)
+        assert (await ben.see(pair))["unread_count"] == 1
+        await ana.client.delete(f"/api/people/blocks/{ben.name}")
+        await his.send("typing")
+        await hers.expect("user_typing")
+    async with enter(ana.client, pair, f"cursor={before}") as hers:
+        await hers.expect("resumed", recovered=True)
+        assert await hers.settle() == []
+        await ben.read(pair, second)
+        await hers.expect("message_read", message_id=second)
+        await ana.client.send("POST", f"{PEOPLE}/{pair}/end", {})
+        await hers.until("snapshot")
+        await hers.send("typing")
+        assert await hers.settle() == []
+
+
 async def test_bot_commands_are_unsupported(ana: Person, pair: str) -> None:
     async with enter(ana.client, pair) as socket:
         message = await ana.tell(pair, "mine")

@@ -3,9 +3,10 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 
-from palaver.chat.errors import Draining, Invalid, NoSuchPerson, NotFound
-from palaver.chat.events import Dropped, MessageRead, MessageSaid, PersonWrote, Turned
+from palaver.chat.errors import Draining, Ended, Invalid, NoSuchPerson, NotFound, Unreachable
+from palaver.chat.events import Dropped, MessageRead, MessageSaid, PersonWrote, Turned, Typing
 from palaver.chat.flow import Chat
 from palaver.chat.ports import Changed, Connection, GroupChange, NewSaid, Seat, Spoken, Written
 from palaver.chat.user import User
@@ -130,6 +131,14 @@ async def read_up_to(chat: Chat, seat: Seat, conversation: str, message: str, us
     if mark is not None:
         chat.rooms.tell(conversation, MessageRead(mark, message, user.name))
     return unread
+
+
+async def type_to(chat: Chat, seat: Seat, conversation: str, user: User, *, on: bool) -> None:
+    """Those present see that this one types, or no more: where they would not hear it, they do not see it either.
+    Raises `NotFound`."""
+    with suppress(Ended, Unreachable):
+        await chat.store.connections.check_open(seat, conversation)
+        chat.rooms.pass_on(conversation, Typing(user.name, on=on))
 
 
 async def end(chat: Chat, seat: Seat, conversation: str) -> None:

@@ -181,6 +181,10 @@ class Connections(Protocol):
 
     # To talk
 
+    async def check_open(self, seat: Seat, conversation: str) -> None:
+        """Returns where this one may say something. Raises `Ended` or `Unreachable`."""
+        ...
+
     async def say(self, said: NewSaid) -> Spoken:
         """Raises `Ended`, `Unreachable` or `Conflict`."""
         ...
@@ -196,7 +200,8 @@ class Connections(Protocol):
         ...
 
     async def read_up_to(self, seat: Seat, conversation: str, message: str, now: Micros) -> tuple[int, Mark | None]:
-        """How much is not read by now; no mark where it had been read further already."""
+        """How much is not read by now; no mark where it had been read further already, or the two of a pair cannot
+        reach each other."""
         ...
 
     # Groups

@@ -12,8 +12,8 @@ from palaver.chat.user import User, UserId
 from palaver.store.conversations import stop_all
 from palaver.store.database import Database, Transaction
 from palaver.store.people.reading import see
-from palaver.store.people.rows import open_seat
-from palaver.store.people.saying import AT_ODDS, IN_IT, tell_anew
+from palaver.store.people.rows import AT_ODDS, open_seat
+from palaver.store.people.saying import IN_IT, tell_anew
 from palaver.store.rows import CONVERSATION, SPEAKING, from_speaking, to_conversation
 from palaver.store.texts import Texts
 

@@ -380,19 +380,24 @@ async def test_bot_is_invited_by_who_manages_and_sent_away(
     assert await llm.record() == []
 
 
-async def test_failed_bot_takes_nothing_from_what_was_said(ana: Person, ben: Person, pair: str) -> None:
-    bot = await invite(ana, pair)
-    async with enter(ben.client, pair) as his:
-        message = await ana.tell(pair, f"@{bot} [[text=one&fault=500]]")
+async def test_failed_bot_takes_nothing_from_what_was_said(ana: Person, ben: Person, group: str) -> None:
+    bot = await invite(ana, group)
+    async with enter(ben.client, group) as his:
+        message = await ana.tell(group, f"@{bot} [[text=one&fault=500]]")
         await his.until("user_message")
         await his.until("ai_typing_stop", reason="failed")
-    assert [one["id"] for one in await ben.history(pair)] == [message]
+    assert [one["id"] for one in await ben.history(group)] == [message]
 
 
-async def test_contract_shows_an_invited_bot_as_nobody(ana: Person, ben: Person, pair: str) -> None:
-    bot = await invite(ana, pair)
-    async with enter(ana.client, pair) as hers:
-        await ben.tell(pair, f"@{bot} hello")
-        await hers.until("ai_typing_stop")
-    messages = (await ben.messages(pair))["messages"]
-    assert [(one["sender_id"], one["number"]) for one in messages] == [(ben.id, 1), ("", 2)]
+async def test_no_bot_comes_between_two(ana: Person, ben: Person, pair: str, llm: LLM) -> None:
+    for language, words in (("en", "group only"), ("de", "nur in eine Gruppe"), ("it", "solo in un gruppo")):
+        asking = ana.client.sending({"Accept-Language": language})
+        refused = await asking.patch(f"{PEOPLE}/{pair}", preset_id=1, muted=True)
+        [problem] = refused.body["detail"]
+        assert (refused.status, problem["loc"]) == (422, ["body", "preset_id"])
+        assert words in problem["msg"]
+    shown = await ana.see(pair)
+    assert (shown["bot"], shown["muted"]) == (None, False)
+    await ben.tell(pair, "@general hello")
+    assert [one["sender_id"] for one in (await ben.messages(pair))["messages"]] == [ben.id]
+    assert await llm.record() == []

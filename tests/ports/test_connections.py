@@ -283,15 +283,15 @@ async def test_what_was_taken_back_is_answered_no_more(store: SqlStore, alice: U
     assert (await see(store, bob, group)).conversation.open_replies == 0
 
 
-async def test_bot_that_was_sent_away_is_asked_nothing(store: SqlStore, alice: User, pair: str) -> None:
-    await invite_bot(store, alice, pair)
-    spoken = await say(store, alice, pair, "@general?")
+async def test_bot_that_was_sent_away_is_asked_nothing(store: SqlStore, alice: User, group: str) -> None:
+    await invite_bot(store, alice, group)
+    spoken = await say(store, alice, group, "@general?")
     begun = await ask(store, spoken, alice)
-    changed = await store.connections.invite_bot(Seat(alice.id), pair, None, NOW)
+    changed = await store.connections.invite_bot(Seat(alice.id), group, None, NOW)
     assert changed.stopped == [begun.turn.reply.id]
     with pytest.raises(NotFound):
         await ask(store, spoken, alice)
-    assert not (await say(store, alice, pair, "@general?")).names_bot
+    assert not (await say(store, alice, group, "@general?")).names_bot
 
 
 async def test_erasing_somebody_leaves_no_word_of_theirs(

@@ -280,7 +280,7 @@ def _message(written: Written, connection: str) -> MessageFields:
     return MessageFields(
         message_id=message.uuid,
         connection_id=connection,
-        # A bot that was invited over our own API is nobody here.
+        # Nobody is left of who was erased.
         sender_id=message.sender or "",
         content=message.content,
         timestamp=to_time(message.created_at),

@@ -31,7 +31,7 @@ class NewConversation(Body):
 
 
 class ConversationChanges(Body):
-    """`preset_id`: the bot that is invited; null sends it away."""
+    """`preset_id`: the bot that is invited into a group; null sends it away."""
 
     title = changing(TITLE)
     muted = changing(Flag())
@@ -112,7 +112,7 @@ async def get_conversation(call: Call) -> PeopleConversation:
     body=ConversationChanges,
     answer=PeopleConversation,
     raises=(NotManager, Ended),
-    summary="Rename a group, mute a conversation, invite a bot or send it away",
+    summary="Rename a group, mute a conversation, invite a bot into a group or send it away",
 )
 async def change_conversation(call: Call) -> PeopleConversation:
     body = call.read(ConversationChanges)

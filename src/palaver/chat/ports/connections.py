@@ -225,7 +225,7 @@ class Connections(Protocol):
 
     async def mute(self, seat: Seat, conversation: str, *, muted: bool) -> None: ...
     async def invite_bot(self, seat: Seat, conversation: str, bot: NewBot | None, now: Micros) -> Changed:
-        """None sends it away. Raises `NotManager`."""
+        """None sends it away. Raises `NotManager`, and `Invalid` for a pair: there each side is a person."""
         ...
 
     async def ask_bot(self, asked: BotAsked) -> Begun:

@@ -191,6 +191,8 @@ class GathersPeople:
             found = await open_seat(tx, seat, conversation, tx.lock)
             if found.kind == "group":
                 await _check_manages(tx, found, seat.user_id)
+            elif bot is not None:
+                raise Invalid("preset_id", "groups_only")
             if found.ended:
                 raise Ended
             if bot is None and found.preset_id is None:

@@ -174,7 +174,8 @@ def _said_before(found: Conversation, before: Written, text: str) -> Spoken:
 
 
 def _names_bot(found: Conversation, text: str) -> bool:
-    return found.preset_id is not None and not found.ended and is_named(found.preset_slug, text)
+    has_bot = found.kind == "group" and found.preset_id is not None
+    return has_bot and not found.ended and is_named(found.preset_slug, text)
 
 
 async def _named(tx: Transaction, found: Conversation, text: str) -> set[UserId]:

@@ -81,16 +81,14 @@ class GathersPeople:
         other = second.id if asks == first.id else first.id
 
         async def work(tx: Transaction) -> tuple[Connection, bool]:
-            row = await tx.one(ACTIVE_PAIR, key)
-            if row is None:
+            while (row := await tx.one(ACTIVE_PAIR, key)) is None:
                 if await tx.one(IS_BLOCKED, other, asks) is not None:
                     raise Unreachable
                 added = await tx.one(ADD_PAIR, uuid, first.id, first.app_id, key, now)
                 if added is not None:
                     await tx.run_many(COME_IN, [(added[0], user.id, now, 0, False) for user in (first, second)])
                     return await _see(tx, asks, added[0]), True
-                row = await tx.one(ACTIVE_PAIR, key)
-                assert row is not None, "somebody else has made it"
+                # Somebody else has made it, and may have ended it by now.
             [found] = await see(tx, asks, [to_conversation(row)])
             return found, False
 

@@ -290,6 +290,28 @@ async def test_application_has_groups_of_its_users(nobody: Client, shared_server
     assert (await ana.client.post(PEOPLE, members=["u-1"])).status == 404
 
 
+async def test_refused_request_makes_no_users(nobody: Client, shared_server: Server) -> None:
+    app = f"app-{uuid.uuid4().hex[:8]}"
+    await shared_server.cli("app", "add", app)
+    client = nobody.bearing((await shared_server.cli("token", "create", "--app", app)).strip())
+    made = await client.post(f"{PEOPLE}?user_id=boss", members=["eve", "new", "new"], title="Us")
+    assert [member["id"] for member in made.body["members"]] == ["boss", "eve", "new"]
+    blocked = await client.send("POST", "/api/people/blocks/eve?user_id=new", {})
+    path = f"{PEOPLE}/{made.body['id']}/members"
+    many = [f"u-{number}" for number in range(100)]
+    full = await client.post(f"{PEOPLE}?user_id=u-maker", members=many)
+    managing = await client.post(f"{path}?user_id=eve", members=["u-late"])
+    trapped = await client.post(f"{PEOPLE}?user_id=eve", members=["new", "u-trapped"], title="Trap")
+    reached = await client.post("/api/v1/connections", user1_id="eve", user2_id="new")
+    oneself = await client.post(f"{PEOPLE}?user_id=u-alone", members=["u-alone"])
+    statuses = [answer.status for answer in (blocked, full, managing, trapped, reached, oneself)]
+    assert statuses == [204, 422, 403, 403, 403, 422]
+    for name in (*many[::33], "u-maker", "u-late", "u-trapped", "u-alone"):
+        # Who is not there is not found, whoever asks for them.
+        assert (await client.get(f"{PEOPLE}/{made.body['id']}?user_id={name}")).status == 404
+        assert (await client.delete(f"/api/people/blocks/{name}?user_id=boss")).status == 404
+
+
 # A bot that was invited
 
 

@@ -9,7 +9,7 @@ from palaver.chat.errors import Draining, Ended, Invalid, NoSuchPerson, NotFound
 from palaver.chat.events import Dropped, MessageRead, MessageSaid, PersonWrote, Turned, Typing
 from palaver.chat.flow import Chat
 from palaver.chat.ports import Changed, Connection, GroupChange, NewSaid, Seat, Spoken, Written
-from palaver.chat.user import User
+from palaver.chat.user import NOT_STORED, User
 
 # Everybody in a group is told of every message: as many as that costs next to nothing.
 MOST_MEMBERS = 100
@@ -32,6 +32,15 @@ async def find_person(chat: Chat, caller: User, named: str) -> User:
     return found
 
 
+async def mention(chat: Chat, app: User, named: str) -> User:
+    """A user of the application. Of one that it has not named before this is who it will be: it is made with what it
+    is brought into, and not at all where that is refused."""
+    found = await chat.store.connections.find_app_user(app.id, named)
+    if found is not None:
+        return found
+    return User(NOT_STORED, str(uuid.uuid4()), "app_user", named, app_id=app.id, created_at=chat.clock.now())
+
+
 async def _person(chat: Chat, named: str) -> User | None:
     try:
         known = await chat.store.accounts.get_user_by_uuid(str(uuid.UUID(named)))
@@ -45,7 +54,7 @@ async def _person(chat: Chat, named: str) -> User | None:
 async def connect_pair(chat: Chat, first: User, second: User, asks: User) -> tuple[Connection, bool]:
     """The two people's conversation, and whether it was begun just now. Raises `Unreachable`, and `Invalid` for a pair
     of one."""
-    if first.id == second.id:
+    if first.shown_id == second.shown_id:
         raise Invalid("user2_id", "same_person")
     made, is_new = await chat.store.connections.find_or_make_pair(
         first, second, asks.id, str(uuid.uuid4()), chat.clock.now()
@@ -57,7 +66,7 @@ async def connect_pair(chat: Chat, first: User, second: User, asks: User) -> tup
 
 async def begin_group(chat: Chat, maker: User, others: Sequence[User], title: str) -> Connection:
     """Raises `Unreachable`, and `Invalid` where there are too many."""
-    if len({maker.id, *(user.id for user in others)}) > MOST_MEMBERS:
+    if len({maker.shown_id, *(user.shown_id for user in others)}) > MOST_MEMBERS:
         raise Invalid("members", "group_full")
     made = await chat.store.connections.make_group(maker, others, title, str(uuid.uuid4()), chat.clock.now())
     _lists_changed(chat, made)

@@ -90,7 +90,7 @@ async def list_conversations(call: Call) -> MyConversations:
 )
 async def make_conversation(call: Call) -> PeopleConversation:
     body = call.read(NewConversation)
-    speaker = await find_speaker(call, made=True)
+    speaker = await find_speaker(call, mentioned=True)
     others = await _find_people(call, speaker, body.members)
     if len(others) == 1 and body.title is None:
         made, _ = await connections.connect_pair(call.chat, speaker, others[0], speaker)
@@ -225,7 +225,7 @@ async def _show(call: Call, speaker: User) -> PeopleConversation:
 
 
 async def _find_people(call: Call, speaker: User, named: tuple[str, ...]) -> list[User]:
-    """An application's users are made at first mention. Raises `NoSuchPerson`."""
+    """An application's users are there at first mention. Raises `NoSuchPerson`."""
     if call.user.kind == "app":
-        return [await call.site.accounts.app_user(call.user, name) for name in named]
+        return [await connections.mention(call.chat, call.user, name) for name in dict.fromkeys(named)]
     return [await connections.find_person(call.chat, speaker, name) for name in named]

@@ -163,7 +163,7 @@ class Connections(Protocol):
         """Returns for who is in it."""
         ...
 
-    # To begin and to end
+    # To begin and to end. Users who are not stored yet are stored with it.
 
     async def find_or_make_pair(
         self, first: User, second: User, asks: UserId, uuid: str, now: Micros

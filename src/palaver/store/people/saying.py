@@ -167,10 +167,11 @@ async def _say(tx: Transaction, said: NewSaid) -> Spoken:
 
 
 def _said_before(found: Conversation, before: Written, text: str) -> Spoken:
-    """What was edited or removed since is what it is by now."""
+    """What was edited or removed since is what it is by now, and names the bot or does not."""
     if before.edited_at is None and before.removed_at is None and before.message.content != text:
         raise Conflict
-    return Spoken(found, before, Mark(found.revision, found.event, 0), known=True, names_bot=_names_bot(found, text))
+    names_bot = _names_bot(found, before.message.content)
+    return Spoken(found, before, Mark(found.revision, found.event, 0), known=True, names_bot=names_bot)
 
 
 def _names_bot(found: Conversation, text: str) -> bool:

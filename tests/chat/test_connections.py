@@ -85,6 +85,29 @@ async def test_removed_member_is_told_nothing_elsewhere(
         await ear(bob, group).come(here.rooms)
 
 
+async def test_removed_is_the_one_who_was_named_and_nobody_who_is_called_alike(
+    chat: Chat, store: SqlStore, alice: User
+) -> None:
+    app = await store.accounts.add_user(new_user("shop", "app"))
+    boss, *others = [
+        await store.accounts.app_user(app, name, str(uuid.uuid4()), NOW) for name in ("boss", "Bob", "bob", "BOB")
+    ]
+    # Of people, an id goes before a name that is the same.
+    posing = await store.accounts.add_user(new_user(alice.uuid))
+    chief = await store.accounts.add_user(new_user("chief"))
+    for manager, members, named, left in (
+        (boss, others, "bob", ["boss", "Bob", "BOB"]),
+        (chief, [posing, alice], alice.uuid, ["chief", posing.name]),
+    ):
+        group = await connections.begin_group(chat, manager, members, "Us")
+        seat, where = Seat(manager.id), group.conversation.uuid
+        await connections.remove_member(chat, seat, where, named)
+        there = (await store.connections.get(seat, where)).members
+        assert [member.user.name for member in there] == left
+    with pytest.raises(NotFound):
+        await connections.remove_member(chat, seat, where, "nobody")
+
+
 async def test_whoever_is_removed_while_coming_in_does_not_come_in(
     chat: Chat, alice: User, bob: User, group: str
 ) -> None:

@@ -206,6 +206,19 @@ async def test_messages_to_people_count_as_well(nobody: Client) -> None:
     refused = await say(groups[1])
     assert (refused.status, refused.headers["RateLimit-Policy"]) == (429, f'"turns";q={TURNS};w=60')
     assert int(refused.headers["Retry-After"]) >= 1
+    # Nor does everybody look anew for it any more.
+    [said] = (await one.get(f"/api/people/conversations/{groups[0]}/messages?limit=1")).body["messages"]
+    path = f"/api/people/conversations/{groups[0]}"
+    for method, where, body in (
+        ("DELETE", f"{path}/messages/{said['id']}", None),
+        ("PATCH", path, {"title": "Them"}),
+        ("PATCH", path, {"preset_id": None}),
+        ("POST", f"{path}/members", {"members": [name]}),
+        ("PATCH", f"{path}/members/{name}", {"manages": True}),
+        ("DELETE", f"{path}/members/{name}", None),
+    ):
+        assert (await one.send(method, where, body)).status == 429
+    assert (await one.patch(path, muted=True)).body["title"] == "Us"
     async with enter(one, groups[1]) as socket:
         await socket.say("hello")
         assert (await socket.refused("rate_limited"))["retry_after"] >= 1

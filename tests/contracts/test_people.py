@@ -290,6 +290,28 @@ async def test_application_has_groups_of_its_users(nobody: Client, shared_server
     assert (await ana.client.post(PEOPLE, members=["u-1"])).status == 404
 
 
+async def test_refused_request_makes_no_users(nobody: Client, shared_server: Server) -> None:
+    app = f"app-{uuid.uuid4().hex[:8]}"
+    await shared_server.cli("app", "add", app)
+    client = nobody.bearing((await shared_server.cli("token", "create", "--app", app)).strip())
+    made = await client.post(f"{PEOPLE}?user_id=boss", members=["eve", "new", "new"], title="Us")
+    assert [member["id"] for member in made.body["members"]] == ["boss", "eve", "new"]
+    blocked = await client.send("POST", "/api/people/blocks/eve?user_id=new", {})
+    path = f"{PEOPLE}/{made.body['id']}/members"
+    many = [f"u-{number}" for number in range(100)]
+    full = await client.post(f"{PEOPLE}?user_id=u-maker", members=many)
+    managing = await client.post(f"{path}?user_id=eve", members=["u-late"])
+    trapped = await client.post(f"{PEOPLE}?user_id=eve", members=["new", "u-trapped"], title="Trap")
+    reached = await client.post("/api/v1/connections", user1_id="eve", user2_id="new")
+    oneself = await client.post(f"{PEOPLE}?user_id=u-alone", members=["u-alone"])
+    statuses = [answer.status for answer in (blocked, full, managing, trapped, reached, oneself)]
+    assert statuses == [204, 422, 403, 403, 403, 422]
+    for name in (*many[::33], "u-maker", "u-late", "u-trapped", "u-alone"):
+        # Who is not there is not found, whoever asks for them.
+        assert (await client.get(f"{PEOPLE}/{made.body['id']}?user_id={name}")).status == 404
+        assert (await client.delete(f"/api/people/blocks/{name}?user_id=boss")).status == 404
+
+
 # A bot that was invited
 
 
@@ -380,18 +402,18 @@ async def test_bot_is_invited_by_who_manages_and_sent_away(
     assert await llm.record() == []
 
 
-async def test_failed_bot_takes_nothing_from_what_was_said(ana: Person, ben: Person, pair: str) -> None:
-    bot = await invite(ana, pair)
-    async with enter(ben.client, pair) as his:
-        message = await ana.tell(pair, f"@{bot} [[text=one&fault=500]]")
+async def test_failed_bot_takes_nothing_from_what_was_said(ana: Person, ben: Person, group: str) -> None:
+    bot = await invite(ana, group)
+    async with enter(ben.client, group) as his:
+        message = await ana.tell(group, f"@{bot} [[text=one&fault=500]]")
         await his.until("user_message")
         await his.until("ai_typing_stop", reason="failed")
-    assert [one["id"] for one in await ben.history(pair)] == [message]
+    assert [one["id"] for one in await ben.history(group)] == [message]
 
 
-async def test_whoever_asked_the_bot_on_a_socket_is_told_that_it_failed(ana: Person, ben: Person, pair: str) -> None:
-    bot = await invite(ana, pair)
-    async with enter(ana.client, pair) as hers, enter(ben.client, pair) as his:
+async def test_whoever_asked_the_bot_on_a_socket_is_told_that_it_failed(ana: Person, ben: Person, group: str) -> None:
+    bot = await invite(ana, group)
+    async with enter(ana.client, group) as hers, enter(ben.client, group) as his:
         await hers.say(f"@{bot} [[text=one&fault=500]]", client_message_id="k")
         [_, typing, error, _] = await hers.turn()
         assert (error["type"], error["code"], error["client_message_id"]) == ("error", "bot_unavailable", "k")
@@ -414,10 +436,15 @@ async def test_list_tells_who_asked_the_bot_that_it_has_answered_though_others_l
         assert [one["kind"] for one in await hers.settle() if one["type"] == "notification"] == ["message"]
 
 
-async def test_contract_shows_an_invited_bot_as_nobody(ana: Person, ben: Person, pair: str) -> None:
-    bot = await invite(ana, pair)
-    async with enter(ana.client, pair) as hers:
-        await ben.tell(pair, f"@{bot} hello")
-        await hers.until("ai_typing_stop")
-    messages = (await ben.messages(pair))["messages"]
-    assert [(one["sender_id"], one["number"]) for one in messages] == [(ben.id, 1), ("", 2)]
+async def test_no_bot_comes_between_two(ana: Person, ben: Person, pair: str, llm: LLM) -> None:
+    for language, words in (("en", "group only"), ("de", "nur in eine Gruppe"), ("it", "solo in un gruppo")):
+        asking = ana.client.sending({"Accept-Language": language})
+        refused = await asking.patch(f"{PEOPLE}/{pair}", preset_id=1, muted=True)
+        [problem] = refused.body["detail"]
+        assert (refused.status, problem["loc"]) == (422, ["body", "preset_id"])
+        assert words in problem["msg"]
+    shown = await ana.see(pair)
+    assert (shown["bot"], shown["muted"]) == (None, False)
+    await ben.tell(pair, "@general hello")
+    assert [one["sender_id"] for one in (await ben.messages(pair))["messages"]] == [ben.id]
+    assert await llm.record() == []

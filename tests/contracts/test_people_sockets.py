@@ -81,6 +81,34 @@ async def test_member_says_types_and_reads_over_the_socket(ana: Person, ben: Per
     assert (await ben.see(pair))["unread_count"] == 0
 
 
+async def test_blocked_person_neither_shows_nor_sees_a_sign_of_life(ana: Person, ben: Person, pair: str) -> None:
+    first, second = await ana.tell(pair, "one"), await ana.tell(pair, "two")
+    async with enter(ana.client, pair) as hers, enter(ben.client, pair) as his:
+        before = hers.cursor
+        await ana.client.send("POST", f"/api/people/blocks/{ben.name}", {})
+        for socket in (hers, his):
+            await socket.send("typing")
+            await socket.send("stop_typing")
+        await his.send("read", message_id=first)
+        assert (await hers.settle(), await his.settle()) == ([], [])
+        for person, other in ((ana, ben), (ben, ana)):
+            present = {one["username"]: one["present"] for one in (await person.see(pair))["members"]}
+            assert (present[other.name], type(present[person.name])) == (None, bool)
+        assert (await ben.see(pair))["unread_count"] == 1
+        await ana.client.delete(f"/api/people/blocks/{ben.name}")
+        await his.send("typing")
+        await hers.expect("user_typing")
+    async with enter(ana.client, pair, f"cursor={before}") as hers:
+        await hers.expect("resumed", recovered=True)
+        assert await hers.settle() == []
+        await ben.read(pair, second)
+        await hers.expect("message_read", message_id=second)
+        await ana.client.send("POST", f"{PEOPLE}/{pair}/end", {})
+        await hers.until("snapshot")
+        await hers.send("typing")
+        assert await hers.settle() == []
+
+
 async def test_bot_commands_are_unsupported(ana: Person, pair: str) -> None:
     async with enter(ana.client, pair) as socket:
         message = await ana.tell(pair, "mine")
@@ -218,6 +246,23 @@ async def test_list_of_ones_own_devices_hears_that_one_has_read_on(ana: Person, 
         read = {"kind": "read", "session_id": group, "message_id": message, "unread_count": 0}
         assert await app.until("notification") == {"type": "notification", **read}
         assert "notification" not in [event["type"] for socket in (app, contract) for event in await socket.settle()]
+
+
+async def test_list_tells_nothing_of_what_is_muted_or_of_who_is_blocked(
+    ana: Person, ben: Person, carl: Person, group: str
+) -> None:
+    assert (await ben.client.patch(f"{PEOPLE}/{group}", muted=True)).status == 200
+    assert (await carl.client.send("POST", f"/api/people/blocks/{ana.name}", {})).status == 204
+    async with open_list(ben.client) as his, open_list(carl.client) as carls:
+        for who in (ana, ben):
+            await who.tell(group, f"you cannot hide @{ben.name} @{carl.name}")
+        # Of the second alone, as he has not blocked who says it.
+        assert (await carls.until("notification"))["sender"]["username"] == ben.name
+        for socket in (his, carls):
+            await socket.settle()
+        assert "hide" not in str(his.heard)
+        assert [event["sender"]["username"] for event in carls.heard if event["type"] == "notification"] == [ben.name]
+    assert (await ben.see(group))["unread_count"] == 1
 
 
 async def test_application_opens_the_socket_for_its_user(nobody: Client, shared_server: Server) -> None:

@@ -283,15 +283,29 @@ async def test_what_was_taken_back_is_answered_no_more(store: SqlStore, alice: U
     assert (await see(store, bob, group)).conversation.open_replies == 0
 
 
-async def test_bot_that_was_sent_away_is_asked_nothing(store: SqlStore, alice: User, pair: str) -> None:
-    await invite_bot(store, alice, pair)
-    spoken = await say(store, alice, pair, "@general?")
+async def test_what_is_sent_once_more_names_the_bot_if_it_does_so_by_now(
+    store: SqlStore, alice: User, group: str
+) -> None:
+    await invite_bot(store, alice, group)
+    spoken = await say(store, alice, group, "never mind", client_id="k")
+    message = spoken.written.message.uuid
+    await store.connections.edit(Seat(alice.id), group, message, "never again", 2, NOW)
+    assert not (await say(store, alice, group, "@general?", client_id="k")).names_bot
+    await store.connections.edit(Seat(alice.id), group, message, "@general!", 2, NOW)
+    assert (await say(store, alice, group, "never mind", client_id="k")).names_bot
+    await store.connections.remove(Seat(alice.id), group, message, NOW)
+    assert not (await say(store, alice, group, "@general?", client_id="k")).names_bot
+
+
+async def test_bot_that_was_sent_away_is_asked_nothing(store: SqlStore, alice: User, group: str) -> None:
+    await invite_bot(store, alice, group)
+    spoken = await say(store, alice, group, "@general?")
     begun = await ask(store, spoken, alice)
-    changed = await store.connections.invite_bot(Seat(alice.id), pair, None, NOW)
+    changed = await store.connections.invite_bot(Seat(alice.id), group, None, NOW)
     assert changed.stopped == [begun.turn.reply.id]
     with pytest.raises(NotFound):
         await ask(store, spoken, alice)
-    assert not (await say(store, alice, pair, "@general?")).names_bot
+    assert not (await say(store, alice, group, "@general?")).names_bot
 
 
 async def test_erasing_somebody_leaves_no_word_of_theirs(

@@ -2,17 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 from msgspec.structs import replace
 
 from palaver.chat.errors import NotFound
-from palaver.chat.user import UserId
+from palaver.chat.ports import Seat
+from palaver.chat.user import User, UserId
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.database import Row, Transaction
+from palaver.store.people import groups
+from palaver.store.postgres import PostgresTransaction
+from palaver.store.rows import USER, to_user
 from tests.ports.talking import HERE, LEASE, NOW, answer, ending, new_conversation, new_user, rows, said
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -120,6 +126,38 @@ async def test_transaction_that_lost_a_race_is_carried_out_again(store: SqlStore
 
     assert await store.database.write(work) == 3
     assert [tuple(row) for row in await rows(store, "SELECT value FROM server WHERE name = 'once'")] == [("3",)]
+
+
+class MadeAndEndedBeside:
+    """Lets somebody else make the pair just before it is made, and end it just after that came to nothing."""
+
+    def __init__(self, store: SqlStore, other: User, one: Callable[..., Awaitable[Row | None]]) -> None:
+        self._connections = store.connections
+        self._other = other
+        self._one = one
+        self.ended: list[str] = []
+
+    async def one(self, tx: Transaction, sql: str, *values: Any) -> Row | None:
+        if sql != groups.ADD_PAIR or self.ended:
+            return await self._one(tx, sql, *values)
+        self.ended.append(str(uuid.uuid4()))
+        me = await self._one(tx, f"SELECT {USER} FROM users u WHERE u.id = $1", values[1])
+        assert me is not None
+        await self._connections.find_or_make_pair(self._other, to_user(me), self._other.id, self.ended[0], NOW)
+        nothing = await self._one(tx, sql, *values)
+        await self._connections.end(Seat(self._other.id), self.ended[0], NOW)
+        return nothing
+
+
+async def test_pair_that_somebody_ends_while_it_is_found_is_made_anew(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = [await store.accounts.add_user(new_user(name)) for name in ("alice", "bob")]
+    beside = MadeAndEndedBeside(store, bob, PostgresTransaction.one)
+    monkeypatch.setattr(PostgresTransaction, "one", lambda tx, sql, *values: beside.one(tx, sql, *values))
+    made, is_new = await store.connections.find_or_make_pair(alice, bob, alice.id, str(uuid.uuid4()), NOW)
+    assert (is_new, made.conversation.ended) == (True, False)
+    assert [made.conversation.uuid] != beside.ended != []
 
 
 async def test_race_that_is_always_lost_ends(store: SqlStore) -> None:

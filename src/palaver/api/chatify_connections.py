@@ -158,8 +158,8 @@ async def _pair(call: Call, first: str | None, second: str) -> tuple[User, User,
             raise Invalid([FieldProblem("user1_id", "missing", {})], "body")
         if first == second:
             raise Invalid([FieldProblem("user2_id", "same_person", {})], "body")
-        begins = await call.site.accounts.app_user(caller, first)
-        return begins, await call.site.accounts.app_user(caller, second), begins
+        begins = await connections.mention(call.chat, caller, first)
+        return begins, await connections.mention(call.chat, caller, second), begins
     if first is None or _is_called(caller, first):
         return caller, await connections.find_person(call.chat, caller, second), caller
     if not _is_called(caller, second):
@@ -280,7 +280,7 @@ def _message(written: Written, connection: str) -> MessageFields:
     return MessageFields(
         message_id=message.uuid,
         connection_id=connection,
-        # A bot that was invited over our own API is nobody here.
+        # Nobody is left of who was erased.
         sender_id=message.sender or "",
         content=message.content,
         timestamp=to_time(message.created_at),

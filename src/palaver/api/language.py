@@ -88,6 +88,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Jemand muss die Gruppe verwalten.",
         "Qualcuno deve gestire il gruppo.",
     ),
+    "groups_only": (
+        "An assistant can be invited into a group only.",
+        "Ein Assistent kann nur in eine Gruppe eingeladen werden.",
+        "Un assistente può essere invitato solo in un gruppo.",
+    ),
     "group_full": (
         "A group can have 100 members at most.",
         "Eine Gruppe kann höchstens 100 Mitglieder haben.",

@@ -3,12 +3,13 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 
-from palaver.chat.errors import Draining, Invalid, NoSuchPerson, NotFound
-from palaver.chat.events import Dropped, MessageRead, MessageSaid, PersonRead, PersonWrote, Turned
+from palaver.chat.errors import Draining, Ended, Invalid, NoSuchPerson, NotFound, Unreachable
+from palaver.chat.events import Dropped, MessageRead, MessageSaid, PersonRead, PersonWrote, Turned, Typing
 from palaver.chat.flow import Chat
 from palaver.chat.ports import Changed, Connection, GroupChange, NewSaid, Seat, Spoken, Written
-from palaver.chat.user import User
+from palaver.chat.user import NOT_STORED, User
 
 # Everybody in a group is told of every message: as many as that costs next to nothing.
 MOST_MEMBERS = 100
@@ -31,6 +32,15 @@ async def find_person(chat: Chat, caller: User, named: str) -> User:
     return found
 
 
+async def mention(chat: Chat, app: User, named: str) -> User:
+    """A user of the application. Of one that it has not named before this is who it will be: it is made with what it
+    is brought into, and not at all where that is refused."""
+    found = await chat.store.connections.find_app_user(app.id, named)
+    if found is not None:
+        return found
+    return User(NOT_STORED, str(uuid.uuid4()), "app_user", named, app_id=app.id, created_at=chat.clock.now())
+
+
 async def _person(chat: Chat, named: str) -> User | None:
     try:
         known = await chat.store.accounts.get_user_by_uuid(str(uuid.UUID(named)))
@@ -44,7 +54,7 @@ async def _person(chat: Chat, named: str) -> User | None:
 async def connect_pair(chat: Chat, first: User, second: User, asks: User) -> tuple[Connection, bool]:
     """The two people's conversation, and whether it was begun just now. Raises `Unreachable`, and `Invalid` for a pair
     of one."""
-    if first.id == second.id:
+    if first.shown_id == second.shown_id:
         raise Invalid("user2_id", "same_person")
     made, is_new = await chat.store.connections.find_or_make_pair(
         first, second, asks.id, str(uuid.uuid4()), chat.clock.now()
@@ -56,7 +66,7 @@ async def connect_pair(chat: Chat, first: User, second: User, asks: User) -> tup
 
 async def begin_group(chat: Chat, maker: User, others: Sequence[User], title: str) -> Connection:
     """Raises `Unreachable`, and `Invalid` where there are too many."""
-    if len({maker.id, *(user.id for user in others)}) > MOST_MEMBERS:
+    if len({maker.shown_id, *(user.shown_id for user in others)}) > MOST_MEMBERS:
         raise Invalid("members", "group_full")
     made = await chat.store.connections.make_group(maker, others, title, str(uuid.uuid4()), chat.clock.now())
     _lists_changed(chat, made)
@@ -89,6 +99,9 @@ async def _say(chat: Chat, said: NewSaid) -> Spoken:
     chat.notices_came()
     chat.rooms.tell(spoken.conversation.uuid, MessageSaid(spoken.mark, message))
     for user_id, unread in spoken.unread.items():
+        if user_id in spoken.spared:
+            chat.rooms.lists.changed(user_id)
+            continue
         chat.rooms.lists.among_people(
             user_id,
             PersonWrote(
@@ -128,6 +141,14 @@ async def read_up_to(chat: Chat, seat: Seat, conversation: str, message: str, us
         chat.rooms.tell(conversation, MessageRead(mark, message, user.name))
         chat.rooms.lists.among_people(user.id, PersonRead(conversation, message, unread))
     return unread
+
+
+async def type_to(chat: Chat, seat: Seat, conversation: str, user: User, *, on: bool) -> None:
+    """Those present see that this one types, or no more: where they would not hear it, they do not see it either.
+    Raises `NotFound`."""
+    with suppress(Ended, Unreachable):
+        await chat.store.connections.check_open(seat, conversation)
+        chat.rooms.pass_on(conversation, Typing(user.name, on=on))
 
 
 async def end(chat: Chat, seat: Seat, conversation: str) -> None:
@@ -196,11 +217,22 @@ async def let_manage(chat: Chat, seat: Seat, conversation: str, named: str, *, m
 
 
 async def _find_member(chat: Chat, seat: Seat, conversation: str, named: str) -> User:
-    found = await chat.store.connections.get(seat, conversation)
-    for member in found.members:
-        if named.casefold() in (member.user.name.casefold(), member.user.uuid):
-            return member.user
+    """As `find_person` knows people, disabled ones included. Raises `NotFound`."""
+    members = (await chat.store.connections.get(seat, conversation)).members
+    for is_meant in (_is_its_id, _is_its_name):
+        for member in members:
+            if is_meant(member.user, named):
+                return member.user
     raise NotFound
+
+
+def _is_its_id(user: User, named: str) -> bool:
+    """An application's `Bob` and `bob` are two."""
+    return user.name == named if user.kind == "app_user" else user.uuid == named.casefold()
+
+
+def _is_its_name(user: User, named: str) -> bool:
+    return user.kind == "person" and user.name.casefold() == named.casefold()
 
 
 async def block_person(chat: Chat, blocker: User, blocked: User) -> None:

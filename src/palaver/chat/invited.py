@@ -19,7 +19,7 @@ WINDOW = 40
 async def invite_bot(chat: Chat, seat: Seat, conversation: str, preset: Preset | None) -> None:
     """The bot of that preset, as it is now; None sends away the one that was there.
 
-    Raises `NotFound`, `NotManager` and `Ended`.
+    Raises `NotFound`, `NotManager` and `Ended`, and `Invalid` for a pair: there each side is a person.
     """
     bot = None if preset is None else _to_bot(preset)
     await tell_changed(chat, await chat.store.connections.invite_bot(seat, conversation, bot, chat.clock.now()))

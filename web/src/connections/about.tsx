@@ -81,7 +81,7 @@ export default function About({ connected, me, onClose }: AboutProps) {
         checked={muted}
         keep={async (on) => take(queries, await change(id, { muted: on }))}
       />
-      {isOn && (!isGroup || manages) && <BotField connected={connected} onChange={keep} />}
+      {isGroup && isOn && manages && <BotField connected={connected} onChange={keep} />}
       <div className="actions about-ends">
         {!isGroup && other !== undefined && (
           <button

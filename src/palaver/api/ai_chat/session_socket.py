@@ -72,7 +72,7 @@ class Asked(Struct, frozen=True):
 
 
 # Of these there is nothing, or another thing, where people talk to each other.
-OTHERWISE_AMONG_PEOPLE = frozenset(("send_message", "read", "stop", "regenerate", "edit"))
+OTHERWISE_AMONG_PEOPLE = frozenset(("send_message", "read", "stop", "regenerate", "edit", "typing", "stop_typing"))
 
 BEGINS_TURN = frozenset(("send_message", "edit", "regenerate"))
 
@@ -155,6 +155,9 @@ class SessionSocket(JsonSocket):
             case "read":
                 speaker, message = self.call.user, One.read(payload).message_id
                 await connections.read_up_to(self.call.chat, Seat(speaker.id), self._uuid, message, speaker)
+            case "typing" | "stop_typing":
+                speaker, on = self.call.user, kind == "typing"
+                await connections.type_to(self.call.chat, Seat(speaker.id), self._uuid, speaker, on=on)
             case _:
                 self.error("unsupported", text("unsupported", self.call.language), **echo(payload))
 

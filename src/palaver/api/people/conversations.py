@@ -5,10 +5,10 @@ from msgspec import UNSET, Struct
 from palaver.api.call import Answer, Call
 from palaver.api.fields import Body, Choice, Flag, Listed, Whole, changing, clearing, defaulting, optional, required
 from palaver.api.people.shapes import CONVERSATIONS, ONE, TITLE, Page, PeopleConversation, new_api, show_conversation
-from palaver.api.people.speaker import PERSON, For, find_speaker
+from palaver.api.people.speaker import PERSON, For, count_for, find_speaker
 from palaver.chat import connections, invited
 from palaver.chat.conversation import PresetId
-from palaver.chat.errors import Ended, NoSuchPerson, NotManager, Unreachable
+from palaver.chat.errors import Ended, NoSuchPerson, NotManager, RateLimited, Unreachable
 from palaver.chat.ports import Seat, StatusWanted
 from palaver.chat.presets import access_preset
 from palaver.chat.user import User
@@ -31,7 +31,7 @@ class NewConversation(Body):
 
 
 class ConversationChanges(Body):
-    """`preset_id`: the bot that is invited; null sends it away."""
+    """`preset_id`: the bot that is invited into a group; null sends it away."""
 
     title = changing(TITLE)
     muted = changing(Flag())
@@ -90,7 +90,7 @@ async def list_conversations(call: Call) -> MyConversations:
 )
 async def make_conversation(call: Call) -> PeopleConversation:
     body = call.read(NewConversation)
-    speaker = await find_speaker(call, made=True)
+    speaker = await find_speaker(call, mentioned=True)
     others = await _find_people(call, speaker, body.members)
     if len(others) == 1 and body.title is None:
         made, _ = await connections.connect_pair(call.chat, speaker, others[0], speaker)
@@ -111,12 +111,16 @@ async def get_conversation(call: Call) -> PeopleConversation:
     query=For,
     body=ConversationChanges,
     answer=PeopleConversation,
-    raises=(NotManager, Ended),
-    summary="Rename a group, mute a conversation, invite a bot or send it away",
+    raises=(NotManager, Ended, RateLimited),
+    summary="Rename a group, mute a conversation, invite a bot into a group or send it away",
 )
 async def change_conversation(call: Call) -> PeopleConversation:
     body = call.read(ConversationChanges)
     speaker = await find_speaker(call)
+    if body.title is not UNSET or body.preset_id is not UNSET:
+        # Everybody looks anew. To mute is one's own affair.
+        call.granted = await call.site.limits.allow_search(call.user, call.counted_as)
+        await count_for(call, speaker)
     seat, uuid = Seat(speaker.id), call.parameters["id"]
     # Whatever is refused changes nothing.
     preset = None
@@ -140,11 +144,13 @@ async def change_conversation(call: Call) -> PeopleConversation:
     body=NewMembers,
     answer=PeopleConversation,
     raises=(NoSuchPerson, Unreachable, NotManager, Ended),
+    counts_as_turn=True,
     summary="Invite people into a group",
 )
 async def invite(call: Call) -> PeopleConversation:
     body = call.read(NewMembers)
     speaker = await find_speaker(call)
+    await count_for(call, speaker)
     seat, uuid = Seat(speaker.id), call.parameters["id"]
     # Who is not in it learns nothing of who there is.
     await call.chat.store.connections.check(speaker.id, uuid)
@@ -159,10 +165,12 @@ async def invite(call: Call) -> PeopleConversation:
     query=For,
     status=204,
     raises=(NotManager,),
+    counts_as_turn=True,
     summary="Remove somebody from a group, or oneself",
 )
 async def remove_member(call: Call) -> Answer:
     speaker = await find_speaker(call)
+    await count_for(call, speaker)
     seat, uuid = Seat(speaker.id), call.parameters["id"]
     await connections.remove_member(call.chat, seat, uuid, call.parameters["user"])
     return Answer(status=204)
@@ -176,11 +184,13 @@ async def remove_member(call: Call) -> Answer:
     body=MemberChanges,
     answer=PeopleConversation,
     raises=(NotManager, Ended),
+    counts_as_turn=True,
     summary="Have somebody manage a group, or no more",
 )
 async def change_member(call: Call) -> PeopleConversation:
     body = call.read(MemberChanges)
     speaker = await find_speaker(call)
+    await count_for(call, speaker)
     seat, uuid = Seat(speaker.id), call.parameters["id"]
     await connections.let_manage(call.chat, seat, uuid, call.parameters["user"], manages=body.manages)
     return await _show(call, speaker)
@@ -225,7 +235,7 @@ async def _show(call: Call, speaker: User) -> PeopleConversation:
 
 
 async def _find_people(call: Call, speaker: User, named: tuple[str, ...]) -> list[User]:
-    """An application's users are made at first mention. Raises `NoSuchPerson`."""
+    """An application's users are there at first mention. Raises `NoSuchPerson`."""
     if call.user.kind == "app":
-        return [await call.site.accounts.app_user(call.user, name) for name in named]
+        return [await connections.mention(call.chat, call.user, name) for name in dict.fromkeys(named)]
     return [await connections.find_person(call.chat, speaker, name) for name in named]

@@ -127,10 +127,13 @@ async def edit(call: Call) -> PersonMessage:
     who="signed_in",
     query=For,
     answer=PersonMessage,
+    counts_as_turn=True,
     summary="Take one's own message away for all: no word of it is kept",
 )
 async def remove(call: Call) -> PersonMessage:
-    seat = Seat((await find_speaker(call)).id)
+    speaker = await find_speaker(call)
+    await count_for(call, speaker)
+    seat = Seat(speaker.id)
     return show_message(await connections.remove(call.chat, seat, call.parameters["id"], call.parameters["message_id"]))
 
 

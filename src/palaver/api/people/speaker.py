@@ -2,6 +2,7 @@
 
 from palaver.api.call import Call
 from palaver.api.fields import Body, FieldProblem, Invalid, Text, optional
+from palaver.chat import connections
 from palaver.chat.errors import NotFound
 from palaver.chat.user import User
 
@@ -14,14 +15,19 @@ class For(Body):
     user_id = optional(PERSON)
 
 
-async def find_speaker(call: Call, *, made: bool = False) -> User:
-    """`made`: an application's user is made at first mention. Raises `Invalid`, and `NotFound` for one that is not."""
+async def find_speaker(call: Call, *, made: bool = False, mentioned: bool = False) -> User:
+    """`made`: an application's user is made at first mention; `mentioned`: with what it is brought into.
+
+    Raises `Invalid`, and `NotFound` for one that is not."""
     caller = call.user
     if caller.kind == "app":
         named = call.read_query(For).user_id
         if named is None:
             raise Invalid([FieldProblem("user_id", "missing", {})], "query")
-        caller = await find_app_user(call, named, made=made)
+        if mentioned:
+            caller = await connections.mention(call.chat, caller, named)
+        else:
+            caller = await find_app_user(call, named, made=made)
     call.site.presence.seen(caller)
     return caller
 

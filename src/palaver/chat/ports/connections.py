@@ -78,12 +78,14 @@ class NewSaid(Struct, frozen=True):
 
 class Spoken(Struct, frozen=True):
     """A message that was committed. `unread`: of all others who are in it, how much each has not read by now.
+    `spared`: those of them who are not told of it, as they have muted it, or one of the two has blocked the other.
     `known`: it was said before, and nothing has changed."""
 
     conversation: Conversation
     written: Written
     mark: Mark
     unread: Mapping[UserId, int] = {}
+    spared: Collection[UserId] = ()
     known: bool = False
     names_bot: bool = False
     """The bot that was invited is named in it."""
@@ -164,7 +166,7 @@ class Connections(Protocol):
         """Returns for who is in it."""
         ...
 
-    # To begin and to end
+    # To begin and to end. Users who are not stored yet are stored with it.
 
     async def find_or_make_pair(
         self, first: User, second: User, asks: UserId, uuid: str, now: Micros
@@ -182,6 +184,10 @@ class Connections(Protocol):
 
     # To talk
 
+    async def check_open(self, seat: Seat, conversation: str) -> None:
+        """Returns where this one may say something. Raises `Ended` or `Unreachable`."""
+        ...
+
     async def say(self, said: NewSaid) -> Spoken:
         """Raises `Ended`, `Unreachable` or `Conflict`."""
         ...
@@ -197,7 +203,8 @@ class Connections(Protocol):
         ...
 
     async def read_up_to(self, seat: Seat, conversation: str, message: str, now: Micros) -> tuple[int, Mark | None]:
-        """How much is not read by now; no mark where it had been read further already."""
+        """How much is not read by now; no mark where it had been read further already, or the two of a pair cannot
+        reach each other."""
         ...
 
     # Groups
@@ -221,7 +228,7 @@ class Connections(Protocol):
 
     async def mute(self, seat: Seat, conversation: str, *, muted: bool) -> None: ...
     async def invite_bot(self, seat: Seat, conversation: str, bot: NewBot | None, now: Micros) -> Changed:
-        """None sends it away. Raises `NotManager`."""
+        """None sends it away. Raises `NotManager`, and `Invalid` for a pair: there each side is a person."""
         ...
 
     async def ask_bot(self, asked: BotAsked) -> Begun:

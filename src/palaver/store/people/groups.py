@@ -11,9 +11,10 @@ from palaver.chat.ports import Changed, Connection, GroupChange, NewBot, Seat
 from palaver.chat.user import User, UserId
 from palaver.store.conversations import stop_all
 from palaver.store.database import Database, Transaction
+from palaver.store.people.mentioned import store_mentioned
 from palaver.store.people.reading import see
-from palaver.store.people.rows import open_seat
-from palaver.store.people.saying import AT_ODDS, IN_IT, tell_anew
+from palaver.store.people.rows import AT_ODDS, open_seat
+from palaver.store.people.saying import IN_IT, tell_anew
 from palaver.store.rows import CONVERSATION, SPEAKING, from_speaking, to_conversation
 from palaver.store.texts import Texts
 
@@ -77,20 +78,20 @@ class GathersPeople:
     async def find_or_make_pair(
         self, first: User, second: User, asks: UserId, uuid: str, now: Micros
     ) -> tuple[Connection, bool]:
-        key = ":".join(str(user_id) for user_id in sorted((first.id, second.id)))
-        other = second.id if asks == first.id else first.id
+        asks_first = asks == first.id
 
         async def work(tx: Transaction) -> tuple[Connection, bool]:
-            row = await tx.one(ACTIVE_PAIR, key)
-            if row is None:
+            two = [await store_mentioned(tx, user) for user in (first, second)]
+            key = ":".join(str(user_id) for user_id in sorted(user.id for user in two))
+            asks, other = [user.id for user in (two if asks_first else reversed(two))]
+            while (row := await tx.one(ACTIVE_PAIR, key)) is None:
                 if await tx.one(IS_BLOCKED, other, asks) is not None:
                     raise Unreachable
-                added = await tx.one(ADD_PAIR, uuid, first.id, first.app_id, key, now)
+                added = await tx.one(ADD_PAIR, uuid, two[0].id, two[0].app_id, key, now)
                 if added is not None:
-                    await tx.run_many(COME_IN, [(added[0], user.id, now, 0, False) for user in (first, second)])
+                    await tx.run_many(COME_IN, [(added[0], user.id, now, 0, False) for user in two])
                     return await _see(tx, asks, added[0]), True
-                row = await tx.one(ACTIVE_PAIR, key)
-                assert row is not None, "somebody else has made it"
+                # Somebody else has made it, and may have ended it by now.
             [found] = await see(tx, asks, [to_conversation(row)])
             return found, False
 
@@ -98,13 +99,14 @@ class GathersPeople:
 
     async def make_group(self, maker: User, others: Sequence[User], title: str, uuid: str, now: Micros) -> Connection:
         async def work(tx: Transaction) -> Connection:
-            await _check_at_peace(tx, maker.id, others)
-            added = await tx.one(ADD_GROUP, uuid, maker.id, maker.app_id, title, now)
+            manager, *invited = [await store_mentioned(tx, user) for user in (maker, *others)]
+            await _check_at_peace(tx, manager.id, invited)
+            added = await tx.one(ADD_GROUP, uuid, manager.id, manager.app_id, title, now)
             assert added is not None
-            coming = list(dict.fromkeys(user.id for user in (maker, *others)))
-            rows = [(added[0], id_, now + place, 0, id_ == maker.id) for place, id_ in enumerate(coming)]
+            coming = list(dict.fromkeys(user.id for user in (manager, *invited)))
+            rows = [(added[0], id_, now + place, 0, id_ == manager.id) for place, id_ in enumerate(coming)]
             await tx.run_many(COME_IN, rows)
-            return await _see(tx, maker.id, added[0])
+            return await _see(tx, manager.id, added[0])
 
         return await self._database.write(work)
 
@@ -134,7 +136,8 @@ class GathersPeople:
         async def work(tx: Transaction) -> Changed:
             found = await _manage(tx, seat, conversation)
             there = {row[0] for row in await tx.all(IN_IT, found.id)}
-            coming = list({user.id: user for user in others if user.id not in there}.values())
+            named = [await store_mentioned(tx, user) for user in others]
+            coming = list({user.id: user for user in named if user.id not in there}.values())
             if not coming:
                 return Changed(found, None)
             if len(there) + len(coming) > most:
@@ -191,6 +194,8 @@ class GathersPeople:
             found = await open_seat(tx, seat, conversation, tx.lock)
             if found.kind == "group":
                 await _check_manages(tx, found, seat.user_id)
+            elif bot is not None:
+                raise Invalid("preset_id", "groups_only")
             if found.ended:
                 raise Ended
             if bot is None and found.preset_id is None:

@@ -8,6 +8,7 @@ from palaver.chat.ports import Blocked, Connection, InvitedBot, Seat, StatusWant
 from palaver.chat.user import User, UserId
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.people.rows import (
+    AT_ODDS,
     LISTED,
     MEMBER_AT,
     MEMBERS,
@@ -28,7 +29,6 @@ MINE = (
 )
 LAST = f"{WRITTEN} WHERE m.conversation_id = $1 AND {LISTED} ORDER BY m.number DESC LIMIT 1"
 BEFORE = f"{WRITTEN} WHERE m.conversation_id = $1 AND m.number < $2 AND {LISTED} ORDER BY m.number DESC LIMIT $3"
-BLOCKED_BY_ME = "SELECT blocked_id FROM blocks WHERE blocker_id = $1"
 BLOCKED = (
     f"SELECT {USER}, b.created_at FROM blocks b JOIN users u ON u.id = b.blocked_id WHERE b.blocker_id = $1 "
     "ORDER BY b.created_at DESC, u.id"
@@ -111,7 +111,9 @@ async def see(tx: Transaction, user_id: UserId, found: Sequence[Conversation]) -
     for row in await tx.all_many(MEMBERS, ids):
         members.setdefault(row[0], []).append(row)
     last = {row[2]: to_written(row) for row in await tx.all_many(LAST, ids)}
-    blocked = {row[0] for row in await tx.all(BLOCKED_BY_ME, user_id)}
+    at_odds = await tx.all(AT_ODDS, user_id)
+    blocked = {row[1] for row in at_odds if row[0] == user_id}
+    hidden = ({row[0] for row in at_odds} | {row[1] for row in at_odds}) - {user_id}
     presets = sorted({conversation.preset_id for conversation in found if conversation.preset_id is not None})
     bots = {row[0]: InvitedBot(*row) for row in await tx.all_many(BOT, [(id_,) for id_ in presets])} if presets else {}
     connections = []
@@ -124,7 +126,7 @@ async def see(tx: Transaction, user_id: UserId, found: Sequence[Conversation]) -
         connections.append(
             Connection(
                 conversation,
-                [to_member(row) for row in rows],
+                [to_member(row, hides=row[1] in hidden) for row in rows],
                 unread,
                 muted,
                 is_blocked,

@@ -46,16 +46,19 @@ WRITTEN = (
 LISTED = "m.in_view AND m.status NOT IN ('queued', 'running') AND (m.content <> '' OR m.role = 'user')"
 ONE = f"{WRITTEN} WHERE m.conversation_id = $1 AND m.number = $2"
 
+AT_ODDS = "SELECT blocker_id, blocked_id FROM blocks WHERE blocker_id = $1 OR blocked_id = $1"
+
 FIND_SHOWN_IDS = (
     f"SELECT s.id, {SHOWN_ID} FROM users s WHERE s.id IN "
     "(SELECT p.user_id FROM participants p WHERE p.conversation_id = $1)"
 )
 
 
-def to_member(row: Row) -> Member:
+def to_member(row: Row, *, hides: bool = False) -> Member:
+    """`hides`: a block is between this one and who sees it."""
     manages, joined_at, seen_at, shows, _, _, read_number = row[MEMBER_AT : MEMBER_AT + 7]
-    user = to_user(row[1:MEMBER_AT])
-    return Member(user, bool(manages), joined_at, seen_at if shows else None, bool(shows), read_number)
+    user, shows = to_user(row[1:MEMBER_AT]), bool(shows) and not hides
+    return Member(user, bool(manages), joined_at, seen_at if shows else None, shows, read_number)
 
 
 def to_written(row: Row) -> Written:

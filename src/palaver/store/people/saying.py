@@ -16,7 +16,7 @@ from palaver.store.database import Database, Transaction
 from palaver.store.events import lowest_open
 from palaver.store.outbox import NoticeKind, add_notices
 from palaver.store.people.leaving import stop_replies_to
-from palaver.store.people.rows import ONE, WRITTEN, find_written, open_seat, to_written
+from palaver.store.people.rows import AT_ODDS, ONE, WRITTEN, find_written, open_seat, to_written
 
 SAID_BEFORE = f"{WRITTEN} WHERE m.conversation_id = $1 AND m.sender_id = $2 AND m.client_message_id = $3"
 ADD = (
@@ -56,12 +56,20 @@ NAMES = (
     "SELECT u.id, u.name FROM participants p JOIN users u ON u.id = p.user_id "
     "WHERE p.conversation_id = $1 AND p.left_at IS NULL"
 )
-AT_ODDS = "SELECT blocker_id, blocked_id FROM blocks WHERE blocker_id = $1 OR blocked_id = $1"
 
 
 class SaysToPeople:
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def check_open(self, seat: Seat, conversation: str) -> None:
+        async def work(tx: Transaction) -> None:
+            found = await open_seat(tx, seat, conversation)
+            if found.ended:
+                raise Ended
+            await check_reachable(tx, found, seat.user_id)
+
+        await self._database.read(work)
 
     async def say(self, said: NewSaid) -> Spoken:
         return await self._database.write(lambda tx: _say(tx, said))
@@ -100,6 +108,11 @@ class SaysToPeople:
         async def work(tx: Transaction) -> tuple[int, Mark | None]:
             found = await open_seat(tx, seat, conversation, tx.lock)
             wanted = (await find_written(tx, found, message)).message
+            if await _is_cut_off(tx, found, seat.user_id):
+                # It counts for this one; the other does not learn of it, nor by coming back.
+                row = await tx.one(READ, found.id, seat.user_id, wanted.number, 0)
+                row = row or await tx.one(UNREAD, found.id, seat.user_id)
+                return 0 if row is None else int(row[0]), None
             event = found.event + 1
             row = await tx.one(READ, found.id, seat.user_id, wanted.number, event)
             if row is None:
@@ -148,19 +161,22 @@ async def _say(tx: Transaction, said: NewSaid) -> Spoken:
         written,
         Mark(found.revision, event, await lowest(tx, found, number + 1)),
         {row[0]: int(row[1]) for row in counted},
+        {row[0] for row in counted if row[0] not in kinds},
         names_bot=_names_bot(found, said.text),
     )
 
 
 def _said_before(found: Conversation, before: Written, text: str) -> Spoken:
-    """What was edited or removed since is what it is by now."""
+    """What was edited or removed since is what it is by now, and names the bot or does not."""
     if before.edited_at is None and before.removed_at is None and before.message.content != text:
         raise Conflict
-    return Spoken(found, before, Mark(found.revision, found.event, 0), known=True, names_bot=_names_bot(found, text))
+    names_bot = _names_bot(found, before.message.content)
+    return Spoken(found, before, Mark(found.revision, found.event, 0), known=True, names_bot=names_bot)
 
 
 def _names_bot(found: Conversation, text: str) -> bool:
-    return found.preset_id is not None and not found.ended and is_named(found.preset_slug, text)
+    has_bot = found.kind == "group" and found.preset_id is not None
+    return has_bot and not found.ended and is_named(found.preset_slug, text)
 
 
 async def _named(tx: Transaction, found: Conversation, text: str) -> set[UserId]:
@@ -179,6 +195,16 @@ async def check_reachable(tx: Transaction, found: Conversation, user_id: UserId)
         if others & at_odds:
             raise Unreachable
     return at_odds
+
+
+async def _is_cut_off(tx: Transaction, found: Conversation, user_id: UserId) -> bool:
+    """From the other of a pair."""
+    try:
+        if found.kind == "pair":
+            await check_reachable(tx, found, user_id)
+    except Unreachable:
+        return True
+    return False
 
 
 async def _own(tx: Transaction, seat: Seat, conversation: str, message: str) -> tuple[Conversation, Written]:

@@ -12,6 +12,7 @@ from palaver.chat.cursor import Mark
 from palaver.chat.errors import Conflict, Ended, Invalid, NotFound, NotManager, Unreachable
 from palaver.chat.events import MessageSaid
 from palaver.chat.ports import Begun, BotAsked, Connection, NewBot, NewSaid, Seat, Spoken
+from palaver.chat.ports.notify import FcmTarget
 from palaver.chat.room import to_events
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
@@ -156,6 +157,8 @@ async def notices(store: SqlStore) -> list[tuple[int, str]]:
 async def test_notices_are_for_all_who_are_to_hear_of_it(
     store: SqlStore, alice: User, bob: User, carl: User, group: str
 ) -> None:
+    for one in (alice, bob, carl):
+        await store.targets.add(one.id, FcmTarget(one.name), "fcm", "", NOW, 20, None)
     await say(store, alice, group, "Hello @carl.", client_id="k")
     await say(store, alice, group, "Hello @carl.", client_id="k")
     assert await notices(store) == [(bob.id, "message"), (carl.id, "mention")]
@@ -168,6 +171,7 @@ async def test_notices_are_for_all_who_are_to_hear_of_it(
 
 
 async def test_no_notice_without_its_message(store: SqlStore, alice: User, bob: User, pair: str) -> None:
+    await store.targets.add(bob.id, FcmTarget("phone"), "fcm", "", NOW, 20, None)
     await store.connections.block(bob.id, alice.id, NOW)
     with pytest.raises(Unreachable):
         await say(store, alice, pair, "hello?")

@@ -619,7 +619,7 @@ async def test_reply_of_an_invited_bot_reaches_who_asked_for_it_as_the_words_of_
 ) -> None:
     await reached(store, alice)
     await store.targets.change_wishes(alice.id, WishesChange(shows_text=True), NOW)
-    made, _ = await store.connections.find_or_make_pair(alice, bob, alice.id, str(uuid.uuid4()), NOW)
+    made = await store.connections.make_group(alice, [bob], "Trip", str(uuid.uuid4()), NOW)
     seat, where = Seat(alice.id), made.conversation.uuid
     general = NewBot(PresetId(1), "general", "You help.", Speaking(model="gpt-4", window=3, slides=True))
     await store.connections.invite_bot(seat, where, general, NOW)
@@ -630,7 +630,7 @@ async def test_reply_of_an_invited_bot_reaches_who_asked_for_it_as_the_words_of_
     clock.advance(8)
     await worker.round()
     [notice] = worker.post.notices
-    assert (notice.kind, notice.title, notice.sender) == ("reply", "General assistant", None)
+    assert (notice.kind, notice.title, notice.sender) == ("reply", "Trip", None)
     assert notice.message == begun.turn.reply.uuid
 
 

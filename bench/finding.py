@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from bench.question_set import Document, Question
 from palaver.chat.clock import SECOND, Clock, Micros, SystemClock
-from palaver.chat.knowledge import CollectionId, NewCollection, Passage, Quota, Sizes
+from palaver.chat.knowledge import HELD_SECONDS, CollectionId, NewCollection, Passage, Quota, Sizes
 from palaver.chat.user import NOT_STORED, Reader, User
 from palaver.knowledge.asking import AskedVectors
 from palaver.knowledge.cutting import cut
@@ -69,6 +69,19 @@ def to_figures(found: Sequence[Found]) -> Figures:
     )
 
 
+class _Later:
+    """A clock that is put forward: nobody waits here until the servers with the embedding before are surely gone."""
+
+    def __init__(self) -> None:
+        self._ahead = 0
+
+    def put_forward(self) -> None:
+        self._ahead += HELD_SECONDS * SECOND
+
+    def now(self) -> Micros:
+        return Micros(SystemClock().now() + self._ahead)
+
+
 class Library:
     """A collection with the documents, and a person who searches it."""
 
@@ -76,6 +89,7 @@ class Library:
         self._store = store
         self._reader = reader
         self._collection = collection
+        self._clock = _Later()
 
     async def ask(self, questions: Sequence[Question], way: Way, vectors: AskedVectors | None = None) -> list[Found]:
         """Of those that have an answer, where it was found."""
@@ -88,7 +102,8 @@ class Library:
 
     async def embed(self, server: EmbeddingServer, questions: Sequence[Question]) -> AskedVectors:
         """Gives all passages vectors of that server, and returns those of the questions."""
-        worker = Worker(self._store.documents, self._store.passages, SystemClock(), WorkRules(), server)
+        self._clock.put_forward()
+        worker = Worker(self._store.documents, self._store.passages, self._clock, WorkRules(), server)
         await worker.embed_missing(server)
         current = await self._store.passages.embedding()
         if current is None or current.model != server.model:

@@ -53,10 +53,63 @@ _LONGEST = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# Most of what these promise lies above the store: a test goes over one of the two, half of them over each, and by
+# `make prove` over both.
+_OVER_EITHER = ("tests/contracts/", "tests/cli/")
+# Whose promises are about the store, or about one and two workers.
+_OVER_BOTH = (
+    "tests/contracts/test_connections.py",
+    "tests/contracts/test_limits.py",
+    "tests/contracts/test_metrics.py",
+    "tests/contracts/test_notifications.py",
+    "tests/contracts/test_openapi.py",
+    "tests/contracts/test_people.py",
+    "tests/contracts/test_people_sockets.py",
+    "tests/contracts/test_reaching_the_other.py",
+    "tests/cli/test_backup.py",
+    "tests/cli/test_databases.py",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that keep a core busy and files that wait for something come in turn: browsers alone would get in the
     way of each other."""
     items.sort(key=lambda item: _place(item.nodeid.partition("::")[0]))
+    if not _is_proof():
+        _leave_out_one_store(config, items)
+
+
+def _leave_out_one_store(config: pytest.Config, items: list[pytest.Item]) -> None:
+    stores = {id(item): store for item in items if (store := _either_store(item)) is not None}
+    of_both: dict[str, set[str]] = {}
+    for item in items:
+        if id(item) in stores:
+            of_both.setdefault(_without_store(item), set()).add(stores[id(item)])
+    left_out = []
+    for item in items:
+        name = _without_store(item)
+        chosen = ("sqlite", "postgres")[zlib.crc32(name.encode()) % 2]
+        if len(of_both.get(name, ())) == 2 and stores[id(item)] != chosen:
+            left_out.append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        gone = set(map(id, left_out))
+        items[:] = [item for item in items if id(item) not in gone]
+
+
+def _either_store(item: pytest.Item) -> str | None:
+    """The store of a test that may go over either."""
+    file = item.nodeid.partition("::")[0]
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or not file.startswith(_OVER_EITHER) or file in _OVER_BOTH:
+        return None
+    store: str | None = callspec.params.get("store_kind")
+    return store
+
+
+def _without_store(item: pytest.Item) -> str:
+    store = _either_store(item)
+    return item.nodeid if store is None else item.nodeid.replace(store, "", 1)
 
 
 def _place(file: str) -> tuple[int, int]:

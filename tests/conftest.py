@@ -62,7 +62,6 @@ _OVER_BOTH = (
     "tests/contracts/test_limits.py",
     "tests/contracts/test_metrics.py",
     "tests/contracts/test_notifications.py",
-    "tests/contracts/test_openapi.py",
     "tests/contracts/test_people.py",
     "tests/contracts/test_people_sockets.py",
     "tests/contracts/test_reaching_the_other.py",

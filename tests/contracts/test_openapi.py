@@ -35,6 +35,11 @@ async def _document(server: Server, path: str = "/openapi.json") -> dict[str, An
         return document
 
 
+@pytest.fixture(scope="module")
+async def document(shared_server: Server) -> dict[str, Any]:
+    return await _document(shared_server)
+
+
 async def test_the_document_is_the_same_at_its_three_places(shared_server: Server) -> None:
     first = await _document(shared_server)
     assert first["openapi"] == "3.1.0"
@@ -42,8 +47,8 @@ async def test_the_document_is_the_same_at_its_three_places(shared_server: Serve
     assert await _document(shared_server, "/schema/") == first
 
 
-async def test_every_operation_is_described_with_its_name_and_its_security(shared_server: Server) -> None:
-    paths = (await _document(shared_server))["paths"]
+def test_every_operation_is_described_with_its_name_and_its_security(document: dict[str, Any]) -> None:
+    paths = document["paths"]
     names = [described["operationId"] for methods in paths.values() for described in methods.values()]
     assert len(names) == len(set(names))
     for operation in operations():
@@ -58,8 +63,8 @@ def test_every_shape_has_a_name_of_its_own() -> None:
     assert [name for name in shapes if "." in name] == []
 
 
-async def test_all_that_admins_do_stands_together_and_says_what_it_does(shared_server: Server) -> None:
-    paths = (await _document(shared_server))["paths"]
+def test_all_that_admins_do_stands_together_and_says_what_it_does(document: dict[str, Any]) -> None:
+    paths = document["paths"]
     described = [one for path, methods in paths.items() if path.startswith("/api/admin/") for one in methods.values()]
     assert len(described) >= 15
     assert [one["tags"] for one in described] == [["admin"]] * len(described)
@@ -67,9 +72,9 @@ async def test_all_that_admins_do_stands_together_and_says_what_it_does(shared_s
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.operation for row in ROWS])
-async def test_every_status_of_the_matrix_is_described(shared_server: Server, row: Row) -> None:
+def test_every_status_of_the_matrix_is_described(document: dict[str, Any], row: Row) -> None:
     method, _, path = row.operation.partition(" ")
-    described = (await _document(shared_server))["paths"][path][method.lower()]["responses"]
+    described = document["paths"][path][method.lower()]["responses"]
     assert {str(row.expected(caller)) for caller in CALLERS} <= set(described)
 
 
@@ -109,8 +114,8 @@ def _content(document: dict[str, Any], operation: str, status: str) -> dict[str,
 
 
 @pytest.mark.parametrize("path", ["/health", "/api/v1/health", "/api/health/"])
-async def test_health_that_is_not_well_is_described_as_a_status(shared_server: Server, path: str) -> None:
-    content = _content(await _document(shared_server), f"GET {path}", "503")
+def test_health_that_is_not_well_is_described_as_a_status(document: dict[str, Any], path: str) -> None:
+    content = _content(document, f"GET {path}", "503")
     assert content == {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}
 
 
@@ -130,10 +135,10 @@ async def test_health_that_is_not_well_is_described_as_a_status(shared_server: S
         ("POST /ai-chat/api/collections/{id}/documents/", "202", ["application/json"]),
     ],
 )
-async def test_answers_that_are_not_json_are_described_by_their_types(
-    shared_server: Server, operation: str, status: str, types: list[str]
+def test_answers_that_are_not_json_are_described_by_their_types(
+    document: dict[str, Any], operation: str, status: str, types: list[str]
 ) -> None:
-    assert sorted(_content(await _document(shared_server), operation, status)) == types
+    assert sorted(_content(document, operation, status)) == types
 
 
 @pytest.mark.parametrize(
@@ -153,10 +158,10 @@ async def test_answers_that_are_not_json_are_described_by_their_types(
         ("POST /api/v1/chat/conversation", {"400", "429", "503"}, {"404", "409"}),
     ],
 )
-async def test_only_refusals_that_can_happen_are_described(
-    shared_server: Server, operation: str, possible: set[str], impossible: set[str]
+def test_only_refusals_that_can_happen_are_described(
+    document: dict[str, Any], operation: str, possible: set[str], impossible: set[str]
 ) -> None:
     method, path = operation.split()
-    described = set((await _document(shared_server))["paths"][path][method.lower()]["responses"])
+    described = set(document["paths"][path][method.lower()]["responses"])
     assert possible <= described
     assert not impossible & described

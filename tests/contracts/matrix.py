@@ -385,8 +385,8 @@ ROWS = [
     Row("DELETE /api/notifications/targets/{id}", "signed_in", 404),
     # A webhook is an application's.
     Row("GET /api/notifications/webhook", "signed_in", 403, notes={"other_app": 404}),
+    Row("DELETE /api/notifications/webhook", "signed_in", 403, notes={"other_app": 404}),
     Row("PUT /api/notifications/webhook", "signed_in", 403, body=HOOK, notes={"other_app": 200}),
-    Row("DELETE /api/notifications/webhook", "signed_in", 403, notes={"other_app": 204}),
     Row("GET /api/admin/deliveries", "admins"),
     Row("POST /api/admin/deliveries/{id}/resend", "admins", 404, body={}),
 ]

@@ -7,7 +7,7 @@ import type { MySessions } from "../api/schema.ts";
 import { Icon } from "../parts/icon.tsx";
 import { useWatched } from "../parts/watched.ts";
 import { useMoreWords } from "../words/more.ts";
-import { leaving, list, MINE } from "./list.ts";
+import { leaving, list, MINE, moved } from "./list.ts";
 import { OneConversation } from "./one.tsx";
 
 const MOST = 200;
@@ -22,6 +22,7 @@ export default function Archive({ current, onChoose, onBack }: ArchiveProps) {
   const t = useMoreWords();
   const others = useWatched(list);
   const hidden = useWatched(leaving);
+  const times = useWatched(moved);
   const { data, refetch, isError } = useQuery({
     queryKey: ["archive"],
     queryFn: () => ask<MySessions>("GET", `${MINE}?archived=1&limit=${MOST}`),
@@ -30,7 +31,7 @@ export default function Archive({ current, onChoose, onBack }: ArchiveProps) {
   // What leaves the one list comes into the other, on whatever device that is done.
   useEffect(() => {
     void refetch();
-  }, [others, refetch]);
+  }, [others, times, refetch]);
   const shown = (data?.sessions ?? []).filter((session) => !hidden.has(session.id));
   return (
     <nav className="conversations" aria-label={t("archive")}>

@@ -41,6 +41,8 @@ export const unread = new Watched<Readonly<Record<string, number>>>({});
 /** What was told last of a conversation among people. */
 export const heard = new Watched<Notification | null>(null);
 export const listLine = new Watched<LineState>("connecting");
+/** Counts what was put away here, or came back: one right after the other, they leave the list as it was told. */
+export const moved = new Watched(0);
 /** Deleted here, and not shown any more. */
 export const leaving = new Watched<ReadonlySet<string>>(new Set());
 /** Of these, what is not deleted there yet: that can still be undone. */
@@ -104,6 +106,7 @@ export async function pin(id: string, pinned: boolean): Promise<void> {
 /** With a few seconds to take it back. */
 export async function archive(session: MarkedSession, archived: boolean): Promise<void> {
   await ask("PATCH", `ai-chat/api/sessions/${session.id}/marks/`, { archived });
+  moved.set(moved.value + 1);
   const undo = () => void archive(session, !archived).catch(() => say(t("offline.try")));
   const words = t(archived ? "archived" : "unarchived", { title: inShort(session.title) });
   say(words, { label: t("undo"), run: undo });

@@ -1,14 +1,12 @@
 """The command as people run it: a process, its output, its exit code."""
 
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.parts.forked import run_palaver
 from tests.parts.palaver import Database
 from tests.parts.process import bare_environment
 
@@ -40,15 +38,12 @@ class Command:
 
     def __call__(self, *arguments: str, stdin: str | int = "", **settings: str) -> Done:
         """`stdin` is what the command reads, or an open file."""
-        reads: dict[str, Any] = {"input": stdin} if isinstance(stdin, str) else {"stdin": stdin}
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "palaver", *arguments],
-            env={**bare_environment(), **self._settings, **settings},
-            **reads,
-            capture_output=True,
-            text=True,
-            timeout=_SECONDS,
-            check=False,
+        done = run_palaver(
+            arguments,
+            {**bare_environment(), **self._settings, **settings},
+            stdin=stdin,
+            seconds=_SECONDS,
+            strict=True,
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)

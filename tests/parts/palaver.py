@@ -2,16 +2,15 @@
 
 import asyncio
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import IO, Literal, Protocol
 
-from tests.parts import PartFailed, PartMissing
-from tests.parts.process import Process, bare_environment
+from tests.parts import PartFailed
+from tests.parts.forked import run_palaver, start_palaver
+from tests.parts.process import Child, Process, bare_environment
 from tests.parts.run import Run
 
 _SECONDS_TO_START = 30
@@ -51,7 +50,7 @@ class Server:
         self._run = run
         self._log = folder / "log"
         self._arguments = arguments
-        self._command = command or [_find_palaver()]
+        self._command = command
         self._users = {"admin"}
 
     @property
@@ -66,7 +65,8 @@ class Server:
         """Returns when it is ready. `PartFailed`, with what it wrote, when it does not get there."""
         port = self.url.rpartition(":")[2] or "0"
         command = [*self._command, "serve", "--port", port, *self._arguments]
-        self.process = Process(self._run, command, name="palaver serve", log=self._log, environment=self.environment)
+        kind = Process if self._command else PalaverProcess
+        self.process = kind(self._run, command, name="palaver serve", log=self._log, environment=self.environment)
         line = await self.process.wait_for_line(r"^Palaver is ready on (http://\S+)$", seconds=_SECONDS_TO_START)
         self.url = line[1]
 
@@ -121,18 +121,16 @@ class StartServer(Protocol):
     async def __call__(self, *arguments: str, **settings: str) -> Server: ...
 
 
+class PalaverProcess(Process):
+    """`palaver` itself: its command are the arguments."""
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> Child:
+        return start_palaver(command, environment, stdout=output, stderr=output)
+
+
 def palaver(*arguments: str, environment: Mapping[str, str], stdin: str = "") -> str:
     """What the command prints to its standard output. `PartFailed`, with all that it printed, when it fails."""
-    command = [_find_palaver(), *arguments]
-    done = subprocess.run(
-        command,
-        env=dict(environment),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS_FOR_COMMAND,
-        check=False,
-    )
+    done = run_palaver(arguments, environment, stdin=stdin, seconds=_SECONDS_FOR_COMMAND)
     if done.returncode != 0:
         shown = f"palaver {' '.join(arguments)}"
         raise PartFailed(f"`{shown}` failed with {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -144,11 +142,3 @@ def migrate(database_url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = {"PALAVER_DATABASE_URL": database_url, "PALAVER_DATA_DIR": folder}
         palaver("migrate", environment={**bare_environment(), **settings})
-
-
-def _find_palaver() -> str:
-    """The command that `make install` leaves beside the Python that runs the tests."""
-    command = Path(sys.executable).with_name("palaver")
-    if not command.exists():
-        raise PartMissing("The command `palaver` is not installed beside this Python. `make install` installs it.")
-    return str(command)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, Protocol
 
 from tests.parts import PartFailed
 from tests.parts.run import Run
@@ -24,6 +25,19 @@ def bare_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
 
 
+class Child(Protocol):
+    """As much of `subprocess.Popen` as is needed."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+
 class Process:
     """A running command, leader of its own process group: what it starts is ended with it."""
 
@@ -35,15 +49,18 @@ class Process:
         self._log = log
         with log.open("ab") as output:
             self._log_start = output.tell()
-            self._process = subprocess.Popen(
-                command,
-                env=bare_environment() if environment is None else environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            self._process = self._start(command, bare_environment() if environment is None else environment, output)
         run.keep(self.pid)
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str], output: IO[bytes]) -> Child:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     @property
     def pid(self) -> int:

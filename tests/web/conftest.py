@@ -8,7 +8,7 @@ from playwright.async_api import Browser
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.run import Run
-from tests.web.window import DESKTOP, PHONE, Device, OpenWindow, Window, Windows
+from tests.web.window import DESKTOP, PHONE, Counting, Device, OpenWindow, Window, Windows
 
 
 @pytest.fixture(scope="module", params=["sqlite"])
@@ -29,6 +29,12 @@ async def own_llm(run: Run) -> AsyncIterator[LLM]:
     await llm.start()
     yield llm
     llm.process.kill()
+
+
+@pytest.fixture
+def counting(llm: LLM) -> Counting:
+    """`window.write(f"Count. {counting.script}")`: nothing comes of it until `counting.go_on()`."""
+    return Counting(llm)
 
 
 @pytest.fixture

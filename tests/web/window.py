@@ -7,6 +7,8 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.journeys.client import PASSWORD, new_name
+from tests.parts.chromium import open_page
+from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 
 # Cores are shared: what takes a blink elsewhere may take a while here.
@@ -22,6 +24,20 @@ class Device:
 
 DESKTOP = Device("desktop", {"viewport": {"width": 1280, "height": 820}})
 PHONE = Device("phone", {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True})
+
+
+class Counting:
+    """An answer that counts, as far as the test lets it: what is seen of it stays so until the test goes on."""
+
+    text = "one two three four five six seven eight nine ten"
+    script = f"[[text={text}&hold=counting]]"
+
+    def __init__(self, llm: LLM) -> None:
+        self._llm = llm
+
+    async def go_on(self, pieces: int | None = None) -> None:
+        """So many words further, or to the end."""
+        await self._llm.let_go("counting", pieces=pieces)
 
 
 class Window:
@@ -103,7 +119,9 @@ class Windows:
         **context_options: Any,
     ) -> Window:
         """A browser of its own. Without a name it is somebody new. `at`: an address that is not the server's own."""
-        context = await self._browser.new_context(locale=language, **device.context, **context_options)
+        context = await self._browser.new_context(
+            locale=language, **{"reduced_motion": "reduce", **device.context, **context_options}
+        )
         url = at or server.url
         if name is None:
             name = new_name()
@@ -115,7 +133,7 @@ class Windows:
             f"{url.rstrip('/')}/sign-in", data={"username": name, "password": PASSWORD}
         )
         assert signed_in.ok, await signed_in.text()
-        window = Window(await context.new_page(), server, device, name)
+        window = Window(await open_page(context), server, device, name)
         self._opened.append(window)
         await window.page.goto(url)
         await expect(window.page.locator("#composer")).to_be_visible()

@@ -88,7 +88,7 @@ class LLM:
             pass
 
     async def let_go(self, hold: str | None = None, *, pieces: int | None = None) -> None:
-        """Of the answers that a script holds, `[[text=one two three&hold=count]]`, so many pieces more may leave, or all.
+        """Of what a script holds, `[[text=one two three&hold=count]]`, so many pieces more may leave, or all.
 
         Without a name, all that is held leaves, and what comes later is held again.
         """
@@ -99,7 +99,7 @@ class LLM:
         ):
             pass
 
-    async def record(self, wait: Stage = "arrived", *, n: int = 0, timeout: float = 5.0) -> list[Heard]:
+    async def record(self, wait: Stage = "arrived", *, n: int = 0, timeout: float = 30.0) -> list[Heard]:
         """The chat and embedding requests, oldest first, once `n` of them have arrived, ended, or been closed by us.
 
         `AssertionError` when they do not in time.

@@ -31,6 +31,12 @@ async def own_llm(run: Run) -> AsyncIterator[LLM]:
     llm.process.kill()
 
 
+@pytest.fixture(scope="module")
+def keeps_page() -> bool:
+    """Whether the app is there without a network, too. Where nobody needs that, no window fetches all files for it."""
+    return False
+
+
 @pytest.fixture
 def counting(llm: LLM) -> Counting:
     """`window.write(f"Count. {counting.script}")`: nothing comes of it until `counting.go_on()`."""
@@ -38,9 +44,9 @@ def counting(llm: LLM) -> Counting:
 
 
 @pytest.fixture
-async def windows(browser: Browser) -> AsyncIterator[Windows]:
+async def windows(browser: Browser, keeps_page: bool) -> AsyncIterator[Windows]:
     """Opens windows, and closes them at the end of the test; none of them may have complained in its console."""
-    windows = Windows(browser)
+    windows = Windows(browser, keeps_page=keeps_page)
     yield windows
     await windows.close()
 

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from playwright.async_api import Route, expect
 
 from tests.parts.llm import LLM
@@ -31,6 +32,11 @@ REMEMBERED = """async () => {
   const databases = (await indexedDB.databases()).map(({ name }) => name);
   return JSON.stringify([texts, { ...localStorage }, { ...sessionStorage }, databases, document.cookie]);
 }"""
+
+
+@pytest.fixture(scope="module")
+def keeps_page() -> bool:
+    return True
 
 
 async def test_app_can_be_installed(window: Window) -> None:

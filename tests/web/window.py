@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
@@ -12,7 +12,7 @@ from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 
 # Cores are shared: what takes a blink elsewhere may take a while here.
-SECONDS = 20
+SECONDS = 60
 expect.set_options(timeout=SECONDS * 1000)
 
 
@@ -24,6 +24,17 @@ class Device:
 
 DESKTOP = Device("desktop", {"viewport": {"width": 1280, "height": 820}})
 PHONE = Device("phone", {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True})
+
+
+# What the page takes away by itself after so many milliseconds stays: a test may look later than that.
+STAYS = """(those) => {
+  const begin = window.setTimeout;
+  window.setTimeout = (run, after, ...rest) => those.includes(after) ? 0 : begin(run, after, ...rest);
+}"""
+# A toast, and that somebody else writes.
+TAKEN_AWAY = [6_000, 8_000]
+# That one has stopped writing.
+WRITES_NO_MORE = 4_000
 
 
 class Counting:
@@ -86,6 +97,11 @@ class Window:
         await self.page.get_by_role("button", name=menu).click()
         await self.page.get_by_role("menuitem", name=item, exact=True).click()
 
+    async def write_half(self, words: str) -> None:
+        """Others see this person write until they send it or take it back."""
+        await self.page.evaluate(STAYS, [WRITES_NO_MORE])
+        await self.composer.press_sequentially(words)
+
     async def texts(self) -> list[str]:
         """All that is said in the conversation, in order."""
         return [text.strip() for text in await self.page.locator(".bubble, .reply .prose").all_inner_texts()]
@@ -104,8 +120,9 @@ OpenWindow = Callable[..., Awaitable[Window]]
 
 
 class Windows:
-    def __init__(self, browser: Browser) -> None:
+    def __init__(self, browser: Browser, *, keeps_page: bool) -> None:
         self._browser = browser
+        self._service_workers: Literal["allow", "block"] = "allow" if keeps_page else "block"
         self._opened: list[Window] = []
 
     async def open(
@@ -120,8 +137,14 @@ class Windows:
     ) -> Window:
         """A browser of its own. Without a name it is somebody new. `at`: an address that is not the server's own."""
         context = await self._browser.new_context(
-            locale=language, **{"reduced_motion": "reduce", **device.context, **context_options}
+            locale=language,
+            reduced_motion="reduce",
+            service_workers=self._service_workers,
+            **device.context,
+            **context_options,
         )
+        context.set_default_timeout(SECONDS * 1000)
+        await context.add_init_script(f"({STAYS})({TAKEN_AWAY})")
         url = at or server.url
         if name is None:
             name = new_name()
@@ -137,6 +160,9 @@ class Windows:
         self._opened.append(window)
         await window.page.goto(url)
         await expect(window.page.locator("#composer")).to_be_visible()
+        if device is DESKTOP:
+            # From here on the keys go where somebody expects it.
+            await expect(window.page.locator("#composer")).to_be_focused()
         return window
 
     async def close(self) -> None:

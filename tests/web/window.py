@@ -120,7 +120,7 @@ OpenWindow = Callable[..., Awaitable[Window]]
 
 
 class Windows:
-    def __init__(self, browser: Browser, *, keeps_page: bool) -> None:
+    def __init__(self, browser: Browser, *, keeps_page: bool = False) -> None:
         self._browser = browser
         self._service_workers: Literal["allow", "block"] = "allow" if keeps_page else "block"
         self._opened: list[Window] = []

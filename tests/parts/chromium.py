@@ -53,11 +53,14 @@ def find_chromium() -> Path:
     raise PartMissing(f"No Chromium is on the PATH ({', '.join(_NAMES)}). `make ready` installs one.")
 
 
-async def open_page(context: BrowserContext) -> Page:
-    """A window. `PALAVER_TEST_SLOW_BROWSER=6` makes it as slow as on a machine that has six times less time for it."""
+async def open_page(context: BrowserContext, *, own_pace: bool = False) -> Page:
+    """A window. `PALAVER_TEST_SLOW_BROWSER=6` makes it as slow as on a machine that has six times less time for it.
+
+    But at its own pace where it is loaded without a network: what slows it down has it forget that it is offline.
+    """
     page = await context.new_page()
     rate = float(os.environ.get("PALAVER_TEST_SLOW_BROWSER", "1"))
-    if rate > 1:
+    if rate > 1 and not own_pace:
         devtools = await context.new_cdp_session(page)
         await devtools.send("Emulation.setCPUThrottlingRate", {"rate": rate})
     return page

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
@@ -122,7 +122,7 @@ OpenWindow = Callable[..., Awaitable[Window]]
 class Windows:
     def __init__(self, browser: Browser, *, keeps_page: bool = False) -> None:
         self._browser = browser
-        self._service_workers: Literal["allow", "block"] = "allow" if keeps_page else "block"
+        self._keeps_page = keeps_page
         self._opened: list[Window] = []
 
     async def open(
@@ -139,7 +139,7 @@ class Windows:
         context = await self._browser.new_context(
             locale=language,
             reduced_motion="reduce",
-            service_workers=self._service_workers,
+            service_workers="allow" if self._keeps_page else "block",
             **device.context,
             **context_options,
         )
@@ -156,7 +156,7 @@ class Windows:
             f"{url.rstrip('/')}/sign-in", data={"username": name, "password": PASSWORD}
         )
         assert signed_in.ok, await signed_in.text()
-        window = Window(await open_page(context), server, device, name)
+        window = Window(await open_page(context, own_pace=self._keeps_page), server, device, name)
         self._opened.append(window)
         await window.page.goto(url)
         await expect(window.page.locator("#composer")).to_be_visible()

@@ -5,8 +5,10 @@ All fixtures and tests of a process share one event loop (pyproject.toml), so th
 
 import os
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -53,62 +55,74 @@ _LONGEST = (
 )
 
 
-# Most of what these promise lies above the store: a test goes over one of the two, half of them over each, and by
-# `make prove` over both.
-_OVER_EITHER = ("tests/contracts/", "tests/cli/")
-# Whose promises are about the store, or about one and two workers.
-_OVER_BOTH = (
-    "tests/contracts/test_connections.py",
-    "tests/contracts/test_limits.py",
-    "tests/contracts/test_metrics.py",
-    "tests/contracts/test_notifications.py",
-    "tests/contracts/test_people.py",
-    "tests/contracts/test_people_sockets.py",
-    "tests/contracts/test_reaching_the_other.py",
-    "tests/cli/test_backup.py",
-    "tests/cli/test_databases.py",
+@dataclass(frozen=True)
+class _Either:
+    """Of two values of a parameter a test goes over one, half of the tests over each, and by `make prove` over both."""
+
+    parameter: str
+    values: tuple[str, str]
+    files: tuple[str, ...]
+    over_both: tuple[str, ...]
+
+    def value_of(self, item: pytest.Item) -> str | None:
+        """Which one this test goes over, if either would do."""
+        file = item.nodeid.partition("::")[0]
+        callspec = getattr(item, "callspec", None)
+        if callspec is None or not file.startswith(self.files) or file in self.over_both:
+            return None
+        if item.get_closest_marker("over_both") is not None or self.parameter not in callspec.params:
+            return None
+        return next((value for value in self.values if value in callspec.id.split("-")), None)
+
+    def leave_out(self, items: list[pytest.Item]) -> set[int]:
+        """The ids of those that need not be run."""
+        found = [(item, value) for item in items if (value := self.value_of(item)) is not None]
+        of_both = Counter(_without(item, value) for item, value in found)
+        names = ((item, value, _without(item, value)) for item, value in found)
+        return {
+            id(item)
+            for item, value, name in names
+            if of_both[name] == 2 and value != self.values[zlib.crc32(name.encode()) % 2]
+        }
+
+
+# Most of what these promise lies above the store. But for the last ones: theirs are about the store, or about one and
+# two workers.
+_STORES = _Either(
+    "store_kind",
+    ("sqlite", "postgres"),
+    ("tests/contracts/", "tests/cli/"),
+    over_both=(
+        "tests/contracts/test_connections.py",
+        "tests/contracts/test_limits.py",
+        "tests/contracts/test_metrics.py",
+        "tests/contracts/test_notifications.py",
+        "tests/contracts/test_people.py",
+        "tests/contracts/test_people_sockets.py",
+        "tests/contracts/test_reaching_the_other.py",
+        "tests/cli/test_backup.py",
+        "tests/cli/test_databases.py",
+    ),
 )
+# Most of what the web app does it does alike on both. What is about where things are on the page says so:
+# `pytest.mark.over_both`.
+_DEVICES = _Either("device", ("desktop", "phone"), ("tests/web/",), over_both=("tests/web/test_narrow.py",))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that keep a core busy and files that wait for something come in turn: browsers alone would get in the
     way of each other."""
     items.sort(key=lambda item: _place(item.nodeid.partition("::")[0]))
-    if not _is_proof():
-        _leave_out_one_store(config, items)
-
-
-def _leave_out_one_store(config: pytest.Config, items: list[pytest.Item]) -> None:
-    stores = {id(item): store for item in items if (store := _either_store(item)) is not None}
-    of_both: dict[str, set[str]] = {}
-    for item in items:
-        if id(item) in stores:
-            of_both.setdefault(_without_store(item), set()).add(stores[id(item)])
-    left_out = []
-    for item in items:
-        name = _without_store(item)
-        chosen = ("sqlite", "postgres")[zlib.crc32(name.encode()) % 2]
-        if len(of_both.get(name, ())) == 2 and stores[id(item)] != chosen:
-            left_out.append(item)
+    left_out = set() if _is_proof() else _STORES.leave_out(items) | _DEVICES.leave_out(items)
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        gone = set(map(id, left_out))
-        items[:] = [item for item in items if id(item) not in gone]
+        config.hook.pytest_deselected(items=[item for item in items if id(item) in left_out])
+        items[:] = [item for item in items if id(item) not in left_out]
 
 
-def _either_store(item: pytest.Item) -> str | None:
-    """The store of a test that may go over either."""
-    file = item.nodeid.partition("::")[0]
-    callspec = getattr(item, "callspec", None)
-    if callspec is None or not file.startswith(_OVER_EITHER) or file in _OVER_BOTH:
-        return None
-    store: str | None = callspec.params.get("store_kind")
-    return store
-
-
-def _without_store(item: pytest.Item) -> str:
-    store = _either_store(item)
-    return item.nodeid if store is None else item.nodeid.replace(store, "", 1)
+def _without(item: pytest.Item, value: str) -> str:
+    """The test's name, the same for both values."""
+    name, bracket, parameters = item.nodeid.partition("[")
+    return name + bracket + parameters.replace(value, "", 1)
 
 
 def _place(file: str) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
 from tests.journeys.client import open_client
+from tests.parts.chromium import open_page
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 from tests.parts.process import Process, bare_environment, wait_until
@@ -25,7 +26,7 @@ SECONDS_TO_REFUSE = 60
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """A window of somebody who was never here."""
     context = await browser.new_context()
-    yield await context.new_page()
+    yield await open_page(context)
     await context.close()
 
 

@@ -17,6 +17,7 @@ from playwright.async_api import Browser
 
 from tests.contracts.talking import make
 from tests.journeys.client import Client, open_client
+from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.process import bare_environment
 
@@ -26,10 +27,10 @@ MOST_LINES = 40
 # No two pieces are the same, so that one too few or too many would show.
 PIECES = 60
 TEXT = " ".join(str(number) for number in range(1000, 1000 + PIECES))
-MESSAGE = f"[[pieces={PIECES}&delay=0.08&text={TEXT.replace(' ', '+')}]]"
+HOLD = "docs"
+# It is said only as far as a test lets it: the reply lasts longer than all that happens to the client.
+MESSAGE = f"[[pieces={PIECES}&hold={HOLD}&text={TEXT.replace(' ', '+')}]]"
 
-# A client that was cut off waits for up to half a second, and what was said meanwhile it shows as one text: together
-# about ten pieces for each cut, so that the reply lasts longer than all of them.
 CUTS = 4
 BETWEEN_CUTS = 4
 CUT_AT = tuple(BETWEEN_CUTS * (number + 1) for number in range(CUTS))
@@ -115,17 +116,20 @@ class Wire:
 class Telling:
     """A client of the page in a process of its own, which tells what it gets."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, llm: LLM) -> None:
         self._process = process
+        self._llm = llm
 
     async def wait_for_texts(self, count: int) -> None:
-        """Until it has shown so many further texts, or the whole."""
+        """Until it has shown so many further texts."""
         for _ in range(count):
+            await self._llm.let_go(HOLD, pieces=1)
             if "whole" in (told := await self._next()):
                 raise AssertionError(f"It had the whole before anything happened to it: {told}")
 
     async def whole(self) -> str:
         """What it takes for the whole answer."""
+        await self._llm.let_go(HOLD)
         while "whole" not in (told := await self._next()):
             pass
         whole: str = told["whole"]
@@ -142,11 +146,11 @@ class Telling:
 
 
 @asynccontextmanager
-async def telling(*command: str) -> AsyncIterator[Telling]:
+async def telling(llm: LLM, *command: str) -> AsyncIterator[Telling]:
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env=bare_environment())
     try:
-        yield Telling(process)
+        yield Telling(process, llm)
     finally:
         with suppress(ProcessLookupError):
             process.kill()
@@ -183,7 +187,7 @@ async def wire(server: Server) -> AsyncIterator[Wire]:
 
 @pytest.fixture(params=["javascript", "python"])
 async def client(
-    request: pytest.FixtureRequest, tmp_path: Path, wire: Wire, token: str, alice: Client
+    request: pytest.FixtureRequest, tmp_path: Path, wire: Wire, token: str, alice: Client, llm: LLM
 ) -> AsyncIterator[Telling]:
     """It has asked, and hears."""
     session = await make(alice)
@@ -197,7 +201,7 @@ async def client(
         "javascript": [node, str(javascript), f"http://{wire.netloc}", *asks],
         "python": [sys.executable, str(python), f"ws://{wire.netloc}", *asks],
     }
-    async with telling(*commands[request.param]) as client:
+    async with telling(llm, *commands[request.param]) as client:
         yield client
 
 
@@ -239,19 +243,21 @@ async def test_client_of_a_server_that_restarts_has_every_word(client: Telling, 
 
 
 async def test_browser_that_is_cut_off_again_and_again_has_every_word(
-    browser: Browser, wire: Wire, token: str, alice: Client
+    browser: Browser, wire: Wire, token: str, alice: Client, llm: LLM
 ) -> None:
     session = await make(alice)
     page = await browser.new_page()
     shown: list[str] = []
 
-    def show(text: str) -> None:
+    async def show(text: str) -> None:
         shown.append(text)
         if len(shown) in CUT_AT:
             wire.cut()
+        await llm.let_go(HOLD, pieces=None if wire.cuts == CUTS else 1)
 
     await page.expose_function("show", show)
     await page.goto(f"http://{wire.netloc}/")
+    await llm.let_go(HOLD, pieces=1)
     asks = {"url": "", "token": token, "session": session, "message": MESSAGE, "id": str(uuid.uuid4())}
     source = read_example("js").replace("export async", "async")
     told = await page.evaluate(f"(asks) => {{ {source}; return talk({{ ...asks, onText: show }}) }}", asks)

@@ -1,16 +1,37 @@
 """The system's Chromium, driven by Playwright."""
 
+import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from tests.parts import PartMissing
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _APPS = tuple(f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Google Chrome", "Chromium"))
+_FEATURES_OFF = (
+    # What a window shows while somebody types an address is two pages with processes of their own, loaded with each
+    # window: half as much work again as the page under test.
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    # Playwright's own list, of those that matter here: of two lists the browser heeds the last.
+    "AimEnabled",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+)
 # No sandbox, because root has none; and nothing but what a test asks for goes over the network.
 _ARGUMENTS = (
     "--no-sandbox",
@@ -20,6 +41,7 @@ _ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={','.join(_FEATURES_OFF)}",
 )
 
 
@@ -29,6 +51,19 @@ def find_chromium() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise PartMissing(f"No Chromium is on the PATH ({', '.join(_NAMES)}). `make ready` installs one.")
+
+
+async def open_page(context: BrowserContext, *, own_pace: bool = False) -> Page:
+    """A window. `PALAVER_TEST_SLOW_BROWSER=6` makes it as slow as on a machine that has six times less time for it.
+
+    But at its own pace where it is loaded without a network: what slows it down has it forget that it is offline.
+    """
+    page = await context.new_page()
+    rate = float(os.environ.get("PALAVER_TEST_SLOW_BROWSER", "1"))
+    if rate > 1 and not own_pace:
+        devtools = await context.new_cdp_session(page)
+        await devtools.send("Emulation.setCPUThrottlingRate", {"rate": rate})
+    return page
 
 
 @asynccontextmanager

@@ -87,7 +87,19 @@ class LLM:
         ):
             pass
 
-    async def record(self, wait: Stage = "arrived", *, n: int = 0, timeout: float = 5.0) -> list[Heard]:
+    async def let_go(self, hold: str | None = None, *, pieces: int | None = None) -> None:
+        """Of what a script holds, `[[text=one two three&hold=count]]`, so many pieces more may leave, or all.
+
+        Without a name, all that is held leaves, and what comes later is held again.
+        """
+        told = {name: value for name, value in (("hold", hold), ("pieces", pieces)) if value is not None}
+        async with (
+            aiohttp.ClientSession(raise_for_status=True) as client,
+            client.post(f"{self.url}/_let_go", json=told),
+        ):
+            pass
+
+    async def record(self, wait: Stage = "arrived", *, n: int = 0, timeout: float = 30.0) -> list[Heard]:
         """The chat and embedding requests, oldest first, once `n` of them have arrived, ended, or been closed by us.
 
         `AssertionError` when they do not in time.
@@ -119,3 +131,4 @@ class LLM:
             await self.restart()
         await self.control()
         await self.control(reset_record=True)
+        await self.let_go()

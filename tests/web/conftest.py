@@ -8,7 +8,7 @@ from playwright.async_api import Browser
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.run import Run
-from tests.web.window import DESKTOP, PHONE, Device, OpenWindow, Window, Windows
+from tests.web.window import DESKTOP, PHONE, Counting, Device, OpenWindow, Window, Windows
 
 
 @pytest.fixture(scope="module", params=["sqlite"])
@@ -31,10 +31,22 @@ async def own_llm(run: Run) -> AsyncIterator[LLM]:
     llm.process.kill()
 
 
+@pytest.fixture(scope="module")
+def keeps_page() -> bool:
+    """Whether the app is there without a network, too. Where nobody needs that, no window fetches all files for it."""
+    return False
+
+
 @pytest.fixture
-async def windows(browser: Browser) -> AsyncIterator[Windows]:
+def counting(llm: LLM) -> Counting:
+    """`window.write(f"Count. {counting.script}")`: nothing comes of it until `counting.go_on()`."""
+    return Counting(llm)
+
+
+@pytest.fixture
+async def windows(browser: Browser, keeps_page: bool) -> AsyncIterator[Windows]:
     """Opens windows, and closes them at the end of the test; none of them may have complained in its console."""
-    windows = Windows(browser)
+    windows = Windows(browser, keeps_page=keeps_page)
     yield windows
     await windows.close()
 

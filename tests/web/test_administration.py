@@ -445,6 +445,7 @@ async def test_what_health_cannot_tell_it_says_so(admin: Window) -> None:
     await expect(shown.locator("li", has_text="LLM servers")).to_contain_text("cannot be told just now")
 
 
+@pytest.mark.over_both
 async def test_what_administration_looks_like_is_left_behind_with_it(admin: Window) -> None:
     await admin.say("Name a river.")
     lights = (await go_to(admin, "health")).get_by_role("list")

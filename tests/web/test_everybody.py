@@ -3,19 +3,19 @@
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 from hatch_build import fetch
 from playwright.async_api import expect
 
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server
-from tests.web.window import Device, OpenWindow, Window
+from tests.web.window import Counting, Device, OpenWindow, Window
 
 ROOT = Path(__file__).parents[2]
 RUN_AXE = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations
   .filter(({ impact }) => impact === "serious" || impact === "critical")
   .map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])"""
-SLOW = "[[text=one two three four five six&delay=0.2&first=0.3]]"
 # What a screen reader is given to read out: what changes in a live region, or a live region that comes.
 LISTEN = """() => {
   const LIVE = "[aria-live], [role=status], [role=log], [role=alert]";
@@ -69,12 +69,13 @@ async def test_axe_finds_nothing_serious_on_any_page(
     window = await open_window(shared_server, device=device)
     page = window.page
     assert await find_faults(window) == []
-    await llm.control(text=RICH, delay=0.15)
-    await window.write("Show me all that you can.")
+    await window.write(f"Show me all that you can. [[text={quote_plus(RICH)}&pieces=20&hold=rich]]")
+    await llm.let_go("rich", pieces=19)
     await expect(window.answers.locator("table")).to_be_visible()
     await window.write("Then this. [[text=Yes.]]")
     assert await find_faults(window) == []
     await expect(page.locator(".reply.growing")).to_have_count(1)
+    await llm.let_go("rich")
     await expect(page.locator(".reply .foot")).to_have_count(2)
     await window.write("And fail. [[fault=500]]")
     await expect(page.get_by_text("No answer came.")).to_be_visible()
@@ -143,30 +144,38 @@ async def test_replies_are_read_out_once_when_they_are_whole_and_nothing_while_t
     await llm.control(text="\n\n".join(paragraphs), pieces=600, delay=0.002)
     await window.say("Go on at length.")
     await window.say("And this. [[text=Yes.&pieces=1]]")
+    await window.page.wait_for_function("() => window.readOut.length > 1")
     first, second = await window.page.evaluate("() => window.readOut")
     assert first.startswith("Answer: Paragraph 1 has")
     assert "Paragraph 60 has" in first
     assert second == "Answer: Yes."
 
 
-async def test_reply_that_ends_otherwise_is_told_of_once(window: Window) -> None:
+async def test_reply_that_ends_otherwise_is_told_of_once(window: Window, counting: Counting) -> None:
     await window.say("Hello.")
     await window.page.evaluate(LISTEN)
-    await window.write(f"Count. {SLOW}")
+    await window.write(f"Count. {counting.script}")
+    await counting.go_on(2)
     await expect(window.answers.nth(1)).to_contain_text("two")
     await window.page.keyboard.press("Escape")
     await expect(window.page.get_by_text("Stopped", exact=True)).to_be_visible()
     await window.write("And fail. [[fault=500]]")
     await expect(window.page.get_by_text("No answer came.")).to_be_visible()
+    await window.page.wait_for_function("() => window.readOut.length > 1")
     stopped, failed = await window.page.evaluate("() => window.readOut")
     assert stopped.startswith("Answer: one two")
     assert failed.startswith("No answer came.")
 
 
-async def test_nothing_moves_for_who_wants_it_still(window: Window) -> None:
-    await window.page.emulate_media(reduced_motion="reduce")
-    await window.write("Count. [[text=one two three four five&pieces=5&first=3&delay=0.5]]")
+async def test_nothing_moves_for_who_wants_it_still(window: Window, counting: Counting) -> None:
+    # What lasts for a hundredth of a millisecond is not seen to move.
+    moving = "() => document.getAnimations().filter((one) => one.effect.getComputedTiming().activeDuration > 1).length"
+    await window.page.emulate_media(reduced_motion="no-preference")
+    await window.write(f"Count. {counting.script}")
     await expect(window.page.locator(".thinking")).to_be_visible()
-    moving = "() => document.getAnimations().filter((one) => one.playState === 'running').length"
+    assert await window.page.evaluate(moving) > 0
+    await window.page.emulate_media(reduced_motion="reduce")
+    assert await window.page.evaluate(moving) == 0
+    await counting.go_on(2)
     await expect(window.answers).to_contain_text("two")
     assert await window.page.evaluate(moving) == 0

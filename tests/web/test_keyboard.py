@@ -7,12 +7,10 @@ from playwright.async_api import expect
 from tests.journeys.client import PASSWORD
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server
-from tests.web.window import SECONDS, OpenWindow, Window
+from tests.web.window import SECONDS, Counting, OpenWindow, Window
 
 # A second full round finds nothing that the first has not found.
 FAR = 60
-# It is stopped long before its end.
-COUNT = "[[text=one two three four five six seven eight nine ten&delay=2&first=0.3]]"
 # What has the focus is in view, and has a ring of two pixels, or stands in one (the message field), or what stands for
 # it does (a choice of several), or is the heading that a page begins with, where there is nothing to press. Past the
 # last and before the first the browser's own window has it.
@@ -104,7 +102,7 @@ async def test_somebody_signs_in_and_out(shared_server: Server, open_window: Ope
 
 
 async def test_messages_are_sent_stopped_edited_and_answered_again_and_branches_are_leafed_through(
-    window: Window, keys: Keys
+    window: Window, keys: Keys, counting: Counting
 ) -> None:
     page = window.page
     await expect(window.composer).to_be_focused()
@@ -112,7 +110,8 @@ async def test_messages_are_sent_stopped_edited_and_answered_again_and_branches_
     await keys.type("Please.", "Enter")
     await expect(window.answers).to_have_text("The Loire.")
     await expect(window.composer).to_be_focused()
-    await keys.type(f"Count. {COUNT}", "Enter")
+    await keys.type(f"Count. {counting.script}", "Enter")
+    await counting.go_on(1)
     await expect(window.answers.nth(1)).to_contain_text("one")
     await keys.press("Escape")
     await expect(page.get_by_text("Stopped", exact=True)).to_be_visible()

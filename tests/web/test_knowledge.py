@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from playwright.async_api import FilePayload, Locator, Route, expect
 
 from tests.journeys.client import PASSWORD, new_name
@@ -41,6 +42,7 @@ DROPPED = """(name) => {
 }"""
 # Whether the browser would ask, were the page left now.
 ASKS_BEFORE_LEAVING = "() => !dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+ASKS_NO_MORE = "() => dispatchEvent(new Event('beforeunload', { cancelable: true }))"
 # Whether the browser would show a file instead of the page, were it dropped there.
 LEAVES_FOR_A_FILE = """(place) => {
   const dataTransfer = new DataTransfer();
@@ -113,6 +115,11 @@ async def ask_documents(window: Window, collection: str) -> None:
     await sheet.get_by_label("Knowledge").select_option(label=collection)
     await sheet.get_by_role("button", name="Save").click()
     await expect(sheet).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def keeps_page() -> bool:
+    return True
 
 
 async def test_document_is_uploaded_and_asked_and_the_passage_that_is_cited_is_read(
@@ -354,7 +361,7 @@ async def test_upload_says_how_far_it_is_is_cancelled_and_what_is_refused_says_w
         "1.2 MB: too large. A document can have 1 MB."
     )
     await expect(row(window, "large.txt").get_by_role("button")).to_have_accessible_name("Take large.txt off the list")
-    assert not await page.evaluate(ASKS_BEFORE_LEAVING)
+    await page.wait_for_function(ASKS_NO_MORE)
     held: list[Route] = []
 
     async def hold(route: Route) -> None:
@@ -363,7 +370,7 @@ async def test_upload_says_how_far_it_is_is_cancelled_and_what_is_refused_says_w
     await page.route("**/documents/?name=*", hold)
     await drop(window, "slow.txt")
     await expect(page.get_by_role("progressbar", name="slow.txt is being uploaded")).to_be_visible()
-    assert await page.evaluate(ASKS_BEFORE_LEAVING)
+    await page.wait_for_function(ASKS_BEFORE_LEAVING)
     await page.get_by_role("button", name="Cancel the upload of slow.txt").click()
     await expect(row(window, "slow.txt")).to_have_count(0)
     # Else it might go on once nothing holds it any more.

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import pytest
 from playwright.async_api import Route, expect
 
 from tests.parts.llm import LLM
@@ -31,6 +32,11 @@ REMEMBERED = """async () => {
   const databases = (await indexedDB.databases()).map(({ name }) => name);
   return JSON.stringify([texts, { ...localStorage }, { ...sessionStorage }, databases, document.cookie]);
 }"""
+
+
+@pytest.fixture(scope="module")
+def keeps_page() -> bool:
+    return True
 
 
 async def test_app_can_be_installed(window: Window) -> None:
@@ -104,8 +110,10 @@ async def test_page_opens_while_its_server_is_away(server: Server, open_window: 
     server.kill()
     await window.page.reload()
     await expect(window.page.get_by_text("No connection to the server.")).to_be_visible()
-    await server.start()
+    # Once there is a server, the page may have found it before anybody presses anything.
     await window.page.get_by_role("button", name="Try now").click()
+    await server.start()
+    await window.page.evaluate("() => dispatchEvent(new Event('online'))")
     await expect(window.answers).to_have_text(["Hello yourself."])
     await expect(window.page.get_by_text("No connection to the server.")).to_have_count(0)
 

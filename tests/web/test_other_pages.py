@@ -7,7 +7,7 @@ from aiohttp import web
 from playwright.async_api import Page, expect
 
 from tests.parts.palaver import Server
-from tests.web.window import Window
+from tests.web.window import Counting, Window
 
 READ = (
     """async (url) => { try { return (await fetch(url, { credentials: "include" })).status } catch { return "no" } }"""
@@ -84,8 +84,11 @@ async def test_other_page_reads_nothing(shared_server: Server, foreign_page: Pag
         assert await foreign_page.evaluate(READ, shared_server.url + path) == "no"
 
 
-async def test_other_page_hears_no_reply(shared_server: Server, foreign_page: Page, window: Window) -> None:
-    await window.write("Count. [[text=one two three four five six&delay=0.3]]")
+async def test_other_page_hears_no_reply(
+    shared_server: Server, foreign_page: Page, window: Window, counting: Counting
+) -> None:
+    await window.write(f"Count. {counting.script}")
+    await counting.go_on(1)
     await expect(window.answers).to_contain_text("one")
     address = f"{shared_server.url}/api/chat/stream/?session_id={window.page.url.rpartition('/')[2]}"
     assert await window.page.evaluate(HEAR, address) == "heard"

@@ -82,7 +82,7 @@ async def test_two_people_talk_see_each_other_write_and_know_what_was_seen(
     await expect(ana.page).to_have_title(f"{mira.name} · Palaver")
     await expect(people.get_by_text("unread message")).to_have_count(0)
 
-    await ana.composer.press_sequentially("I am")
+    await ana.write_half("I am")
     await expect(mira.page.get_by_text(f"{ana.name} is writing")).to_be_visible()
     await ana.composer.press("Enter")
     await expect(last_said(mira)).to_contain_text("I am")

@@ -117,6 +117,11 @@ def server_environment() -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on", "PALAVER_NOTIFY_DELAY_SECONDS": "0", "PALAVER_NOTIFY_TRIES": "1"}
 
 
+@pytest.fixture(scope="module")
+def keeps_page() -> bool:
+    return True
+
+
 @pytest.fixture
 async def away(shared_server: Server, open_window: OpenWindow) -> Window:
     """Somebody who lets the app notify them."""

@@ -8,9 +8,7 @@ from playwright.async_api import expect
 from tests.journeys.client import PASSWORD
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
-from tests.web.window import PHONE, Device, OpenWindow, Window
-
-SLOW = "[[text=one two three four five six seven eight nine ten&delay=0.15&first=0.3]]"
+from tests.web.window import PHONE, Counting, Device, OpenWindow, Window
 
 
 async def test_somebody_talks_and_finds_it_again(
@@ -32,16 +30,15 @@ async def test_somebody_talks_and_finds_it_again(
     assert await window.texts() == said
 
 
-async def test_reply_is_shown_while_it_is_written_and_stops_when_told(window: Window) -> None:
-    await window.write(f"Count. {SLOW}")
+async def test_reply_is_shown_while_it_is_written_and_stops_when_told(window: Window, counting: Counting) -> None:
+    await window.write(f"Count. {counting.script}")
     await expect(window.page.get_by_text("The assistant is thinking…")).to_be_visible()
-    await expect(window.answers).to_contain_text("one two")
+    await counting.go_on(2)
+    await expect(window.answers).to_have_text("one two")
     await window.page.get_by_role("button", name="Stop the answer").click()
     await expect(window.page.get_by_text("Stopped", exact=True)).to_be_visible()
-    stopped = await window.answers.inner_text()
-    assert "ten" not in stopped
     await window.page.reload()
-    await expect(window.answers).to_have_text(stopped)
+    await expect(window.answers).to_have_text("one two")
 
 
 async def test_answer_that_is_stopped_before_its_first_word_is_no_failure_and_can_be_asked_for_again(
@@ -59,34 +56,38 @@ async def test_answer_that_is_stopped_before_its_first_word_is_no_failure_and_ca
     await expect(window.page.get_by_text("Stopped", exact=True)).to_have_count(0)
 
 
-async def test_prompts_meanwhile_wait_visibly_and_are_answered_in_order(window: Window) -> None:
-    await window.write(f"First. {SLOW}")
+async def test_prompts_meanwhile_wait_visibly_and_are_answered_in_order(window: Window, counting: Counting) -> None:
+    await window.write(f"First. {counting.script}")
+    await counting.go_on(1)
     await expect(window.answers).to_contain_text("one")
     await window.write("Second. [[text=Answer two.]]")
     await window.write("Third. [[text=Answer three.]]")
     await expect(window.page.get_by_text("Waits for the answer before")).to_have_count(2)
+    await counting.go_on()
     await expect(window.answers).to_have_count(3)
     await expect(window.answers.nth(2)).to_have_text("Answer three.")
+    await expect(window.page.locator(".reply .foot")).to_have_count(3)
     texts = await window.texts()
-    assert texts[1::2] == ["one two three four five six seven eight nine ten", "Answer two.", "Answer three."]
+    assert texts[1::2] == [counting.text, "Answer two.", "Answer three."]
 
 
 async def test_prompt_that_waits_is_taken_back_on_every_device_and_never_asked(
-    shared_server: Server, open_window: OpenWindow, device: Device, llm: LLM
+    shared_server: Server, open_window: OpenWindow, device: Device, counting: Counting, llm: LLM
 ) -> None:
     here = await open_window(shared_server, device=device)
     there = await open_window(shared_server, here.name)
-    await here.write(f"First. {SLOW}")
+    await here.write(f"First. {counting.script}")
+    await counting.go_on(1)
     await expect(here.answers).to_contain_text("one")
     await there.page.locator(".sidebar .conversation a").click()
     await here.write("Second. [[text=Answer two.]]")
     await expect(there.prompts).to_have_count(2)
-    # By the keys: it moves down with each word of the answer, which may be over before it stands still.
-    await here.page.get_by_role("button", name="Take back").press("Enter")
+    await here.page.get_by_role("button", name="Take back").click()
     await expect(here.composer).to_have_value("Second. [[text=Answer two.]]")
+    await counting.go_on()
     for window in (here, there):
         await expect(window.prompts).to_have_count(1)
-        await expect(window.answers).to_have_text("one two three four five six seven eight nine ten")
+        await expect(window.answers).to_have_text(counting.text)
     assert len(await llm.record("ended", n=1)) == 1
 
 
@@ -180,7 +181,7 @@ async def test_writing_on_another_device_is_seen_and_ones_own_is_not(
     await here.say("Name a river. [[text=The Loire.]]")
     await (await there.open_list()).get_by_role("link", name="Name a river.").click()
     await expect(there.answers).to_have_text(["The Loire."])
-    await there.composer.press_sequentially("And an")
+    await there.write_half("And an")
     await expect(here.page.get_by_text("You are writing on another device…")).to_be_visible()
     await expect(there.page.get_by_text("You are writing on another device…")).to_have_count(0)
     await there.composer.fill("")
@@ -188,11 +189,12 @@ async def test_writing_on_another_device_is_seen_and_ones_own_is_not(
 
 
 async def test_server_that_dies_in_the_middle_is_waited_for_in_every_window_and_the_answer_made_anew(
-    server: Server, open_window: OpenWindow
+    server: Server, open_window: OpenWindow, counting: Counting
 ) -> None:
     desktop = await open_window(server)
     phone = await open_window(server, desktop.name, device=PHONE)
-    await desktop.write(f"Count. {SLOW}")
+    await desktop.write(f"Count. {counting.script}")
+    await counting.go_on(2)
     await (await phone.open_list()).get_by_role("link", name="Count.").click()
     for window in (desktop, phone):
         await expect(window.answers).to_contain_text("two")
@@ -206,8 +208,9 @@ async def test_server_that_dies_in_the_middle_is_waited_for_in_every_window_and_
         await expect(window.page.get_by_text("No connection to the server.")).to_have_count(0)
         await expect(window.page.get_by_role("button", name="Try again")).to_be_visible()
     await phone.page.get_by_role("button", name="Try again").click()
+    await counting.go_on()
     for window in (desktop, phone):
-        await expect(window.answers).to_have_text(["one two three four five six seven eight nine ten"])
+        await expect(window.answers).to_have_text([counting.text])
         await expect(window.page.get_by_role("button", name="Try again")).to_have_count(0)
         assert await window.prompts.count() == 1
 
@@ -300,16 +303,19 @@ async def test_model_that_was_chosen_and_a_list_that_was_put_away_are_still_so_a
 
 
 async def test_two_windows_of_a_person_see_the_same_as_it_happens(
-    shared_server: Server, open_window: OpenWindow
+    shared_server: Server, open_window: OpenWindow, counting: Counting
 ) -> None:
     here = await open_window(shared_server)
     there = await open_window(shared_server, here.name, device=PHONE)
     await here.say("Name a river. [[text=The Loire.]]")
     await (await there.open_list()).get_by_role("link", name="Name a river.").click()
     await expect(there.answers).to_have_text(["The Loire."])
-    await there.write(f"Count. {SLOW}")
-    await expect(here.answers.nth(1)).to_contain_text("one two")
-    await expect(here.answers.nth(1)).to_have_text("one two three four five six seven eight nine ten")
+    await there.write(f"Count. {counting.script}")
+    await counting.go_on(2)
+    await expect(here.answers.nth(1)).to_have_text("one two")
+    await counting.go_on()
+    for window in (here, there):
+        await expect(window.answers.nth(1)).to_have_text(counting.text)
     assert await here.texts() == await there.texts()
     await here.choose("More about Name a river.", "Rename")
     await here.page.get_by_label("Rename").fill("Rivers")
@@ -331,16 +337,18 @@ async def test_deleted_conversation_comes_back_when_that_is_undone_and_else_is_g
     assert await window.ask("GET", "ai-chat/api/sessions/") == []
 
 
-async def test_reply_is_shown_whole_where_streaming_is_switched_off(window: Window) -> None:
+async def test_reply_is_shown_whole_where_streaming_is_switched_off(window: Window, counting: Counting) -> None:
     await window.page.get_by_role("button", name=re.compile("account and preferences")).click()
     await window.page.get_by_role("menuitem", name="Preferences").click()
     await window.page.get_by_label("Show answers while they are written").uncheck()
     await window.page.get_by_role("button", name="Close").click()
-    await window.write(f"Count. {SLOW}")
+    await window.write(f"Count. {counting.script}")
+    await counting.go_on(3)
     await expect(window.page.get_by_text("The assistant is writing…")).to_be_visible()
-    await expect(window.page.get_by_text(re.compile(r"\d words so far"))).to_be_visible()
+    await expect(window.page.get_by_text("3 words so far")).to_be_visible()
     await expect(window.answers).to_have_count(0)
-    await expect(window.answers).to_have_text("one two three four five six seven eight nine ten")
+    await counting.go_on()
+    await expect(window.answers).to_have_text(counting.text)
 
 
 async def test_person_who_signs_in_with_a_password_is_in_and_signing_out_everywhere_ends_every_window(
@@ -372,19 +380,25 @@ async def test_guest_talks_where_guests_may(start_server: StartServer, open_wind
 
 
 # How far the end is from what is seen: a line and its margin may just have come.
-PIXELS_BELOW = "(shown) => shown.scrollHeight - shown.scrollTop - shown.clientHeight"
+ENDS_IN_VIEW = """() => {
+  const shown = document.querySelector(".scroller");
+  return shown.scrollHeight - shown.scrollTop - shown.clientHeight < 120;
+}"""
 
 
 async def test_end_of_a_growing_reply_stays_in_view_until_the_reader_goes_up(window: Window, llm: LLM) -> None:
-    await llm.control(text="\n\n".join(f"Line {n}." for n in range(1, 121)), delay=0.02)
+    # Two pieces each: the word, and its number.
+    await llm.control(text="\n\n".join(f"Line {n}." for n in range(1, 121)), hold="lines")
     await window.write("Go on at length.")
-    for n in (40, 60):
-        await expect(window.page.get_by_text(f"Line {n}.", exact=True)).to_be_attached()
-        assert await window.page.locator(".scroller").evaluate(PIXELS_BELOW) < 120
+    for last in (40, 80):
+        await llm.let_go("lines", pieces=2 * 40)
+        await expect(window.page.get_by_text(f"Line {last}.", exact=True)).to_be_attached()
+        await window.page.wait_for_function(ENDS_IN_VIEW)
     await window.answers.hover()
     await window.page.mouse.wheel(0, -600)
     newest = window.page.get_by_role("button", name="To the newest message")
     await expect(newest).to_be_visible()
+    await llm.let_go("lines")
     await expect(window.page.locator(".reply .foot")).to_have_count(1)
     await expect(window.page.get_by_text("Line 120.", exact=True)).not_to_be_in_viewport()
     await newest.click()

@@ -7,10 +7,12 @@ from typing import Any
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.journeys.client import PASSWORD, new_name
+from tests.parts.chromium import open_page
+from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 
 # Cores are shared: what takes a blink elsewhere may take a while here.
-SECONDS = 20
+SECONDS = 60
 expect.set_options(timeout=SECONDS * 1000)
 
 
@@ -22,6 +24,31 @@ class Device:
 
 DESKTOP = Device("desktop", {"viewport": {"width": 1280, "height": 820}})
 PHONE = Device("phone", {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True})
+
+
+# What the page takes away by itself after so many milliseconds stays: a test may look later than that.
+STAYS = """(those) => {
+  const begin = window.setTimeout;
+  window.setTimeout = (run, after, ...rest) => those.includes(after) ? 0 : begin(run, after, ...rest);
+}"""
+# A toast, and that somebody else writes.
+TAKEN_AWAY = [6_000, 8_000]
+# That one has stopped writing.
+WRITES_NO_MORE = 4_000
+
+
+class Counting:
+    """An answer that counts, as far as the test lets it: what is seen of it stays so until the test goes on."""
+
+    text = "one two three four five six seven eight nine ten"
+    script = f"[[text={text}&hold=counting]]"
+
+    def __init__(self, llm: LLM) -> None:
+        self._llm = llm
+
+    async def go_on(self, pieces: int | None = None) -> None:
+        """So many words further, or to the end."""
+        await self._llm.let_go("counting", pieces=pieces)
 
 
 class Window:
@@ -70,6 +97,11 @@ class Window:
         await self.page.get_by_role("button", name=menu).click()
         await self.page.get_by_role("menuitem", name=item, exact=True).click()
 
+    async def write_half(self, words: str) -> None:
+        """Others see this person write until they send it or take it back."""
+        await self.page.evaluate(STAYS, [WRITES_NO_MORE])
+        await self.composer.press_sequentially(words)
+
     async def texts(self) -> list[str]:
         """All that is said in the conversation, in order."""
         return [text.strip() for text in await self.page.locator(".bubble, .reply .prose").all_inner_texts()]
@@ -88,8 +120,9 @@ OpenWindow = Callable[..., Awaitable[Window]]
 
 
 class Windows:
-    def __init__(self, browser: Browser) -> None:
+    def __init__(self, browser: Browser, *, keeps_page: bool = False) -> None:
         self._browser = browser
+        self._keeps_page = keeps_page
         self._opened: list[Window] = []
 
     async def open(
@@ -103,7 +136,15 @@ class Windows:
         **context_options: Any,
     ) -> Window:
         """A browser of its own. Without a name it is somebody new. `at`: an address that is not the server's own."""
-        context = await self._browser.new_context(locale=language, **device.context, **context_options)
+        context = await self._browser.new_context(
+            locale=language,
+            reduced_motion="reduce",
+            service_workers="allow" if self._keeps_page else "block",
+            **device.context,
+            **context_options,
+        )
+        context.set_default_timeout(SECONDS * 1000)
+        await context.add_init_script(f"({STAYS})({TAKEN_AWAY})")
         url = at or server.url
         if name is None:
             name = new_name()
@@ -115,10 +156,13 @@ class Windows:
             f"{url.rstrip('/')}/sign-in", data={"username": name, "password": PASSWORD}
         )
         assert signed_in.ok, await signed_in.text()
-        window = Window(await context.new_page(), server, device, name)
+        window = Window(await open_page(context, own_pace=self._keeps_page), server, device, name)
         self._opened.append(window)
         await window.page.goto(url)
         await expect(window.page.locator("#composer")).to_be_visible()
+        if device is DESKTOP:
+            # From here on the keys go where somebody expects it.
+            await expect(window.page.locator("#composer")).to_be_focused()
         return window
 
     async def close(self) -> None:

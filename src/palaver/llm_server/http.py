@@ -143,7 +143,7 @@ class Connection(asyncio.Protocol):
                 self._clock += step.seconds
                 self._timer = self._loop.call_at(self._clock, self._resume)
             case Until():
-                step.future.add_done_callback(lambda _: self._resume())
+                step.future.add_done_callback(lambda _: self._go_on())
             case End.FAULTY:
                 self._finish(entry, "fault")
             case End.HANG:
@@ -162,6 +162,11 @@ class Connection(asyncio.Protocol):
         if self._steps is not None and self._entry is not None:
             self._play(self._steps, self._entry)
             self._answer_next()
+
+    def _go_on(self) -> None:
+        # Rests that follow begin only now.
+        self._clock = self._loop.time()
+        self._resume()
 
     def _finish(self, entry: Entry, outcome: Outcome) -> None:
         entry.end(outcome)

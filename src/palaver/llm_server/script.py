@@ -71,6 +71,9 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     pieces: Annotated[int, Meta(ge=1)] | None = None
     delay: Annotated[float, Meta(ge=0)] = 0.0
     first: Annotated[float, Meta(ge=0)] = 0.0
+    hold: str | None = None
+    """A stream keeps its pieces until they are let go by this name: `POST /_let_go` with
+    `{"hold": "name", "pieces": 2}` for two more of each, without `pieces` for all."""
     text: str | None = None
     stamp: bool = False
     """Each piece of a stream says the time at which it was written, `time.monotonic_ns()`, so that a reader on the same

@@ -12,6 +12,7 @@ import msgspec
 from palaver.llm_server.director import Director, Endpoint
 from palaver.llm_server.embeddings import EmbeddingsRequest, encode_embeddings
 from palaver.llm_server.faults import check_refused, give_body, give_completion, give_stream, reject_stream_options
+from palaver.llm_server.gates import Gates, LetGo
 from palaver.llm_server.http import Answer, Request
 from palaver.llm_server.options import Options
 from palaver.llm_server.record import Entry, Record, Stage
@@ -45,6 +46,7 @@ class StandIn:
         self.record = Record(options.record)
         self._options = options
         self._director = Director(options)
+        self._gates = Gates()
         self._endpoints = _to_endpoints(options)
         self._authorization = None if options.api_key is None else f"Bearer {options.api_key}".encode()
         self._models = _encode_models(options)
@@ -109,6 +111,9 @@ class StandIn:
             case "POST", "/_control":
                 self.control(msgspec.json.decode(request.body, type=dict[str, str | int | float | bool]))
                 return _write(to_json_response(b"{}"))
+            case "POST", "/_let_go":
+                self._gates.let_go(msgspec.json.decode(request.body, type=LetGo))
+                return _write(to_json_response(b"{}"))
             case "GET", "/_record":
                 return self._tell_record(_read_wish(query))
             case "GET", "/_bill":
@@ -139,7 +144,8 @@ class StandIn:
         # A stream tells it only to who has asked for it.
         entry.usage = reply.usage if reply.usage_event or not asked.stream else None
         if asked.stream:
-            return _after(script.first, give_stream(reply, script))
+            steps = give_stream(reply, script)
+            return _after(script.first, self._gates.hold(script.hold, steps) if script.hold else steps)
         return _after(script.first + script.delay * (len(said.deltas) - 1), give_completion(reply, script))
 
     def _to_reply(self, asked: ChatRequest, script: Script, said: Said) -> Reply:

@@ -54,7 +54,7 @@ class Stream:
 
     def whole(self) -> Steps:
         count = len(self._reply.said.deltas)
-        if self._script.delay or self._script.stamp or self._spell is not to_event:
+        if self._script.delay or self._script.stamp or self._script.hold or self._spell is not to_event:
             yield from self.opening(count)
             yield from self.closing(count)
         else:

@@ -38,6 +38,13 @@ export const Message = memo(function Message(props: MessageProps) {
   const { talk, message, unanswered, begins, own, name, editing, canChange, onEdit } = props;
   const t = useWordsOfPeople();
   const [removing, setRemoving] = useState(false);
+  const isTakenAway = useRef(false);
+  // Once the sheet has given the focus back to what is gone with the message: whichever of them goes first.
+  useEffect(() => {
+    if (!message.removed || removing || !isTakenAway.current) return;
+    isTakenAway.current = false;
+    backToComposer();
+  }, [message.removed, removing]);
   if (editing) return <Edit talk={talk} message={message} onDone={() => onEdit(null)} />;
   const copy = async () => say(t((await copyText(message.content)) ? "copied" : "copy.failed"));
   const items: Item[] = [
@@ -81,8 +88,10 @@ export const Message = memo(function Message(props: MessageProps) {
             title={t("remove.sure")}
             what={t("remove.what")}
             go={t("remove")}
-            // Once the sheet has given the focus back to what is gone with the message.
-            run={() => talk.remove(message).then(() => requestAnimationFrame(backToComposer))}
+            run={async () => {
+              await talk.remove(message);
+              isTakenAway.current = true;
+            }}
             onClose={() => setRemoving(false)}
           />
         </Suspense>

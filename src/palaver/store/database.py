@@ -34,6 +34,11 @@ Work = Callable[[Transaction], Awaitable[T]]
 
 
 class Database(Protocol):
+    @property
+    def broken_off(self) -> int:
+        """How many transactions were broken off, so that nobody knows whether they were committed."""
+        ...
+
     async def read(self, work: Work[T], *, one_state: bool = False) -> T:
         """Carries out reads; with `one_state` they all see the same one, whatever is committed meanwhile."""
         ...
@@ -68,6 +73,10 @@ class ForGood:
 
     What is added is written so, too: as it is brought in order the database leaves copies of it behind.
     """
+
+    @property
+    def broken_off(self) -> int:
+        return self._database.broken_off
 
     def __init__(self, database: Database) -> None:
         self._database = database

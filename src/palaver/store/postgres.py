@@ -98,6 +98,7 @@ class _DroppedIfLeft:
 class PostgresDatabase:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
+        self.broken_off = 0
 
     async def read(self, work: Work[T], *, one_state: bool = False) -> T:
         try:
@@ -130,6 +131,8 @@ class PostgresDatabase:
                 # What the transaction itself found out says more than we could here.
                 raise
             except GONE as error:
+                # It may have been the answer to COMMIT that did not come.
+                self.broken_off += 1
                 raise StoreUnavailable("the database does not answer") from error
         raise AssertionError("unreachable")
 
@@ -163,7 +166,9 @@ async def open_postgres(url: str, connections: int) -> PostgresDatabase:
     try:
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            init_size=1,
+            # asyncpg's own way back to one logs a traceback for each try of it. A server asks every second anyway.
+            min_size=0,
             max_size=connections,
             init=_set_up,
             reset=_keep_as_it_is,

@@ -78,6 +78,9 @@ class SqliteTransaction:
 
 
 class SqliteDatabase:
+    # Its file is ours: what failed was not committed.
+    broken_off = 0
+
     def __init__(self, path: Path, readers: int = 2) -> None:
         self._path = path
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()

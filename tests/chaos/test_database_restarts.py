@@ -87,6 +87,10 @@ class Talker:
             await asyncio.sleep(PAUSE)
 
 
+def has_begun(device: Device) -> bool:
+    return any(device.texts.values())
+
+
 async def hear_long_reply(device: Device) -> None:
     """From its first piece to its end, by one stream that never breaks."""
     body = {"message": f"{uuid4().hex} [[{STREAM}]]", "session_id": device.session}
@@ -136,7 +140,7 @@ async def restart_under_load(
         hearing = asyncio.gather(*(hear_long_reply(device) for device in devices))
         over = asyncio.Event()
         talking = asyncio.gather(*(talker.talk(over) for talker in talkers))
-        assert await wait_until(lambda: all(any(one.texts.values()) for one in devices), seconds=10)
+        assert await wait_until(lambda: all(map(has_begun, devices)), seconds=10)
         await asyncio.to_thread(cluster.restart, mode)
         restarted = time.monotonic()
         over.set()

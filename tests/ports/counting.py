@@ -61,6 +61,10 @@ class _CountingTransaction:
         await self._transaction.run(sql, *values)
         self._asked.append((sql, 0))
 
+    async def run_long(self, sql: str, *values: Any) -> None:
+        await self._transaction.run_long(sql, *values)
+        self._asked.append((sql, 0))
+
     async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
         await self._transaction.run_many(sql, many)
         self._asked.append((sql, 0))

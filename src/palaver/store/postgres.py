@@ -42,6 +42,9 @@ GONE = (
 )
 
 ACQUIRE_SECONDS = 5
+COMMAND_SECONDS = 30
+# What changes each of some hundred million messages takes hours.
+LONG_SECONDS = 7 * 86_400
 
 # A process that stands still in the middle of a transaction goes on holding its locks, and nobody could end its
 # replies. No transaction of ours waits for anything but the database.
@@ -64,6 +67,9 @@ class PostgresTransaction:
 
     async def run(self, sql: str, *values: Any) -> None:
         await self._connection.execute(sql, *values)
+
+    async def run_long(self, sql: str, *values: Any) -> None:
+        await self._connection.execute(sql, *values, timeout=LONG_SECONDS)
 
     async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
         await self._connection.executemany(sql, many)
@@ -173,7 +179,7 @@ async def open_postgres(url: str, connections: int) -> PostgresDatabase:
             init=_set_up,
             reset=_keep_as_it_is,
             timeout=ACQUIRE_SECONDS,
-            command_timeout=30,
+            command_timeout=COMMAND_SECONDS,
         )
     except (*GONE, asyncpg.PostgresError, ValueError) as error:
         raise StoreUnavailable("the database does not answer") from error

@@ -28,9 +28,6 @@ REFUSED = "The server cannot reach its data just now. Try again in a moment."
 SECONDS_TO_RESUME = 10.0
 """After the database is there again, everybody who was refused has an answer."""
 
-PAUSE = 0.05
-"""Between two tries of somebody who is refused. Well-behaved clients wait for as long as they are told to."""
-
 STREAM = "pieces=150&delay=0.02"
 
 
@@ -54,7 +51,7 @@ def database(cluster: Postgres) -> Iterator[Database]:
 
 @dataclass
 class Talker:
-    """Says one thing after another, each until it is answered."""
+    """Says one thing after another, each at once again until it is answered."""
 
     person: Person
     api: ApiName
@@ -84,7 +81,6 @@ class Talker:
             assert told.json == {"detail": REFUSED}
             assert int(told.headers["Retry-After"]) > 0
             self.refused += 1
-            await asyncio.sleep(PAUSE)
 
 
 def has_begun(device: Device) -> bool:

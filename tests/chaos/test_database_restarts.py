@@ -3,7 +3,7 @@ that was acknowledged is lost or doubled, running replies go on, and so does the
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 from uuid import uuid4
@@ -97,13 +97,14 @@ async def hear_long_reply(device: Device) -> None:
 async def test_restarted_database_loses_and_doubles_nothing_and_ends_no_reply(
     start_server: StartServer,
     http: aiohttp.ClientSession,
-    redis: Redis,
+    request: pytest.FixtureRequest,
     cluster: Postgres,
     prove: bool,
     measured: Measured,
 ) -> None:
-    """With two workers and Redis, and at full size with one worker as well."""
-    for settings in ({}, {"PALAVER_WORKERS": "2", "PALAVER_REDIS_URL": redis.url})[0 if prove else 1 :]:
+    """With one worker, and at full size with two and Redis as well."""
+    for workers in (1, 2) if prove else (1,):
+        settings = {} if workers == 1 else to_two_workers(request.getfixturevalue("steady_redis"))
         server = await start_server(**settings)
         alice = Person(http, server, await server.token("admin"))
         tried = Tried()
@@ -111,12 +112,16 @@ async def test_restarted_database_loses_and_doubles_nothing_and_ends_no_reply(
         for mode in (*get_args(StopMode),) * (5 if prove else 1):
             await restart_under_load(cluster, mode, talkers, streams=8 if prove else 2, tried=tried)
         await check_kept(server, talkers)
-        with_workers = f"with {settings.get('PALAVER_WORKERS', '1')} worker(s)"
+        with_workers = f"with {workers} worker(s)"
         measured(f"restarts of PostgreSQL under load, {with_workers}", tried.restarts, "")
         measured(f"turns acknowledged meanwhile, {with_workers}", sum(len(one.answers) for one in talkers), "")
         measured(f"sends refused meanwhile, {with_workers}", sum(one.refused for one in talkers), "")
         measured(f"until the last who was refused had an answer, {with_workers}", round(tried.slowest, 1), "s")
         assert tried.slowest < SECONDS_TO_RESUME
+
+
+def to_two_workers(redis: Redis) -> Mapping[str, str]:
+    return {"PALAVER_WORKERS": "2", "PALAVER_REDIS_URL": redis.url}
 
 
 @dataclass

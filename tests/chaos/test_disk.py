@@ -85,8 +85,11 @@ async def test_where_the_disk_is_full_reading_goes_on_and_sending_is_refused_unt
     assert "Traceback" not in server.log_text()
 
 
-async def test_where_the_disk_is_full_documents_are_read_and_none_is_taken_until_there_is_room(server: Server) -> None:
-    async with open_alice(server, await server.token("admin")) as alice:
+async def test_where_the_disk_is_full_documents_are_read_and_none_is_taken_until_there_is_room(
+    shared_server: Server, shared_token: str
+) -> None:
+    server = shared_server
+    async with open_alice(server, shared_token) as alice:
         collection = await make_collection(alice)
         before = await keep(alice, collection, "apple pie")
         large = b"word " * 60_000

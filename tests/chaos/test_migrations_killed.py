@@ -148,7 +148,9 @@ async def test_migration_killed_at_any_moment_is_taken_whole_by_the_next(
     harmed, killed = copy(populated), 0
     while killed < kills:
         try:
-            await asyncio.to_thread(take, harmed, kill_after=took * dice.uniform(0.3, 1.0))
+            await asyncio.to_thread(
+                take, harmed, kill_after=took * dice.uniform(0.1, 1.0) if prove else took * dice.uniform(0.5, 1.0)
+            )
         except subprocess.TimeoutExpired:
             killed += 1
         if await version(harmed) != 1:

@@ -18,6 +18,7 @@ class Faults:
     def __init__(self) -> None:
         self.seen = 0
         """Operations since then."""
+        self.broken_off = 0
         self._number = 0
         self._moment: Moment = "before"
 
@@ -38,6 +39,7 @@ class Faults:
             raise StoreUnavailable("the database does not answer")
         result = await operation()
         if fails:
+            self.broken_off += 1
             raise StoreUnavailable("the database does not answer")
         return result
 
@@ -47,6 +49,10 @@ class FaultyDatabase:
         self._database = database
         self._faults = faults
         self.close = database.close
+
+    @property
+    def broken_off(self) -> int:
+        return self._database.broken_off + self._faults.broken_off
 
     async def read(self, work: Work[T], *, one_state: bool = False) -> T:
         return await self._faults.carry_out(lambda: self._database.read(work, one_state=one_state), writes=False)

@@ -88,13 +88,12 @@ class Person:
     def __init__(self, http: aiohttp.ClientSession, server: Server, token: str) -> None:
         self.server = server
         self._http = http
+        self.token = token
         self._headers = {"Authorization": f"Token {token}"}
 
     def at(self, server: Server) -> "Person":
         """The same person at another server on the same database."""
-        other = Person(self._http, server, "")
-        other._headers = self._headers
-        return other
+        return Person(self._http, server, self.token)
 
     async def open_conversation(self, api: ApiName = "chat_flow") -> str:
         """The UUID of a new one, in which nothing was said."""

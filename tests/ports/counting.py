@@ -18,6 +18,10 @@ class CountingDatabase:
         self.reads = 0
         """How often something was read, in however many statements."""
 
+    @property
+    def broken_off(self) -> int:
+        return self._database.broken_off
+
     async def read(self, work: Work[T], *, one_state: bool = False) -> T:
         self.reads += 1
         return await self._database.read(lambda tx: work(_CountingTransaction(tx, self.asked)), one_state=one_state)
@@ -55,6 +59,10 @@ class _CountingTransaction:
 
     async def run(self, sql: str, *values: Any) -> None:
         await self._transaction.run(sql, *values)
+        self._asked.append((sql, 0))
+
+    async def run_long(self, sql: str, *values: Any) -> None:
+        await self._transaction.run_long(sql, *values)
         self._asked.append((sql, 0))
 
     async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None:

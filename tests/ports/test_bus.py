@@ -68,6 +68,15 @@ async def test_other_workers_hear_everything_in_order(here: Bus, there: Bus) -> 
     assert ear.gaps == 0
 
 
+async def test_all_other_workers_can_be_told_to_look_into_the_store(here: Bus, there: Bus) -> None:
+    ear, own = Ear(), Ear()
+    await there.subscribe(CHANNEL, ear.hear)
+    await here.subscribe(CHANNEL, own.hear)
+    here.tell_of_a_gap()
+    await ear.wait_for_gaps(1)
+    assert own.all == []
+
+
 async def test_order_holds_from_one_turn_of_the_loop_to_the_next(here: Bus, there: Bus) -> None:
     ear = Ear()
     await there.subscribe(CHANNEL, ear.hear)

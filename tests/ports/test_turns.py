@@ -320,6 +320,25 @@ async def test_what_waits_is_left_where_the_worker_takes_no_more(
     assert await store.turns.promote_waiting(HERE, LATER, Micros(LATER + 1)) == []
 
 
+async def test_reply_is_taken_up_as_it_was_given_by_its_own_worker_and_while_it_runs(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    await answer(store, await begin(store, alice, "one", conversation), "uno")
+    begun = await begin(store, alice, "two", conversation)
+    assert await store.turns.held_by(THERE) == []
+    [held] = await store.turns.held_by(HERE)
+    assert (held.reply_id, held.attempt, held.conversation_id) == (begun.turn.reply.id, 1, conversation.id)
+    taken = await store.turns.take_up(held)
+    assert taken is not None
+    assert (taken.state, taken.mark, taken.system_prompt) == ("started", begun.mark, "Be kind.")
+    assert taken.history == begun.history
+    assert (taken.turn.prompt.uuid, taken.turn.reply.uuid) == (begun.turn.prompt.uuid, begun.turn.reply.uuid)
+    assert await store.turns.take_up(replace(held, worker=THERE)) is None
+    await answer(store, begun)
+    assert await store.turns.take_up(held) is None
+    assert await store.turns.held_by(HERE) == []
+
+
 async def test_two_processes_racing_for_a_conversation_never_have_two_replies_running(
     store: SqlStore, other_store: SqlStore, alice: User, conversation: Conversation
 ) -> None:

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from palaver.chat.errors import NotFound
 from palaver.chat.ports import Seat
 from palaver.chat.user import User, UserId
-from palaver.store import SqlStore, StoreOptions, open_store
+from palaver.store import SqlStore, StoreOptions, open_store, postgres
 from palaver.store.database import Row, Transaction
+from palaver.store.migrate import ADVISORY_LOCK, migrate
 from palaver.store.people import groups
 from palaver.store.postgres import PostgresTransaction
 from palaver.store.rows import USER, to_user
@@ -158,6 +159,20 @@ async def test_pair_that_somebody_ends_while_it_is_found_is_made_anew(
     made, is_new = await store.connections.find_or_make_pair(alice, bob, alice.id, str(uuid.uuid4()), NOW)
     assert (is_new, made.conversation.ended) == (True, False)
     assert [made.conversation.uuid] != beside.ended != []
+
+
+async def test_migration_may_wait_for_longer_than_any_other_statement(
+    empty_postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "COMMAND_SECONDS", 0.2)
+    other = await asyncpg.connect(empty_postgres_url)
+    async with open_store(StoreOptions(tmp_path, empty_postgres_url)) as store:
+        async with other.transaction():
+            await other.execute("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
+            migrating = asyncio.create_task(migrate(store.database, store.engine))
+            await other.execute("SELECT pg_sleep(0.6)")
+        assert await migrating
+    await other.close()
 
 
 async def test_race_that_is_always_lost_ends(store: SqlStore) -> None:

@@ -26,6 +26,11 @@ class Hub:
             if bus is not sender and bus.listens(channel):
                 bus.receive(channel, data)
 
+    def tell_of_a_gap(self, sender: "MemoryBus") -> None:
+        for bus in self._buses:
+            if bus is not sender:
+                bus.hear_of_a_gap()
+
     def count(self, channel: str) -> int:
         return sum(bus.listens(channel) for bus in self._buses)
 
@@ -44,6 +49,12 @@ class MemoryBus:
 
     def publish(self, channel: str, data: bytes) -> None:
         self._hub.publish(self, channel, data)
+
+    def tell_of_a_gap(self) -> None:
+        self._hub.tell_of_a_gap(self)
+
+    def hear_of_a_gap(self) -> None:
+        asyncio.get_running_loop().call_soon(self._listeners.tell_of_a_gap)
 
     async def subscribe(self, channel: str, hear: Hear) -> None:
         self._listeners.add(channel, hear)

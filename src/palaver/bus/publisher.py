@@ -56,6 +56,11 @@ class Publisher:
         else:
             self._put(pack(b"PUBLISH", name, data), None)
 
+    def tell_of_a_gap(self) -> None:
+        self._lost = True
+        if self._gap_timer is None:
+            self._tell_gap()
+
     async def count(self, name: bytes) -> int | None:
         """How many listen there, as Redis says; None where it does not."""
         if not self.link.is_up:

@@ -38,6 +38,9 @@ class RedisBus:
     async def subscribe(self, channel: str, hear: Hear) -> None:
         await self.subscriber.subscribe(channel, hear)
 
+    def tell_of_a_gap(self) -> None:
+        self.publisher.tell_of_a_gap()
+
     def unsubscribe(self, channel: str) -> None:
         self.subscriber.unsubscribe(channel)
 

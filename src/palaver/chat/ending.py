@@ -7,9 +7,10 @@ from msgspec.structs import replace
 
 from palaver.chat.context import reasoning_tokens
 from palaver.chat.conversation import Conversation, Turn, Usage
+from palaver.chat.cursor import Mark
 from palaver.chat.errors import ChatError, NotFound, Withdrawn
 from palaver.chat.ledger import to_billed_as
-from palaver.chat.ports import Bots, EndedReply, Ending, Store
+from palaver.chat.ports import Begun, Bots, EndedReply, Ending, Store
 from palaver.chat.running import Outcome, RunningReply
 from palaver.chat.told import to_name, to_sound
 
@@ -34,8 +35,11 @@ async def keep_end(store: Store, reply: RunningReply, ending: Ending) -> tuple[O
             ended = await store.turns.finish(ending)
             if ended.done:
                 return Outcome(ended_turn(turn, ending, ended), ended.exchanges), ended
-            log.warning("reply %s is no longer this worker's; what it said is not kept", reply.id)
             latest = await store.turns.get(reply.id)
+            if latest is not None and _is_kept(latest, ending):
+                # It was, and the database's answer was lost. What follows is found by `Replies.take_over`.
+                return Outcome(latest.turn, latest.exchanges), _to_ended(latest)
+            log.warning("reply %s is no longer this worker's; what it said is not kept", reply.id)
             if latest is not None:
                 return Outcome(latest.turn, latest.exchanges), nothing
             await _bill_gone(store, turn.conversation, ending)
@@ -54,6 +58,17 @@ async def keep_end(store: Store, reply: RunningReply, ending: Ending) -> tuple[O
             beside = ending.details is not None or ending.model is not None or bool(ending.sources)
             usage = ending.usage if beside else None
             ending = replace(ending, details=None, model=None, sources=(), usage=usage)
+
+
+def _is_kept(latest: Begun, ending: Ending) -> bool:
+    reply = latest.turn.reply
+    return (reply.attempt, reply.status, reply.content) == (ending.attempt, ending.end, ending.text)
+
+
+def _to_ended(latest: Begun) -> EndedReply:
+    reply = latest.turn.reply
+    mark = Mark(latest.mark.revision, reply.end_event, latest.mark.lowest)
+    return EndedReply(done=True, exchanges=latest.exchanges, exchange=reply.exchange, mark=mark)
 
 
 async def _bill_gone(store: Store, conversation: Conversation, ending: Ending) -> None:

@@ -21,7 +21,7 @@ from palaver.chat.books import Books
 from palaver.chat.cache import Cache
 from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.context import count_tokens
-from palaver.chat.conversation import End, MessageId, Turn
+from palaver.chat.conversation import ConversationId, End, MessageId, Turn
 from palaver.chat.ending import abandoned_as, billed_as, keep_end, to_abandoned_usage, to_usage, why_gone
 from palaver.chat.errors import BotUnavailable, Draining
 from palaver.chat.events import ReplyEnded, ReplyStarted
@@ -93,6 +93,8 @@ class Replies:
         self._answers: set[asyncio.Task[Any]] = set()
         self._beginnings: set[asyncio.Task[Any]] = set()
         self._out_of_time = False
+        self._looked_after = 0
+        """So many transactions were broken off until it was last looked what became of them."""
         self.worker = worker
         self.draining = False
         self.closing = False
@@ -411,6 +413,7 @@ class Replies:
         They may be this worker's own, where its caller or the database's answer was lost on the way.
         `everything`: no other worker lives, so that no lease is waited for.
         """
+        await self._take_up_unheard_of()
         now = self._clock.now()
         expired_before = Micros(1 << 62) if everything else now
         left = await self._store.turns.abandoned(now, expired_before)
@@ -421,6 +424,33 @@ class Replies:
         await asyncio.gather(*(self._end_abandoned(one) for one in left))
         if not self.draining:
             await self.beginning(self._promote_waiting(now))
+
+    async def _take_up_unheard_of(self) -> None:
+        """Where the database's answer to a commit was lost, a reply may be this worker's to make, and nobody here knows
+        of it: without this it would hold its lease until that runs out."""
+        broken_off = self._store.broken_off
+        if broken_off == self._looked_after:
+            return
+        held = set(await self._store.turns.held_by(self.worker))
+        if self._beginnings:
+            # What was just being told about then is known by now.
+            await asyncio.wait(list(self._beginnings))
+        busy = self._talking_in()
+        held &= set(await self._store.turns.held_by(self.worker))
+        busy |= self._talking_in()
+        unheard_of = [one for one in held if one.reply_id not in self._running]
+        for one in unheard_of:
+            # Where another one is just ending, it may be the next, which starts with that end.
+            begun = None if one.conversation_id in busy else await self._store.turns.take_up(one)
+            if begun is not None:
+                log.warning("reply %s begins late: the database's answer to its prompt was lost", one.reply_id)
+                self.start(begun)
+        self._rooms.look_again()
+        if not any(one.conversation_id in busy for one in unheard_of):
+            self._looked_after = broken_off
+
+    def _talking_in(self) -> set[ConversationId]:
+        return {reply.begun.turn.conversation.id for reply in self._running.values()}
 
     def _left_for_long(self, left: Sequence[Ending]) -> list[Ending]:
         """Those that were seen so a while ago. A clock that is put forward lets all leases look old at once: by then

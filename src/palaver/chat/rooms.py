@@ -453,6 +453,12 @@ class Rooms:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def look_again(self) -> None:
+        """All who are present, on every worker, are told from the store what they were not told when it happened."""
+        for room in self._rooms.values():
+            self._resync(room)
+        self._bus.tell_of_a_gap()
+
     async def _read_anew(self, room: Room) -> None:
         try:
             async with self._reading:

@@ -1,6 +1,8 @@
 """Reading a document: in a child process, whose word is checked and whose end is certain."""
 
 import asyncio
+import errno
+import logging
 import signal
 import sys
 import time
@@ -12,6 +14,8 @@ from palaver.chat.knowledge import Cut
 from palaver.knowledge.orders import LONGEST_LINE, End, Order, check_cut, decode_said, encode
 from palaver.knowledge.unreadable import Unreadable
 
+log = logging.getLogger("palaver.knowledge")
+
 Keep = Callable[[Sequence[Cut]], Awaitable[None]]
 
 # Passages are handed on in such numbers: the database has others to serve between two of them.
@@ -19,6 +23,10 @@ BATCH = 64
 
 # What is on its way to the child at once, and read from it at once: about a millisecond's work.
 _PIECE = 64 * 1024
+
+# Too many descriptors, processes, or too little memory, here or in the whole system.
+_FOR_NOW = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
+_TRY_AGAIN_SECONDS = 1.0
 
 # Characters of a token, at most: more are no words.
 _LONGEST_TOKEN = 4
@@ -35,7 +43,7 @@ async def read_document(order: Order, parts: AsyncIterator[bytes], keep: Keep) -
     Raises `Unreadable`, at the start or later on: what was kept is nothing then. What `parts` and `keep` raise ends the
     child too.
     """
-    child = await _start()
+    child = await _start_somehow()
     sending = asyncio.create_task(_send(child, order, parts))
     try:
         await _hear(child, order, keep)
@@ -48,6 +56,21 @@ async def read_document(order: Order, parts: AsyncIterator[bytes], keep: Keep) -
         sending.cancel()
         await asyncio.wait([sending])
         await _end(child)
+
+
+async def _start_somehow() -> Process:
+    """Waits where the system lets nothing be started just now: that is no fault of the document's."""
+    told = False
+    while True:
+        try:
+            return await _start()
+        except OSError as error:
+            if error.errno not in _FOR_NOW:
+                raise
+            if not told:
+                log.warning("reading documents has to wait: %s", error.strerror)
+            told = True
+            await asyncio.sleep(_TRY_AGAIN_SECONDS)
 
 
 async def _start() -> Process:

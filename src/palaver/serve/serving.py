@@ -15,6 +15,7 @@ from palaver.bots.upstream import BadBotOptions
 from palaver.bus import BadBusOptions
 from palaver.chat.errors import StoreUnavailable, Taken
 from palaver.serve import CannotStart
+from palaver.serve.descriptors import watch_descriptors
 from palaver.serve.draining import Draining
 from palaver.serve.output import complain
 from palaver.serve.server import Server
@@ -76,7 +77,11 @@ async def _serve(settings: Settings, listener: socket.socket, orders: Orders) ->
             if server.started:
                 orders.hear_ready((host, port), code)
             keep_what_stays()
-            await serving
+            watching = asyncio.create_task(watch_descriptors())
+            try:
+                await serving
+            finally:
+                watching.cancel()
 
 
 def keep_what_stays() -> None:

@@ -24,6 +24,10 @@ class Transaction(Protocol):
     async def one(self, sql: str, *values: Any) -> Row | None: ...
     async def all(self, sql: str, *values: Any) -> Sequence[Row]: ...
     async def run(self, sql: str, *values: Any) -> None: ...
+    async def run_long(self, sql: str, *values: Any) -> None:
+        """As `run`, and it may take as long as it takes."""
+        ...
+
     async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None: ...
     async def all_many(self, sql: str, many: Sequence[Sequence[Any]]) -> Sequence[Row]:
         """The rows of all runs, in order, in one round trip; a run that gives none leaves no mark."""
@@ -34,6 +38,11 @@ Work = Callable[[Transaction], Awaitable[T]]
 
 
 class Database(Protocol):
+    @property
+    def broken_off(self) -> int:
+        """How many transactions were broken off, so that nobody knows whether they were committed."""
+        ...
+
     async def read(self, work: Work[T], *, one_state: bool = False) -> T:
         """Carries out reads; with `one_state` they all see the same one, whatever is committed meanwhile."""
         ...
@@ -68,6 +77,10 @@ class ForGood:
 
     What is added is written so, too: as it is brought in order the database leaves copies of it behind.
     """
+
+    @property
+    def broken_off(self) -> int:
+        return self._database.broken_off
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
 from palaver.chat.context import history_limit
-from palaver.chat.conversation import ConversationId, Message, Past, Turn
+from palaver.chat.conversation import ConversationId, Message, MessageId, Past, Turn
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import NotFound
 from palaver.chat.ports import Begun
@@ -95,18 +95,20 @@ async def promote(
     row = await tx.one(PROMOTE, conversation_id, worker, lease_until, now)
     if row is None:
         return None
-    reply = await tx.one(MESSAGE_BY_ID, row[0])
-    assert reply is not None
     await tx.run(ONE_MORE_EVENT, conversation_id)
+    return await read_started(tx, row[0], is_reserved=bool(row[1]))
+
+
+async def read_started(tx: Transaction, reply_id: MessageId, *, is_reserved: bool) -> Begun:
+    """The reply that runs, as whoever is to make it has to know it."""
+    reply = await tx.one(MESSAGE_BY_ID, reply_id)
+    assert reply is not None
     turn = await read_turn(tx, to_message(reply))
+    conversation_id = turn.conversation.id
     beside = await tx.one(ONE_BESIDE, conversation_id, turn.reply.parent_number, turn.reply.number)
-    mark = Mark(
-        turn.conversation.revision,
-        turn.conversation.event,
-        await lowest_open(tx, conversation_id, turn.reply.number),
-    )
+    mark = Mark(turn.conversation.revision, turn.reply.event, await lowest_open(tx, conversation_id, turn.reply.number))
     begun = Begun(
-        turn=turn, state="started", mark=mark, replaces=None if beside is None else beside[0], is_reserved=bool(row[1])
+        turn=turn, state="started", mark=mark, replaces=None if beside is None else beside[0], is_reserved=is_reserved
     )
     if turn.conversation.is_of_people:
         return await among_people(tx, begun)

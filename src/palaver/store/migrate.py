@@ -4,6 +4,7 @@ One file serves both engines. Words in braces stand for what differs; a line tha
 is a statement for that engine alone. Plain SQL rather than Alembic: see docs/decisions.
 """
 
+import logging
 import re
 import time
 from importlib.resources import files
@@ -20,6 +21,8 @@ WORDS = {
     "sqlite": {"identity": "INTEGER PRIMARY KEY AUTOINCREMENT", "number": "INTEGER PRIMARY KEY", "bytes": "BLOB"},
     "postgres": {"identity": POSTGRES_IDENTITY, "number": POSTGRES_IDENTITY, "bytes": "BYTEA"},
 }
+
+log = logging.getLogger("palaver.store")
 
 # Any number will do, as long as all versions of Palaver use this one.
 ADVISORY_LOCK = 7_253_281
@@ -83,7 +86,7 @@ async def migrate(database: Database, engine: str, *, up_to: int | None = None) 
 
     async def work(tx: Transaction) -> list[str]:
         if engine == "postgres":
-            await tx.run("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
+            await _be_alone(tx)
         version = await _version(tx, engine)
         if version > newest_version():
             raise SchemaTooNew(version, newest_version())
@@ -95,9 +98,16 @@ async def migrate(database: Database, engine: str, *, up_to: int | None = None) 
     return await database.write(work)
 
 
+async def _be_alone(tx: Transaction) -> None:
+    row = await tx.one("SELECT pg_try_advisory_xact_lock($1)", ADVISORY_LOCK)
+    if row is not None and not row[0]:
+        log.info("another Palaver changes the schema of the database just now: waiting until it has")
+        await tx.run_long("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
+
+
 async def _take(tx: Transaction, step: Migration, engine: str) -> None:
     for statement in step.statements(engine):
-        await tx.run(statement)
+        await tx.run_long(statement)
     await tx.run("DELETE FROM schema_version")
     await tx.run("INSERT INTO schema_version (version) VALUES ($1)", step.version)
 

@@ -42,6 +42,9 @@ GONE = (
 )
 
 ACQUIRE_SECONDS = 5
+COMMAND_SECONDS = 30
+# What changes each of some hundred million messages takes hours.
+LONG_SECONDS = 7 * 86_400
 
 # A process that stands still in the middle of a transaction goes on holding its locks, and nobody could end its
 # replies. No transaction of ours waits for anything but the database.
@@ -64,6 +67,9 @@ class PostgresTransaction:
 
     async def run(self, sql: str, *values: Any) -> None:
         await self._connection.execute(sql, *values)
+
+    async def run_long(self, sql: str, *values: Any) -> None:
+        await self._connection.execute(sql, *values, timeout=LONG_SECONDS)
 
     async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
         await self._connection.executemany(sql, many)
@@ -98,6 +104,7 @@ class _DroppedIfLeft:
 class PostgresDatabase:
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
         self._pool = pool
+        self.broken_off = 0
 
     async def read(self, work: Work[T], *, one_state: bool = False) -> T:
         try:
@@ -130,6 +137,8 @@ class PostgresDatabase:
                 # What the transaction itself found out says more than we could here.
                 raise
             except GONE as error:
+                # It may have been the answer to COMMIT that did not come.
+                self.broken_off += 1
                 raise StoreUnavailable("the database does not answer") from error
         raise AssertionError("unreachable")
 
@@ -163,12 +172,14 @@ async def open_postgres(url: str, connections: int) -> PostgresDatabase:
     try:
         pool = await asyncpg.create_pool(
             url,
-            min_size=1,
+            init_size=1,
+            # asyncpg's own way back to one logs a traceback for each try of it. A server asks every second anyway.
+            min_size=0,
             max_size=connections,
             init=_set_up,
             reset=_keep_as_it_is,
             timeout=ACQUIRE_SECONDS,
-            command_timeout=30,
+            command_timeout=COMMAND_SECONDS,
         )
     except (*GONE, asyncpg.PostgresError, ValueError) as error:
         raise StoreUnavailable("the database does not answer") from error

@@ -70,6 +70,9 @@ class SqliteTransaction:
     async def run(self, sql: str, *values: Any) -> None:
         self._execute(to_sqlite(sql), values)
 
+    async def run_long(self, sql: str, *values: Any) -> None:
+        self._execute(to_sqlite(sql), values)
+
     async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
         self._execute_many(to_sqlite(sql), many)
 
@@ -78,6 +81,9 @@ class SqliteTransaction:
 
 
 class SqliteDatabase:
+    # Its file is ours: what failed was not committed.
+    broken_off = 0
+
     def __init__(self, path: Path, readers: int = 2) -> None:
         self._path = path
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -299,7 +305,9 @@ class _Failure:
 
 def _to_error(error: BaseException) -> _Failure:
     if isinstance(error, UNUSABLE):
-        unavailable = StoreUnavailable("the database file cannot be written")
+        held = isinstance(error, apsw.BusyError)
+        why = "another process is writing to the database file" if held else "the database file cannot be written"
+        unavailable = StoreUnavailable(why)
         unavailable.__cause__ = error
         return _Failure(unavailable)
     return _Failure(error)

@@ -99,6 +99,10 @@ class SqlStore:
             database, self.words, self.vectors, Embeddings(for_good, self.vectors, self.clearing)
         )
 
+    @property
+    def broken_off(self) -> int:
+        return self.database.broken_off
+
     async def check(self) -> None:
         await self.database.read(lambda tx: tx.one("SELECT 1"))
 

@@ -17,14 +17,14 @@ from palaver.chat.conversation import (
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import Busy, ChatError, Ended, NotFound, OverBudget
 from palaver.chat.ledger import Reservation
-from palaver.chat.ports import AnotherReply, Begun, Checkpoint, EndedReply, Ending, NewTurn, Renewed, TakenBack
+from palaver.chat.ports import AnotherReply, Begun, Checkpoint, EndedReply, Ending, Held, NewTurn, Renewed, TakenBack
 from palaver.chat.turn import Decision, decide_known, decide_new, make_message_uuid
 from palaver.chat.user import NOT_STORED, Reader, UserId
 from palaver.store.branches import UUID_OF, find_in_view, leave_view, open_conversation
 from palaver.store.database import Database, Transaction
 from palaver.store.ending import LEFT_RUNNING, abandoned, finish_all
 from palaver.store.events import lowest_open
-from palaver.store.going_on import MESSAGE_BY_ID, MESSAGE_BY_NUMBER, add_history, promote, read_turn
+from palaver.store.going_on import MESSAGE_BY_ID, MESSAGE_BY_NUMBER, add_history, promote, read_started, read_turn
 from palaver.store.locks import LOCK_CONVERSATION
 from palaver.store.prices import Prices
 from palaver.store.reserving import Place, reserve_all, reserve_in
@@ -114,6 +114,10 @@ RENEW = (
 KEEP = (
     "INSERT INTO reply_log (message_id, attempt, position, text) VALUES ($1, $2, $3, $4) "
     "ON CONFLICT (message_id, attempt, position) DO UPDATE SET text = excluded.text"
+)
+HELD_BY = "SELECT id, attempt, worker, conversation_id FROM messages WHERE status = 'running' AND worker = $1"
+STILL_HELD = (
+    "SELECT payer_id IS NOT NULL FROM messages WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running'"
 )
 RUNNING_REPLY = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'running'"
 QUEUED_REPLY = (
@@ -297,6 +301,18 @@ class SqlTurns:
             return [await abandoned(tx, row, now, expired_before) for row in rows]
 
         return await self._database.read(work)
+
+    async def held_by(self, worker: str) -> Sequence[Held]:
+        rows = await self._database.read(lambda tx: tx.all(HELD_BY, worker))
+        return [Held(*row) for row in rows]
+
+    async def take_up(self, held: Held) -> Begun | None:
+        async def work(tx: Transaction) -> Begun | None:
+            row = await tx.one(STILL_HELD, held.reply_id, held.attempt, held.worker)
+            return None if row is None else await read_started(tx, held.reply_id, is_reserved=bool(row[0]))
+
+        found = await self._database.read(work, one_state=True)
+        return None if found is None else await self._with_prompt(found)
 
     async def promote_waiting(self, worker: str, now: Micros, lease_until: Micros) -> Sequence[Begun]:
         waiting = await self._database.read(lambda tx: tx.all(LEFT_WAITING))

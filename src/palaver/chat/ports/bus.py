@@ -23,6 +23,10 @@ class Bus(Protocol):
         dropped."""
         ...
 
+    def tell_of_a_gap(self) -> None:
+        """Has all other workers look into the store, as if something had been lost on the way to them."""
+        ...
+
     async def subscribe(self, channel: str, hear: Hear) -> None:
         """From its return on `hear` is called with all that others publish there. Where the bus is away it returns
         within a second or so all the same.

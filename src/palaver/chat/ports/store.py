@@ -58,6 +58,11 @@ class Store(Protocol):
     @property
     def passages(self) -> Passages: ...
 
+    @property
+    def broken_off(self) -> int:
+        """How many transactions of this worker were broken off, so that nobody knows whether they were committed."""
+        ...
+
     async def check(self) -> None:
         """Returns when the store answers; raises `OSError` when it does not."""
         ...

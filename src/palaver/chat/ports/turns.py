@@ -148,6 +148,15 @@ class EndedReply(Struct, frozen=True):
     """The conversation once this was written, and before `next` was."""
 
 
+class Held(Struct, frozen=True):
+    """A reply that is a worker's to make."""
+
+    reply_id: MessageId
+    attempt: int
+    worker: str
+    conversation_id: ConversationId
+
+
 class Checkpoint(Struct, frozen=True):
     reply_id: MessageId
     attempt: int
@@ -199,6 +208,14 @@ class Turns(Protocol):
 
     async def abandoned(self, now: Micros, expired_before: Micros) -> Sequence[Ending]:
         """How the replies end whose leases expired: with the text that was kept. `finish` carries it out."""
+        ...
+
+    async def held_by(self, worker: str) -> Sequence[Held]:
+        """The replies that run and are that worker's to make."""
+        ...
+
+    async def take_up(self, held: Held) -> Begun | None:
+        """The reply once more as it was given to its worker, if it is still that one's to make."""
         ...
 
     async def promote_waiting(self, worker: str, now: Micros, lease_until: Micros) -> Sequence[Begun]:

@@ -96,7 +96,8 @@ async def copy_out(store: SqlStore, put: Put, now: Micros) -> Tally:
     """Puts all that is committed at this moment; whoever writes meanwhile is not held up. `put` must not wait for the
     database."""
     schema = await schema_version(store.database, store.engine)
-    has_vectors = await store.passages.can_embed()
+    # There were none before there were documents.
+    has_vectors = "embeddings" in table_names(schema) and await store.passages.can_embed()
 
     async def work(tx: Transaction) -> Tally:
         counting = _Counting(put)

@@ -53,8 +53,8 @@ LEAST_BYTES_A_SECOND = 500
 MOST_PIPELINED = 32
 
 
-class TooManyAtOnce(Exception):
-    """More requests than can wait on one connection."""
+class NotTaken(Exception):
+    """Raised into the parser, which passes it on as a failure of its own: what comes is refused as if unreadable."""
 
 
 class HttpConnection(HttpToolsProtocol):
@@ -64,7 +64,9 @@ class HttpConnection(HttpToolsProtocol):
 
     _in_head = False
     _head_bytes = 0
-    # The request whose body is still to come, what has come of it, and since when it, or a head, is waited for.
+    # The last request that was begun. The one whose body is still to come, what has come of that, and since when it,
+    # or a head, is waited for.
+    _begun: RequestResponseCycle | None = None
     _open_cycle: RequestResponseCycle | None = None
     _body_bytes = 0
     _awaited_since: float | None = None
@@ -87,12 +89,25 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head, self._body_bytes = False, 0
+        if not self._is_plain():
+            raise NotTaken
         before = self.cycle
         super().on_headers_complete()
         self._open_cycle = self.cycle if self.cycle is not before else None
         if len(self.pipeline) > MOST_PIPELINED:
-            # The parser passes it on as a failure of its own.
-            raise TooManyAtOnce
+            raise NotTaken
+
+    def _is_plain(self) -> bool:
+        """Whether nobody on the way can have read the head otherwise: RFC 9112, 3.2 and 6.1. The parser looks at all
+        else."""
+        names = [name for name, _ in self.headers]
+        match self.parser.get_http_version():
+            case "1.1":
+                return names.count(b"host") == 1
+            case "1.0":
+                return names.count(b"host") <= 1 and b"transfer-encoding" not in names
+            case _:
+                return False
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -113,6 +128,10 @@ class HttpConnection(HttpToolsProtocol):
                 self._refuse(*TOO_LARGE)
         if self._awaited_since is None and (self._in_head or not self._is_answering()):
             self._awaited_since = self.loop.time()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        # What came behind it in the same read is lost in the parser: nobody is to wait for an answer to that.
+        self.cycle.keep_alive = False
 
     def handle_websocket_upgrade(self) -> None:
         if self._is_answering():
@@ -159,7 +178,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def _is_answering(self) -> bool:
         """Whether a request has no whole answer yet."""
-        return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
+        return bool(self.pipeline) or (self._begun is not None and not self._begun.response_complete)
 
     def _refuse(self, status: int, text: str) -> None:
         self._in_head, self._awaited_since = False, None
@@ -194,6 +213,7 @@ class HttpConnection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn has made it, and asks nobody of which class.
         cycle.__class__ = Cycle
+        self._begun = cycle
         super()._start_asgi_task(cycle, app)
 
     def _should_upgrade(self) -> bool:

@@ -14,6 +14,7 @@ import pytest
 
 from palaver.api.operation import Operation
 from palaver.app import operations
+from tests.conftest import Measured
 from tests.contracts.canaries import ADMINS_SEE, Owned, done, plant
 from tests.contracts.matrix import ROWS, Row
 from tests.journeys.client import Answer, Client, register
@@ -180,12 +181,13 @@ def rows_of(method: str = "") -> list[Row]:
 
 @pytest.mark.parametrize("who", ["person", "application", "guest"])
 async def test_stranger_learns_nothing_of_anybody_by_any_operation(
-    owned: Owned, strangers: dict[str, Client], who: str, prove: bool
+    owned: Owned, strangers: dict[str, Client], who: str, prove: bool, measured: Measured
 ) -> None:
     walked = await walk(strangers[who], owned, rows_of(), everything=prove)
     assert walked.leaks == []
     assert walked.told_apart == []
     assert walked.asked > len(OPERATIONS)
+    measured(f"requests of a stranger ({who}) among things that are not theirs", walked.asked, "")
 
 
 async def test_admin_reads_nothing_that_others_have_said_and_no_secret(

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.conftest import Measured
 from tests.contracts.raw import connect
 from tests.contracts.smuggling import AFTER, CASES, HIDDEN, PROBE
 from tests.parts.palaver import Server, StoreKind
@@ -70,7 +71,9 @@ async def test_request_ends_where_everybody_sees_its_end_or_is_refused(shared_se
 
 
 @pytest.mark.parametrize("kind", [Nginx, HAProxy, DeployedNginx])
-async def test_proxy_and_server_see_the_same_requests(kind: type[Proxy], run: Run, shared_server: Server) -> None:
+async def test_proxy_and_server_see_the_same_requests(
+    kind: type[Proxy], run: Run, shared_server: Server, measured: Measured
+) -> None:
     proxy = kind(run, shared_server.url)
     await proxy.start()
     try:
@@ -85,6 +88,7 @@ async def test_proxy_and_server_see_the_same_requests(kind: type[Proxy], run: Ru
         assert times_hidden(shared_server) - before == sum(names(one).count(HIDDEN) for one in heard)
         # Connections to the server are used again: each answer still goes to who asked.
         assert await asyncio.gather(*(ask(proxy.url) for _ in range(PROBES))) == [True] * PROBES
+        measured(f"odd requests by way of {proxy.name}", len(CASES), "")
     finally:
         proxy.process.kill()
 

@@ -3,7 +3,7 @@
 An answer that has one of these headers of its own, as the web app's page and its files do, keeps it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 Header = tuple[bytes, bytes]
 
@@ -29,7 +29,10 @@ def all_guards(public_url: str | None, hsts_days: int) -> tuple[Header, ...]:
     return (*GUARDS, (b"strict-transport-security", f"max-age={hsts_days * DAY_SECONDS}".encode()))
 
 
-def missing(guards: Iterable[Header], headers: Iterable[Header]) -> list[Header]:
+def missing(guards: Sequence[Header], headers: Sequence[Header]) -> Sequence[Header]:
     """The guards that an answer with these headers has none of its own for."""
+    # Most have nothing but a type, and a turn is to cost no more for it.
+    if len(headers) == 1 and headers[0][0] == b"content-type":
+        return guards
     own = {name for name, _ in headers}
     return [guard for guard in guards if guard[0] not in own]

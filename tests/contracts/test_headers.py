@@ -1,5 +1,6 @@
 """What every answer tells browsers: each operation, each kind of error, files, streams, and requests that are none."""
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -107,7 +108,8 @@ async def test_pages_run_nothing_but_what_is_ours(nobody: Client, path: str) -> 
 
 async def test_files_of_the_web_app_are_kept_and_guarded(nobody: Client) -> None:
     page = (await nobody.sending(HTML).get("/")).text
-    files = [part.partition('"')[0] for part in page.split('="/assets/')[1:]]
+    files = re.findall(r'"\./assets/([\w.-]+)"', page)
+    assert files
     for path in ["/service-worker.js", *(f"/assets/{name}" for name in files)]:
         answer = await nobody.get(path)
         assert answer.status == 200

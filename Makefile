@@ -11,6 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip --disable-pip-version-check install --quiet 
 PIP_COMPILE := python -m piptools compile --quiet --generate-hashes --strip-extras --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-options
 PIP_TOOLS := pip-tools==7.6.2
+PIP_AUDIT := pip-audit==2.10.1
 
 # Half of its time a test waits for a server, a browser or a clock: two for each core keep it at work. loadfile keeps a
 # file's tests together, so that a server that a file shares is started once and not once per process.
@@ -18,7 +19,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := $(BIN)/python -m pytest -n $(shell expr $(CORES) \* 2) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ready test prove check format bench bench-stream bench-retrieval requirements screenshots clean
+.PHONY: help install run ready test prove check format bench bench-stream bench-retrieval requirements sbom audit screenshots clean
 
 help:  ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -69,6 +70,15 @@ requirements:  ## Pin requirements/*.in again. ARGS="--upgrade" takes newer vers
 		echo "Pinning requirements/$$name.in"; \
 		"$$tools/bin/"$(PIP_COMPILE) --allow-unsafe --output-file requirements/$$name.txt $(ARGS) requirements/$$name.in; \
 	done
+
+sbom:  ## Write what Palaver is made of to build/palaver.cdx.json (CycloneDX). ARGS="--all": what builds and tests, too.
+	@$(PYTHON) scripts/sbom.py build/palaver.cdx.json $(ARGS)
+
+audit:  ## Look up known weaknesses of what is pinned. Needs the services that pip-audit and npm ask.
+	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT INT TERM; \
+	$(PYTHON) -m venv "$$tools"; \
+	"$$tools/bin/python" -m pip --disable-pip-version-check install --quiet $(PIP_AUDIT); \
+	$(PYTHON) scripts/audit.py --pip-audit "$$tools/bin/pip-audit" $(ARGS)
 
 screenshots: ready  ## Make pictures of the web app's main states in build/screenshots, and the README's own.
 	@PYTHONPATH=. $(BIN)/python scripts/screenshots.py

@@ -402,6 +402,7 @@ def make_app(
         metrics_token=settings.metrics_token,
         behind_proxy=bool(settings.trusted_proxies or settings.public_url),
         channels=channels or NoChannels(),
+        hsts_days=settings.hsts_days,
     )
     return Dispatcher(site, operations(), SOCKETS)
 

@@ -347,6 +347,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         str | None,
         Setting("PALAVER_PUBLIC_URL", "What links to this server begin with; unset, its host and port.", _WEB),
     ] = None
+    hsts_days: Annotated[
+        int,
+        Setting(
+            "PALAVER_HSTS_DAYS",
+            "Where the public URL is https: for so many days browsers come back by https alone; 0: not said.",
+            _whole(0, 3650),
+        ),
+    ] = 365
     trusted_proxies: Annotated[
         str,
         Setting("PALAVER_TRUSTED_PROXIES", "Proxies whose word on the caller's address and scheme is taken.", _PROXIES),
@@ -361,6 +369,23 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_body_bytes: Annotated[
         int, Setting("PALAVER_MAX_BODY_BYTES", "The longest request body that is taken.", _whole(1, 2**30))
     ] = 1_048_576
+    client_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_CLIENT_SECONDS",
+            "How long a client may take to send a request, beyond what 500 bytes of it a second take, "
+            "or to read on in an answer, before it is shown out.",
+            _number(0, 3600, above=True),
+        ),
+    ] = 60
+    connections: Annotated[
+        int,
+        Setting(
+            "PALAVER_CONNECTIONS",
+            "How many connections each process has at most; 0: as many as it may open files, but for 128.",
+            _whole(0),
+        ),
+    ] = 0
     heartbeat_seconds: Annotated[
         float,
         Setting(

@@ -11,6 +11,7 @@ from palaver.api import chat_domain, chat_flow, streaming_chat
 from palaver.api.ai_chat import health, models
 from palaver.api.call import Call, Site
 from palaver.api.dispatch import Dispatcher
+from palaver.api.guards import GUARDS
 from palaver.api.operation import Api
 from palaver.chat.accounts import Accounts
 from palaver.chat.flow import Chat, Rules
@@ -47,6 +48,7 @@ async def get(api: Api, path: str) -> tuple[int, Any]:
     await Dispatcher(site(), api.operations, {})(scope, receive, send)
     body = b"".join(message.get("body", b"") for message in sent[1:])
     assert SECRET not in body.decode()
+    assert set(GUARDS) <= set(sent[0]["headers"])
     return sent[0]["status"], json.loads(body)
 
 

@@ -271,6 +271,15 @@ async def test_no_secret_is_stored(accounts: Accounts, store: SqlStore, alice: U
     assert [secret for secret in (*secrets, PASSWORD) if secret in kept] == []
 
 
+async def test_secrets_are_random_and_of_256_bits(accounts: Accounts, alice: User) -> None:
+    kinds = (accounts.new_token, accounts.new_session, accounts.new_link)
+    made = [await make(alice) for make in kinds for _ in range(20)]
+    assert len(set(made)) == len(made)
+    # Each character stands for six bits.
+    assert min(len(secret) for secret in made) * 6 >= 256
+    assert all(len({secret[place] for secret in made}) > 1 for place in range(40))
+
+
 # Links
 
 

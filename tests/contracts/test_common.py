@@ -564,6 +564,12 @@ async def test_guests_first_answer_sets_the_cookie_and_later_ones_do_not(guest: 
     assert (again.status, again.cookies) == (200, {})
 
 
+async def test_nobody_is_taken_for_a_proxy_who_is_not_named_as_one(guest: Client) -> None:
+    claims = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1", "Forwarded": "for=192.0.2.1;proto=https"}
+    answer = await guest.sending(claims).get("/api/chat/sessions")
+    assert "secure" not in answer.cookie("palaver_guest")
+
+
 async def test_guest_cookie_is_the_same_guest_on_every_api(guest: Client) -> None:
     first = await guest.post("/api/chat", message="hello")
     kept = guest.carrying(**first.cookies)

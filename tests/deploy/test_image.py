@@ -118,11 +118,17 @@ def test_folder_of_what_is_kept_is_its_users_alone(built: Path) -> None:
     assert "COPY --from=build --chown=10001:10001 /data /var/lib/palaver" in RUNNING
 
 
+def test_image_says_what_it_is_made_of(built: Path) -> None:
+    told = json.loads((built / "opt" / "palaver" / "share" / "palaver.cdx.json").read_text())
+    pins = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements" / "run.txt").read_text(), re.MULTILINE)
+    assert set(pins) <= {component["name"] for component in told["components"]}
+
+
 def test_every_command_that_is_not_run_is_one_that_asks_an_index() -> None:
     left = [command for command in RUNS if command.startswith(NOT_RUN) or FROM_AN_INDEX in command]
     assert len(left) == 3
     assert [command for command in left if "venv" not in command and "--require-hashes" not in command] == []
-    assert len(RUNS) - len(left) == 4
+    assert len(RUNS) - len(left) == 5
 
 
 def test_image_starts_the_server_that_settings_describe() -> None:

@@ -15,6 +15,7 @@ from aiohttp import ClientSession, ClientTimeout, ClientWebSocketResponse, Dummy
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from tests.parts import secrets
 from tests.parts.palaver import Server
 from tests.parts.run import Run
 
@@ -97,7 +98,10 @@ class Client:
             skip_auto_headers=("Content-Type",),
             allow_redirects=False,
         ) as response:
-            return Answer(response.status, response.headers, await response.read())
+            content = await response.read()
+            secrets.note_sent(body, url=self.url)
+            secrets.note_answered(content, response.headers.getall("Set-Cookie", []), url=self.url)
+            return Answer(response.status, response.headers, content)
 
     @asynccontextmanager
     async def connect(self, path: str) -> AsyncIterator[ClientWebSocketResponse[bool]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Protocol
 
-from tests.parts import PartFailed
+from tests.parts import PartFailed, secrets
 from tests.parts.forked import run_palaver, start_palaver
 from tests.parts.process import Child, Process, bare_environment
 from tests.parts.run import Run
@@ -45,6 +45,7 @@ class Server:
             "PALAVER_PASSWORD_MEBIBYTES": "8",
             **environment,
         }
+        secrets.note_settings(environment)
         self.url = ""
         self.process: Process
         self._run = run
@@ -76,10 +77,11 @@ class Server:
         return await self.process.wait_for_end(seconds=seconds)
 
     async def end(self) -> None:
-        """Stop it, if it still runs, frozen or not."""
+        """Stop it, if it still runs, frozen or not. `Leaked` where it has written a secret anywhere."""
         if self.process.is_running:
             self.thaw()
             await self.stop()
+        secrets.check_nothing_leaked(self.log_text(), Path(self.environment["PALAVER_DATA_DIR"]), url=self.url)
 
     async def restart(self) -> None:
         """Stop it and start it again at the same address."""
@@ -103,7 +105,9 @@ class Server:
 
     async def cli(self, *arguments: str, stdin: str = "") -> str:
         """What `palaver …` prints, run beside the server with the same settings. `PartFailed` when it fails."""
-        return await asyncio.to_thread(palaver, *arguments, environment=self.environment, stdin=stdin)
+        printed = await asyncio.to_thread(palaver, *arguments, environment=self.environment, stdin=stdin)
+        secrets.note_printed(arguments, printed, url=self.url)
+        return printed
 
     async def token(self, name: str, *, admin: bool = False) -> str:
         """A token of a user, who is added at the first asking. `admin` is there from the start."""

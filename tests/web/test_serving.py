@@ -35,7 +35,8 @@ async def test_page_is_looked_at_each_time_and_its_files_are_kept_for_good(share
         assert "immutable" not in icon.headers["Cache-Control"]
         worker = await nobody.get("/service-worker.js")
         assert worker.headers["Cache-Control"] == "no-cache"
-        assert worker.headers["Content-Security-Policy"] == "default-src 'none'; connect-src 'self'"
+        policy = worker.headers["Content-Security-Policy"]
+        assert policy == "default-src 'none'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
 
 
 @pytest.mark.parametrize(

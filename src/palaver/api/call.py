@@ -72,6 +72,7 @@ class Site(Struct, frozen=True):
     """The operator has said so: whoever comes from this machine may be anybody."""
     waiting: Waiting = msgspec.field(default_factory=Waiting)
     channels: Channels = msgspec.field(default_factory=NoChannels)
+    hsts_days: int = 0
 
     @property
     def people(self) -> People:

@@ -18,6 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from palaver.api.call import Answer, Call, ClientLeft, MalformedBody, Site, Stream, parse_form, parse_json
 from palaver.api.fields import FieldProblem, Invalid
+from palaver.api.guards import all_guards, missing
 from palaver.api.language import accepted_language, text
 from palaver.api.limited import met_headers, standing_headers
 from palaver.api.operation import NO_SUCH_PATH, Operation
@@ -73,6 +74,7 @@ class Dispatcher:
         self.site = site
         self._routes = Routes(operations)
         self._sockets = [(path, _to_pattern(path), socket) for path, socket in sockets.items()]
+        self._guards = all_guards(site.public_url, site.hsts_days)
 
     # No coroutine of its own, which an idle socket would hold, and each piece of a stream pass through.
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
@@ -85,13 +87,13 @@ class Dispatcher:
         call = self._to_call(scope)
         socket = self._find_socket(call)
         if socket is None:
-            await refuse_socket(call, send, 404, {"detail": NO_SUCH_PATH})
+            await self._refuse_socket(call, send, 404, {"detail": NO_SUCH_PATH})
             return
         WEBSOCKETS.add()
         try:
             await socket(call, receive, send)
         except CrossSite:
-            await refuse_socket(call, send, 403, {"detail": text("cross_site", call.language)})
+            await self._refuse_socket(call, send, 403, {"detail": text("cross_site", call.language)})
         finally:
             WEBSOCKETS.add(-1)
             if call.granted is not None:
@@ -104,6 +106,15 @@ class Dispatcher:
                 call.route, call.parameters = path, found.groupdict()
                 return socket
         return None
+
+    async def _refuse_socket(self, call: Call, send: Send, status: int, body: dict[str, Any]) -> None:
+        """At the handshake: the client never has a socket."""
+        if "websocket.http.response" not in call.scope.get("extensions", {}):
+            await send({"type": "websocket.close"})
+            return
+        spelled = _plain(status, body, [*self._guards, (b"x-request-id", call.request_id.encode())])
+        await send({"type": "websocket.http.response.start", "status": status, "headers": spelled.headers})
+        await send({"type": "websocket.http.response.body", "body": spelled.body})
 
     def _to_call(self, scope: Scope) -> Call:
         headers = dict(scope["headers"])
@@ -130,6 +141,7 @@ class Dispatcher:
             # A path that nobody has may come with any method.
             REQUESTS.of("-" if call.route == "-" else scope["method"], call.route, spelled.status).add()
             REQUEST_SECONDS.of(call.api).observe(perf_counter() - began)
+            spelled.headers.extend(missing(self._guards, spelled.headers))
             spelled.headers.append((b"x-request-id", request_id.encode()))
             if origin:
                 spelled.headers.extend(self._cors(origin))
@@ -426,13 +438,3 @@ async def _send_pieces(receive: Receive, send: Send, spelled: Spelled, pieces: A
 async def _wait_until_left(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue
-
-
-async def refuse_socket(call: Call, send: Send, status: int, body: dict[str, Any]) -> None:
-    """At the handshake: the client never has a socket."""
-    if "websocket.http.response" not in call.scope.get("extensions", {}):
-        await send({"type": "websocket.close"})
-        return
-    spelled = _plain(status, body, [(b"x-request-id", call.request_id.encode())])
-    await send({"type": "websocket.http.response.start", "status": status, "headers": spelled.headers})
-    await send({"type": "websocket.http.response.body", "body": spelled.body})

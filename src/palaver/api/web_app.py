@@ -26,9 +26,11 @@ POLICY = (
     b"frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types palaver-worker"
 )
 # What keeps the page for when there is no network only fetches, and only from here.
-WORKER_POLICY = (b"content-security-policy", b"default-src 'none'; connect-src 'self'")
-NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-GUARDS = ((b"content-security-policy", POLICY), (b"referrer-policy", b"same-origin"), NO_SNIFFING)
+WORKER_POLICY = (
+    b"content-security-policy",
+    b"default-src 'none'; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+)
+PAGE_POLICY = (b"content-security-policy", POLICY)
 
 # A plain name of a file, that leads nowhere else.
 NAME = re.compile(r"\w[\w.-]*")
@@ -46,7 +48,7 @@ def app_page(call: Call) -> Answer | None:
     """None where the app was not built."""
     if not (UI / "index.html").is_file():
         return None
-    return _answer(call, UI / "index.html", HTML, (EACH_TIME, *GUARDS))
+    return _answer(call, UI / "index.html", HTML, (EACH_TIME, PAGE_POLICY))
 
 
 def app_file(call: Call, name: str) -> Answer | None:
@@ -55,7 +57,7 @@ def app_file(call: Call, name: str) -> Answer | None:
     if content_type is None or not NAME.fullmatch(name) or not (UI / "assets" / name).is_file():
         return None
     caching = FOREVER if HASHED.fullmatch(name) else A_WHILE
-    return _answer(call, UI / "assets" / name, content_type, (caching, NO_SNIFFING))
+    return _answer(call, UI / "assets" / name, content_type, (caching,))
 
 
 def service_worker(call: Call) -> Answer | None:
@@ -63,7 +65,7 @@ def service_worker(call: Call) -> Answer | None:
     file = UI / "service-worker.js"
     if not file.is_file():
         return None
-    return _answer(call, file, TYPES["js"], (EACH_TIME, WORKER_POLICY, NO_SNIFFING))
+    return _answer(call, file, TYPES["js"], (EACH_TIME, WORKER_POLICY))
 
 
 def _answer(call: Call, file: Path, content_type: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> Answer:

@@ -1,10 +1,12 @@
 """uvicorn's connections without what a stranger could make of them: memory, silence, and lines in the log.
 
-uvicorn reads a head of any length, leaves a handshake unanswered that websockets refuses to read, answers pings of a
+uvicorn waits for the rest of a request, and for somebody to read an answer, for ever; it keeps any number of requests
+that come at once, and refuses one that it cannot read in the middle of the answer to another. It reads a head of any
+length, leaves a handshake unanswered that websockets refuses to read, answers pings of a
 client that reads nothing into memory, and holds such a client's connection after it has given it up.
 """
 
-from asyncio import Task, TimerHandle
+from asyncio import Task, TimerHandle, Transport
 from random import getrandbits
 from typing import Any
 
@@ -18,6 +20,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
 from palaver.serve.streams import Cycle
+from palaver.watching.numbers import REFUSED
 
 # A request's first line and its headers, beyond what comes in one read. Browsers send a few KiB.
 MOST_HEAD_BYTES = 65_536
@@ -29,39 +32,180 @@ AT_ONCE = "palaver.at_once"
 # The last frame of its message, with text in it.
 TEXT_FRAME = 0x81
 
+# What the app tells browsers with each of its answers (api/guards.py), for those that it never hears of.
+GUARDS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+_GUARD_LINES = "".join(f"{name.lower()}: {value}\r\n" for name, value in GUARDS.items())
+
 INVALID = (400, "Bad Request")
 TOO_LARGE = (431, "Request Header Fields Too Large")
+TOO_SLOW = (408, "Request Timeout")
+TOO_MANY = (503, "Service Unavailable")
+
+# A body that comes no faster than this is one to hold a connection with.
+LEAST_BYTES_A_SECOND = 500
+
+# Proxies send one request after the other has its answer. Each that waits costs some kilobytes.
+MOST_PIPELINED = 32
+
+
+class NotTaken(Exception):
+    """Raised into the parser, which passes it on as a failure of its own: what comes is refused as if unreadable."""
 
 
 class HttpConnection(HttpToolsProtocol):
+    # How many seconds a client may let the server wait; none: any number. And how many may be connected.
+    patience: float | None = None
+    most_connections: int | None = None
+
     _in_head = False
     _head_bytes = 0
+    # The last request that was begun. The one whose body is still to come, what has come of that, and since when it,
+    # or a head, is waited for.
+    _begun: RequestResponseCycle | None = None
+    _open_cycle: RequestResponseCycle | None = None
+    _body_bytes = 0
+    _awaited_since: float | None = None
+    # How much is to go out, and since when none of it was taken.
+    _unread = 0
+    _unread_since: float | None = None
+    # What cannot be read is refused once all that came before it has its answers.
+    _refusal: tuple[int, str] | None = None
+
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # (as uvicorn has it)
+        super().connection_made(transport)
+        self._awaited_since = self.loop.time()
+        if self.most_connections is not None and len(self.connections) > self.most_connections:
+            REFUSED.of("connections").add()
+            self._refuse(*TOO_MANY)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._head_bytes = True, -1
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._body_bytes = False, 0
+        if not self._is_plain():
+            raise NotTaken
+        before = self.cycle
         super().on_headers_complete()
+        self._open_cycle = self.cycle if self.cycle is not before else None
+        if len(self.pipeline) > MOST_PIPELINED:
+            raise NotTaken
+
+    def _is_plain(self) -> bool:
+        """Whether nobody on the way can have read the head otherwise: RFC 9112, 3.2 and 6.1. The parser looks at all
+        else."""
+        names = [name for name, _ in self.headers]
+        match self.parser.get_http_version():
+            case "1.1":
+                return names.count(b"host") == 1
+            case "1.0":
+                return names.count(b"host") <= 1 and b"transfer-encoding" not in names
+            case _:
+                return False
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._open_cycle = self._awaited_since = None
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
+        if self._refusal is not None:
+            return
         super().data_received(data)
         if self._in_head:
             # Where it began, something else may have come before it in the same read.
             self._head_bytes = 0 if self._head_bytes < 0 else self._head_bytes + len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
                 self._refuse(*TOO_LARGE)
+        if self._awaited_since is None and (self._in_head or not self._is_answering()):
+            self._awaited_since = self.loop.time()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        # What came behind it in the same read is lost in the parser: nobody is to wait for an answer to that.
+        self.cycle.keep_alive = False
+
+    def handle_websocket_upgrade(self) -> None:
+        if self._is_answering():
+            # It would take over a connection on which an answer is under way.
+            self._refuse(*INVALID)
+        else:
+            super().handle_websocket_upgrade()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._refusal is not None and not self._is_answering():
+            self._send_refusal(*self._refusal)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours has the shape of all our answers)
         self._refuse(*INVALID)
 
+    def look(self, now: float) -> None:
+        """Shows out whoever lets the server wait for too long. Called about once a second: a timer for each request
+        would cost more than all that is looked at here."""
+        if self.patience is None:
+            return
+        if self._is_overdue(now, self.patience) and not self.transport.is_closing():
+            self._refuse(*TOO_SLOW)
+        if self._is_unread(now, self.patience):
+            self.transport.abort()
+
+    def _is_overdue(self, now: float, patience: float) -> bool:
+        if self._awaited_since is None:
+            return False
+        if self.flow.read_paused:
+            # It is the server that does not read.
+            self._awaited_since = now
+        return now - self._awaited_since > patience + self._body_bytes / LEAST_BYTES_A_SECOND
+
+    def _is_unread(self, now: float, patience: float) -> bool:
+        before, self._unread = self._unread, self.transport.get_write_buffer_size()
+        if self._unread == 0 or self._unread < before or self._unread_since is None:
+            self._unread_since = now
+        return now - self._unread_since > patience
+
+    def resume_writing(self) -> None:
+        self._unread_since = None
+        super().resume_writing()
+
+    def _is_answering(self) -> bool:
+        """Whether a request has no whole answer yet."""
+        return bool(self.pipeline) or (self._begun is not None and not self._begun.response_complete)
+
     def _refuse(self, status: int, text: str) -> None:
-        self._in_head = False
+        self._in_head, self._awaited_since = False, None
+        broken, self._open_cycle = self._open_cycle, None
+        if broken is not None and not self._give_up(broken):
+            self.transport.close()
+        elif self._is_answering():
+            # Before another's answer, or in the middle of it, this would be taken for that.
+            self._refusal = (status, text)
+        else:
+            self._send_refusal(status, text)
+
+    def _give_up(self, broken: RequestResponseCycle) -> bool:
+        """Does nothing more for a request that does not come whole. Whether that can still be its answer."""
+        if self.pipeline and self.pipeline[0][0] is broken:
+            self.pipeline.popleft()
+            return True
+        can_be_told = not broken.response_started
+        broken.disconnected = broken.response_complete = True
+        broken.message_event.set()
+        return can_be_told
+
+    def _send_refusal(self, status: int, text: str) -> None:
         body = f'{{"detail":"{text}"}}'
         head = (
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-request-id: {_new_request_id()}\r\n"
-            "connection: close\r\n\r\n"
+            f"{_GUARD_LINES}connection: close\r\n\r\n"
         )
         self.transport.write(STATUS_LINE[status] + head.encode() + body.encode())
         self.transport.close()
@@ -69,6 +213,7 @@ class HttpConnection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn has made it, and asks nobody of which class.
         cycle.__class__ = Cycle
+        self._begun = cycle
         super()._start_asgi_task(cycle, app)
 
     def _should_upgrade(self) -> bool:
@@ -76,10 +221,21 @@ class HttpConnection(HttpToolsProtocol):
         return self.parser.get_http_version() != "1.0" and super()._should_upgrade()
 
 
+def patient(seconds: float, most_connections: int | None) -> type[HttpConnection]:
+    """Connections of a server that waits so long for its clients, and has no more than so many at once."""
+
+    class PatientConnection(HttpConnection):
+        patience = seconds
+
+    PatientConnection.most_connections = most_connections
+    return PatientConnection
+
+
 class Handshake(ServerProtocol):
     def reject(self, status: StatusLike, text: str) -> Response:
         response = super().reject(status, text)
         response.headers["X-Request-Id"] = _new_request_id()
+        response.headers.update(GUARDS)
         return response
 
 

@@ -1,15 +1,15 @@
 """uvicorn as we run it: without signals of its own, and able to go away bit by bit."""
 
 import asyncio
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from palaver.app import Palaver
-from palaver.serve.connections import HttpConnection, SocketConnection
+from palaver.serve.connections import HttpConnection, SocketConnection, patient
 from palaver.settings import Settings
 
 # Longest a connection may keep the process once every reply has ended.
@@ -21,6 +21,10 @@ IDLE_SECONDS = 5
 MOST_SOCKET_MESSAGE = 1_048_576
 
 _LOOK_SECONDS = 0.1
+_LOOKS_A_SECOND = 10
+
+# What a process needs besides its connections: the database, the bus, LLM servers, documents being read.
+_DESCRIPTORS_KEPT = 128
 
 
 class Server(uvicorn.Server):
@@ -37,6 +41,13 @@ class Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _LOOKS_A_SECOND == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in self._http_connections():
+                connection.look(now)
+        return await super().on_tick(counter)
 
     def stop_accepting(self) -> None:
         """Closes this process's own copy of the listening socket. Another process may go on accepting at it."""
@@ -69,8 +80,8 @@ class Server(uvicorn.Server):
         self.config.encoded_headers = [*self.config.encoded_headers, close]
         self.server_state.default_headers = [*self.server_state.default_headers, close]
 
-    def _http_connections(self) -> list[HttpToolsProtocol]:
-        return [found for found in self.server_state.connections if isinstance(found, HttpToolsProtocol)]
+    def _http_connections(self) -> list[HttpConnection]:
+        return [found for found in self.server_state.connections if isinstance(found, HttpConnection)]
 
 
 def _to_config(settings: Settings, palaver: Palaver) -> uvicorn.Config:
@@ -78,7 +89,7 @@ def _to_config(settings: Settings, palaver: Palaver) -> uvicorn.Config:
         palaver.app,
         interface="asgi3",
         loop="none",
-        http=HttpConnection,
+        http=patient(settings.client_seconds, settings.connections or connections_allowed()),
         ws=SocketConnection,
         ws_max_size=MOST_SOCKET_MESSAGE,
         ws_ping_interval=settings.ping_seconds,
@@ -93,3 +104,9 @@ def _to_config(settings: Settings, palaver: Palaver) -> uvicorn.Config:
         timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=CLOSE_SECONDS,
     )
+
+
+def connections_allowed() -> int | None:
+    """How many a process may have so that what else it opens can still be opened; none: the system sets no limit."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if most == resource.RLIM_INFINITY else max(most - _DESCRIPTORS_KEPT, most // 2)

@@ -122,8 +122,7 @@ async def download_document(call: Call) -> Stream:
         (b"content-type", b"application/octet-stream"),
         (b"content-length", str(document.size).encode()),
         (b"content-disposition", _as_download(document.name)),
-        (b"x-content-type-options", b"nosniff"),
-        (b"content-security-policy", b"sandbox"),
+        (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'; sandbox"),
         (b"cache-control", b"private, no-store"),
     )
     return Stream(read_document(call.chat, document), headers)

@@ -1,0 +1,102 @@
+"""A second request is never answered that was not sent as one: by the server alone, and behind nginx and HAProxy.
+
+The cases are in tests/contracts/smuggling.py. What is hidden in them says in the server's log when it is taken.
+"""
+
+import asyncio
+import re
+import uuid
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import Measured
+from tests.contracts.raw import connect
+from tests.contracts.smuggling import AFTER, CASES, HIDDEN, PROBE
+from tests.parts.palaver import Server, StoreKind
+from tests.parts.proxies import DeployedNginx, HAProxy, Nginx, Proxy
+from tests.parts.run import Run
+
+SECONDS = 10.0
+# A proxy may wait for what it takes to be missing.
+PATIENCE_SECONDS = 1.0
+PROBES = 8
+
+pytestmark = pytest.mark.usefixtures("llm")
+
+
+@pytest.fixture(scope="module")
+def store_kind() -> StoreKind:
+    return "sqlite"
+
+
+async def answers(url: str, data: bytes, *, seconds: float) -> bytes:
+    """All that comes back for this and a plain request after it, until the connection ends, or so long."""
+    address = urlsplit(url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    heard = b""
+    try:
+        async with asyncio.timeout(seconds):
+            writer.write(data)
+            await writer.drain()
+            writer.write(AFTER.encode())
+            while part := await reader.read(65_536):
+                heard += part
+    except (TimeoutError, ConnectionError):
+        pass
+    finally:
+        writer.transport.abort()
+    return heard
+
+
+def statuses(heard: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3})", heard)]
+
+
+def names(heard: bytes) -> list[str]:
+    """The ids of the requests that were answered, in that order."""
+    return re.findall(r"x-request-id: (\S+)", heard.decode("latin-1").lower())
+
+
+def times_hidden(server: Server) -> int:
+    return server.log_text().count(f"request {HIDDEN}")
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_request_ends_where_everybody_sees_its_end_or_is_refused(shared_server: Server, name: str) -> None:
+    data, expected = CASES[name]
+    before = times_hidden(shared_server)
+    assert statuses(await answers(shared_server.url, data, seconds=SECONDS)) == expected
+    assert times_hidden(shared_server) == before
+
+
+@pytest.mark.parametrize("kind", [Nginx, HAProxy, DeployedNginx])
+async def test_proxy_and_server_see_the_same_requests(
+    kind: type[Proxy], run: Run, shared_server: Server, measured: Measured
+) -> None:
+    proxy = kind(run, shared_server.url)
+    await proxy.start()
+    try:
+        before = times_hidden(shared_server)
+        asked = [answers(proxy.url, data, seconds=PATIENCE_SECONDS) for data, _ in CASES.values()]
+        heard = await asyncio.gather(*asked)
+        # What ends a request for one ends it for the other: what comes then is the next, in its place.
+        for name, ids in zip(CASES, map(names, heard), strict=True):
+            assert ids[1:] in ([], [PROBE], [HIDDEN], [HIDDEN, PROBE]), name
+            assert HIDDEN not in ids[:1]
+        # The server has answered no more of them than who sent them was told of.
+        assert times_hidden(shared_server) - before == sum(names(one).count(HIDDEN) for one in heard)
+        # Connections to the server are used again: each answer still goes to who asked.
+        assert await asyncio.gather(*(ask(proxy.url) for _ in range(PROBES))) == [True] * PROBES
+        measured(f"odd requests by way of {proxy.name}", len(CASES), "")
+    finally:
+        proxy.process.kill()
+
+
+async def ask(url: str) -> bool:
+    """Whether the answer to a plain request is the one to it."""
+    name = uuid.uuid4().hex
+    async with connect(url) as raw:
+        await raw.send(f"GET /health HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: {name}\r\n\r\n".encode())
+        status, headers = await raw.head()
+    return (status, headers["x-request-id"]) == (200, name)

@@ -4,8 +4,9 @@ All fixtures and tests of a process share one event loop (pyproject.toml), so th
 """
 
 import os
+import random
 import zlib
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, assert_never
@@ -20,6 +21,8 @@ from tests.parts.palaver import Database, Server, StartServer, StoreKind, migrat
 from tests.parts.postgres import Postgres
 from tests.parts.redis import Redis
 from tests.parts.run import Run, open_run
+from tests.promises import Measured
+from tests.proving import MEASURED, Recorder, choose_seed, measure_examples
 
 _RUN = pytest.StashKey[Run]()
 _LINES_SHOWN = 60
@@ -28,8 +31,15 @@ _LINES_SHOWN = 60
 # The run
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
+    if _is_proof():
+        seed = choose_seed()
+        if worker_input is None:
+            config.pluginmanager.register(Recorder(seed))
+    if (told := _told_seed()) is not None and config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = told
     if worker_input is not None:
         config.stash[_RUN] = Run(Path(worker_input["palaver_run_folder"]))
     else:
@@ -127,6 +137,7 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows what its servers wrote."""
     report = yield
+    measure_examples(item, report)
     if report.failed and isinstance(item, pytest.Function):
         for name, value in item.funcargs.items():
             if isinstance(value, Server):
@@ -148,6 +159,30 @@ def prove() -> bool:
 
 def _is_proof() -> bool:
     return os.environ.get("PALAVER_PROVE") == "1"
+
+
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Measured:
+    """Say what was tried or measured: `measured("kills", 200, "")`. It ends on docs/promises.md."""
+    return lambda what, value, unit: record_property(MEASURED, [what, value, unit])
+
+
+def _told_seed() -> str | None:
+    return os.environ.get("PALAVER_SEED")
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> str:
+    """For what a test chooses at random: the same each time, unless PALAVER_SEED says otherwise."""
+    return f"{_told_seed() or ''} {request.node.nodeid}"
+
+
+@pytest.fixture
+def dice(request: pytest.FixtureRequest) -> random.Random:
+    """For what is to fall out differently each time. Its seed is printed, and can be given again by PALAVER_SEED."""
+    told = _told_seed() or str(random.SystemRandom().randrange(1_000_000))
+    print(f"PALAVER_SEED={told}")  # noqa: T201 (pytest shows it beside a failure)
+    return random.Random(f"{told} {request.node.nodeid}")
 
 
 # The parts

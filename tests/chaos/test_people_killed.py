@@ -9,6 +9,9 @@ import pytest
 from tests.contracts.persons import PEOPLE, Person, new_person
 from tests.journeys.client import open_client
 from tests.parts.palaver import Server
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("people")
 
 MESSAGES = 60
 ACKNOWLEDGED = 15
@@ -19,7 +22,7 @@ def server_environment() -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on"}
 
 
-async def test_acknowledged_messages_are_there_once_after_a_kill(server: Server) -> None:
+async def test_acknowledged_messages_are_there_once_after_a_kill(server: Server, measured: Measured) -> None:
     acknowledged: dict[str, str] = {}
     enough = asyncio.Event()
 
@@ -38,6 +41,8 @@ async def test_acknowledged_messages_are_there_once_after_a_kill(server: Server)
         server.kill()
         await asyncio.gather(*saying, return_exceptions=True)
         before = dict(acknowledged)
+        measured("messages sent", MESSAGES, "")
+        measured("acknowledged before the kill", len(before), "")
         await server.restart()
         kept = {message["client_message_id"]: message["id"] for message in await _all(ben, pair)}
         assert before.items() <= kept.items()

@@ -17,6 +17,8 @@ from tests.parts.process import wait_until
 from tests.serve.crew import Crew, ask, wait_gone
 from tests.serve.streams import Hearer, ask_every_worker, check_whole
 
+pytestmark = pytest.mark.proof("operating")
+
 LONG = "[[pieces=40&delay=0.1]]"
 AWHILE = "[[pieces=20&delay=0.1]]"
 REQUESTS = 200

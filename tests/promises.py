@@ -1,0 +1,157 @@
+"""What is promised and tried at full size: the tests marked `proof`, and how each of them ended when last tried.
+
+`make prove` keeps every end in docs/promises.jsonl, one line for each case; of that scripts/promises.py makes
+docs/promises.md. What was not tried this time keeps its last end.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+TRIES = ROOT / "docs" / "promises.jsonl"
+
+# `measured("kills", 200, "")`: what was tried or measured, how much of it, in what.
+Measured = Callable[[str, float | int | str, str], None]
+
+# What a test may be marked with, and what the page calls it; in its order.
+GROUPS = {
+    "words": "Nothing said is lost or doubled",
+    "streams": "Streams, and coming back",
+    "money": "Limits and money",
+    "people": "People, and reaching them",
+    "knowledge": "Knowledge",
+    "bots": "What the bot sees and says",
+    "out": "What comes in and what goes out",
+    "security": "Security",
+    "faults": "Faults",
+    "load": "Load and size",
+    "operating": "Operating it",
+}
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A test that is marked `@pytest.mark.proof(group)`, or stands in a file that is."""
+
+    test: str
+    group: str
+    # Its name as a sentence, and the first line of its docstring.
+    words: str
+    more: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    what: str
+    value: float | int | str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Try:
+    """How one case of a promise ended when it was last tried at full size."""
+
+    case: str
+    held: bool
+    date: str
+    seconds: float
+    seed: str
+    figures: tuple[Figure, ...]
+
+    @property
+    def test(self) -> str:
+        return test_of(self.case)
+
+    @property
+    def parameters(self) -> str:
+        return self.case.removeprefix(self.test).strip("[]")
+
+
+def test_of(case: str) -> str:
+    """`tests/a.py::test_b` for `tests/a.py::test_b[sqlite]`."""
+    return case.partition("[")[0]
+
+
+# What is promised
+
+
+def find_promises(root: Path = ROOT) -> list[Promise]:
+    """All promises, in the order of their files."""
+    files = sorted((root / "tests").rglob("test_*.py"))
+    return [promise for file in files for promise in _promises_in(file, str(file.relative_to(root)))]
+
+
+def _promises_in(file: Path, name: str) -> Iterator[Promise]:
+    module = ast.parse(file.read_text())
+    of_all = next((group for node in module.body if (group := _group_of_file(node)) is not None), None)
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            own = next((group for mark in node.decorator_list if (group := _group(mark)) is not None), of_all)
+            if own is not None:
+                yield Promise(f"{name}::{node.name}", own, _sentence(node.name), _first_line(node))
+
+
+def find_unmarked(root: Path = ROOT) -> list[str]:
+    """Tests that have a full size, or measure something, and do not say what they prove."""
+    promised = {promise.test for promise in find_promises(root)}
+    found = []
+    for file in sorted((root / "tests").rglob("test_*.py")):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                asks = {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
+                test = f"{file.relative_to(root)}::{node.name}"
+                if asks & {"prove", "measured"} and test not in promised:
+                    found.append(test)
+    return found
+
+
+def _group_of_file(node: ast.stmt) -> str | None:
+    match node:
+        case ast.Assign(targets=[ast.Name(id="pytestmark")], value=mark):
+            return _group(mark)
+        case _:
+            return None
+
+
+def _group(mark: ast.expr) -> str | None:
+    match mark:
+        case ast.Call(func=ast.Attribute(attr="proof"), args=[ast.Constant(value=str(group))]):
+            return group
+        case _:
+            return None
+
+
+def _sentence(name: str) -> str:
+    words = name.removeprefix("test_").replace("_", " ")
+    return words[0].upper() + words[1:]
+
+
+def _first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """Its docstring's first paragraph, on one line."""
+    return re.sub(r"\s+", " ", (ast.get_docstring(node) or "").split("\n\n")[0]).strip()
+
+
+# How it was tried
+
+
+def read_tries(file: Path = TRIES) -> list[Try]:
+    if not file.exists():
+        return []
+    return [_to_try(json.loads(line)) for line in file.read_text().splitlines()]
+
+
+def keep_tries(tries: Iterable[Try], file: Path = TRIES) -> None:
+    """Put these in the place of earlier ones of the same cases; all others stay as they were."""
+    kept = {one.case: one for one in (*read_tries(file), *tries)}
+    lines = [json.dumps(asdict(kept[case]), ensure_ascii=False) for case in sorted(kept)]
+    file.write_text("".join(f"{line}\n" for line in lines))
+
+
+def _to_try(fields: dict[str, Any]) -> Try:
+    figures = tuple(Figure(**figure) for figure in fields.pop("figures"))
+    return Try(**fields, figures=figures)

@@ -22,7 +22,7 @@ from tests.parts.postgres import Postgres
 from tests.parts.redis import Redis
 from tests.parts.run import Run, open_run
 from tests.promises import Measured
-from tests.proving import MEASURED, Recorder, choose_seed, measure_examples
+from tests.proving import MEASURED, is_proof, measure_examples, to_recorder
 
 _RUN = pytest.StashKey[Run]()
 _LINES_SHOWN = 60
@@ -34,12 +34,10 @@ _LINES_SHOWN = 60
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
-    if _is_proof():
-        seed = choose_seed()
-        if worker_input is None:
-            config.pluginmanager.register(Recorder(seed))
-    if (told := _told_seed()) is not None and config.option.hypothesis_seed is None:
-        config.option.hypothesis_seed = told
+    _choose_seed(config)
+    recorder = to_recorder(os.environ) if worker_input is None else None
+    if recorder is not None:
+        config.pluginmanager.register(recorder)
     if worker_input is not None:
         config.stash[_RUN] = Run(Path(worker_input["palaver_run_folder"]))
     else:
@@ -50,6 +48,14 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("suite", deadline=None)
     hypothesis.settings.register_profile("prove", deadline=None, max_examples=2000)
     hypothesis.settings.load_profile("prove" if _is_proof() else "suite")
+
+
+def _choose_seed(config: pytest.Config) -> None:
+    """Workers of xdist get it with their environment."""
+    if _is_proof():
+        os.environ.setdefault("PALAVER_SEED", str(random.SystemRandom().randrange(1_000_000)))
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = _told_seed()
 
 
 # At the end nobody should be at work for long while the others have nothing left to do.
@@ -158,7 +164,7 @@ def prove() -> bool:
 
 
 def _is_proof() -> bool:
-    return os.environ.get("PALAVER_PROVE") == "1"
+    return is_proof(os.environ)
 
 
 @pytest.fixture

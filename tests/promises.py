@@ -18,6 +18,8 @@ TRIES = ROOT / "docs" / "promises.jsonl"
 # `measured("kills", 200, "")`: what was tried or measured, how much of it, in what.
 Measured = Callable[[str, float | int | str, str], None]
 
+Test = ast.FunctionDef | ast.AsyncFunctionDef
+
 # What a test may be marked with, and what the page calls it; in its order.
 GROUPS = {
     "words": "Nothing said is lost or doubled",
@@ -61,6 +63,8 @@ class Try:
     date: str
     seconds: float
     seed: str
+    # Of the machine in the minute before it ended.
+    load: float
     figures: tuple[Figure, ...]
 
     @property
@@ -82,32 +86,47 @@ def test_of(case: str) -> str:
 
 def find_promises(root: Path = ROOT) -> list[Promise]:
     """All promises, in the order of their files."""
-    files = sorted((root / "tests").rglob("test_*.py"))
-    return [promise for file in files for promise in _promises_in(file, str(file.relative_to(root)))]
+    return [promise for file in _test_files(root) for promise in _promises_in(file, str(file.relative_to(root)))]
 
 
 def _promises_in(file: Path, name: str) -> Iterator[Promise]:
     module = ast.parse(file.read_text())
     of_all = next((group for node in module.body if (group := _group_of_file(node)) is not None), None)
-    for node in module.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-            own = next((group for mark in node.decorator_list if (group := _group(mark)) is not None), of_all)
-            if own is not None:
-                yield Promise(f"{name}::{node.name}", own, _sentence(node.name), _first_line(node))
+    for node in _tests_in(module):
+        own = next((group for mark in node.decorator_list if (group := _group(mark)) is not None), of_all)
+        if own is not None:
+            yield Promise(f"{name}::{node.name}", own, _sentence(node.name), _first_line(node))
 
 
 def find_unmarked(root: Path = ROOT) -> list[str]:
     """Tests that have a full size, or measure something, and do not say what they prove."""
     promised = {promise.test for promise in find_promises(root)}
-    found = []
-    for file in sorted((root / "tests").rglob("test_*.py")):
-        for node in ast.parse(file.read_text()).body:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                asks = {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
-                test = f"{file.relative_to(root)}::{node.name}"
-                if asks & {"prove", "measured"} and test not in promised:
-                    found.append(test)
-    return found
+    return [
+        test
+        for file in _test_files(root)
+        for node in _tests_in(ast.parse(file.read_text()))
+        if (test := f"{file.relative_to(root)}::{node.name}") not in promised and _has_a_full_size(node)
+    ]
+
+
+def _has_a_full_size(node: Test) -> bool:
+    asked = {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)}
+    return bool(asked & {"prove", "measured"}) or any(_is_given(mark) for mark in node.decorator_list)
+
+
+def _is_given(mark: ast.expr) -> bool:
+    """Of hypothesis."""
+    return isinstance(mark, ast.Call) and isinstance(mark.func, ast.Name) and mark.func.id == "given"
+
+
+def _test_files(root: Path) -> list[Path]:
+    return sorted((root / "tests").rglob("test_*.py"))
+
+
+def _tests_in(module: ast.Module) -> Iterator[Test]:
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            yield node
 
 
 def _group_of_file(node: ast.stmt) -> str | None:
@@ -131,7 +150,7 @@ def _sentence(name: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def _first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+def _first_line(node: Test) -> str:
     """Its docstring's first paragraph, on one line."""
     return re.sub(r"\s+", " ", (ast.get_docstring(node) or "").split("\n\n")[0]).strip()
 

@@ -7,6 +7,7 @@ is there.
 import datetime
 import os
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -45,19 +46,33 @@ def to_try(reports: list[pytest.TestReport], seed: str) -> Try:
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         seconds=round(sum(report.duration for report in reports), 1),
         seed=seed,
-        figures=tuple(Figure(*value) for name, value in last.user_properties if name == MEASURED),
+        load=round(os.getloadavg()[0], 1),
+        figures=tuple(to_figures(last)),
     )
+
+
+def to_figures(report: pytest.TestReport) -> Iterator[Figure]:
+    for name, value in report.user_properties:
+        if name == MEASURED and isinstance(value, list):
+            what, much, unit = value
+            yield Figure(what, much, unit)
 
 
 def measure_examples(item: pytest.Item, report: pytest.TestReport) -> None:
     """What hypothesis says of a test is measured too: how many examples it held for."""
     said = getattr(item, "hypothesis_statistics", None)
     if report.when == "teardown" and said is not None:
-        examples = sum(map(int, re.findall(r"(\d+) passing examples", said)))
-        report.user_properties.append((MEASURED, ["examples", examples, ""]))
+        report.user_properties.append((MEASURED, ["examples", count_examples(said), ""]))
 
 
-def choose_seed() -> str:
-    """PALAVER_SEED, or a fresh one, which the workers are given too."""
-    fresh = str(int.from_bytes(os.urandom(4)))
-    return os.environ.setdefault("PALAVER_SEED", fresh)
+def count_examples(statistics: str) -> int:
+    return sum(map(int, re.findall(r"(\d+) passing,", statistics)))
+
+
+def to_recorder(environment: Mapping[str, str]) -> Recorder | None:
+    """None of a small run, which says nothing of what a full one would."""
+    return Recorder(environment["PALAVER_SEED"]) if is_proof(environment) else None
+
+
+def is_proof(environment: Mapping[str, str]) -> bool:
+    return environment.get("PALAVER_PROVE") == "1"

@@ -93,6 +93,7 @@ async def test_generated_requests_are_answered_as_described(
     shared_server: Server, caller: str, phases: str, prove: bool, measured: Measured, tmp_path: Path
 ) -> None:
     arguments = ["--max-examples", "100"] if prove else ["--max-examples", "1", "--phases", phases]
+    arguments += ["--seed", os.environ.get("PALAVER_SEED", "20261121")]
     if caller != "guest":
         # These would end the token that the rest of the run needs.
         for path in ("/api/auth/logout", "/sign-out", "/api/account/tokens/{id}"):
@@ -100,7 +101,7 @@ async def test_generated_requests_are_answered_as_described(
         arguments += ["--header", f"Authorization: Bearer {await shared_server.token(caller)}"]
     command = Path(sys.executable).with_name("schemathesis")
     process = await asyncio.create_subprocess_exec(
-        str(command), "run", f"{shared_server.url}/openapi.json", "--checks", CHECKS, "--seed", os.environ.get("PALAVER_SEED", "20261121"),
+        str(command), "run", f"{shared_server.url}/openapi.json", "--checks", CHECKS,
         "--generation-database", "none", "--no-color", *arguments,
         cwd=tmp_path, env=bare_environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip

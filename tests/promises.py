@@ -145,9 +145,15 @@ def _group(mark: ast.expr) -> str | None:
             return None
 
 
+# Whose spelling a test's name loses.
+_NAMES = {
+    word.lower(): word for word in ("API", "APIs", "Firebase", "HTTP", "JSON", "LLM", "PostgreSQL", "Redis", "UUID")
+} | {"postgres": "PostgreSQL"}
+
+
 def _sentence(name: str) -> str:
-    words = name.removeprefix("test_").replace("_", " ")
-    return words[0].upper() + words[1:]
+    words = [_NAMES.get(word, word) for word in name.removeprefix("test_").split("_")]
+    return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
 
 
 def _first_line(node: Test) -> str:

@@ -53,7 +53,7 @@ def _summary(promises: Sequence[Promise], tries: dict[str, list[Try]]) -> Iterat
         minutes = sum(one.seconds for those in tries.values() for one in those) / 60
         load = max(one.load for those in tries.values() for one in those)
         yield f"They were tried {_span(dates)}, which took {minutes:.0f} minutes in all.\n"
-        yield f"The load of the machine, with all else that ran on it, was up to {load:.0f}: figures of time show that.\n"
+        yield f"The load of the machine, with all that ran beside, was up to {load:.0f}: figures of time show that.\n"
     if broken:
         yield "**These did not hold:**\n"
         yield "".join(f"- {promise.words}: `{promise.test}`\n" for promise in broken)

@@ -40,7 +40,7 @@ test: ready  ## Run all tests, on all cores.
 prove: ready  ## Try all that is promised at full size, and write docs/promises.md. Takes hours; PALAVER_SEED repeats it.
 	@scripts/prove $(ARGS)
 
-promises: ready  ## Write docs/promises.md anew, of what was tried before.
+promises: $(VENV)/.test-done  ## Write docs/promises.md anew, of what was tried before.
 	@PYTHONPATH=. $(BIN)/python scripts/promises.py
 
 check: install $(VENV)/.test-done  ## Check format, lint, types and import arrows.

@@ -134,9 +134,9 @@ def test_promise_says_how_it_was_tried_and_when() -> None:
     kills = Figure("kills", 2000, "")
     alike = to_page([KILLS], [tried("sqlite", figures=[kills]), tried("postgres", figures=[kills], date="2026-11-27")])
     assert "**Nothing is lost.** Whoever is killed.  \nHeld from 2026-11-26 to 2026-11-27, 2 cases, 60 s" in alike
-    assert "\nkills 2,000.  \n`tests/test_a.py::test_a`\n" in alike
+    assert "\nkills: 2,000.  \n`tests/test_a.py::test_a`\n" in alike
     each = to_page([KILLS], [tried("sqlite", figures=[kills]), tried("postgres", figures=[Figure("kills", 7, "")])])
-    assert "\nsqlite: kills 2,000.  \npostgres: kills 7.  \n" in each
+    assert "\n(sqlite) kills: 2,000.  \n(postgres) kills: 7.  \n" in each
 
 
 # The finders themselves

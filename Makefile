@@ -19,7 +19,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := $(BIN)/python -m pytest -n $(shell expr $(CORES) \* 2) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ready test prove check format bench bench-stream bench-retrieval requirements sbom audit screenshots clean
+.PHONY: help install run ready test prove promises check format bench bench-stream bench-retrieval requirements sbom audit screenshots clean
 
 help:  ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -38,8 +38,11 @@ ready: install $(VENV)/.test-done  ## Get everything that the tests need: packag
 test: ready  ## Run all tests, on all cores.
 	@$(PYTEST) $(ARGS)
 
-prove: ready  ## Run all tests at full size: what the suite samples, this does in full. Takes long.
-	@PALAVER_PROVE=1 $(PYTEST) -o faulthandler_timeout=3600 $(ARGS)
+prove: ready  ## Try all that is promised at full size, and write docs/promises.md. Takes hours; PALAVER_SEED repeats it.
+	@scripts/prove $(ARGS)
+
+promises: $(VENV)/.test-done  ## Write docs/promises.md anew, of what was tried before.
+	@PYTHONPATH=. $(BIN)/python scripts/promises.py
 
 check: install $(VENV)/.test-done  ## Check format, lint, types and import arrows.
 	@$(BIN)/ruff format --check .

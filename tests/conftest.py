@@ -4,6 +4,7 @@ All fixtures and tests of a process share one event loop (pyproject.toml), so th
 """
 
 import os
+import random
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
@@ -22,8 +23,8 @@ from tests.parts.palaver import Database, Server, StartServer, StoreKind, migrat
 from tests.parts.postgres import Postgres
 from tests.parts.redis import Redis
 from tests.parts.run import Run, open_run
-
-Measured = Callable[[str, float | int | str, str], None]
+from tests.promises import Measured
+from tests.proving import MEASURED, is_proof, measure_examples, to_recorder
 
 _RUN = pytest.StashKey[Run]()
 _LINES_SHOWN = 60
@@ -32,8 +33,13 @@ _LINES_SHOWN = 60
 # The run
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
+    _choose_seed(config)
+    recorder = to_recorder(os.environ) if worker_input is None else None
+    if recorder is not None:
+        config.pluginmanager.register(recorder)
     if worker_input is not None:
         config.stash[_RUN] = Run(Path(worker_input["palaver_run_folder"]))
     else:
@@ -44,6 +50,14 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.register_profile("suite", deadline=None)
     hypothesis.settings.register_profile("prove", deadline=None, max_examples=2000)
     hypothesis.settings.load_profile("prove" if _is_proof() else "suite")
+
+
+def _choose_seed(config: pytest.Config) -> None:
+    """Workers of xdist get it with their environment."""
+    if _is_proof():
+        os.environ.setdefault("PALAVER_SEED", str(random.SystemRandom().randrange(1_000_000)))
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = _told_seed()
 
 
 # At the end nobody should be at work for long while the others have nothing left to do.
@@ -143,6 +157,7 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failed test shows what its servers wrote."""
     report = yield
+    measure_examples(item, report)
     if report.failed and isinstance(item, pytest.Function):
         for name, value in item.funcargs.items():
             if isinstance(value, Server):
@@ -162,14 +177,32 @@ def prove() -> bool:
     return _is_proof()
 
 
-@pytest.fixture
-def measured() -> Measured:
-    """Say what was tried or measured: `measured("kills", 200, "")`. It ends on docs/promises.md."""
-    return lambda what, value, unit: print(f"{what}: {value} {unit}")  # noqa: T201 (pytest shows it)
-
-
 def _is_proof() -> bool:
-    return os.environ.get("PALAVER_PROVE") == "1"
+    return is_proof(os.environ)
+
+
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Measured:
+    """Say what was tried or measured: `measured("kills", 200, "")`. It ends on docs/promises.md."""
+    return lambda what, value, unit: record_property(MEASURED, [what, value, unit])
+
+
+def _told_seed() -> str | None:
+    return os.environ.get("PALAVER_SEED")
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> str:
+    """For what a test chooses at random: the same each time, unless PALAVER_SEED says otherwise."""
+    return f"{_told_seed() or ''} {request.node.nodeid}"
+
+
+@pytest.fixture
+def dice(request: pytest.FixtureRequest) -> random.Random:
+    """For what is to fall out differently each time. Its seed is printed, and can be given again by PALAVER_SEED."""
+    told = _told_seed() or str(random.SystemRandom().randrange(1_000_000))
+    print(f"PALAVER_SEED={told}")  # noqa: T201 (pytest shows it beside a failure)
+    return random.Random(f"{told} {request.node.nodeid}")
 
 
 # The parts

@@ -60,6 +60,7 @@ def keeps(settings: Speaking | ConversationChange | PresetChange) -> bool:
 
 
 @pytest.mark.parametrize("name", RANGES)
+@pytest.mark.proof("bots")
 @given(value=NUMBERS)
 def test_apis_take_and_the_core_keeps_exactly_what_is_in_range(name: str, value: float) -> None:
     kind = KINDS[name]
@@ -68,6 +69,7 @@ def test_apis_take_and_the_core_keeps_exactly_what_is_in_range(name: str, value:
         assert keeps(replace(settings, **{name: value})) == RANGES[name].holds(value)
 
 
+@pytest.mark.proof("bots")
 @given(least=st.floats(-5, 5), most=st.floats(-5, 5))
 def test_part_of_a_range_is_never_more_than_it(least: float, most: float) -> None:
     whole = Range(-2, 2)

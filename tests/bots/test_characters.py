@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -6,6 +7,7 @@ from palaver.bots.characters import join_halves, to_plain
 ANYTHING = st.text(alphabet=st.characters(exclude_categories=()) | st.sampled_from("\ud83d\ude00a"))
 
 
+@pytest.mark.proof("bots")
 @given(ANYTHING)
 def test_plain_text_can_always_be_kept_and_sent(text: str) -> None:
     plain = to_plain(text)
@@ -14,6 +16,7 @@ def test_plain_text_can_always_be_kept_and_sent(text: str) -> None:
     assert to_plain(plain) == plain
 
 
+@pytest.mark.proof("bots")
 @given(st.text().filter(lambda text: "\0" not in text))
 def test_good_text_stays_as_it_is(text: str) -> None:
     assert to_plain(text) == text

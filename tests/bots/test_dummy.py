@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +8,7 @@ from palaver.chat.pieces import Finished
 from .asking import hear, to_prompt
 
 
+@pytest.mark.proof("bots")
 @given(st.text())
 async def test_says_the_prompt_in_upper_case_to_the_last_blank(message: str) -> None:
     assert (await hear(DummyBot(), to_prompt(message))).text == message.upper()

@@ -199,6 +199,7 @@ async def test_reply_that_is_stopped_while_documents_are_searched_ends_at_once(b
     assert list(llm.stand_in.record.entries) == []
 
 
+@pytest.mark.proof("bots")
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=30), st.integers(0, 1500))
 def test_what_is_chosen_fits_and_is_the_best(texts: list[str], tokens: int) -> None:
     passages = [passage(text, number) for number, text in enumerate(texts)]
@@ -228,6 +229,7 @@ FAKES = st.sampled_from(
 )
 
 
+@pytest.mark.proof("bots")
 @given(st.lists(st.lists(FAKES, max_size=12).map("".join), min_size=1, max_size=5))
 def test_no_passage_closes_its_own_mark_or_opens_another(texts: list[str]) -> None:
     quoted = quote_all([passage(text, number) for number, text in enumerate(texts)])

@@ -36,6 +36,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(inside)]
 
 
+@pytest.mark.proof("bots")
 @given(STREAMS, CUTS)
 @example(b"data: a\r\n\r\ndata: b\r\n\r\n", [8, 9, 10])
 @example(b"data: a\n\n\ndata: b\n\n", [9])
@@ -46,6 +47,7 @@ def test_however_the_bytes_are_cut_the_events_are_the_same(data: bytes, places: 
     assert split(*cut(data, list(range(len(data))))) == whole
 
 
+@pytest.mark.proof("bots")
 @given(STREAMS, CUTS, st.integers(min_value=1, max_value=20))
 @example(b"data: a\n\n", [], 7)
 @example(b"data: a\n\n", [], 6)

@@ -205,6 +205,7 @@ def escape(text: str) -> str:
     return "".join(f"\\u{int.from_bytes(units[i : i + 2], 'big'):04x}" for i in range(0, len(units), 2))
 
 
+@pytest.mark.proof("bots")
 @given(st.text(alphabet=st.sampled_from("aß😀🥐"), max_size=20), st.data())
 def test_text_is_the_same_however_it_is_cut(text: str, data: st.DataObject) -> None:
     units = len(text.encode("utf-16-be")) // 2

@@ -1,5 +1,3 @@
-import os
-import random
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -8,14 +6,6 @@ import pytest
 from tests.chaos.kept import Kept
 from tests.chaos.person import Person, open_http
 from tests.parts.palaver import Server
-
-
-@pytest.fixture
-def dice() -> random.Random:
-    """Its seed is printed, and can be given again by PALAVER_TEST_SEED."""
-    seed = os.environ.get("PALAVER_TEST_SEED") or str(random.SystemRandom().randrange(1_000_000))
-    print(f"PALAVER_TEST_SEED={seed}")  # noqa: T201 (pytest shows it beside a failure)
-    return random.Random(seed)
 
 
 @pytest.fixture

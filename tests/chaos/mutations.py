@@ -18,7 +18,7 @@ _FIELDS = ("type", "message", "message_id", "client_message_id", "cursor", "when
 class Mutations:
     """The same for the same seed. `ids` are those of real messages, `cursors` real cursors."""
 
-    def __init__(self, seed: int, ids: list[str], cursors: list[str]) -> None:
+    def __init__(self, seed: str, ids: list[str], cursors: list[str]) -> None:
         self._random = random.Random(seed)
         self._ids = ids
         self._cursors = cursors

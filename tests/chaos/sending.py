@@ -1,4 +1,4 @@
-"""A worker that does nothing but reach people, as a process: `python -m tests.chaos.sending STORE NAME`.
+"""A worker that does nothing but reach people, as a process: `python -m tests.chaos.sending STORE NAME LEASE_SECONDS`.
 
 STORE is the folder of a SQLite file, or a PostgreSQL address.
 """
@@ -13,9 +13,6 @@ from palaver.chat.user import UserId
 from palaver.notify import NotifyOptions, new_vapid_key, open_channels
 from palaver.store import StoreOptions, open_store
 
-LEASE_SECONDS = 2.0
-# What is under way when it is killed is due again after its lease; a try takes no longer than this.
-RULES = SendRules(delay_seconds=0, lease_seconds=LEASE_SECONDS, send_seconds=LEASE_SECONDS / 2, look_seconds=0.02)
 READY = "ready to send"
 
 
@@ -24,7 +21,9 @@ class Nobody:
         return False
 
 
-async def send(store_at: str, name: str) -> None:
+async def send(store_at: str, name: str, lease: float) -> None:
+    # What is under way when it is killed is due again after its lease; a try takes no longer than half of it.
+    rules = SendRules(delay_seconds=0, lease_seconds=lease, send_seconds=lease / 2, look_seconds=0.02)
     on_postgres = store_at.startswith("postgres")
     options = StoreOptions(Path("." if on_postgres else store_at), store_at if on_postgres else None, connections=4)
     notify = NotifyOptions(vapid_key=new_vapid_key(), allow=("127.0.0.1",))
@@ -33,10 +32,10 @@ async def send(store_at: str, name: str) -> None:
         if not on_postgres:
             # As the server itself does where nobody else can live.
             await store.outbox.release_all(clock.now())
-        sender = Sender(store.outbox, channels, Nobody(), clock, name, RULES)
+        sender = Sender(store.outbox, channels, Nobody(), clock, name, rules)
         print(READY, flush=True)  # noqa: T201 (whoever started it waits for it)
         await sender.work()
 
 
 if __name__ == "__main__":
-    asyncio.run(send(*sys.argv[1:]))
+    asyncio.run(send(sys.argv[1], sys.argv[2], float(sys.argv[3])))

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from tests.chaos.device import list_messages, open_alice, open_session
-from tests.conftest import Measured
+from tests.promises import Measured
 from tests.journeys.client import Client
 from tests.journeys.socket import Socket, enter, said_by
 from tests.parts.palaver import StartServer, StoreKind

@@ -17,6 +17,9 @@ from palaver.store import store as stores
 from palaver.store.database import Database
 from tests.chaos.faulty import Faults, FaultyDatabase, Moment
 from tests.parts.palaver import StoreKind
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("faults")
 
 TRIES = 4
 SAMPLE = 4
@@ -155,6 +158,7 @@ async def test_whoever_tries_again_gets_what_they_asked_for_once(
     moment: Moment,
     dice: random.Random,
     prove: bool,
+    measured: Measured,
 ) -> None:
     """One after the other on the same server: what a failure leaves behind is there for the next."""
     numbers: Iterable[int] = itertools.count(1) if prove else sorted(dice.sample(range(1, MOST[moment] + 1), SAMPLE))
@@ -169,6 +173,7 @@ async def test_whoever_tries_again_gets_what_they_asked_for_once(
             failed += 1
             faults.fail(0, moment)
             await check_kept(palaver, f"{number}")
-    print(f"{failed} operations failed")  # noqa: T201 (pytest shows it beside a failure)
+    measured("operations that failed", failed, "")
+    measured("requests refused and sent again", client.refused, "")
     assert failed >= SAMPLE
     assert client.refused

@@ -18,7 +18,10 @@ from tests.journeys.client import Client
 from tests.journeys.socket import Event, Socket, said_by
 from tests.parts.palaver import Server, StartServer, StoreKind
 from tests.parts.redis import Redis
+from tests.promises import Measured
 from tests.serve.crew import Crew
+
+pytestmark = pytest.mark.proof("streams")
 
 SECONDS_TO_ANSWER = 2.0
 """In which whatever is said is acknowledged, or refused."""
@@ -131,7 +134,13 @@ async def check_same(alice: Client, talk: Talk) -> None:
 
 @pytest.mark.parametrize("fault", [restart, stand_still, take_no_writes, be_gone])
 async def test_fault_of_redis_stops_no_stream_loses_nothing_and_holds_nobody_up(
-    alice: Client, server: Server, redis: Redis, http: aiohttp.ClientSession, prove: bool, fault: Fault
+    alice: Client,
+    server: Server,
+    redis: Redis,
+    http: aiohttp.ClientSession,
+    fault: Fault,
+    prove: bool,
+    measured: Measured,
 ) -> None:
     crew = Crew(server)
     async with AsyncExitStack() as stack:
@@ -158,24 +167,30 @@ async def test_fault_of_redis_stops_no_stream_loses_nothing_and_holds_nobody_up(
         await asyncio.gather(*(longest_silence(socket, is_end) for talk in talks for socket in (talk.here, talk.there)))
         for talk in talks:
             await check_same(alice, talk)
-        taken = f"{statuses.count(200)} of {len(statuses)} turns taken"
-        print(f"{fault.__name__}: {taken}, {max(await there):.1f} s behind")  # noqa: T201
+        measured("streams", len(talks), "")
+        measured("turns taken meanwhile", f"{statuses.count(200)} of {len(statuses)}", "")
+        measured("those at the other worker behind by at most", round(max(await there), 1), "s")
     assert "Traceback" not in server.log_text()
 
 
 async def test_redis_that_comes_and_goes_again_and_again_loses_nothing(
-    alice: Client, server: Server, redis: Redis, prove: bool
+    alice: Client, server: Server, redis: Redis, prove: bool, measured: Measured
 ) -> None:
     crew = Crew(server)
     async with AsyncExitStack() as stack:
         talks = [await open_talk(alice, crew, stack) for _ in range(4)]
-        for _ in range(10 if prove else 2):
+        restarts = 10 if prove else 2
+        behind = 0.0
+        for _ in range(restarts):
             ends = [longest_silence(socket, is_end) for talk in talks for socket in (talk.here, talk.there)]
             await asyncio.gather(*(talk.ask("pieces=100&delay=0.02") for talk in talks))
             hearing = asyncio.gather(*ends)
             await redis.restart()
             redis.process.freeze()
             await redis.reset()
-            assert max(await hearing) < SECONDS_BEHIND
+            behind = max(behind, *await hearing)
+            assert behind < SECONDS_BEHIND
+        measured("restarts", restarts, "")
+        measured("behind by at most", round(behind, 1), "s")
         for talk in talks:
             await check_same(alice, talk)

@@ -15,7 +15,7 @@ from tests.chaos.device import Device, open_alice, open_session
 from tests.chaos.kept import Kept, turn_in
 from tests.chaos.person import APIS, ApiName, Person, Told
 from tests.chaos.waiting import wait_while
-from tests.conftest import Measured
+from tests.promises import Measured
 from tests.parts.palaver import Database, Server, StartServer, StoreKind
 from tests.parts.postgres import Postgres, StopMode, open_cluster
 from tests.parts.process import wait_until

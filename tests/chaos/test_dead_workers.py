@@ -1,6 +1,6 @@
 """`kill -9` of the worker that makes a reply: those who hear it by the other one see it end, with all they have heard.
 
-The moments are random; their seed is printed and can be given again by PALAVER_TEST_SEED.
+The moments are random; their seed is printed and can be given again by PALAVER_SEED.
 """
 
 import asyncio
@@ -18,7 +18,10 @@ from tests.chaos.workers import enter_at
 from tests.journeys.client import Client
 from tests.journeys.socket import Socket, said_by
 from tests.parts.palaver import Server, StartServer, StoreKind
+from tests.promises import Measured
 from tests.serve.crew import Crew
+
+pytestmark = pytest.mark.proof("streams")
 
 SECONDS_TO_END = 15.0
 
@@ -85,8 +88,9 @@ async def kill_the_one_that_talks(alice: Client, crew: Crew, dice: random.Random
 
 
 async def test_reply_of_a_dead_worker_ends_for_those_at_the_other_with_what_they_have_heard(
-    alice: Client, server: Server, dice: random.Random, prove: bool
+    alice: Client, server: Server, dice: random.Random, prove: bool, measured: Measured
 ) -> None:
     crew = Crew(server)
     took = [await kill_the_one_that_talks(alice, crew, dice) for _ in range(50 if prove else 3)]
-    print(f"known after {min(took):.1f} to {max(took):.1f} s")  # noqa: T201
+    measured("kills", len(took), "")
+    measured("known to the others after at most", round(max(took), 1), "s")

@@ -16,6 +16,9 @@ from tests.chaos.person import Person
 from tests.chaos.waiting import wait_for
 from tests.contracts.knowing import COLLECTIONS, DOCUMENTS, keep, make_collection, search, upload
 from tests.parts.palaver import Server, StartServer, StoreKind
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("faults")
 
 REFUSED = "The server cannot reach its data just now. Try again in a moment."
 
@@ -126,12 +129,14 @@ async def test_where_the_servers_own_disk_is_full_and_the_database_is_elsewhere_
 
 
 async def test_while_another_process_holds_the_file_sending_waits_or_is_refused_and_goes_on(
-    server: Server, alice: Person, kept: Kept, prove: bool
+    server: Server, alice: Person, kept: Kept, prove: bool, measured: Measured
 ) -> None:
     conversation = await alice.open_conversation()
+    seconds = LOCKED_FOR_LONG if prove else LOCKED_SECONDS
+    measured("locked for", seconds, "s")
     with held(server):
         waiting = asyncio.create_task(alice.say("hello", conversation, client_message_id="hello"))
-        await asyncio.wait([waiting], timeout=LOCKED_FOR_LONG if prove else LOCKED_SECONDS)
+        await asyncio.wait([waiting], timeout=seconds)
         assert await alice.list_messages(conversation) == []
         assert waiting.done() == prove
     told = await waiting

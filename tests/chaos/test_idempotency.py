@@ -15,6 +15,9 @@ from tests.chaos.upstream import asked, heard_of
 from tests.chaos.waiting import wait_while
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("words")
 
 TIMES = 20
 
@@ -92,8 +95,9 @@ async def hang_up_when(telling: Awaitable[Told], happened: Callable[[], Awaitabl
 
 @every_place
 async def test_message_sent_twenty_times_at_once_is_one_message(
-    alice: Person, kept: Kept, llm: LLM, place: Place
+    alice: Person, kept: Kept, llm: LLM, place: Place, measured: Measured
 ) -> None:
+    measured("times", TIMES, "")
     message = await prepare(alice, place)
     told = await asyncio.gather(*(message.by(alice) for _ in range(TIMES)))
     await check_said_once(alice, kept, llm, message, told)

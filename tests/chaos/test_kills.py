@@ -1,6 +1,6 @@
 """`kill -9` at any moment: what was acknowledged is there, once; what ran is ended; the conversation goes on.
 
-The moments are random; their seed is printed and can be given again by PALAVER_TEST_SEED.
+The moments are random; their seed is printed and can be given again by PALAVER_SEED.
 """
 
 import asyncio
@@ -19,6 +19,9 @@ from tests.chaos.upstream import asked, heard_of
 from tests.chaos.waiting import wait_while
 from tests.parts.llm import LLM
 from tests.parts.palaver import StartServer
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("words")
 
 SECONDS_TO_TIDY_UP = 15.0
 """After the restart, no reply is left that ran when the server died."""
@@ -160,7 +163,7 @@ async def kill_thrice_under_load(person: Person, dice: random.Random, name: str)
 
 
 async def test_server_killed_under_load_loses_and_doubles_nothing(
-    start_server: StartServer, http: aiohttp.ClientSession, dice: random.Random, prove: bool
+    start_server: StartServer, http: aiohttp.ClientSession, dice: random.Random, prove: bool, measured: Measured
 ) -> None:
     # Of three kills each, at two servers.
     rounds = 9 if prove else 1
@@ -174,6 +177,8 @@ async def test_server_killed_under_load_loses_and_doubles_nothing(
     async with asyncio.TaskGroup() as lanes:
         for name, person in zip("ab", people, strict=True):
             lanes.create_task(kill_again_and_again(person, name, random.Random(dice.random())))
+    measured("kills", rounds * 3 * len(servers), "")
+    measured("messages kept", sum([len(await Kept(server).messages()) for server in servers]), "")
     for server in servers:
         kept = Kept(server)
         assert not await kept.open_replies()
@@ -226,13 +231,13 @@ async def kill_while_they_talk(person: Person, llm: LLM, dice: random.Random) ->
 
 
 async def test_kill_costs_a_running_reply_at_most_its_last_second(
-    alice: Person, llm: LLM, kept: Kept, dice: random.Random, prove: bool
+    alice: Person, llm: LLM, kept: Kept, dice: random.Random, prove: bool, measured: Measured
 ) -> None:
-    longest = 0.0
-    for _ in range(20 if prove else 2):
-        missing = await kill_while_they_talk(alice, llm, dice)
-        longest = max(longest, missing)
-        print(f"lost at most {missing:.2f} s")  # noqa: T201
+    missing = [await kill_while_they_talk(alice, llm, dice) for _ in range(20 if prove else 2)]
+    longest = max(missing)
+    measured("kills", len(missing), "")
+    measured("running replies at each", REPLIES, "")
+    measured("lost of a reply at most", round(longest, 2), "s")
     assert longest <= SECONDS_LOST + SECONDS_ON_THE_WAY
     assert not await kept.log_rows()
     assert not await kept.miscounted()

@@ -13,6 +13,8 @@ from tests.chaos.waiting import wait_while
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 
+pytestmark = pytest.mark.proof("words")
+
 SLOW = "[[pieces=20&delay=0.03]]"
 ENDLESS = "[[pieces=3000&delay=0.01]]"
 SECONDS_TO_STOP = 2.0

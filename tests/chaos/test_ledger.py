@@ -1,6 +1,6 @@
 """Every token is accounted for, whatever becomes of the replies, and no budget is passed.
 
-The moments are random; their seed is printed and can be given again by PALAVER_TEST_SEED.
+The moments are random; their seed is printed and can be given again by PALAVER_SEED.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import aiohttp
 import pytest
@@ -22,7 +23,10 @@ from tests.chaos.waiting import wait_for, wait_while
 from tests.journeys.client import Client, open_client
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer, StoreKind
+from tests.promises import Measured
 from tests.serve.crew import Crew
+
+pytestmark = pytest.mark.proof("money")
 
 PRICE = Price(3_000_000, 300_000, 15_000_000)
 REPLY_TOKENS = 100
@@ -105,7 +109,14 @@ async def kill_a_worker(server: Server, dice: random.Random) -> None:
 
 
 async def test_ledger_balances_after_stops_failures_and_kills(
-    server: Server, kept: Kept, alice: Person, llm: LLM, dice: random.Random, sends: int, budget: int
+    server: Server,
+    kept: Kept,
+    alice: Person,
+    llm: LLM,
+    dice: random.Random,
+    sends: int,
+    budget: int,
+    measured: Measured,
 ) -> None:
     async with open_client(server) as nobody:
         client = nobody.bearing(await server.token("admin"))
@@ -125,7 +136,9 @@ async def test_ledger_balances_after_stops_failures_and_kills(
         statuses = Counter(await asyncio.gather(*saying))
     await wait_while(kept.open_replies, seconds=SECONDS_TO_TIDY_UP, what="replies that ran when a worker died")
     ends = await kept.query("SELECT status, COUNT(*) FROM messages WHERE role = 'assistant' GROUP BY status")
-    print(statuses, [tuple(row) for row in ends])  # noqa: T201
+    measured("sent at once", sends, "")
+    measured("their answers (0: the worker died)", to_words(statuses), "")
+    measured("ends of replies", to_words({row[0]: row[1] for row in ends}), "")
     assert {200, 429} <= set(statuses) <= {0, 200, 429, 503}
 
     [ledger] = await kept.query(f"SELECT {SUMS} FROM ledger")
@@ -141,6 +154,10 @@ async def test_ledger_balances_after_stops_failures_and_kills(
     assert ledger[3] > 0
     assert not await kept.miscounted()
     await check_bill(kept, llm)
+
+
+def to_words(counts: Mapping[Any, int]) -> str:
+    return ", ".join(f"{count} × {what}" for what, count in sorted(counts.items()))
 
 
 async def check_bill(kept: Kept, llm: LLM) -> None:

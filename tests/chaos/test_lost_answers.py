@@ -11,7 +11,7 @@ from tests.chaos.device import open_alice, open_session
 from tests.chaos.kept import Kept
 from tests.chaos.person import APIS, ApiName, Person
 from tests.chaos.waiting import wait_while
-from tests.conftest import Measured
+from tests.promises import Measured
 from tests.journeys.socket import enter, said_by
 from tests.parts.llm import LLM
 from tests.parts.palaver import Database, Server, StoreKind

@@ -20,7 +20,7 @@ from palaver.store import StoreOptions, open_store
 from palaver.store.backup.copying import Tally, copy_out
 from palaver.store.database import Transaction
 from palaver.store.migrate import ADVISORY_LOCK, migrate, newest_version, schema_version
-from tests.conftest import Measured
+from tests.promises import Measured
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.postgres import Postgres

@@ -1,7 +1,7 @@
 """`kill -9` while people talk to each other: what was acknowledged is there, once, and counts as unread."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pytest
@@ -9,8 +9,13 @@ import pytest
 from tests.contracts.persons import PEOPLE, Person, new_person
 from tests.journeys.client import open_client
 from tests.parts.palaver import Server
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("people")
 
 MESSAGES = 60
+# What is said at once is committed at once: the kill would find all of it acknowledged.
+AT_ONCE = 6
 ACKNOWLEDGED = 15
 
 
@@ -19,7 +24,7 @@ def server_environment() -> Mapping[str, str]:
     return {"PALAVER_REGISTRATION": "on"}
 
 
-async def test_acknowledged_messages_are_there_once_after_a_kill(server: Server) -> None:
+async def test_acknowledged_messages_are_there_once_after_a_kill(server: Server, measured: Measured) -> None:
     acknowledged: dict[str, str] = {}
     enough = asyncio.Event()
 
@@ -29,21 +34,27 @@ async def test_acknowledged_messages_are_there_once_after_a_kill(server: Server)
         if len(acknowledged) >= ACKNOWLEDGED:
             enough.set()
 
+    async def say_in_turn(ones: Iterable[tuple[Person, int]]) -> None:
+        for one in ones:
+            await say(*one)
+
     async with open_client(server) as nobody:
         ana, ben = await new_person(nobody), await new_person(nobody)
         pair = await ana.make(ben)
         everything = [(person, number) for number in range(MESSAGES // 2) for person in (ana, ben)]
-        saying = [asyncio.create_task(say(*one)) for one in everything]
+        saying = [asyncio.create_task(say_in_turn(everything[lane::AT_ONCE])) for lane in range(AT_ONCE)]
         await enough.wait()
         server.kill()
         await asyncio.gather(*saying, return_exceptions=True)
         before = dict(acknowledged)
+        measured("messages sent", MESSAGES, "")
+        measured("acknowledged before the kill", len(before), "")
+        assert len(before) < MESSAGES
         await server.restart()
         kept = {message["client_message_id"]: message["id"] for message in await _all(ben, pair)}
         assert before.items() <= kept.items()
         # In doubt all of it is said again.
-        for one in everything:
-            await say(*one)
+        await say_in_turn(everything)
         assert before.items() <= acknowledged.items()
         messages = await _all(ana, pair)
         assert [message["number"] for message in messages] == list(range(1, MESSAGES + 1))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -35,6 +36,9 @@ from tests.journeys.socket import Event, Socket, enter, said_by
 from tests.parts.palaver import Server, StartServer, StoreKind
 from tests.ports.counting import CountingDatabase
 from tests.ports.talking import new_conversation, new_user
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("streams")
 
 T = TypeVar("T")
 
@@ -89,7 +93,7 @@ class Device:
 
 
 async def test_sockets_that_are_dropped_all_at_once_come_back_in_time_with_exactly_what_each_has_missed(
-    client: Client, prove: bool
+    client: Client, prove: bool, measured: Measured
 ) -> None:
     sockets = SOCKETS_IN_FULL if prove else SOCKETS
     sessions = await do_all([make(client) for _ in range(-(-sockets // SOCKETS_EACH))])
@@ -102,8 +106,11 @@ async def test_sockets_that_are_dropped_all_at_once_come_back_in_time_with_exact
             device.socket.cut()
         await do_all([say(client, session) for session in told])
         missed: dict[str, list[Event]] = {session: to_story(await told[session].turn()) for session in told}
+        began = time.monotonic()
         async with asyncio.timeout(SECONDS_TO_COME_BACK):
             await asyncio.gather(*(device.come_back(missed.get(device.session, [])) for device in devices))
+        measured("sockets", sockets, "")
+        measured("all were back after", round(time.monotonic() - began, 1), "s")
         assert {said_by(story) for story in missed.values()} == {"You said: hello"}
         # Nothing comes after it.
         assert await asyncio.gather(*(device.socket.settle() for device in devices)) == [[]] * sockets

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from tests.chaos.device import Device, open_alice, open_session
-from tests.conftest import Measured
+from tests.promises import Measured
 from tests.contracts.knowing import COLLECTIONS, make_collection, read_whole, upload
 from tests.journeys.client import Client
 from tests.journeys.socket import enter

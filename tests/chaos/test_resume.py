@@ -1,6 +1,6 @@
 """Whoever loses the connection, at any moment, comes back by whatever way to whatever worker, and misses nothing.
 
-The moments are random; their seed is printed and can be given again by PALAVER_TEST_SEED.
+The moments are random; their seed is printed and can be given again by PALAVER_SEED.
 """
 
 import asyncio
@@ -17,6 +17,9 @@ from tests.journeys.client import Client
 from tests.journeys.socket import Socket, enter
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.redis import Redis
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("streams")
 
 DEVICES = 3
 """In each conversation, each on a schedule of its own."""
@@ -146,14 +149,15 @@ async def talk_with_devices_that_come_and_go(alice: Client, dice: random.Random)
 
 
 async def test_whoever_comes_back_by_any_way_to_any_worker_has_the_text_that_is_kept(
-    alice: Client, dice: random.Random, prove: bool
+    alice: Client, dice: random.Random, prove: bool, measured: Measured
 ) -> None:
     rounds, at_once = (34, 5) if prove else (1, 5)
     returns = 0
     for _ in range(rounds):
         talks = [talk_with_devices_that_come_and_go(alice, random.Random(dice.random())) for _ in range(at_once)]
         returns += sum(await asyncio.gather(*talks))
-    print(f"{rounds * at_once * DEVICES} devices came back {returns} times")  # noqa: T201
+    measured("devices", rounds * at_once * DEVICES, "")
+    measured("returns", returns, "")
 
 
 # A place that is wrong, and one that is early

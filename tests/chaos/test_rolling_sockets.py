@@ -15,7 +15,10 @@ from tests.contracts.talking import make, read_messages, to_story
 from tests.journeys.client import Client
 from tests.journeys.socket import Closed, Event, Socket, enter
 from tests.parts.palaver import Server, StartServer, StoreKind
+from tests.promises import Measured
 from tests.serve.crew import Crew, wait_gone
+
+pytestmark = pytest.mark.proof("streams")
 
 RESTARTS = 1012
 
@@ -173,7 +176,7 @@ async def roll(crew: Crew, *, times: int) -> None:
 
 
 async def test_sockets_are_closed_with_1012_and_who_comes_back_has_all_that_is_stored_once_and_in_order(
-    server: Server, client: Client, prove: bool
+    server: Server, client: Client, prove: bool, measured: Measured
 ) -> None:
     conversations, listeners, rolls = (
         (CONVERSATIONS_IN_FULL, LISTENERS_IN_FULL, ROLLS_IN_FULL) if prove else (CONVERSATIONS, LISTENERS, 1)
@@ -201,6 +204,10 @@ async def test_sockets_are_closed_with_1012_and_who_comes_back_has_all_that_is_s
         said = await asyncio.gather(*talking)
         async with asyncio.timeout(60):
             await asyncio.gather(*listening)
+    measured("rolls", rolls, "")
+    measured("conversations", conversations, "")
+    measured("sockets", len(everybody), "")
+    measured("turns meanwhile", sum(said), "")
     assert min(said) > 0
     for listener in everybody:
         assert listener.codes

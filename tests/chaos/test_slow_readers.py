@@ -21,6 +21,9 @@ from tests.journeys.client import Client
 from tests.journeys.socket import CONVERSATION, Event, Socket, enter, said_by
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StoreKind
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("streams")
 
 GROWTH_MS = 20
 GROWTH_KIB = 256
@@ -136,9 +139,13 @@ async def connect_slowly(url: str) -> AsyncIterator[tuple[asyncio.StreamReader, 
             await writer.wait_closed()
 
 
-def check_cost(server: Server, *, alone: float, among: float, before: float, slow: int) -> None:
+def check_cost(server: Server, measured: Measured, *, alone: float, among: float, before: float, slow: int) -> None:
     """Of so many slow readers to the healthy ones, who had it so well alone, and to the memory."""
     grown = ((server.process.memory_mib - before) * 1024 - ANYHOW_KIB) / slow
+    measured("slow readers", slow, "")
+    measured("delay of the others' pieces, p99, without them", round(alone, 1), "ms")
+    measured("with them", round(among, 1), "ms")
+    measured("memory for each slow reader", round(grown), "KiB")
     assert among - alone < GROWTH_MS, f"p99 was {alone:.1f} ms, and is {among:.1f} ms"
     assert grown < GROWTH_KIB, f"{grown:.0f} KiB for each slow reader"
 
@@ -204,7 +211,7 @@ async def open_slow_socket(url: str, token: str, session: str, stack: AsyncExitS
 
 
 async def test_sockets_that_are_not_read_cost_the_others_nothing_and_the_server_little_and_get_all_in_fewer_pieces(
-    shared_server: Server, client: Client, token: str, size: Size
+    shared_server: Server, client: Client, token: str, size: Size, measured: Measured
 ) -> None:
     url = shared_server.url
     async with AsyncExitStack() as stack:
@@ -225,7 +232,8 @@ async def test_sockets_that_are_not_read_cost_the_others_nothing_and_the_server_
         sipping = asyncio.gather(*(one.hear() for those in slow.values() for one in those[::2]))
         among = await measure(turns, size)
         await sipping
-        check_cost(shared_server, alone=alone, among=among, before=before, slow=size.conversations * size.readers)
+        slow_ones = size.conversations * size.readers
+        check_cost(shared_server, measured, alone=alone, among=among, before=before, slow=slow_ones)
         await asyncio.gather(*(one.read_on(1 + size.rounds) for those in slow.values() for one in those))
         for talk, those in slow.items():
             for one in those:
@@ -334,7 +342,7 @@ class Show:
 
 
 async def test_streams_that_are_not_read_cost_the_others_nothing_and_the_server_little_and_get_all_in_fewer_pieces(
-    shared_server: Server, http: aiohttp.ClientSession, token: str, size: Size
+    shared_server: Server, http: aiohttp.ClientSession, token: str, size: Size, measured: Measured
 ) -> None:
     shows = [Show(http, shared_server.url, token, size.readers) for _ in range(size.conversations)]
     turns = [show.turn for show in shows]
@@ -348,7 +356,8 @@ async def test_streams_that_are_not_read_cost_the_others_nothing_and_the_server_
         sipping = asyncio.gather(*(one.sip() for show in shows for one in show.slow[::2]))
         among = await measure(turns, size)
         await sipping
-        check_cost(shared_server, alone=alone, among=among, before=before, slow=size.conversations * size.readers)
+        slow_ones = size.conversations * size.readers
+        check_cost(shared_server, measured, alone=alone, among=among, before=before, slow=slow_ones)
         for show in shows:
             for events in await asyncio.gather(*(one.read_on() for one in show.slow)):
                 pieces = [event["content"] for event in events if event["type"] == "chunk"]

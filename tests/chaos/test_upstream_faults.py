@@ -21,6 +21,8 @@ from tests.chaos.upstream import asked
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 
+pytestmark = pytest.mark.proof("faults")
+
 WHOLE = "One two three."
 TRIES = 3
 

@@ -19,6 +19,8 @@ from tests.parts.llm import LLM, Heard
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.run import Run
 
+pytestmark = pytest.mark.proof("streams")
+
 LEASE_SECONDS = 3.0
 SWEEP_SECONDS = 2.0
 SECONDS_TO_TAKE_OVER = LEASE_SECONDS + SWEEP_SECONDS + 5

@@ -14,6 +14,7 @@ def test_waits_grow_up_to_the_cap() -> None:
     assert [backoff.seconds(failed, None) for failed in range(1, 8)] == [0.5, 1, 2, 4, 8, 8, 8]
 
 
+@pytest.mark.proof("faults")
 @given(st.floats(0, 1), st.integers(1, 2000))
 def test_jitter_is_full_and_the_cap_holds(jitter: float, failed: int) -> None:
     assert 0 <= Backoff(jitter=lambda: jitter).seconds(failed, None) <= 8

@@ -68,6 +68,7 @@ SIZES = st.tuples(st.integers(0, 120), st.integers(0, 120), st.booleans())
 WINDOWS = st.none() | st.integers(0, 12)
 
 
+@pytest.mark.proof("bots")
 @given(window=WINDOWS, slides=st.booleans(), budget=st.integers(0, 600), turns=st.lists(SIZES, max_size=40))
 def test_bot_never_sees_more_than_the_window_or_the_budget(
     window: int | None, slides: bool, budget: int, turns: list[tuple[int, int, bool]]
@@ -84,6 +85,7 @@ def test_bot_never_sees_more_than_the_window_or_the_budget(
         )
 
 
+@pytest.mark.proof("bots")
 @given(window=WINDOWS, budget=st.integers(0, 600), turns=st.lists(SIZES, max_size=40))
 def test_front_stays_the_same_until_it_is_cut_and_is_then_cut_to_half(
     window: int | None, budget: int, turns: list[tuple[int, int, bool]]
@@ -122,6 +124,7 @@ def front(seen: Seen, summary: str, number: int) -> bytes:
     return sent
 
 
+@pytest.mark.proof("bots")
 @given(
     window=WINDOWS,
     talk=st.lists(st.tuples(SIZES, st.integers(200, 900), st.floats(0.5, 3), st.booleans()), max_size=40),
@@ -144,6 +147,7 @@ def test_what_is_sent_only_grows_from_turn_to_turn_until_the_next_cut_whatever_i
         assert later.startswith(earlier) or later_cut_and_told != cut_and_told
 
 
+@pytest.mark.proof("bots")
 @given(budget=st.integers(0, 600), turns=st.lists(SIZES, max_size=60))
 def test_what_is_read_is_what_fits_and_the_last_turn_however_long_the_history(
     budget: int, turns: list[tuple[int, int, bool]]
@@ -154,6 +158,7 @@ def test_what_is_read_is_what_fits_and_the_last_turn_however_long_the_history(
     assert max(story.read, default=0) <= budget // TOKENS_AROUND + 2
 
 
+@pytest.mark.proof("bots")
 @given(turns=st.lists(SIZES, min_size=1, max_size=40), budget=st.integers(0, 300))
 def test_cut_front_never_passes_the_message_that_comes(turns: list[tuple[int, int, bool]], budget: int) -> None:
     story = Story(Speaking(), budget)
@@ -219,6 +224,7 @@ def test_no_more_is_read_than_shows_whether_to_cut(speaking: Speaking, limit: in
 # Budgets
 
 
+@pytest.mark.proof("bots")
 @given(context=st.integers(1, 10**7), wanted=st.integers(0, 10**7))
 def test_half_of_the_context_is_left_for_what_was_said_however_long_a_reply_may_be(context: int, wanted: int) -> None:
     assert reply_share(context, wanted) <= wanted
@@ -248,6 +254,7 @@ def test_tokens_are_estimated(text: str, tokens: int) -> None:
     assert count_tokens(text) == tokens
 
 
+@pytest.mark.proof("bots")
 @given(first=st.text(), second=st.text())
 def test_longer_text_never_costs_fewer_tokens(first: str, second: str) -> None:
     whole = count_tokens(first + second)

@@ -1,5 +1,6 @@
 """The log of a reply against plain text."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from palaver.chat.log import ReplyLog
 PIECES = st.lists(st.text(max_size=5), max_size=30)
 
 
+@pytest.mark.proof("streams")
 @given(pieces=PIECES)
 def test_log_holds_all_that_was_said(pieces: list[str]) -> None:
     log = ReplyLog()
@@ -17,6 +19,7 @@ def test_log_holds_all_that_was_said(pieces: list[str]) -> None:
     assert log.text() == "".join(pieces)
 
 
+@pytest.mark.proof("streams")
 @given(pieces=PIECES, position=st.integers(0, 200), reads=st.lists(st.integers(0, 30)))
 def test_what_was_said_since_a_position_is_what_plain_text_says(
     pieces: list[str], position: int, reads: list[int]
@@ -32,6 +35,7 @@ def test_what_was_said_since_a_position_is_what_plain_text_says(
         assert [log.since(start) for start in range(len(said) + 2)] == [said[start:] for start in range(len(said) + 2)]
 
 
+@pytest.mark.proof("streams")
 @given(pieces=PIECES, readers=st.lists(st.integers(1, 7), min_size=1, max_size=4))
 def test_readers_at_any_speed_miss_nothing_and_get_nothing_twice(pieces: list[str], readers: list[int]) -> None:
     log = ReplyLog()

@@ -28,6 +28,7 @@ from tests.chat.conftest import StartChat
 from tests.chat.hearing import Ear, LossyBus, PausingBus, PausingStore, check_heard_everything, settle
 from tests.chat.talking import HandBot, Talk
 from tests.ports.talking import NOW, new_conversation
+from tests.promises import Measured
 
 Step = Callable[[], Awaitable[None]]
 
@@ -97,8 +98,8 @@ def ear(alice: User, conversation: Conversation) -> Ear:
 
 
 @pytest.fixture
-def dice(request: pytest.FixtureRequest) -> random.Random:
-    return random.Random(request.node.name)
+def dice(seed: str) -> random.Random:
+    return random.Random(seed)
 
 
 async def heard_at_another(ear: Ear, talker: Talker) -> None:
@@ -145,6 +146,7 @@ def spread(steps: int, points: Sequence[str], most: int, dice: random.Random) ->
     yield from ways if len(ways) <= most else dice.sample(ways, most)
 
 
+@pytest.mark.proof("streams")
 @pytest.mark.parametrize("maker", ["here", "there"])
 async def test_whoever_comes_in_hears_everything_from_then_on_whenever_it_happens(
     start_chat: StartChat,
@@ -154,13 +156,16 @@ async def test_whoever_comes_in_hears_everything_from_then_on_whenever_it_happen
     alice: User,
     dice: random.Random,
     prove: bool,
+    measured: Measured,
     maker: str,
 ) -> None:
     schedule = Schedule()
     at = lambda point: schedule.at(point)  # noqa: E731 (of whichever schedule is carried out)
     here = await start_chat("here", bus=PausingBus(hub, at), over=PausingStore(store, at))
     there = await start_chat("there")
-    for due in spread(5, COMING_IN, 1_000 if prove else 200, dice):
+    orders = list(spread(5, COMING_IN, 1_000 if prove else 200, dice))
+    measured("orders of what happens", len(orders), "")
+    for due in orders:
         conversation = await store.conversations.create(new_conversation(alice), here.clock.now())
         talker = Talker(here if maker == "here" else there, bot, alice, conversation)
         schedule = Schedule(talker.story(), due, COMING_IN)
@@ -171,6 +176,7 @@ async def test_whoever_comes_in_hears_everything_from_then_on_whenever_it_happen
         await heard_at_another(ear, talker)
 
 
+@pytest.mark.proof("streams")
 @pytest.mark.parametrize("maker", ["here", "there", "elsewhere"])
 async def test_whoever_comes_back_hears_what_was_missed_whenever_it_happens(
     start_chat: StartChat,
@@ -180,6 +186,7 @@ async def test_whoever_comes_back_hears_what_was_missed_whenever_it_happens(
     alice: User,
     dice: random.Random,
     prove: bool,
+    measured: Measured,
     maker: str,
 ) -> None:
     """From one worker to another that has not seen the conversation."""
@@ -188,8 +195,10 @@ async def test_whoever_comes_back_hears_what_was_missed_whenever_it_happens(
     there = await start_chat("there")
     here = await start_chat("here", bus=PausingBus(hub, at), over=PausingStore(store, at))
     makers = {"here": here, "there": there, "elsewhere": await start_chat("elsewhere")}
+    tried = 0
     for heard in range(5):
         for due in spread(5 - heard, COMING_BACK, 1_000 if prove else 40, dice):
+            tried += 1
             conversation = await store.conversations.create(new_conversation(alice), here.clock.now())
             talker = Talker(makers[maker], bot, alice, conversation)
             story = talker.story()
@@ -206,6 +215,7 @@ async def test_whoever_comes_back_hears_what_was_missed_whenever_it_happens(
             await schedule.at("after")
             await heard_at_another(ear, talker)
             assert ear.recovered == [True]
+    measured("orders of what happens", tried, "")
 
 
 async def test_two_who_come_in_at_once_are_both_in(start_chat: StartChat, hub: Hub, ear: Ear) -> None:
@@ -323,13 +333,23 @@ async def _published(chat: Chat) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.proof("streams")
 async def test_joined_text_is_the_kept_text_whatever_is_lost_late_or_out_of_order(
-    start_chat: StartChat, store: SqlStore, hub: Hub, bot: HandBot, alice: User, dice: random.Random, prove: bool
+    start_chat: StartChat,
+    store: SqlStore,
+    hub: Hub,
+    bot: HandBot,
+    alice: User,
+    dice: random.Random,
+    prove: bool,
+    measured: Measured,
 ) -> None:
     """And whoever listens goes away and comes back, to either worker, at any moment."""
     buses = [LossyBus(hub), LossyBus(hub)]
     chats = [await start_chat(f"worker-{index}", bus=bus) for index, bus in enumerate(buses)]
-    for _ in range(1_000 if prove else 30):
+    conversations = 1_000 if prove else 30
+    measured("conversations", conversations, "")
+    for _ in range(conversations):
         conversation = await store.conversations.create(new_conversation(alice), chats[0].clock.now())
         await talk_over_a_lossy_bus(buses, chats, bot, alice, conversation, dice)
 
@@ -624,6 +644,7 @@ async def test_whoever_heard_the_end_by_a_stream_hears_only_what_follows(
 # A reply as another worker hears it
 
 
+@pytest.mark.proof("streams")
 @given(st.text(max_size=60), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60), st.booleans()), max_size=20))
 def test_text_heard_in_any_cut_is_the_text_that_was_said(said: str, heard: list[tuple[int, int, bool]]) -> None:
     """Parts come again, overlap, are lost, and come in any order; what is missing before one is noticed."""

@@ -44,6 +44,7 @@ def test_factor_comes_to_what_the_server_makes_of_a_count(really: float) -> None
     assert tokens.factor(to_key("echo", "gpt-4")) == UNLEARNED
 
 
+@pytest.mark.proof("bots")
 @given(reports=st.lists(st.tuples(st.integers(0, 10**6), st.integers(-(10**6), 10**12))))
 def test_factor_stays_within_bounds_whatever_is_reported(reports: list[tuple[int, int]]) -> None:
     tokens = Tokens()

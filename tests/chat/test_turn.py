@@ -70,6 +70,7 @@ def test_ended_conversation_answers_nothing_again_but_still_knows() -> None:
 # Ids
 
 
+@pytest.mark.proof("words")
 @given(now=st.integers(0, 2**52), number=st.integers(1, 2**30 - 1))
 def test_uuid_of_a_message_tells_its_time_and_its_number(now: int, number: int) -> None:
     made = uuid.UUID(make_message_uuid(Micros(now), number))
@@ -107,6 +108,7 @@ def test_title_is_the_first_words_on_one_line(text: str, title: str) -> None:
     assert to_title(text) == title
 
 
+@pytest.mark.proof("words")
 @given(text=st.text())
 def test_title_is_never_empty_never_long_and_on_one_line(text: str) -> None:
     title = to_title(text)
@@ -132,6 +134,7 @@ def test_name_id_is_made_of_the_name(name: str, slug: str) -> None:
     assert to_slug(name) == slug
 
 
+@pytest.mark.proof("words")
 @given(name=st.text())
 def test_name_id_holds_nothing_that_an_address_could_not(name: str) -> None:
     slug = to_slug(name)

@@ -41,6 +41,7 @@ def test_what_is_wanted_is_what_the_text_itself_is_found_by(text: str, wanted: l
     assert to_wanted(text) == wanted
 
 
+@pytest.mark.proof("knowledge")
 @given(st.text(max_size=200))
 def test_every_text_is_found_by_itself(text: str) -> None:
     words, wanted = to_words(text), to_wanted(text)
@@ -49,6 +50,7 @@ def test_every_text_is_found_by_itself(text: str) -> None:
     assert all(word and word == "".join(filter(str.isalnum, word)) for word in words)
 
 
+@pytest.mark.proof("knowledge")
 @given(st.text(max_size=2000), st.text(max_size=20))
 def test_snippet_is_a_line_of_the_text(text: str, sought: str) -> None:
     snippet = to_snippet(text, to_wanted(sought))

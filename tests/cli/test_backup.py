@@ -33,6 +33,7 @@ async def go_on_talking(server: Server, token: str) -> None:
         number += 1
 
 
+@pytest.mark.proof("operating")
 async def test_backup_has_all_that_was_acknowledged_before_it_began_and_whole_turns_alone(
     server: Server, tmp_path: Path
 ) -> None:
@@ -90,6 +91,7 @@ def test_backup_where_there_is_no_room_is_said_in_a_sentence(embedded: Command, 
     assert (done.code, done.err) == (1, "The backup cannot be written: No such file or directory.\n")
 
 
+@pytest.mark.proof("operating")
 def test_all_is_moved_to_postgres_and_back(embedded: Command, empty_postgres_url: str, tmp_path: Path) -> None:
     embedded("user", "add", "ana", "--admin", "--email", "ana@example.com")
     embedded("app", "add", "shop")

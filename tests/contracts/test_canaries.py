@@ -14,7 +14,7 @@ import pytest
 
 from palaver.api.operation import Operation
 from palaver.app import operations
-from tests.conftest import Measured
+from tests.promises import Measured
 from tests.contracts.canaries import ADMINS_SEE, Owned, done, plant
 from tests.contracts.matrix import ROWS, Row
 from tests.journeys.client import Answer, Client, register

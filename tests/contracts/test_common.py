@@ -1047,6 +1047,7 @@ async def test_everything_else_is_401_without_credentials(nobody: Client) -> Non
 # Client ids
 
 
+@pytest.mark.proof("words")
 async def test_same_client_id_twenty_times_at_once_is_one_message_and_one_reply(alice: Client, llm: LLM) -> None:
     await llm.control(first=0.3, text="Once.")
     said = {"message": "hello", "clientMessageId": new_name()}

@@ -81,6 +81,7 @@ async def test_there_is_one_connection_for_a_pair_in_either_order(ana: Person, b
         assert answer.body["connection"]["user1_id"] == ana.id
 
 
+@pytest.mark.proof("people")
 async def test_fifty_at_once_in_both_orders_make_one_connection(ana: Person, ben: Person) -> None:
     answers = await asyncio.gather(
         *(one.connect(other.id) for one, other in [(ana, ben), (ben, ana)] * 25),
@@ -254,6 +255,7 @@ def every_way(connection: str, message: str) -> list[tuple[str, str, object]]:
     ]
 
 
+@pytest.mark.proof("people")
 async def test_nobody_else_finds_a_connection_in_any_way(
     ana: Person, ben: Person, stranger: Person, admin: Client, connection: str
 ) -> None:

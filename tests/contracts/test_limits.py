@@ -163,6 +163,7 @@ async def check_answered_by(server: Server, workers: int, mark: str) -> None:
 # Each limit, measured
 
 
+@pytest.mark.proof("money")
 @pytest.mark.parametrize("of", ["user", "app", "conversation"])
 async def test_turns_a_minute_are_as_many_as_the_setting_says(
     nobody: Client, shared_server: Server, workers: int, of: str
@@ -328,6 +329,7 @@ async def test_flood_of_sign_ins_is_tried_as_often_as_the_setting_says(nobody: C
     assert f"{ATTEMPTS} failed sign-ins" in refused.text
 
 
+@pytest.mark.proof("money")
 @pytest.mark.parametrize(
     ("limit", "counts", "most"),
     [

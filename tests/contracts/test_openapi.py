@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,7 @@ from palaver.app import operations
 from tests.contracts.matrix import ROWS, Row
 from tests.parts.palaver import Server
 from tests.parts.process import bare_environment
+from tests.promises import Measured
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
@@ -80,15 +83,17 @@ def test_every_status_of_the_matrix_is_described(document: dict[str, Any], row: 
 
 # What is generated asks for everything, which takes a while: each caller on one of the stores, and what lies at the
 # bounds of every field for one of them.
+@pytest.mark.proof("security")
 @pytest.mark.parametrize(
     ("store_kind", "caller", "phases"),
     [("sqlite", "admin", "fuzzing"), ("sqlite", "guest", "fuzzing"), ("postgres", "person", "coverage,fuzzing")],
     indirect=["store_kind"],
 )
 async def test_generated_requests_are_answered_as_described(
-    shared_server: Server, caller: str, phases: str, prove: bool, tmp_path: Path
+    shared_server: Server, caller: str, phases: str, prove: bool, measured: Measured, tmp_path: Path
 ) -> None:
     arguments = ["--max-examples", "100"] if prove else ["--max-examples", "1", "--phases", phases]
+    arguments += ["--seed", os.environ.get("PALAVER_SEED", "20261121")]
     if caller != "guest":
         # These would end the token that the rest of the run needs.
         for path in ("/api/auth/logout", "/sign-out", "/api/account/tokens/{id}"):
@@ -96,14 +101,16 @@ async def test_generated_requests_are_answered_as_described(
         arguments += ["--header", f"Authorization: Bearer {await shared_server.token(caller)}"]
     command = Path(sys.executable).with_name("schemathesis")
     process = await asyncio.create_subprocess_exec(
-        str(command), "run", f"{shared_server.url}/openapi.json", "--checks", CHECKS, "--seed", "20261121",
+        str(command), "run", f"{shared_server.url}/openapi.json", "--checks", CHECKS,
         "--generation-database", "none", "--no-color", *arguments,
         cwd=tmp_path, env=bare_environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     printed, _ = await process.communicate()
     text = printed.decode()
     assert process.returncode == 0, text[-6000:]
-    assert "Test cases:" in text
+    cases = re.search(r"Test cases:\s+(\d+) generated", text)
+    assert cases is not None
+    measured("requests", int(cases[1]), "")
     assert "Traceback" not in shared_server.log_text()
 
 

@@ -123,6 +123,7 @@ async def test_bot_commands_are_unsupported(ana: Person, pair: str) -> None:
         await socket.expect("pong")
 
 
+@pytest.mark.proof("people")
 async def test_member_who_comes_back_misses_nothing(ana: Person, ben: Person, pair: str) -> None:
     async with enter(ben.client, pair) as his:
         await ana.tell(pair, "one")
@@ -196,6 +197,7 @@ async def test_nobody_else_comes_in(ana: Person, carl: Person, admin: Client, pa
                 assert await socket.closed() == 4004
 
 
+@pytest.mark.proof("people")
 async def test_all_hear_the_same_in_the_same_order(ana: Person, ben: Person, carl: Person, group: str) -> None:
     people = (ana, ben, carl)
     async with enter(ana.client, group) as a, enter(ben.client, group) as b, enter(carl.client, group) as c:

@@ -15,6 +15,7 @@ from tests.journeys.socket import Closed, Event, open_conversation
 from tests.parts.palaver import Server, StartServer, StoreKind
 from tests.parts.proxies import DeployedNginx, HAProxy, Nginx, Proxy
 from tests.parts.run import Run
+from tests.promises import Measured
 
 REPLIES = 5
 MOST_NANOSECONDS = 100_000_000
@@ -127,12 +128,14 @@ async def test_stream_ends_with_its_connection(shared_server: Server) -> None:
         assert b'"type": "end"' in await response.read()
 
 
+@pytest.mark.proof("streams")
 @each_proxy
 @each_way
 async def test_silent_connection_lives(
-    kind: type[Proxy], way: str, run: Run, shared_server: Server, prove: bool
+    kind: type[Proxy], way: str, run: Run, shared_server: Server, prove: bool, measured: Measured
 ) -> None:
     message, patience = (SILENT_IN_FULL, None) if prove else (SILENT, PATIENCE_SECONDS)
+    measured("the model is told", message, "")
     async with behind(kind(run, shared_server.url, patience=patience), shared_server) as person:
         texts = [event["content"] async for event in TRANSPORTS[way](person, message) if is_piece(event)]
     assert "".join(texts) == "At last"

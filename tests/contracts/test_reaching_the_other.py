@@ -76,6 +76,7 @@ async def test_other_is_told_who_wrote_and_the_sender_nothing(ana: Person, ben: 
     assert push.asked == 2
 
 
+@pytest.mark.proof("people")
 async def test_whoever_has_it_open_is_not_bothered(ana: Person, ben: Person, admin: Client, push: PushService) -> None:
     pair = await ana.make(ben)
     async with enter(ben.client, pair):

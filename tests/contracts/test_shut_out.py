@@ -73,6 +73,7 @@ async def read_to_the_end(response: ClientResponse) -> list[str]:
     return (await response.content.read()).decode().split("\n\n")
 
 
+@pytest.mark.proof("security")
 @every_way
 async def test_sockets_and_streams_end_within_two_seconds(
     nobody: Client, shared_server: Server, shut_out: ShutOut

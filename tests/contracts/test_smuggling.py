@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conftest import Measured
+from tests.promises import Measured
 from tests.contracts.raw import connect
 from tests.contracts.smuggling import AFTER, CASES, HIDDEN, PROBE
 from tests.parts.palaver import Server, StoreKind

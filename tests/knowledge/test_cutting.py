@@ -38,6 +38,7 @@ def measure(text: str, sizes: Sizes) -> int:
     return count_tokens(text) if sizes.unit == "tokens" else len(text)
 
 
+@pytest.mark.proof("knowledge")
 @given(BLOCKS, SIZES)
 def test_passages_without_their_overlaps_are_the_whole_text(given_blocks: Sequence[Block], sizes: Sizes) -> None:
     blocks = list(clean(given_blocks))
@@ -54,6 +55,7 @@ def test_passages_without_their_overlaps_are_the_whole_text(given_blocks: Sequen
         assert measure(text[other.start : one.end], sizes) <= sizes.overlap + 1
 
 
+@pytest.mark.proof("knowledge")
 @given(BLOCKS)
 def test_what_comes_out_of_a_document_is_what_every_database_takes(given_blocks: Sequence[Block]) -> None:
     text = to_text(clean(given_blocks))

@@ -28,6 +28,7 @@ from tests.knowledge.files import (
     xlsx,
 )
 from tests.knowledge.reading import LIMITS, problem_of, read
+from tests.promises import Measured
 
 LAUGHS = (
     '<!DOCTYPE x [<!ENTITY a "ha">'
@@ -228,10 +229,15 @@ WHOLE = {
 }
 
 
+@pytest.mark.proof("knowledge")
 @pytest.mark.parametrize("name", WHOLE)
-async def test_a_file_that_was_damaged_anyhow_is_read_or_refused(name: str, prove: bool) -> None:
-    chance = random.Random(name)
-    for _ in range(200 if prove else 3):
+async def test_a_file_that_was_damaged_anyhow_is_read_or_refused(
+    name: str, seed: str, prove: bool, measured: Measured
+) -> None:
+    chance = random.Random(seed)
+    damages = 200 if prove else 3
+    measured("damaged files", damages, "")
+    for _ in range(damages):
         data = bytearray(WHOLE[name])
         for _ in range(chance.randrange(1, 20)):
             place = chance.randrange(len(data))

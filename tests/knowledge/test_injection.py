@@ -132,6 +132,7 @@ def check_sent(body: dict[str, object], victim: Victim) -> str:
     return content
 
 
+@pytest.mark.proof("security")
 @pytest.mark.parametrize("repeats", [False, True], ids=["obeys", "tells all"])
 async def test_nothing_leaves_that_its_owner_could_not_read(
     victim: Victim, trap: Trap, llm: LLM, repeats: bool

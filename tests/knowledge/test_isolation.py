@@ -201,6 +201,7 @@ async def test_secrets_are_not_known_by_their_bytes(vault: Vault) -> None:
     assert (await vault.bob.delete(f"{COLLECTIONS}{own['id']}/")).status == 204
 
 
+@pytest.mark.proof("security")
 async def test_right_that_is_withdrawn_closes_every_way_at_once(vault: Vault, llm: LLM) -> None:
     await vault.share_with(vault.bobs_name)
     session = await make_knowing(vault.bob, vault.collection)

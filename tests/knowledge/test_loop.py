@@ -6,11 +6,14 @@ import time
 from collections.abc import Awaitable
 from typing import TypeVar
 
+import pytest
+
 from palaver.chat.knowledge import Hits, Passage, PassageId
 from palaver.chat.user import Reader, UserId
 from palaver.knowledge.orders import Limits
 from palaver.knowledge.search import Searcher
 from tests.knowledge.library import Library
+from tests.promises import Measured
 
 T = TypeVar("T")
 
@@ -46,8 +49,9 @@ async def measure_lateness(work: Awaitable[T]) -> tuple[T, list[float]]:
         timers[0].cancel()
 
 
+@pytest.mark.proof("knowledge")
 async def test_the_loop_is_not_blocked_while_a_large_document_comes_in_and_is_read(
-    library: Library, prove: bool
+    library: Library, prove: bool, measured: Measured
 ) -> None:
     size = (50 if prove else 2) * MEGABYTE
     line = "What stands in a large document is read all the same, number {}.\n"
@@ -60,8 +64,11 @@ async def test_the_loop_is_not_blocked_while_a_large_document_comes_in_and_is_re
         assert (await library.get(document)).status == "ready"
 
     _, late = await measure_lateness(take())
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    measured("document", size // MEGABYTE, "MiB")
+    measured("the loop held up by at most", round(late[0] * 1000, 1), "ms")
     assert late[0] < LATEST
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < GROWTH
+    assert grown < GROWTH
 
 
 async def test_a_megabyte_of_text_is_read_in_two_seconds(library: Library) -> None:

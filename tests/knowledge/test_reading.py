@@ -225,6 +225,7 @@ def test_a_child_that_was_taken_over_can_say_nothing_but_passages(said: bytes) -
     assert error.value.problem == "broken"
 
 
+@pytest.mark.proof("knowledge")
 @given(st.binary(max_size=200))
 def test_noise_is_no_passage(said: bytes) -> None:
     heard = _Heard(Order("a.txt", "", 5, SIZES, Limits()))

@@ -10,6 +10,7 @@ from aiohttp import ClientSession
 from tests.contracts.knowing import COLLECTIONS, DOCUMENTS, make_collection
 from tests.journeys.client import Client, open_client
 from tests.parts.palaver import Server, StoreKind
+from tests.promises import Measured
 
 PIECE = bytes(range(256)) * 256
 MEGABYTE = 1_000_000
@@ -37,7 +38,10 @@ def most_memory(server: Server) -> float:
     return int(found[1]) * 1024 / MEGABYTE
 
 
-async def test_size_of_a_document_is_no_matter_of_memory(shared_server: Server, prove: bool) -> None:
+@pytest.mark.proof("knowledge")
+async def test_size_of_a_document_is_no_matter_of_memory(
+    shared_server: Server, prove: bool, measured: Measured
+) -> None:
     token = await shared_server.token("admin")
     async with open_client(shared_server) as nobody:
         collection = await make_collection(nobody.bearing(token))
@@ -45,7 +49,10 @@ async def test_size_of_a_document_is_no_matter_of_memory(shared_server: Server, 
         size = (150 if prove else 50) * MEGABYTE // len(PIECE) * len(PIECE)
         document = await _upload(nobody, token, collection["id"], size)
         assert await _download(nobody, token, document) == size
-    assert most_memory(shared_server) - before < MOST_MEGABYTES
+    grown = most_memory(shared_server) - before
+    measured("document", size // MEGABYTE, "MiB")
+    measured("memory grown by", round(grown, 1), "MiB")
+    assert grown < MOST_MEGABYTES
 
 
 async def _upload(nobody: Client, token: str, collection: str, size: int) -> str:

@@ -25,6 +25,7 @@ from tests.knowledge.reading import LIMITS
 from tests.parts.llm import LLM
 from tests.parts.process import bare_environment
 from tests.ports.talking import rows
+from tests.promises import Measured
 
 BOOK = "\n\n".join(f"Paragraph {number} of the book speaks of whales and of nothing else." for number in range(2000))
 
@@ -165,13 +166,16 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.proof("knowledge")
 async def test_a_worker_killed_at_any_point_leaves_no_half_document_and_what_waits_is_read(
-    library: Library, store_options: StoreOptions, prove: bool
+    library: Library, store_options: StoreOptions, seed: str, prove: bool, measured: Measured
 ) -> None:
     texts = {f"{number}.txt": BOOK * 3 + f"\n\nThe end of {number}." for number in range(4 if prove else 2)}
     put = [await library.put(name, text) for name, text in texts.items()]
-    chance = random.Random(6)
-    for _ in range(60 if prove else 3):
+    chance = random.Random(seed)
+    kills = 60 if prove else 3
+    measured("kills", kills, "")
+    for _ in range(kills):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", READER, str(store_options.data_dir), store_options.database_url or ""),
             stdout=asyncio.subprocess.PIPE,

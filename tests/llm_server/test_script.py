@@ -70,6 +70,7 @@ async def test_given_text_is_never_added_to(client: Client) -> None:
     assert (await client.post(CHAT, stream(model="gpt-4?text=abc&pieces=40"))).texts == ["a", "b", "c"]
 
 
+@pytest.mark.proof("operating")
 @given(text=st.text(), pieces=st.integers(min_value=1, max_value=50))
 def test_parts_make_up_the_text_and_none_is_empty(text: str, pieces: int) -> None:
     parts = split_evenly(text, pieces)

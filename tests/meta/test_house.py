@@ -80,7 +80,7 @@ def test_repository_has_what_people_look_for(path: str) -> None:
     assert read(ROOT / path).startswith("# ")
 
 
-@pytest.mark.parametrize("path", [".ci/run", "scripts/make-venv", "scripts/test-parts"])
+@pytest.mark.parametrize("path", [".ci/run", "scripts/make-venv", "scripts/prove", "scripts/test-parts"])
 def test_scripts_can_be_run(path: str) -> None:
     assert os.access(ROOT / path, os.X_OK)
     assert subprocess.run(["bash", "-n", ROOT / path], check=False).returncode == 0

@@ -13,7 +13,7 @@ SOURCE = ROOT / "src" / "palaver"
 READS = re.compile(r"\b(?:environb?|getenvb?|envvar|auto_envvar_prefix)\b")
 
 # Not the server's: what tests, `make prove` and the build of the web app are told.
-OTHERS = {"PALAVER_TEST_FSYNC", "PALAVER_PROVE", "PALAVER_WEB_APP"}
+OTHERS = {"PALAVER_TEST_FSYNC", "PALAVER_PROVE", "PALAVER_SEED", "PALAVER_WEB_APP"}
 
 
 def test_page_holds_the_table_that_the_code_gives() -> None:

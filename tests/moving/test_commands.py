@@ -19,6 +19,7 @@ from tests.journeys.client import open_client
 from tests.moving.bringing import EXAMPLE, SESSION
 from tests.parts.palaver import Database, Server
 from tests.parts.process import bare_environment
+from tests.promises import Measured
 
 PALAVER = str(Path(sys.executable).with_name("palaver"))
 MEGABYTE = 1_000_000
@@ -179,8 +180,11 @@ async def test_export_of_a_server_that_was_used_is_the_same_after_it_was_brought
     assert "bob" not in " ".join(alone)
 
 
+@pytest.mark.proof("out")
 @pytest.mark.parametrize("sessions", [None, 1], ids=["many sessions", "one session"])
-def test_memory_does_not_grow_with_the_file(tmp_path: Path, prove: bool, sessions: int | None) -> None:
+def test_memory_does_not_grow_with_the_file(
+    tmp_path: Path, prove: bool, measured: Measured, sessions: int | None
+) -> None:
     file = tmp_path / "large.json"
     entries = write_export(file, (200 if prove else 5) * MEGABYTE, sessions=sessions)
     environment = {**bare_environment(), "PALAVER_DATA_DIR": str(tmp_path / "data"), "PALAVER_DISCOVER_PORTS": ""}
@@ -189,11 +193,14 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, prove: bool, session
     assert f"conversation_history: {entries} added, 0 unchanged, 0 skipped" in done.stdout
     most = re.search(r"VmHWM:\s+(\d+) kB", done.stderr)
     assert most is not None
+    measured("brought in", file.stat().st_size // MEGABYTE, "MiB")
+    measured("memory at most", int(most[1]) // 1024, "MiB")
     assert int(most[1]) * 1024 < MOST_MEMORY
 
 
+@pytest.mark.proof("out")
 def test_second_run_finishes_what_a_kill_has_broken_off(
-    tmp_path: Path, database: Database, palaver: Command, prove: bool
+    tmp_path: Path, database: Database, palaver: Command, dice: random.Random, prove: bool, measured: Measured
 ) -> None:
     file, whole = tmp_path / "export.json", tmp_path / "whole"
     entries = write_export(file, MEGABYTE)
@@ -203,14 +210,14 @@ def test_second_run_finishes_what_a_kill_has_broken_off(
         "PALAVER_DISCOVER_PORTS": "",
         **database.environment,
     }
-    some = random.Random()
-    for _ in range(40 if prove else 2):
+    kills = 40 if prove else 2
+    for _ in range(kills):
         running = subprocess.Popen(
             [PALAVER, "import", "firebase", str(file)], env=environment, stdout=subprocess.DEVNULL
         )
         try:
             # That it is killed at any moment is what is tested: nothing tells the moment.
-            running.wait(some.uniform(0.2, 1.2))
+            running.wait(dice.uniform(0.2, 1.2))
         except subprocess.TimeoutExpired:
             running.send_signal(signal.SIGKILL)
             running.wait()
@@ -218,6 +225,8 @@ def test_second_run_finishes_what_a_kill_has_broken_off(
     assert done.code == 0
     counted = re.search(r"conversation_history: (\d+) added, (\d+) unchanged, 0 skipped", done.out)
     assert counted is not None
+    measured("kills", kills, "")
+    measured("entries", entries, "")
     assert int(counted[1]) + int(counted[2]) == entries
     assert f"conversation_history: 0 added, {entries} unchanged" in palaver("import", "firebase", str(file)).out
     # Each is whole: none lost, none twice, counted as they are.

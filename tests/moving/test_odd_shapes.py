@@ -47,6 +47,7 @@ def test_files_are_read_by_the_fast_reader() -> None:
     assert ijson.backend == "yajl2_c"
 
 
+@pytest.mark.proof("out")
 @given(MOMENTS)
 def test_times_mean_the_same_in_every_form(naive: datetime) -> None:
     moment = naive.replace(tzinfo=UTC)
@@ -59,12 +60,14 @@ def test_times_mean_the_same_in_every_form(naive: datetime) -> None:
     }
 
 
+@pytest.mark.proof("out")
 @given(SCALARS)
 def test_whatever_is_given_as_a_time_is_one_or_none(value: Any) -> None:
     [at] = [to_micros(one) for one in ijson.items(io.BytesIO(json.dumps([value]).encode()), "item")]
     assert at is None or 0 <= at < 253_402_300_800_000_000
 
 
+@pytest.mark.proof("out")
 @given(st.lists(KEYS, unique=True))
 def test_entries_of_an_object_are_in_the_order_firebase_gives_them(keys: list[str]) -> None:
     history = {key: {"role": "user", "content": key} for key in keys}
@@ -75,6 +78,7 @@ def test_entries_of_an_object_are_in_the_order_firebase_gives_them(keys: list[st
         assert [entry.key for _, entry in found.entries] == sorted(keys, key=in_order)
 
 
+@pytest.mark.proof("out")
 @given(st.lists(st.none() | st.text("ab"), max_size=20))
 def test_entries_of_a_list_are_in_its_order_without_its_holes(texts: list[str | None]) -> None:
     history = [None if text is None else {"content": text} for text in texts]
@@ -85,6 +89,7 @@ def test_entries_of_a_list_are_in_its_order_without_its_holes(texts: list[str | 
         assert [entry.key for _, entry in found.entries] == [str(i) for i, text in enumerate(texts) if text is not None]
 
 
+@pytest.mark.proof("out")
 @given(st.dictionaries(st.sampled_from([*sorted(ALL), "users"]), JSON | st.dictionaries(st.text(), JSON)))
 def test_no_json_object_breaks_the_reader(export: dict[str, Any]) -> None:
     file = io.BytesIO(json.dumps(export).encode())
@@ -94,6 +99,7 @@ def test_no_json_object_breaks_the_reader(export: dict[str, Any]) -> None:
         assert isinstance(found, Skipped) or all(isinstance(entry, Entry) for _, entry in found.entries)
 
 
+@pytest.mark.proof("out")
 @given(st.binary(max_size=60))
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     try:
@@ -103,6 +109,7 @@ def test_no_bytes_break_the_reader(data: bytes) -> None:
     assert isinstance(json.loads(data), dict)
 
 
+@pytest.mark.proof("out")
 @given(st.lists(st.integers(0, 50) | st.text("ab", min_size=1, max_size=2)), st.sampled_from([0, 900, 10**6]))
 def test_what_waits_in_a_file_is_ordered_as_what_waits_in_memory(places: list[int | str], most: int) -> None:
     with pytest.MonkeyPatch.context() as patch, Spool(Line) as waiting:
@@ -114,6 +121,7 @@ def test_what_waits_in_a_file_is_ordered_as_what_waits_in_memory(places: list[in
             assert [(int(line.text), place) for place, line in waiting] == expected
 
 
+@pytest.mark.proof("out")
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4))))
 def test_those_alike_are_counted_whatever_way_time_goes(entries: list[tuple[str, int]]) -> None:
     alike, counts = Alike(), Counter[tuple[str, int]]()

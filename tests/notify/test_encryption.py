@@ -28,6 +28,7 @@ def test_example_of_the_standard_gives_the_message_of_the_standard() -> None:
     assert encode_base64url(message) == MESSAGE
 
 
+@pytest.mark.proof("out")
 @given(st.binary(max_size=MOST_PLAIN).filter(lambda plain: not plain.endswith(b"\0")))
 def test_browser_reads_what_was_sent(plain: bytes) -> None:
     browser = Browser("")

@@ -19,6 +19,8 @@ from tests.notify.certificates import Certificates
 from tests.notify.trap import Liar, Trap
 from tests.parts.listening import listening
 
+pytestmark = pytest.mark.proof("out")
+
 
 @pytest.mark.parametrize("address", [*SPELLINGS, *SCHEMES, *PORTS, *NAMES], ids=ascii)
 async def test_address_that_is_not_plainly_public_is_never_called(trap: Trap, address: str) -> None:

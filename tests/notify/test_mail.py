@@ -177,6 +177,7 @@ HEAD = sorted(
 NASTY = st.text(alphabet=st.sampled_from("\r\n\t\0\x0b\x0c\x85\u2028\u2029: <>@.aÄ\ud800🙂=?"), max_size=300)
 
 
+@pytest.mark.proof("out")
 @given(title=NASTY, body=st.none() | NASTY)
 def test_nothing_that_people_write_adds_a_line_to_the_head_of_a_letter(title: str, body: str | None) -> None:
     notice = Notice(

@@ -75,6 +75,7 @@ async def test_nothing_is_unpacked() -> None:
         assert answer.body == BOMB[:MOST_BYTES]
 
 
+@pytest.mark.proof("out")
 async def test_others_are_sent_to_while_a_hundred_wait_for_one_that_is_silent(
     push_service: PushService, notice: Notice, clock: HandClock
 ) -> None:

@@ -164,6 +164,7 @@ def test_key_is_the_same_after_a_restart(clock: HandClock) -> None:
     assert "sub" not in claims
 
 
+@pytest.mark.proof("out")
 @given(title=st.text(), body=st.none() | st.text(), sender=st.none() | st.text(), factor=st.integers(1, 3000))
 def test_however_long_a_text_is_its_notice_fits_into_a_push(
     title: str, body: str | None, sender: str | None, factor: int

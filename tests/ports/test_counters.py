@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import hypothesis
+import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -132,6 +133,7 @@ class Talk:
 @hypothesis.settings(
     max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
+@pytest.mark.proof("money")
 @given(operations=st.lists(OPERATIONS, min_size=6, max_size=16))
 async def test_counters_equal_a_recount_whatever_happens(
     store: SqlStore, alice: User, operations: list[tuple[Any, ...]]

@@ -156,6 +156,7 @@ COUNTS = st.integers(0, 1 << 30)
 PRICES = st.integers(0, MOST_PRICE)
 
 
+@pytest.mark.proof("money")
 async def test_database_counts_money_as_the_core_does(store: SqlStore) -> None:
     sql = "SELECT " + COST.format(prompt="$1", cached="$2", completion="$3", model="$4", now="$5")
 
@@ -680,6 +681,7 @@ async def test_answer_that_is_not_stored_is_held_back_until_it_is_there_or_its_t
     assert [row[0] for row in await rows(store, "SELECT id FROM reservations")] == []
 
 
+@pytest.mark.proof("money")
 async def test_many_at_once_in_two_processes_never_pass_a_budget(
     store: SqlStore, other_store: SqlStore, alice: User
 ) -> None:
@@ -710,6 +712,7 @@ async def test_many_at_once_in_two_processes_never_pass_a_budget(
     assert len([one for one in more if isinstance(one, Begun)]) == fits
 
 
+@pytest.mark.proof("money")
 async def test_ends_and_begins_of_many_people_at_once_leave_every_sum_right(
     store: SqlStore, other_store: SqlStore, alice: User, bob: User
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -20,6 +21,7 @@ from palaver.chat.user import Reader
 from palaver.store import SqlStore
 from tests.ports.talking import NOW, new_user
 from tests.ports.test_connections import recount
+from tests.promises import Measured
 
 T = TypeVar("T")
 
@@ -213,7 +215,12 @@ class Talk(RuleBasedStateMachine):
             assert all(view == views[0] for view in views)
 
 
-async def test_people_at_random(store: SqlStore, prove: bool) -> None:
+@pytest.mark.proof("people")
+async def test_whatever_people_do_counters_are_true_and_who_comes_back_sees_what_all_see(
+    store: SqlStore, prove: bool, measured: Measured
+) -> None:
+    """Four people in a group and a pair: they say, edit, remove, leave, invite and block in any order."""
+
     class Here(Talk):
         pass
 
@@ -225,5 +232,7 @@ async def test_people_at_random(store: SqlStore, prove: bool) -> None:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
+    measured("stories", chosen.max_examples, "")
+    measured("steps in each, at most", chosen.stateful_step_count, "")
     # Hypothesis waits for nothing: it is at work beside the loop, which all tests share.
     await asyncio.to_thread(run_state_machine_as_test, Here, settings=chosen)

@@ -16,6 +16,7 @@ from palaver.chat.words import to_snippets
 from palaver.store import SqlStore, search
 from palaver.store.database import Transaction
 from tests.ports.talking import HERE, LATER, LEASE, NOW, answer, new_conversation, rows, said
+from tests.promises import Measured
 
 HOSTILE = (
     "", " ", '"', "'", "*", "a*", "@1", '@1 OR "x"', "NEAR(a b)", "a AND", "NOT a", "words:a", "(", ")", "a:*", "' & '",
@@ -192,7 +193,10 @@ async def add_history(store: SqlStore, alice: User, many: int) -> None:
     await store.database.write(work)
 
 
-async def test_search_stays_quick_however_much_was_said(store: SqlStore, alice: User, prove: bool) -> None:
+@pytest.mark.proof("knowledge")
+async def test_search_stays_quick_however_much_was_said(
+    store: SqlStore, alice: User, prove: bool, measured: Measured
+) -> None:
     many = 100_000 if prove else 4_000
     await add_history(store, alice, many)
     # The first one has all of it read: a part before it is answered, the others behind it.
@@ -206,5 +210,7 @@ async def test_search_stays_quick_however_much_was_said(store: SqlStore, alice: 
         searched = await store.search.find(Reader(alice.id), text, limit=20, offset=0)
         spent.append(time.perf_counter() - began)
         assert bool(searched.messages) == (text != "nowhere")
+    measured("messages", many, "")
+    measured("a search, median", round(sorted(spent)[len(spent) // 2] * 1000), "ms")
     # Alone on the machine none of them takes more than 50 ms with 100,000 messages.
     assert sorted(spent)[len(spent) // 2] < 0.25

@@ -14,8 +14,11 @@ from tests.chaos.kept import Kept
 from tests.parts.palaver import Server, StartServer
 from tests.parts.postgres import Postgres
 from tests.parts.process import wait_until
+from tests.promises import Measured
 from tests.serve.crew import Crew, ask, wait_gone
 from tests.serve.streams import Hearer, ask_every_worker, check_whole
+
+pytestmark = pytest.mark.proof("operating")
 
 LONG = "[[pieces=40&delay=0.1]]"
 AWHILE = "[[pieces=20&delay=0.1]]"
@@ -36,7 +39,13 @@ async def roll(crew: Crew, *, times: int = 1) -> None:
 
 
 async def test_nothing_is_refused_lost_or_cut_while_all_workers_are_replaced(
-    server: Server, crew: Crew, alice: Hearer, kept: Kept, http: aiohttp.ClientSession, keeping: aiohttp.ClientSession
+    server: Server,
+    crew: Crew,
+    alice: Hearer,
+    kept: Kept,
+    http: aiohttp.ClientSession,
+    keeping: aiohttp.ClientSession,
+    measured: Measured,
 ) -> None:
     old = crew.pids()
     patient = alice.through(keeping)
@@ -49,6 +58,8 @@ async def test_nothing_is_refused_lost_or_cut_while_all_workers_are_replaced(
             await asyncio.gather(ask(http, server), patient.turn("hello"))
             asked += 2
         await rolling
+        measured("streams", len(streams), "")
+        measured("requests meanwhile", asked, "")
         for stream in streams:
             await check_whole(stream)
     assert not set(crew.pids().values()) & set(old.values())

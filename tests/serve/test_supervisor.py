@@ -26,6 +26,7 @@ def test_worker_that_has_served_for_a_while_is_started_again_at_once() -> None:
     assert [backoff.after(served) for served in (0, 1, STEADY_SECONDS, STEADY_SECONDS, 1)] == [0, 0.5, 0, 0, 0.5]
 
 
+@pytest.mark.proof("faults")
 @given(st.integers(1, 5000))
 def test_worker_that_never_comes_is_tried_for_ever(deaths: int) -> None:
     backoff = Backoff()

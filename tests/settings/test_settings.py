@@ -249,6 +249,7 @@ def test_password_of_an_address_is_not_shown_when_the_address_is_refused() -> No
     assert "sekret" not in refuse(LLM_SERVER_URL="http://user:sekret@localhost:99999")
 
 
+@pytest.mark.proof("operating")
 @given(
     password=st.text(min_size=1).filter(lambda text: bool(text.strip()) and not UNPRINTABLE.search(text)),
     user=st.text(min_size=1).filter(lambda text: bool(text.strip()) and not UNPRINTABLE.search(text)),

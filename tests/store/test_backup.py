@@ -14,6 +14,7 @@ from palaver.store.migrate import migrate, newest_version, schema_version
 from tests.parts.palaver import StoreKind
 from tests.ports.knowing import collect, found, keep, near
 from tests.ports.talking import NOW, answer, dump, new_conversation, new_user, rows, said
+from tests.promises import Measured
 
 # Of which the order of letters is not that of the bytes.
 NAMES = ("Zoë", "alice", "Ärger", "bob", "_x")
@@ -99,8 +100,9 @@ async def test_all_that_is_kept_is_the_same_in_a_database_of_either_kind(
     assert (await answer(there, begun)).done
 
 
+@pytest.mark.proof("operating")
 async def test_backup_that_is_cut_or_changed_anywhere_restores_nothing(
-    store: SqlStore, empty: dict[StoreKind, SqlStore], tmp_path: Path, prove: bool
+    store: SqlStore, empty: dict[StoreKind, SqlStore], tmp_path: Path, prove: bool, measured: Measured
 ) -> None:
     await fill(store)
     await copied(store, tmp_path / "all")
@@ -108,7 +110,9 @@ async def test_backup_that_is_cut_or_changed_anywhere_restores_nothing(
     broken = tmp_path / "broken"
     step = len(whole) // (200 if prove else 12)
     there = empty["sqlite"]
-    for place in range(30, len(whole) - 9, step):
+    places = range(30, len(whole) - 9, step)
+    measured("places", len(places), "")
+    for place in places:
         for data in (whole[:place], whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :]):
             broken.write_bytes(data)
             with pytest.raises(Damaged):

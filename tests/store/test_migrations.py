@@ -355,6 +355,7 @@ async def test_what_was_there_before_anything_was_brought_from_elsewhere_is_ther
     assert (await bring_export(store, EXAMPLE)).counts["userSessions"] == (0, 1, 0)
 
 
+@pytest.mark.proof("operating")
 async def test_many_that_bring_a_populated_database_on_at_once_do_it_once(
     store: SqlStore, store_options: StoreOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

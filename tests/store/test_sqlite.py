@@ -198,6 +198,7 @@ def test_numbered_values_are_written_as_sqlite_has_them(sql: str, sqlite: str) -
     assert to_sqlite(sql) == sqlite
 
 
+@pytest.mark.proof("words")
 @given(numbers=st.lists(st.integers(1, 99), max_size=10))
 def test_every_number_stays_the_same(numbers: list[int]) -> None:
     sql = " AND ".join(f"x = ${number}" for number in numbers)

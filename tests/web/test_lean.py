@@ -8,9 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+import pytest
 from playwright.async_api import CDPSession, WebSocket, expect
 
 from tests.parts.llm import LLM
+from tests.promises import Measured
 from tests.web.window import Window
 
 UI = Path(__file__).parents[2] / "src" / "palaver" / "ui"
@@ -48,8 +50,9 @@ def with_imports(manifest: dict[str, dict[str, list[str]]], name: str) -> Iterat
         yield from with_imports(manifest, needed)
 
 
+@pytest.mark.proof("load")
 async def test_piece_at_the_end_of_a_long_reply_costs_what_one_at_its_beginning_costs(
-    window: Window, llm: LLM, prove: bool
+    window: Window, llm: LLM, prove: bool, measured: Measured
 ) -> None:
     paragraphs, pieces = (400, 20_000) if prove else (100, 2_000)
     text = long_reply(paragraphs)
@@ -60,6 +63,8 @@ async def test_piece_at_the_end_of_a_long_reply_costs_what_one_at_its_beginning_
     await window.page.reload()
     await window.write("Go on at length.")
     costs = await meter.costs_of_tenths()
+    measured("pieces", pieces, "")
+    measured("the last tenths cost", round(median(costs[-3:]) / median(costs[:5]), 2), "times the first")
     # The first tenth also pays for what is done only once, and any tenth may for what the browser does now and then.
     assert median(costs[-3:]) <= MOST_GROWTH * median(costs[:5]), costs
 
@@ -107,8 +112,9 @@ def long_reply(paragraphs: int) -> str:
     return "\n\n".join(f"Paragraph {n}. {' '.join(['word'] * 25)}\n\n{parts[n % 3]}" for n in range(1, paragraphs + 1))
 
 
+@pytest.mark.proof("load")
 async def test_long_conversation_opens_at_once_with_its_newest_messages_and_gives_older_ones_when_asked(
-    window: Window, llm: LLM, prove: bool
+    window: Window, llm: LLM, prove: bool, measured: Measured
 ) -> None:
     turns = 5000 if prove else 105
     await llm.control(text="Yes.")
@@ -128,6 +134,8 @@ async def test_long_conversation_opens_at_once_with_its_newest_messages_and_give
         before = await meter.busy_seconds()
         await window.page.evaluate(OPEN, ["Long", f"Question {turns}"])
         times.append(await meter.busy_seconds() - before)
+    measured("turns", turns, "")
+    measured("opened in", round(min(times), 2), "s")
     assert min(times) <= MOST_SECONDS_TO_OPEN, times
     await expect(window.prompts).to_have_count(50)
     await expect(window.prompts.last).to_have_text(f"Question {turns}")

@@ -370,7 +370,7 @@ async def _lock_spending(
     day, month = day_of(now).first_day, month_of(now).first_day
     spent = {scope: _to_spent(row, day, month) for scope, row in rows.items()}
     await _add_up_held(tx, [payers[scope] for scope, row in rows.items() if not row[9]], spent, now)
-    return spent, next((row[6] for row in rows.values()), None)
+    return spent, next((row[6] for row in reversed(rows.values())), None)
 
 
 async def _look(tx: Transaction, of: LimitOf, payers: Sequence[_Payer], now: Micros) -> dict[str, Row]:

@@ -1,7 +1,8 @@
 """What limits, ledger and metrics cost a turn together: `.venv/bin/python bench/extras.py [--quick]`.
 
-Three servers take the same turns, one after the other within each round, so that a noisy minute hits them all: ours as
-it is; ours with every limit and budget set; and ours with all of it taken out (bench/bare.py).
+Four servers take the same turns, one after the other within each round, so that a noisy minute hits them all: ours as
+it is; ours with a limit of each kind for users, as one would set them; ours with every limit and budget there is; and
+ours with all of it taken out (bench/bare.py).
 """
 
 import argparse
@@ -23,15 +24,26 @@ from bench.systems import ROOT, House, System
 from bench.systems import Kind as Store
 from bench.table import Row, Table
 
-Kind = Literal["without", "usual", "all"]
+Kind = Literal["without", "usual", "each", "all"]
 
-TITLES: Mapping[Kind, str] = {"without": "without", "usual": "as it is", "all": "with every limit and budget"}
+TITLES: Mapping[Kind, str] = {
+    "without": "without",
+    "usual": "as it is",
+    "each": "with a limit of each kind",
+    "all": "with every limit and budget",
+}
 STORES: Sequence[Store] = ("sqlite", "postgres")
 AT_ONCE = (1, 16, 64)
 ROUNDS = 7
 
 MANY = "100000"
 PLENTY = "1000000000000"
+EACH: Mapping[str, str] = {
+    "PALAVER_TURNS_A_MINUTE": MANY,
+    "PALAVER_REPLIES_AT_ONCE": MANY,
+    "PALAVER_TOKENS_A_DAY": PLENTY,
+    "PALAVER_MONEY_A_MONTH": "1000000",
+}
 EVERY: Mapping[str, str] = {
     **{f"PALAVER_{name}TURNS_A_MINUTE": MANY for name in ("", "APP_", "CONVERSATION_")},
     **{f"PALAVER_{name}REPLIES_AT_ONCE": MANY for name in ("", "APP_")},
@@ -42,12 +54,12 @@ EVERY: Mapping[str, str] = {
 
 NOTES = """\
 CPU ms of a stored turn, the server's process alone; PostgreSQL's own comes on top and is not compared here. Medians of
-rounds in which each of the three takes the same turns after the other. "Without" is bench/bare.py: the same server
+rounds in which each of the four takes the same turns after the other. "Without" is bench/bare.py: the same server
 with limits, ledger and metrics taken out."""
 
 
 async def measure(size: Size, rounds: int, stores: Sequence[Store], at_once_each: Sequence[int]) -> Table[Kind]:
-    table: Table[Kind] = Table(TITLES, ["usual"], apart="", notes=NOTES)
+    table: Table[Kind] = Table(TITLES, ["usual", "each", "all"], apart="", notes=NOTES)
     with open_run() as run:
         house = House(run, None)
         await house.start_llm()
@@ -57,6 +69,7 @@ async def measure(size: Size, rounds: int, stores: Sequence[Store], at_once_each
                     store, {"PYTHONPATH": str(ROOT)}, [sys.executable, "-m", "bench.bare"]
                 ),
                 "usual": await house.start_ours(store),
+                "each": await house.start_ours(store, EACH),
                 "all": await house.start_ours(store, EVERY),
             }
             for at_once in at_once_each:
@@ -67,7 +80,11 @@ async def measure(size: Size, rounds: int, stores: Sequence[Store], at_once_each
                         costs[kind].append((await measure_system(system, size, at_once)).cpu)
                 found = {kind: median(some) for kind, some in costs.items()}
                 table.add(Row(f"stored turn, {store}, {at_once} at once, CPU ms", found, digits=3))
-                times = {kind: cost / found["without"] for kind, cost in found.items()}
+                # Round by round: what slows down a whole round is in none of it.
+                times = {
+                    kind: median(cost / without for cost, without in zip(some, costs["without"], strict=True))
+                    for kind, some in costs.items()
+                }
                 table.add(Row("- times that without", times, most=1.1))
             for system in systems.values():
                 await system.stop()

@@ -23,4 +23,4 @@ def test_turns_are_taken_with_limits_ledger_and_metrics_and_without(run: Run) ->
     )
     assert done.returncode == 0, done.stderr
     [costs] = [line.split("|") for line in done.stdout.splitlines() if line.startswith("| stored turn")]
-    assert all(float(cost) > 0 for cost in costs[3:6])
+    assert all(float(cost) > 0 for cost in costs[3:7])

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from palaver.chat.clock import Micros
-from palaver.chat.errors import StoreUnavailable
+from palaver.chat.clock import DAY, Micros
+from palaver.chat.conversation import Speaking
+from palaver.chat.errors import OverBudget, StoreUnavailable
+from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.model import ModelNews
 from palaver.chat.ports import Seat
 from palaver.chat.ports.outbox import Wishes
@@ -22,7 +24,7 @@ from tests.moving.bringing import EXAMPLE
 from tests.moving.bringing import bring as bring_export
 from tests.parts.palaver import StoreKind
 from tests.ports.knowing import collect, found, keep
-from tests.ports.talking import NOW, answer, dump, new_conversation, new_user, rows, said
+from tests.ports.talking import LATER, NOW, answer, dump, new_conversation, new_user, rows, said
 
 FIRST = "0001 start"
 TODAY = [f"{migration.version:04} {migration.name}" for migration in migrations()]
@@ -353,6 +355,19 @@ async def test_what_was_there_before_anything_was_brought_from_elsewhere_is_ther
     await check_keeps(store, *kept, bringing=f"{mine.version:04} {mine.name}")
     assert (await bring_export(store, EXAMPLE)).counts["userSessions"] == (1, 0, 0)
     assert (await bring_export(store, EXAMPLE)).counts["userSessions"] == (0, 1, 0)
+
+
+async def test_what_was_spent_before_looks_were_counted_still_is(store: SqlStore) -> None:
+    [mine] = [migration for migration in migrations() if migration.name == "looks"]
+    await migrate(store.database, store.engine, up_to=mine.version - 1)
+    alice = await store.accounts.add_user(new_user("alice"))
+    await run_all(store, f"INSERT INTO spending VALUES ('user:{alice.id}', {NOW // DAY}, 0, 90, 90, 0)")
+    await migrate(store.database, store.engine)
+    most = Budgets(Budget(tokens_a_day=200))
+    held = await store.ledger.reserve_answer(alice.id, None, Speaking(max_tokens=60), 10, most, NOW, LATER)
+    assert held is not None
+    with pytest.raises(OverBudget):
+        await store.ledger.reserve_answer(alice.id, None, Speaking(max_tokens=60), 10, most, NOW, LATER)
 
 
 @pytest.mark.proof("operating")

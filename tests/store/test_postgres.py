@@ -11,16 +11,20 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
-from palaver.chat.errors import NotFound
+from palaver.chat.conversation import Speaking, Usage
+from palaver.chat.errors import NotFound, OverBudget
+from palaver.chat.ledger import Budget, Budgets, Spending
 from palaver.chat.ports import Seat
 from palaver.chat.user import User, UserId
 from palaver.store import SqlStore, StoreOptions, open_store, postgres
 from palaver.store.database import Row, Transaction
+from palaver.store.ledger import ADD_RESERVATION, END_RESERVATION, Wish, reserve, spend
 from palaver.store.migrate import ADVISORY_LOCK, migrate
 from palaver.store.people import groups
 from palaver.store.postgres import PostgresTransaction
+from palaver.store.prices import Prices
 from palaver.store.rows import USER, to_user
-from tests.ports.talking import HERE, LEASE, NOW, answer, ending, new_conversation, new_user, rows, said
+from tests.ports.talking import HERE, LATER, LEASE, NOW, answer, ending, new_conversation, new_user, rows, said
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
@@ -255,3 +259,50 @@ async def test_whoever_leaves_in_the_middle_leaves_nothing_behind(store: SqlStor
         leaving.cancel()
         await asyncio.wait([leaving])
         assert (await store.events.present(None, talk.uuid)).conversation.uuid == talk.uuid
+
+
+# An answer takes 124 tokens at the most: there is room for one at a time.
+SPEAKING = Speaking(max_tokens=100)
+ONE_AT_A_TIME = Budgets(Budget(tokens_a_day=200))
+
+
+async def test_who_waits_while_another_holds_something_back_counts_it(store: SqlStore) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    await store.ledger.reserve_answer(alice.id, None, SPEAKING, 10, ONE_AT_A_TIME, NOW, NOW)
+    looked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(tx: Transaction) -> None:
+        await reserve(tx, [Wish(alice.id, None, SPEAKING, 10)], ONE_AT_A_TIME, Prices(), NOW)
+        looked.set()
+        await go_on.wait()
+        await tx.one(ADD_RESERVATION, alice.id, None, 124, 0, LATER)
+
+    holding = asyncio.create_task(store.database.write(hold))
+    await looked.wait()
+    waiting = asyncio.create_task(store.ledger.reserve_answer(alice.id, None, SPEAKING, 10, ONE_AT_A_TIME, NOW, LATER))
+    await wait_for_waiting(store, 1)
+    go_on.set()
+    await holding
+    with pytest.raises(OverBudget) as refused:
+        await waiting
+    assert refused.value.shortage == "held"
+
+
+async def test_what_ends_while_somebody_waits_is_counted_once(store: SqlStore) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    held = await store.ledger.reserve_answer(alice.id, None, SPEAKING, 10, ONE_AT_A_TIME, NOW, LATER)
+    spent, go_on = asyncio.Event(), asyncio.Event()
+
+    async def end(tx: Transaction) -> None:
+        await tx.run(END_RESERVATION, held)
+        await spend(tx, [Spending(alice.id, None, None, "gpt-4", Usage(50, 20), 0, NOW)], budgets=True)
+        spent.set()
+        await go_on.wait()
+
+    ending_it = asyncio.create_task(store.database.write(end))
+    await spent.wait()
+    waiting = asyncio.create_task(store.ledger.reserve_answer(alice.id, None, SPEAKING, 10, ONE_AT_A_TIME, NOW, LATER))
+    await wait_for_waiting(store, 1)
+    go_on.set()
+    await ending_it
+    assert await waiting is not None

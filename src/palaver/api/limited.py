@@ -121,33 +121,25 @@ def met_headers(error: RateLimited) -> list[tuple[bytes, bytes]]:
     """Of a refusal: the limit that was met, and what is left of it."""
     if error.limit is None:
         return []
-    return _headers((error.limit,), [_to_item(error.limit, error.left, error.reset)])
+    return standing_headers([(error.limit, Standing(0, error.left, error.reset))])
 
 
 def standing_headers(shown: Sequence[tuple[Limit, Standing]]) -> list[tuple[bytes, bytes]]:
     """Of a success: all limits at work, and how they stand."""
-    items = [_to_item(limit, standing.left, standing.reset) for limit, standing in shown]
-    return _headers(tuple([limit for limit, _ in shown]), items)
+    policies, standings = _to_forms(tuple([limit for limit, _ in shown]))
+    numbers: list[int] = []
+    for limit, standing in shown:
+        numbers.append(standing.left if standing.left < LARGEST else LARGEST)
+        if limit.seconds:
+            numbers.append(math.ceil(standing.reset))
+    return [(b"ratelimit-policy", policies), (b"ratelimit", standings % tuple(numbers))]
 
 
-def _headers(limits: tuple[Limit, ...], items: Sequence[str]) -> list[tuple[bytes, bytes]]:
-    return [(b"ratelimit-policy", _to_policies(limits)), (b"ratelimit", ", ".join(items).encode())]
-
-
-def _to_item(limit: Limit, left: int, reset: float) -> str:
-    item = f"{_to_beginning(limit)}{left if left < LARGEST else LARGEST}"
-    return f"{item};t={math.ceil(reset)}" if reset > 0 else item
-
-
-# Both are the same for one turn after the other.
+# The same for one turn after the other: only the numbers in the second are new.
 @lru_cache(maxsize=1000)
-def _to_beginning(limit: Limit) -> str:
-    return f'"{_name(limit)}";r='
-
-
-@lru_cache(maxsize=1000)
-def _to_policies(limits: tuple[Limit, ...]) -> bytes:
-    return ", ".join(map(_to_policy, limits)).encode()
+def _to_forms(limits: tuple[Limit, ...]) -> tuple[bytes, bytes]:
+    standings = [f'"{_name(limit)}";r=%d{";t=%d" if limit.seconds else ""}' for limit in limits]
+    return ", ".join(map(_to_policy, limits)).encode(), ", ".join(standings).encode()
 
 
 def _to_policy(limit: Limit) -> str:

@@ -15,6 +15,7 @@ REMEMBERED = 50_000
 
 # Nobody knows when somebody else will have done; after so long it is worth asking again.
 ASK_AGAIN_SECONDS = 2.0
+NONE_FREE = Standing(ASK_AGAIN_SECONDS, 0, 0)
 
 
 class LocalCounts:
@@ -31,12 +32,13 @@ class LocalCounts:
 
     def take_now(self, wanted: Sequence[Wanted]) -> Sequence[Standing]:
         now = self._clock()
-        standings = [self._stand(one, now, 1) for one in wanted]
-        for standing in standings:
-            if standing.wait:
-                return [self._stand(one, now) for one in wanted]
+        standings: list[Standing] = []
         for one in wanted:
-            self._note(one, now)
+            standing = self._take(one, now)
+            if standing.wait:
+                self.give_back(wanted[: len(standings)])
+                return [self._stand(one, now) for one in wanted]
+            standings.append(standing)
         return standings
 
     async def look(self, wanted: Wanted) -> Standing:
@@ -46,8 +48,10 @@ class LocalCounts:
         """These were had, whatever their limits say."""
         now = self._clock()
         for one in wanted:
-            self._forget_old(one, now)
-            self._note(one, now)
+            if one.seconds:
+                self._times(one, now).append(now)
+            else:
+                self._held.setdefault(one.key, set()).add(one.holder)
 
     def give_back(self, wanted: Sequence[Wanted]) -> None:
         for one in wanted:
@@ -68,35 +72,46 @@ class LocalCounts:
         """All keys that somebody here holds, with the holder."""
         return ((key, holder) for key, holders in tuple(self._held.items()) for holder in tuple(holders))
 
-    def _stand(self, wanted: Wanted, now: float, taken: int = 0) -> Standing:
-        """`taken`: as it will stand once so many more were had."""
+    def _take(self, wanted: Wanted, now: float) -> Standing:
+        """It was had, unless there is something to wait for."""
+        if not wanted.seconds:
+            holders = self._held.setdefault(wanted.key, set())
+            if len(holders) >= wanted.most:
+                return NONE_FREE
+            holders.add(wanted.holder)
+            return Standing(0, wanted.most - len(holders), 0)
+        times = self._times(wanted, now)
+        if len(times) >= wanted.most:
+            return _used_up(wanted, times, now)
+        times.append(now)
+        return Standing(0, wanted.most - len(times), times[0] + wanted.seconds - now)
+
+    def _stand(self, wanted: Wanted, now: float) -> Standing:
         if not wanted.seconds:
             left = wanted.most - len(self._held.get(wanted.key, ()))
-            return Standing(0, left - taken, 0) if left > 0 else Standing(ASK_AGAIN_SECONDS, 0, 0)
-        times = self._forget_old(wanted, now)
-        left = wanted.most - len(times)
-        if left > 0:
-            return Standing(0, left - taken, (times[0] if times else now) + wanted.seconds - now)
-        wait = times[-left] + wanted.seconds - now
-        return Standing(wait, 0, wait)
+            return Standing(0, left, 0) if left > 0 else NONE_FREE
+        # Whoever only looks makes no name remembered.
+        times = self._times(wanted, now) if wanted.key in self._had else deque[float]()
+        if len(times) >= wanted.most:
+            return _used_up(wanted, times, now)
+        return Standing(0, wanted.most - len(times), (times[0] if times else now) + wanted.seconds - now)
 
-    def _forget_old(self, wanted: Wanted, now: float) -> deque[float] | tuple[()]:
+    def _times(self, wanted: Wanted, now: float) -> deque[float]:
+        """When it was had, as far as that still counts."""
         times = self._had.get(wanted.key)
         if times is None:
-            return ()
-        while times and times[0] <= now - wanted.seconds:
+            times = self._had[wanted.key] = deque()
+            if len(self._had) > REMEMBERED:
+                self._had.popitem(last=False)
+            return times
+        self._had.move_to_end(wanted.key)
+        over = now - wanted.seconds
+        while times and times[0] <= over:
             times.popleft()
         return times
 
-    def _note(self, wanted: Wanted, now: float) -> None:
-        if not wanted.seconds:
-            self._held.setdefault(wanted.key, set()).add(wanted.holder)
-            return
-        times = self._had.get(wanted.key)
-        if times is not None:
-            times.append(now)
-            self._had.move_to_end(wanted.key)
-            return
-        self._had[wanted.key] = deque((now,))
-        if len(self._had) > REMEMBERED:
-            self._had.popitem(last=False)
+
+def _used_up(wanted: Wanted, times: deque[float], now: float) -> Standing:
+    # With a limit that was lowered meanwhile, more than one have to grow old.
+    wait = times[len(times) - wanted.most] + wanted.seconds - now
+    return Standing(wait, 0, wait)

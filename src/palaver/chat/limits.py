@@ -269,7 +269,7 @@ class Limits:
         if not most:
             return
         if name == "turns_a_minute":
-            asked.append(Asked(_to_limit(name, most, MINUTE_SECONDS, of), Wanted(key, most, MINUTE_SECONDS)))
+            asked.append(_ask_turn(of, key, most))
         else:
             holder = f"{self._name}:{next(self._numbers)}"
             asked.append(Asked(_to_limit(name, most, 0, of), Wanted(key, most, 0, holder)))
@@ -369,6 +369,12 @@ async def find_named(accounts: Accounts, named: str) -> User:
 
 # A few, which every turn is asked for: what is told of them is remembered by them (api/limited.py).
 _to_limit = lru_cache(maxsize=1000)(Limit)
+
+
+# The same at each turn of somebody.
+@lru_cache(maxsize=4000)
+def _ask_turn(of: LimitOf, key: str, most: int) -> Asked:
+    return Asked(_to_limit("turns_a_minute", most, MINUTE_SECONDS, of), Wanted(key, most, MINUTE_SECONDS))
 
 
 def _pick(own: int | None, default: int) -> int:

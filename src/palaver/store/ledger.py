@@ -4,7 +4,7 @@ What is held back for a reply stands in the reply's own row, and counts as long 
 becomes of the reply, nothing of it can be forgotten. The row of who pays is locked before it is looked at.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -86,11 +86,6 @@ SOME_HAVE_THEIR_OWN = (
     f"SELECT 1 FROM limits WHERE {' OR '.join(f'{name} IS NOT NULL' for name in Budget.__struct_fields__)} LIMIT 1"
 )
 OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
-# The prices' mark comes with it: to look for it alone would be a round trip more for each turn.
-SPENT = (
-    "SELECT scope, day, month, tokens_today, tokens_this_month, money_this_month, "
-    f"{MARK} FROM spending WHERE scope = $1"
-)
 FROM_LEDGER = (
     "CAST(COALESCE(SUM(CASE WHEN day = CAST($2 AS BIGINT) THEN prompt_tokens + completion_tokens ELSE 0 END), 0) "
     "AS BIGINT), CAST(COALESCE(SUM(prompt_tokens + completion_tokens), 0) AS BIGINT), "
@@ -110,13 +105,30 @@ SPEND = (
     "WHERE scope = $1"
 )
 HELD = (
-    "SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT), CAST(COALESCE(SUM(money), 0) AS BIGINT) FROM ("
+    "SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) AS tokens, CAST(COALESCE(SUM(money), 0) AS BIGINT) AS money FROM ("
     "SELECT reserved_tokens AS tokens, reserved_money AS money FROM messages "
     "WHERE {payer} = $1 AND status IN ('queued', 'running') "
     "UNION ALL SELECT tokens, money FROM reservations WHERE {payer} = $1 AND until > $2) AS held"
 )
-HELD_OF_USER = HELD.format(payer="payer_id")
-HELD_OF_APP = HELD.format(payer="payer_app_id")
+# In the order in which those who pay are locked: that of their scopes.
+HELD_BY: Mapping[LimitOf, str] = {
+    "app": HELD.format(payer="payer_app_id"), "user": HELD.format(payer="payer_id"),
+}  # fmt: skip
+# What is held and the prices' mark come with it: to look for either alone would be a round trip more for each turn.
+SPENT = (
+    f"spending.scope, day, month, tokens_today, tokens_this_month, money_this_month, {MARK}, held.tokens, held.money"
+)
+LOOK: Mapping[LimitOf, str] = {
+    of: f"SELECT {SPENT}, TRUE FROM spending, ({held}) AS held WHERE scope = $3" for of, held in HELD_BY.items()
+}
+# Locks the row besides. Who had to wait for it finds in it what was used until then, but what is held is as it was
+# before. That is too little only where somebody else has looked meanwhile, and then the last column is false.
+LOOK_AND_LOCK: Mapping[LimitOf, str] = {
+    of: f"UPDATE spending SET looks = spending.looks + 1 FROM ({held}) AS held, "
+    "(SELECT looks FROM spending WHERE scope = $3) AS seen "
+    f"WHERE spending.scope = $3 RETURNING {SPENT}, spending.looks = seen.looks + 1"
+    for of, held in HELD_BY.items()
+}
 HELD_IN_CONVERSATION = (
     "SELECT CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) FROM messages "
     "WHERE conversation_id = $1 AND payer_id = $2 AND status IN ('queued', 'running')"
@@ -196,9 +208,9 @@ async def reserve(
 ) -> list[Reservation | OverBudget | None]:
     """What is held back for each of them, or why it cannot be; None where nobody counts.
 
-    It changes nothing, and holds the rows of who pays until the transaction ends: the rows of the replies have to be
-    written in it. Those are to be locked before that this transaction changes and that run (see store/locks.py), and
-    the conversations of the wishes.
+    It writes nothing that anybody is told, and holds the rows of who pays until the transaction ends: the rows of the
+    replies have to be written in it. Those are to be locked before that this transaction changes and that run (see
+    store/locks.py), and the conversations of the wishes.
     """
     paying = await _find_payers(tx, wishes, budgets)
     counted = [wish for wish, payers in zip(wishes, paying, strict=True) if wish is not None and payers is not None]
@@ -212,15 +224,35 @@ async def reserve(
         names = {name for wish in counted for name in _may_be_billed_as(wish, budgets)}
         prices = await known.at(tx, mark, names, now)
     held_there = await _held_in_conversations(tx, counted) if budgets.conversation_tokens else {}
+    wanted = [
+        None if wish is None or some is None else _to_reservation(wish, prices, budgets)
+        for wish, some in zip(wishes, paying, strict=True)
+    ]
+    answers = _decide(wishes, paying, wanted, spent, held_there, budgets, now)
+    if tx.lock and any(isinstance(answer, OverBudget) for answer in answers):
+        # What ended while the row was waited for may be in both: in what was used, and in what is held.
+        await _add_up_held(tx, payers.values(), spent, now)
+        answers = _decide(wishes, paying, wanted, spent, held_there, budgets, now)
+    return answers
+
+
+def _decide(
+    wishes: Sequence[Wish | None],
+    paying: Sequence[Sequence[_Payer] | None],
+    reservations: Sequence[Reservation | None],
+    spent: Mapping[str, Spent],
+    held_there: Mapping[ConversationId, int],
+    budgets: Budgets,
+    now: Micros,
+) -> list[Reservation | OverBudget | None]:
+    """One after the other: what the first gets is held back from the next."""
     answers: list[Reservation | OverBudget | None] = []
-    for wish, some in zip(wishes, paying, strict=True):
-        if wish is None or some is None:
+    for wish, some, wanted in zip(wishes, paying, reservations, strict=True):
+        if wish is None or some is None or wanted is None:
             answers.append(None)
             continue
-        wanted = _to_reservation(wish, prices, budgets)
-        refusals = [
-            *over_conversation(budgets.conversation_tokens, wish.used, held_there.get(wish.conversation_id, 0), wanted)
-        ]
+        held = held_there.get(wish.conversation_id, 0)
+        refusals = [*over_conversation(budgets.conversation_tokens, wish.used, held, wanted)]
         for payer in some:
             refusals += over_budget(payer.budget, spent[payer.scope], wanted, now, payer.of, budgets.currency)
         if refusals:
@@ -331,26 +363,36 @@ def _may_be_billed_as(wish: Wish, budgets: Budgets) -> Sequence[str]:
 async def _lock_spending(
     tx: Transaction, payers: Mapping[str, _Payer], now: Micros
 ) -> tuple[Mapping[str, Spent], str | None]:
-    """What each of them has spent, and the mark of the prices."""
-    scopes = sorted(payers)
-    if not scopes:
-        return {}, None
+    """What each of them has spent, and the mark of the prices. What is held may be told as more than it is."""
+    rows: dict[str, Row] = {}
+    for of in HELD_BY:
+        rows |= await _look(tx, of, [payers[scope] for scope in sorted(payers) if payers[scope].of == of], now)
     day, month = day_of(now).first_day, month_of(now).first_day
-    rows = {row[0]: row for row in await tx.all_many(SPENT + tx.lock, [(scope,) for scope in scopes])}
-    new = [scope for scope in scopes if scope not in rows]
-    if new:
-        for scope in new:
-            whose = "app_id" if payers[scope].of == "app" else "user_id"
-            await tx.run(OPEN_SPENDING.format(whose=whose), scope, day, month, payers[scope].id)
-        rows |= {row[0]: row for row in await tx.all_many(SPENT + tx.lock, [(scope,) for scope in new])}
-    spent = {scope: _to_spent(rows[scope], day, month) for scope in scopes}
-    # The rows are locked: as few round trips as can be.
-    for sql, of in ((HELD_OF_USER, "user"), (HELD_OF_APP, "app")):
-        some = [scope for scope in scopes if payers[scope].of == of]
-        held = await tx.all_many(sql, [(payers[scope].id, now) for scope in some]) if some else ()
-        for scope, row in zip(some, held, strict=True):
-            spent[scope].held_tokens, spent[scope].held_money = row
-    return spent, rows[scopes[-1]][6]
+    spent = {scope: _to_spent(row, day, month) for scope, row in rows.items()}
+    await _add_up_held(tx, [payers[scope] for scope, row in rows.items() if not row[9]], spent, now)
+    return spent, next((row[6] for row in reversed(rows.values())), None)
+
+
+async def _look(tx: Transaction, of: LimitOf, payers: Sequence[_Payer], now: Micros) -> dict[str, Row]:
+    if not payers:
+        return {}
+    sql = (LOOK_AND_LOCK if tx.lock else LOOK)[of]
+    rows = {row[0]: row for row in await tx.all_many(sql, [(payer.id, now, payer.scope) for payer in payers])}
+    new = [payer for payer in payers if payer.scope not in rows]
+    if not new:
+        return rows
+    day, month = day_of(now).first_day, month_of(now).first_day
+    for payer in new:
+        await tx.run(OPEN_SPENDING.format(whose=f"{of}_id"), payer.scope, day, month, payer.id)
+    return rows | await _look(tx, of, new, now)
+
+
+async def _add_up_held(tx: Transaction, payers: Collection[_Payer], spent: Mapping[str, Spent], now: Micros) -> None:
+    for of, sql in HELD_BY.items():
+        some = [payer for payer in payers if payer.of == of]
+        rows = await tx.all_many(sql, [(payer.id, now) for payer in some]) if some else ()
+        for payer, row in zip(some, rows, strict=True):
+            spent[payer.scope].held_tokens, spent[payer.scope].held_money = row
 
 
 def _to_spent(row: Row, day: int, month: int) -> Spent:
@@ -359,6 +401,8 @@ def _to_spent(row: Row, day: int, month: int) -> Spent:
         tokens_today=today if of_day >= day else 0,
         tokens_this_month=this_month if of_month >= month else 0,
         money_this_month=money if of_month >= month else 0,
+        held_tokens=row[7],
+        held_money=row[8],
     )
 
 
@@ -469,7 +513,7 @@ class SqlLedger:
             of_day, of_month = [
                 _to_own(await tx.one(sums, user_id, period.first_day, period.last_day)) for period in (today, month)
             ]
-            [(tokens, money)] = await tx.all(HELD_OF_APP if is_app else HELD_OF_USER, user_id, now)
+            [(tokens, money)] = await tx.all(HELD_BY["app" if is_app else "user"], user_id, now)
             row = await tx.one(OWN_BUDGET, user_id)
             spent = Spent(of_day.total_tokens, of_month.total_tokens, of_month.cost, tokens, money)
             budget = (Budget(*row[:3]) if row else NO_BUDGET).or_else(usual)

@@ -72,7 +72,10 @@ class PostgresTransaction:
         await self._connection.execute(sql, *values, timeout=LONG_SECONDS)
 
     async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
-        await self._connection.executemany(sql, many)
+        if len(many) == 1:
+            await self.run(sql, *many[0])
+        else:
+            await self._connection.executemany(sql, many)
 
     async def all_many(self, sql: str, many: Sequence[Sequence[Any]]) -> Sequence[Row]:
         if len(many) == 1:

@@ -150,6 +150,7 @@ class House:
         self._baseline_python = baseline_python
         self._postgres: Postgres | None = None
         self.llm_url = ""
+        self.llm_pid = 0
 
     @property
     def llm_port(self) -> int:
@@ -164,7 +165,7 @@ class House:
         command = [sys.executable, "-m", "palaver.llm_server", "--port", "0", "--record", "0"]
         process = Process(self._run, command, name="llm-server", log=self._run.make_folder("llm") / "log")
         line = await process.wait_for_line(r"^llm-server on (http://\S+)$", seconds=_SECONDS_TO_START)
-        self.llm_url = line[1]
+        self.llm_url, self.llm_pid = line[1], process.pid
 
     async def start(self, kind: Kind, window: int = WINDOW) -> System:
         if kind in ("floor", "baseline"):

@@ -6,8 +6,9 @@ client that reads nothing into memory, and holds such a client's connection afte
 
 from asyncio import Task, TimerHandle
 from random import getrandbits
-from typing import Any
+from typing import Any, Protocol, cast
 
+from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -33,9 +34,22 @@ INVALID = (400, "Bad Request")
 TOO_LARGE = (431, "Request Header Fields Too Large")
 
 
+class Door(Protocol):
+    """Who knows whether more is asked here than is done, and what is answered then."""
+
+    @property
+    def is_full(self) -> bool: ...
+
+    def turn_away(self, scope: Scope) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
+        """The answer to who is refused because it is full; None for who is not."""
+        ...
+
+
 class HttpConnection(HttpToolsProtocol):
     _in_head = False
     _head_bytes = 0
+    _refusal: bytes | None = None
+    _door: Door | None = None
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -43,7 +57,39 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        super().on_headers_complete()
+        if self._door is not None and self._door.is_full:
+            self._refusal = self._turn_away(self._door)
+        if self._refusal is None:
+            super().on_headers_complete()
+
+    def _turn_away(self, door: Door) -> bytes | None:
+        if self.parser.get_http_version() != "1.1" or self.parser.should_upgrade() or self.expect_100_continue:
+            return None
+        if self.flow.write_paused or (self.cycle is not None and not self.cycle.response_complete):
+            # It has to wait for the answers before it.
+            return None
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["path"] = self.root_path + self.url.partition(b"?")[0].decode("latin-1")
+        refused = door.turn_away(cast(Scope, self.scope))
+        if refused is None:
+            return None
+        status, headers, body = refused
+        lines = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers)]
+        return b"".join((STATUS_LINE[status], *lines, b"\r\n", body))
+
+    def on_body(self, body: bytes) -> None:
+        if self._refusal is None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self._refusal is None:
+            super().on_message_complete()
+            return
+        self.transport.write(self._refusal)
+        self._refusal = None
+        if not self.parser.should_keep_alive():
+            self.transport.close()
+        self.on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -74,6 +120,15 @@ class HttpConnection(HttpToolsProtocol):
     def _should_upgrade(self) -> bool:
         # A WebSocket begins with HTTP/1.1: RFC 6455, 4.2.1.
         return self.parser.get_http_version() != "1.0" and super()._should_upgrade()
+
+
+def behind(door: Door) -> type[HttpConnection]:
+    """Connections whose requests pass `door` before anything is made for them."""
+
+    class Guarded(HttpConnection):
+        _door = door
+
+    return Guarded
 
 
 class Handshake(ServerProtocol):

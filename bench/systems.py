@@ -86,7 +86,7 @@ class Ours(System):
         super().__init__(server.url, server.pid)
         self.kind = kind
         self.token = token
-        self._server = server
+        self.server = server
         self._postgres = postgres
         self._database = database
         if postgres is not None:
@@ -98,14 +98,14 @@ class Ours(System):
             self._postgres.execute(sql, database=self._database)
             self._postgres.execute("VACUUM ANALYZE", database=self._database)
         else:
-            _execute(Path(self._server.environment["PALAVER_DATA_DIR"], "palaver.sqlite3"), sql)
+            _execute(Path(self.server.environment["PALAVER_DATA_DIR"], "palaver.sqlite3"), sql)
 
     def settle(self) -> None:
         if self._postgres is not None:
             self._postgres.execute("CHECKPOINT")
 
     async def stop(self) -> None:
-        await self._server.end()
+        await self.server.end()
 
 
 class Plain(System):

@@ -22,7 +22,7 @@ class Gauge:
     """A process and all that it has started, from when this was made (or `reset`)."""
 
     def __init__(self, pid: int) -> None:
-        self._root = pid
+        self.root = pid
         self.reset()
 
     def reset(self) -> None:
@@ -50,7 +50,7 @@ class Gauge:
         children: dict[int, list[int]] = {}
         for pid, parent in _parents():
             children.setdefault(parent, []).append(pid)
-        found, left = set[int](), [self._root]
+        found, left = set[int](), [self.root]
         while left:
             pid = left.pop()
             found.add(pid)

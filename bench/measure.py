@@ -17,8 +17,9 @@ import msgspec
 from tests.parts.run import open_run
 
 from bench.installed import installed_mib
-from bench.load import Failed, Load, Taken
-from bench.systems import MESSAGE, PREFILLED, ROOT, WHOLE, House, Kind, Started, System
+from bench.load import Load, Taken
+from bench.running import run_apart
+from bench.systems import MESSAGE, PREFILLED, WHOLE, House, Kind, Started, System
 from bench.table import Row, Table
 from bench.venvs import BASELINE, make_baseline_venv
 
@@ -187,19 +188,7 @@ async def _measure_lengths(table: Table[Kind], house: House, size: Size) -> None
 
 async def run_load(load: Load) -> Taken:
     """`Failed` where an answer was not a success."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.load", cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        output, errors = await process.communicate(msgspec.json.encode(load))
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    if process.returncode != 0:
-        raise Failed(errors.decode(errors="replace"))
-    return msgspec.json.decode(output, type=Taken)
+    return await run_apart("bench.load", load, Taken)
 
 
 def _to_median(figures: Sequence[Figures]) -> Figures:

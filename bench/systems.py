@@ -86,7 +86,7 @@ class Ours(System):
         super().__init__(server.url, server.pid)
         self.kind = kind
         self.token = token
-        self._server = server
+        self.server = server
         self._postgres = postgres
         self._database = database
         if postgres is not None:
@@ -98,14 +98,14 @@ class Ours(System):
             self._postgres.execute(sql, database=self._database)
             self._postgres.execute("VACUUM ANALYZE", database=self._database)
         else:
-            _execute(Path(self._server.environment["PALAVER_DATA_DIR"], "palaver.sqlite3"), sql)
+            _execute(Path(self.server.environment["PALAVER_DATA_DIR"], "palaver.sqlite3"), sql)
 
     def settle(self) -> None:
         if self._postgres is not None:
             self._postgres.execute("CHECKPOINT")
 
     async def stop(self) -> None:
-        await self._server.end()
+        await self.server.end()
 
 
 class Plain(System):
@@ -150,6 +150,7 @@ class House:
         self._baseline_python = baseline_python
         self._postgres: Postgres | None = None
         self.llm_url = ""
+        self.llm_pid = 0
 
     @property
     def llm_port(self) -> int:
@@ -164,7 +165,7 @@ class House:
         command = [sys.executable, "-m", "palaver.llm_server", "--port", "0", "--record", "0"]
         process = Process(self._run, command, name="llm-server", log=self._run.make_folder("llm") / "log")
         line = await process.wait_for_line(r"^llm-server on (http://\S+)$", seconds=_SECONDS_TO_START)
-        self.llm_url = line[1]
+        self.llm_url, self.llm_pid = line[1], process.pid
 
     async def start(self, kind: Kind, window: int = WINDOW) -> System:
         if kind in ("floor", "baseline"):

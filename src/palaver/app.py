@@ -521,6 +521,7 @@ def reply_limits(settings: Settings) -> ReplyLimits:
         cache_seconds=settings.cache_minutes * 60,
         cache_answers=settings.cache_answers,
         tell_seconds=settings.notify_reply_seconds,
+        overload_seconds=settings.overload_seconds,
     )
 
 

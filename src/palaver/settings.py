@@ -574,6 +574,14 @@ class Settings(Struct, frozen=True, kw_only=True):
         int,
         Setting("PALAVER_UPLOADS_AT_ONCE", "Documents that one user may send at once; 0: no limit.", _LIMIT),
     ] = 8
+    overload_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_OVERLOAD_SECONDS",
+            "Further messages are refused with 503 while others have waited longer to be written down; 0: never.",
+            _number(0, 3600),
+        ),
+    ] = 0.15
     max_message: Annotated[
         int,
         Setting(

@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from palaver.serve.connections import MOST_PIPELINED, HttpConnection, SocketConnection, patient
+from palaver.serve.connections import MOST_PIPELINED, HttpConnection, SocketConnection, connections_of
 from tests.contracts.raw import UPGRADE, Raw, connect, request
 from tests.journeys.client import open_client
 from tests.parts.palaver import Server, StoreKind
@@ -72,7 +72,7 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
 @asynccontextmanager
 async def serving(answering: Answering = answer, *, most: int | None = None) -> AsyncIterator[Small]:
     config = uvicorn.Config(
-        answering, port=0, http=patient(PATIENCE, most), ws=SocketConnection, lifespan="off", log_config=None
+        answering, port=0, http=connections_of(PATIENCE, most), ws=SocketConnection, lifespan="off", log_config=None
     )
     server = uvicorn.Server(config)
     config.load()

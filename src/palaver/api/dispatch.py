@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from random import getrandbits
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -25,7 +25,7 @@ from palaver.api.operation import NO_SUCH_PATH, Operation
 from palaver.api.refusals import count_refused, error_body, find_refusal, invalid_body, malformed_body, retry_after
 from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
-from palaver.chat.errors import BotUnavailable, ChatError, Draining, NotFound, RateLimited, Stalled, TooLarge
+from palaver.chat.errors import BotUnavailable, ChatError, NotFound, Overloaded, RateLimited, Stalled, TooLarge
 from palaver.chat.errors import Invalid as InvalidValue
 from palaver.watching import spans
 from palaver.watching.asking import asked_by
@@ -65,6 +65,14 @@ class Spelled(Struct, frozen=True):
     body: bytes
     headers: list[tuple[bytes, bytes]]
     pieces: AsyncIterator[bytes] | None = None
+
+
+class Refused(NamedTuple):
+    """A refusal as it goes out."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
 
 
 class Dispatcher:
@@ -161,6 +169,34 @@ class Dispatcher:
                 call.span.end(None if spelled is None else spelled.status)
         log.info(REQUEST, request_id, scope["method"], call.route, spelled.status)
 
+    @property
+    def is_full(self) -> bool:
+        return self.site.chat.replies.is_full
+
+    def turn_away(self, scope: Scope) -> Refused | None:
+        """The whole answer to who would begin something here while it is full; None for any other request.
+
+        What is offered beyond what can be done must cost next to nothing: no task, no look at who asks, no line in the
+        log. It says what `_carry_out` would, in whose order of checks this comes before the caller.
+        """
+        operations, _ = self._routes.find(scope["path"])
+        operation = operations.get(scope["method"])
+        if operation is None or not (operation.starts_turn or operation.to_people):
+            return None
+        call = self._to_call(scope)
+        if not call.header(b"content-length") or _announces_more(scope, self.site.max_body_bytes):
+            return None
+        self.site.chat.replies.count_turned_away()
+        spelled = _spell_refusal(Overloaded(), call, operation)
+        spelled.headers.extend(missing(self._guards, spelled.headers))
+        REQUESTS.of(operation.method, operation.path, spelled.status).add()
+        spelled.headers.append((b"content-length", str(len(spelled.body)).encode()))
+        spelled.headers.append((b"x-request-id", call.request_id.encode()))
+        origin = call.header(b"origin")
+        if origin:
+            spelled.headers.extend(self._cors(origin))
+        return Refused(spelled.status, spelled.headers, spelled.body)
+
     async def _spell(self, call: Call, receive: Receive, origin: str) -> Spelled:
         method = call.scope["method"]
         if method == "OPTIONS" and origin and call.header(b"access-control-request-method"):
@@ -186,8 +222,8 @@ class Dispatcher:
         new_guest: str | None = None
         try:
             body = await self._take_body(call, operation, receive)
-            if (operation.starts_turn or operation.to_people) and call.chat.replies.draining:
-                raise Draining
+            if operation.starts_turn or operation.to_people:
+                call.chat.replies.check_takes()
             if operation.who == "anyone":
                 call.caller = await find_caller(call)
             elif operation.who != "open":
@@ -380,7 +416,7 @@ def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelle
         log.error("request %s: no refusal for %s", call.request_id, type(error).__name__)
         return _plain(500, error_body(operation, 500, text("internal", call.language)))
     # One API calls it the caller's fault when the bot fails; whoever looks for the cause needs the line all the same.
-    if refusal.status >= 500 or isinstance(error, BotUnavailable):
+    if (refusal.status >= 500 or isinstance(error, BotUnavailable)) and not isinstance(error, Overloaded):
         cause = error.__cause__ or error
         log.warning("request %s: %s: %s: %s", call.request_id, operation.path, error.code, cause)
     headers = []

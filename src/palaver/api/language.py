@@ -347,6 +347,11 @@ TEXTS: dict[str, tuple[str, str, str]] = {
         "Der Server startet neu. Bitte gleich erneut versuchen.",
         "Il server si sta riavviando. Riprova tra poco.",
     ),
+    "overloaded": (
+        "Too much is going on here just now. Try again in a moment.",
+        "Hier ist gerade zu viel los. Bitte gleich erneut versuchen.",
+        "In questo momento c'è troppo traffico. Riprova tra poco.",
+    ),
     "store_unavailable": (
         "The server cannot reach its data just now. Try again in a moment.",
         "Der Server erreicht seine Daten gerade nicht. Bitte gleich erneut versuchen.",

@@ -19,6 +19,7 @@ from palaver.chat.errors import (
     Ended,
     Forbidden,
     NotFound,
+    Overloaded,
     RateLimited,
 )
 
@@ -203,9 +204,9 @@ def _possible(operation: Operation) -> list[type[ChatError]]:
     if in_conversation:
         possible += [Busy, Conflict, Ended]
     if operation.starts_turn:
-        possible += [BotUnavailable, Draining]
+        possible += [BotUnavailable, Draining, Overloaded]
     if operation.to_people:
-        possible += [Conflict, Ended, Draining]
+        possible += [Conflict, Ended, Draining, Overloaded]
     if operation.starts_turn or operation.counts_as_turn or operation.to_people:
         possible.append(RateLimited)
     return possible

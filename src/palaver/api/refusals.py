@@ -21,6 +21,7 @@ from palaver.chat.errors import (
     NotManager,
     NotWaiting,
     OverBudget,
+    Overloaded,
     OverQuota,
     RateLimited,
     Stalled,
@@ -86,6 +87,7 @@ EVERYWHERE: Refusals = {
     OverBudget: Refusal(429, limit_words),
     BotUnavailable: worded(503, "bot_unavailable"),
     Draining: worded(503, "draining"),
+    Overloaded: worded(503, "overloaded"),
     StoreUnavailable: worded(503, "store_unavailable"),
 }
 
@@ -103,7 +105,7 @@ def retry_after(error: ChatError) -> int | None:
     match error:
         case RateLimited():
             return whole_seconds(error.retry_after)
-        case Draining() | StoreUnavailable():
+        case Draining() | Overloaded() | StoreUnavailable():
             return COME_BACK_SECONDS
         case _:
             return None

@@ -19,7 +19,7 @@ from palaver.api.call import Call, MalformedBody, parse_json
 from palaver.api.fields import Invalid
 from palaver.api.language import text
 from palaver.api.limited import limit_words, whole_seconds
-from palaver.api.refusals import count_refused
+from palaver.api.refusals import COME_BACK_SECONDS, count_refused
 from palaver.api.who import guest_cookie, identify_socket
 from palaver.chat.accounts import Caller, WrongCredentials
 from palaver.chat.errors import (
@@ -31,6 +31,7 @@ from palaver.chat.errors import (
     Ended,
     Forbidden,
     NotFound,
+    Overloaded,
     RateLimited,
     StoreUnavailable,
 )
@@ -62,6 +63,8 @@ CODES: dict[type[ChatError], str] = {
     Forbidden: "invalid",
     Busy: "busy",
     RateLimited: "rate_limited",
+    # The contract has no word of its own for it, and what to do is the same.
+    Overloaded: "rate_limited",
     BotUnavailable: "bot_unavailable",
 }
 
@@ -192,6 +195,8 @@ class JsonSocket(ABC):
                     count_refused(error)
                     more = {**more, "retry_after": whole_seconds(error.retry_after)}
                     words = limit_words(error, self.call.language)
+                elif isinstance(error, Overloaded):
+                    more = {**more, "retry_after": COME_BACK_SECONDS}
                 self.error(CODES[kind], words, **more)
                 return
         log.warning("request %s: %s: %s", self.call.request_id, self.call.route, error.__cause__ or error)

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 
-from palaver.chat.errors import Draining, Ended, Invalid, NoSuchPerson, NotFound, Unreachable
+from palaver.chat.errors import Ended, Invalid, NoSuchPerson, NotFound, Unreachable
 from palaver.chat.events import Dropped, MessageRead, MessageSaid, PersonRead, PersonWrote, Turned, Typing
 from palaver.chat.flow import Chat
 from palaver.chat.ports import Changed, Connection, GroupChange, NewSaid, Seat, Spoken, Written
@@ -81,10 +81,9 @@ def _lists_changed(chat: Chat, connection: Connection) -> None:
 async def say(chat: Chat, seat: Seat, conversation: str, text: str, *, client_message_id: str | None = None) -> Spoken:
     """The message, committed; all who are present hear of it, and all others who are in it as soon as they look.
 
-    Raises `NotFound`, `Ended`, `Unreachable`, `Conflict` or `Draining`; then nothing has changed.
+    Raises `NotFound`, `Ended`, `Unreachable`, `Conflict`, `Draining` or `Overloaded`; then nothing has changed.
     """
-    if chat.replies.draining:
-        raise Draining
+    chat.replies.check_takes()
     said = NewSaid(seat, conversation, text, await chat.replies.tokens.count(text), chat.clock.now(), client_message_id)
     # A caller that goes away while it is committed must not keep the others from hearing of it.
     return await asyncio.shield(chat.replies.beginning(_say(chat, said)))
@@ -118,9 +117,8 @@ async def _say(chat: Chat, said: NewSaid) -> Spoken:
 
 
 async def edit(chat: Chat, seat: Seat, conversation: str, message: str, text: str) -> Written:
-    """One's own message in other words. Raises `NotFound`, `Ended`, `Unreachable` or `Draining`."""
-    if chat.replies.draining:
-        raise Draining
+    """One's own message in other words. Raises `NotFound`, `Ended`, `Unreachable`, `Draining` or `Overloaded`."""
+    chat.replies.check_takes()
     count = await chat.replies.tokens.count(text)
     written, changed = await chat.store.connections.edit(seat, conversation, message, text, count, chat.clock.now())
     await tell_changed(chat, changed)

@@ -27,6 +27,7 @@ ChatError
 ├── BotUnavailable      the bot failed, broke off or said nothing
 │   └── BotTimeout      it was silent for too long
 ├── StoreUnavailable    the database does not answer
+├── Overloaded          more waits here already than is done at once
 └── Draining            the server is going away and starts no more turns
 """
 
@@ -211,6 +212,10 @@ class BotTimeout(BotUnavailable):
 
 class Draining(ChatError):
     code = "draining"
+
+
+class Overloaded(ChatError):
+    code = "overloaded"
 
 
 class StoreUnavailable(ChatError, OSError):

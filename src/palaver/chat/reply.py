@@ -23,7 +23,7 @@ from palaver.chat.clock import SECOND, Clock, Micros
 from palaver.chat.context import count_tokens
 from palaver.chat.conversation import ConversationId, End, MessageId, Turn
 from palaver.chat.ending import abandoned_as, billed_as, keep_end, to_abandoned_usage, to_usage, why_gone
-from palaver.chat.errors import BotUnavailable, Draining
+from palaver.chat.errors import BotUnavailable, Draining, Overloaded
 from palaver.chat.events import ReplyEnded, ReplyStarted
 from palaver.chat.limits import Grant
 from palaver.chat.pieces import Finished, Sources, Text
@@ -36,11 +36,13 @@ from palaver.chat.telling import Telling
 from palaver.chat.tokens import Tokens
 from palaver.chat.told import to_name
 from palaver.watching.asking import NOBODY
-from palaver.watching.numbers import ENDED
+from palaver.watching.numbers import ENDED, REFUSED
 
 T = TypeVar("T")
 
 log = logging.getLogger("palaver.reply")
+
+REFUSED_FULL = REFUSED.of("overload")
 
 CHECKPOINT_SECONDS = 1.0
 
@@ -55,6 +57,9 @@ END_SECONDS = 10.0
 
 # Whoever lives renews its leases every second: one that is old after so long belongs to nobody.
 SURE_SECONDS = 2.0
+
+# So few that wait are no overload, however long they do: the store may stand still for a moment.
+FEW = 64
 
 # A bot that takes no notice of being ended is left behind after so long.
 LEAVE_SECONDS = 5.0
@@ -91,7 +96,8 @@ class Replies:
         # Gone with the last of those who wait.
         self._awaited: WeakValueDictionary[MessageId, asyncio.Event] = WeakValueDictionary()
         self._answers: set[asyncio.Task[Any]] = set()
-        self._beginnings: set[asyncio.Task[Any]] = set()
+        self._beginnings: dict[asyncio.Task[Any], float] = {}
+        self._turned_away = 0
         self._out_of_time = False
         self._looked_after = 0
         """So many transactions were broken off until it was last looked what became of them."""
@@ -101,6 +107,34 @@ class Replies:
         """All that was made here has ended; whoever hears of replies made elsewhere has to go on there."""
         rooms.find_here = self.telling
         rooms.stop_here = self.stop_here
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much has waited for so long to be committed that whatever came now would only make all later.
+
+        It is the worker as a whole that is measured so: a message waits for the store, and for its turns of the loop.
+        """
+        return self._is_behind(self.limits.overload_seconds)
+
+    def check_takes(self) -> None:
+        """Whether something may begin here now. Raises `Draining` or `Overloaded`."""
+        if self.draining:
+            raise Draining
+        # Who has come as far as here has cost half a turn by now: whoever can, asks `is_full` before.
+        if self._is_behind(2 * self.limits.overload_seconds):
+            self.count_turned_away()
+            raise Overloaded
+
+    def _is_behind(self, seconds: float) -> bool:
+        if len(self._beginnings) < FEW or not seconds:
+            return False
+        oldest = next(iter(self._beginnings.values()))
+        return asyncio.get_running_loop().time() - oldest > seconds
+
+    def count_turned_away(self) -> None:
+        """Somebody was, because it is full here."""
+        self._turned_away += 1
+        REFUSED_FULL.add()
 
     def lease_until(self) -> Micros:
         return Micros(self._clock.now() + int(self.limits.lease_seconds * SECOND))
@@ -185,7 +219,14 @@ class Replies:
                 log.exception("replies cannot be looked after")
             if now >= next_checkpoint:
                 next_checkpoint = now + CHECKPOINT_SECONDS
+                self._say_turned_away()
                 await self._checkpoint()
+
+    def _say_turned_away(self) -> None:
+        # Not a line for each: that would cost more than to turn them away.
+        if self._turned_away:
+            log.warning("%d messages were turned away: too many wait to be committed", self._turned_away)
+            self._turned_away = 0
 
     async def drain(self, seconds: float) -> None:
         """Lets running replies finish for `seconds`, then ends the rest as interrupted.
@@ -220,8 +261,8 @@ class Replies:
     def beginning(self, begin: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """What has a reply started once it is committed: draining waits for that, too."""
         task = asyncio.create_task(begin)
-        self._beginnings.add(task)
-        task.add_done_callback(self._beginnings.discard)
+        self._beginnings[task] = asyncio.get_running_loop().time()
+        task.add_done_callback(self._beginnings.__delitem__)
         return task
 
     def answering(self, answer: Coroutine[Any, Any, T]) -> asyncio.Task[T]:

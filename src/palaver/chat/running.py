@@ -20,7 +20,8 @@ class ReplyLimits(Struct, frozen=True):
 
     `max_tokens`: how long a reply may be where that is left to the server. `cache_seconds`: how long an answer may be
     given again, where that is wanted (0: never); `cache_answers`: how many are kept for that. `tell_seconds`: whoever
-    has waited longer, and is not there any more, is told that it has ended (0: never).
+    has waited longer, and is not there any more, is told that it has ended (0: never). `overload_seconds`: who brings a
+    message is turned away while others have waited longer than that to be committed (0: nobody is).
     """
 
     first_seconds: float = 60
@@ -34,6 +35,7 @@ class ReplyLimits(Struct, frozen=True):
     cache_seconds: float = 3600
     cache_answers: int = 10_000
     tell_seconds: float = 20
+    overload_seconds: float = 0.15
 
 
 class Outcome(Struct, frozen=True):

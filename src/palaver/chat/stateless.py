@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from palaver.chat.context import TOKENS_AROUND, count_tokens, history_budget, reply_share, within_budget
 from palaver.chat.conversation import Past, Speaking, Usage
 from palaver.chat.counting import count_usage, counted
-from palaver.chat.errors import BotUnavailable, Draining
+from palaver.chat.errors import BotUnavailable
 from palaver.chat.flow import Chat
 from palaver.chat.ledger import pays_by, to_billed_as
 from palaver.chat.pieces import Finished, Prompt
@@ -58,8 +58,8 @@ async def answer_once(
 
     Without `system` it gets a short prompt of ours, with an empty one none. Only the usage is kept, for
     `stored_user`, who is asked for once there is some. Raises `BotUnavailable` where the bot fails, breaks off or says
-    nothing, `OverBudget`, and `Draining` where this server goes away; then nothing is kept but what was heard until it
-    broke off.
+    nothing, `OverBudget`, `Overloaded`, and `Draining` where this server goes away; then nothing is kept but what was
+    heard until it broke off.
     """
     provider = await chat.bots.default_provider()
     prompt = Prompt(
@@ -165,8 +165,7 @@ async def _learn(chat: Chat, prompt: Prompt, usage: Usage) -> None:
 
 
 async def _listen_until_drained(chat: Chat, provider: str, prompt: Prompt, heard: Heard) -> Finished:
-    if chat.replies.draining:
-        raise Draining
+    chat.replies.check_takes()
     limits = chat.replies.limits
     patience = Patience(limits.first_seconds, limits.between_seconds, limits.total_seconds)
     answer = chat.replies.answering(hear_out(chat.bots.bot(provider), prompt, patience, heard))

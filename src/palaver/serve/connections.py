@@ -8,8 +8,9 @@ client that reads nothing into memory, and holds such a client's connection afte
 
 from asyncio import Task, TimerHandle, Transport
 from random import getrandbits
-from typing import Any
+from typing import Any, Protocol, cast
 
+from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -57,10 +58,22 @@ class NotTaken(Exception):
     """Raised into the parser, which passes it on as a failure of its own: what comes is refused as if unreadable."""
 
 
+class Door(Protocol):
+    """Who knows whether more is asked here than is done, and what is answered then."""
+
+    @property
+    def is_full(self) -> bool: ...
+
+    def turn_away(self, scope: Scope) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
+        """The answer to who is refused because it is full; None for who is not."""
+        ...
+
+
 class HttpConnection(HttpToolsProtocol):
     # How many seconds a client may let the server wait; none: any number. And how many may be connected.
     patience: float | None = None
     most_connections: int | None = None
+    door: Door | None = None
 
     _in_head = False
     _head_bytes = 0
@@ -75,6 +88,8 @@ class HttpConnection(HttpToolsProtocol):
     _unread_since: float | None = None
     # What cannot be read is refused once all that came before it has its answers.
     _refusal: tuple[int, str] | None = None
+    # The answer to a request that the door has turned away, until that has come whole.
+    _turned_away: bytes | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # (as uvicorn has it)
         super().connection_made(transport)
@@ -91,6 +106,10 @@ class HttpConnection(HttpToolsProtocol):
         self._in_head, self._body_bytes = False, 0
         if not self._is_plain():
             raise NotTaken
+        if self.door is not None and self.door.is_full:
+            self._turned_away = self._turn_away(self.door)
+        if self._turned_away is not None:
+            return
         before = self.cycle
         super().on_headers_complete()
         self._open_cycle = self.cycle if self.cycle is not before else None
@@ -109,13 +128,36 @@ class HttpConnection(HttpToolsProtocol):
             case _:
                 return False
 
+    def _turn_away(self, door: Door) -> bytes | None:
+        if self.parser.get_http_version() != "1.1" or self.parser.should_upgrade() or self.expect_100_continue:
+            return None
+        if self.flow.write_paused or self._is_answering():
+            # It has to wait for the answers before it.
+            return None
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.scope["path"] = self.root_path + self.url.partition(b"?")[0].decode("latin-1")
+        refused = door.turn_away(cast(Scope, self.scope))
+        if refused is None:
+            return None
+        status, headers, body = refused
+        lines = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers)]
+        return b"".join((STATUS_LINE[status], *lines, b"\r\n", body))
+
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        super().on_body(body)
+        if self._turned_away is None:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._open_cycle = self._awaited_since = None
-        super().on_message_complete()
+        if self._turned_away is None:
+            super().on_message_complete()
+            return
+        self.transport.write(self._turned_away)
+        self._turned_away = None
+        if not self.parser.should_keep_alive():
+            self.transport.close()
+        self.on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
@@ -221,14 +263,16 @@ class HttpConnection(HttpToolsProtocol):
         return self.parser.get_http_version() != "1.0" and super()._should_upgrade()
 
 
-def patient(seconds: float, most_connections: int | None) -> type[HttpConnection]:
-    """Connections of a server that waits so long for its clients, and has no more than so many at once."""
+def connections_of(seconds: float, most_connections: int | None, door: Door | None = None) -> type[HttpConnection]:
+    """Connections of a server that waits so long for its clients, has no more than so many at once, and whose requests
+    pass `door` before anything is made for them."""
 
-    class PatientConnection(HttpConnection):
+    class Connection(HttpConnection):
         patience = seconds
 
-    PatientConnection.most_connections = most_connections
-    return PatientConnection
+    Connection.most_connections = most_connections
+    Connection.door = door
+    return Connection
 
 
 class Handshake(ServerProtocol):

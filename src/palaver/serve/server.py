@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 import uvicorn
 
 from palaver.app import Palaver
-from palaver.serve.connections import HttpConnection, SocketConnection, patient
+from palaver.serve.connections import HttpConnection, SocketConnection, connections_of
 from palaver.settings import Settings
 
 # Longest a connection may keep the process once every reply has ended.
@@ -17,6 +17,9 @@ CLOSE_SECONDS = 5
 
 # A connection that says nothing for so long after an answer is closed.
 IDLE_SECONDS = 5
+
+# One look at a queue that is empty takes less than a microsecond.
+ACCEPTED_A_ROUND = 32
 
 MOST_SOCKET_MESSAGE = 1_048_576
 
@@ -35,7 +38,7 @@ class Server(uvicorn.Server):
         self.ready = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([copy for listener in sockets or () for copy in _copies(listener)])
         self.ready.set()
 
     @contextmanager
@@ -84,12 +87,18 @@ class Server(uvicorn.Server):
         return [found for found in self.server_state.connections if isinstance(found, HttpConnection)]
 
 
+def _copies(listener: socket.socket) -> list[socket.socket]:
+    """libuv accepts one connection in each round of the loop: under load, ten or twenty a second. Each copy of the
+    socket is one more, whatever else the round has to do."""
+    return [listener, *(listener.dup() for _ in range(ACCEPTED_A_ROUND - 1))]
+
+
 def _to_config(settings: Settings, palaver: Palaver) -> uvicorn.Config:
     return uvicorn.Config(
         palaver.app,
         interface="asgi3",
         loop="none",
-        http=patient(settings.client_seconds, settings.connections or connections_allowed()),
+        http=connections_of(settings.client_seconds, settings.connections or connections_allowed(), palaver.app),
         ws=SocketConnection,
         ws_max_size=MOST_SOCKET_MESSAGE,
         ws_ping_interval=settings.ping_seconds,

@@ -12,12 +12,14 @@ from uuid import uuid4
 import pytest
 
 from tests.chaos.device import list_messages, open_alice, open_session
-from tests.promises import Measured
 from tests.journeys.client import Client
 from tests.journeys.socket import Socket, enter, said_by
 from tests.parts.palaver import StartServer, StoreKind
 from tests.parts.redis import Redis
 from tests.parts.relay import Fault, RedisRelay
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("faults")
 
 # So many commands the journey takes at least.
 LEAST = 20

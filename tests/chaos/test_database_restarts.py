@@ -15,13 +15,15 @@ from tests.chaos.device import Device, open_alice, open_session
 from tests.chaos.kept import Kept, turn_in
 from tests.chaos.person import APIS, ApiName, Person, Told
 from tests.chaos.waiting import wait_while
-from tests.promises import Measured
 from tests.parts.palaver import Database, Server, StartServer, StoreKind
 from tests.parts.postgres import Postgres, StopMode, open_cluster
 from tests.parts.process import wait_until
 from tests.parts.redis import Redis
 from tests.parts.run import Run
+from tests.promises import Measured
 from tests.serve.crew import Crew
+
+pytestmark = pytest.mark.proof("faults")
 
 REFUSED = "The server cannot reach its data just now. Try again in a moment."
 

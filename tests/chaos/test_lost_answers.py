@@ -11,13 +11,15 @@ from tests.chaos.device import open_alice, open_session
 from tests.chaos.kept import Kept
 from tests.chaos.person import APIS, ApiName, Person
 from tests.chaos.waiting import wait_while
-from tests.promises import Measured
 from tests.journeys.socket import enter, said_by
 from tests.parts.llm import LLM
 from tests.parts.palaver import Database, Server, StoreKind
 from tests.parts.postgres import Postgres
 from tests.parts.relay import PostgresRelay
 from tests.parts.run import Run
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("faults")
 
 REFUSED = "The server cannot reach its data just now. Try again in a moment."
 

@@ -20,13 +20,15 @@ from palaver.store import StoreOptions, open_store
 from palaver.store.backup.copying import Tally, copy_out
 from palaver.store.database import Transaction
 from palaver.store.migrate import ADVISORY_LOCK, migrate, newest_version, schema_version
-from tests.promises import Measured
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.postgres import Postgres
 from tests.parts.process import bare_environment
 from tests.parts.run import Run
+from tests.promises import Measured
 from tests.serve.crew import Crew
+
+pytestmark = pytest.mark.proof("faults")
 
 PALAVER = str(Path(sys.executable).with_name("palaver"))
 

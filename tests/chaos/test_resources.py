@@ -15,13 +15,15 @@ import aiohttp
 import pytest
 
 from tests.chaos.device import Device, open_alice, open_session
-from tests.promises import Measured
 from tests.contracts.knowing import COLLECTIONS, make_collection, read_whole, upload
 from tests.journeys.client import Client
 from tests.journeys.socket import enter
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.process import wait_until
+from tests.promises import Measured
 from tests.serve.crew import Crew
+
+pytestmark = pytest.mark.proof("faults")
 
 SHORT = r"all \d+ file descriptors are in use"
 ENOUGH = "there are free file descriptors again"

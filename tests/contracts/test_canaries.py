@@ -14,12 +14,14 @@ import pytest
 
 from palaver.api.operation import Operation
 from palaver.app import operations
-from tests.promises import Measured
 from tests.contracts.canaries import ADMINS_SEE, Owned, done, plant
 from tests.contracts.matrix import ROWS, Row
 from tests.journeys.client import Answer, Client, register
 from tests.journeys.socket import open_conversation, open_list
 from tests.parts.palaver import Server, StoreKind
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("security")
 
 pytestmark = pytest.mark.usefixtures("llm")
 

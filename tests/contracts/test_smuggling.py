@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.promises import Measured
 from tests.contracts.raw import connect
 from tests.contracts.smuggling import AFTER, CASES, HIDDEN, PROBE
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.proxies import DeployedNginx, HAProxy, Nginx, Proxy
 from tests.parts.run import Run
+from tests.promises import Measured
+
+pytestmark = pytest.mark.proof("security")
 
 SECONDS = 10.0
 # A proxy may wait for what it takes to be missing.

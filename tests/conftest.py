@@ -107,7 +107,13 @@ class _Either:
 _STORES = _Either(
     "store_kind",
     ("sqlite", "postgres"),
-    ("tests/contracts/", "tests/cli/"),
+    (
+        "tests/contracts/",
+        "tests/cli/",
+        "tests/journeys/",
+        "tests/moving/test_commands.py",
+        "tests/parts/test_server.py",
+    ),
     over_both=(
         "tests/contracts/test_connections.py",
         "tests/contracts/test_limits.py",

@@ -110,11 +110,12 @@ async def test_request_that_does_not_come_whole_is_not_waited_for(begun: bytes) 
         await check_shown_out(raw)
 
 
-async def test_second_request_is_waited_for_no_longer_than_the_first() -> None:
+@pytest.mark.parametrize("begun", [b"\r\n", b"GET / HT", request("/", {"Content-Length": "9"}, method="POST") + b"x"])
+async def test_second_request_is_waited_for_no_longer_than_the_first(begun: bytes) -> None:
     async with serving() as small, connect(small.url) as raw:
         await raw.send(A_REQUEST)
         assert (await raw.head())[0] == 200
-        await raw.send(b"\r\n")
+        await raw.send(begun)
         await small.until(lambda one: one._awaited_since is not None)
         small.pass_seconds(PATIENCE + 1)
         assert b"HTTP/1.1 408" in await raw.end()

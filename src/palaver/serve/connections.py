@@ -168,7 +168,7 @@ class HttpConnection(HttpToolsProtocol):
             self._head_bytes = 0 if self._head_bytes < 0 else self._head_bytes + len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
                 self._refuse(*TOO_LARGE)
-        if self._awaited_since is None and (self._in_head or not self._is_answering()):
+        if self._awaited_since is None and self._is_awaiting():
             self._awaited_since = self.loop.time()
 
     def _unsupported_upgrade_warning(self) -> None:
@@ -217,6 +217,10 @@ class HttpConnection(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._unread_since = None
         super().resume_writing()
+
+    def _is_awaiting(self) -> bool:
+        """Whether it is the client's turn to send something."""
+        return self._in_head or self._open_cycle is not None or not self._is_answering()
 
     def _is_answering(self) -> bool:
         """Whether a request has no whole answer yet."""

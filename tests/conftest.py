@@ -5,7 +5,7 @@ All fixtures and tests of a process share one event loop (pyproject.toml), so th
 
 import os
 import zlib
-from collections.abc import AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, assert_never
@@ -20,6 +20,8 @@ from tests.parts.palaver import Database, Server, StartServer, StoreKind, migrat
 from tests.parts.postgres import Postgres
 from tests.parts.redis import Redis
 from tests.parts.run import Run, open_run
+
+Measured = Callable[[str, float | int | str, str], None]
 
 _RUN = pytest.StashKey[Run]()
 _LINES_SHOWN = 60
@@ -148,6 +150,12 @@ def prove() -> bool:
 
 def _is_proof() -> bool:
     return os.environ.get("PALAVER_PROVE") == "1"
+
+
+@pytest.fixture
+def measured() -> Measured:
+    """Say what was tried or measured: `measured("kills", 200, "")`. It ends on docs/promises.md."""
+    return lambda what, value, unit: print(f"{what}: {value} {unit}")  # noqa: T201 (pytest shows it)
 
 
 # The parts

@@ -1,25 +1,45 @@
 """Everything at once for some seconds, and for half an hour under `make prove`: nothing grows, nothing breaks."""
 
-import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
 
-from bench.soak import MAY_GROW, MINUTES, Sample, Soaked, soak
+from bench.soak import MAY_GROW, MINUTES, Sample, Soaked
 
 from tests.conftest import Measured
+from tests.parts.process import bare_environment
+from tests.parts.run import Run
 
+ROOT = Path(__file__).parents[2]
 SMALL_MINUTES = 0.1
+SECONDS = 120
+
+KINDS = ("turns", "streams", "sockets", "reads", "messages to people", "stops")
 
 
-async def test_server_that_is_used_in_every_way_at_once_holds_no_more_in_the_end(
-    prove: bool, measured: Measured
+def test_server_that_is_used_in_every_way_at_once_holds_no_more_in_the_end(
+    prove: bool, measured: Measured, run: Run
 ) -> None:
-    seed = random.SystemRandom().randrange(1_000_000)
-    soaked = await soak(MINUTES if prove else SMALL_MINUTES, seed)
-    measured("seed", seed, "")
-    measured("turns, streams, sockets, reads, messages and stops", sum(soaked.done.values()), "")
-    assert not soaked.broken
-    assert min(soaked.done.values()) > 0, soaked.done
-    assert len(soaked.done) == 6
-    assert not soaked.grown, soaked.to_markdown()
+    minutes = MINUTES if prove else SMALL_MINUTES
+    folder = run.make_folder("bench")
+    picture = folder / "soak.svg"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "bench" / "soak.py"), "--minutes", str(minutes), "--picture", str(picture)],
+        cwd=folder,
+        env={**bare_environment(), "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60 * minutes + SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = dict(re.findall(r"([\d,]+) ([a-z ]+)[,.]", done.stdout.partition("minutes: ")[2]))
+    assert set(counts.values()) == set(KINDS)
+    measured("everything at once, minutes", minutes, "")
+    measured("turns, streams, sockets, reads, messages and stops", sum(int(one.replace(",", "")) for one in counts), "")
+    assert ElementTree.fromstring(picture.read_text()) is not None
 
 
 def test_what_grows_is_found_and_what_comes_and_goes_is_not() -> None:

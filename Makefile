@@ -19,7 +19,7 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := $(BIN)/python -m pytest -n $(shell expr $(CORES) \* 2) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help install run ready test prove promises check format bench bench-stream bench-retrieval requirements sbom audit screenshots clean
+.PHONY: help install run ready test prove promises check format bench bench-all bench-stream bench-retrieval requirements sbom audit screenshots clean
 
 help:  ## Say what can be made.
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
@@ -57,6 +57,9 @@ format: $(VENV)/.test-done  ## Format the code and repair what the linter can re
 
 bench: install $(VENV)/.test-done  ## Measure what a turn costs.
 	@$(BIN)/python bench/turn.py $(ARGS)
+
+bench-all: install $(VENV)/.test-done  ## Measure all of it and make docs/performance.md: a quarter of an hour.
+	@$(BIN)/python bench/all.py $(ARGS)
 
 bench-stream: install $(VENV)/.test-done  ## Measure what a stream costs.
 	@$(BIN)/python bench/stream.py $(ARGS)

@@ -11,7 +11,7 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,13 +24,18 @@ from bench import measure as turn
 from bench import overload
 from bench import stream_measure as stream
 from bench.page import write_page
-from bench.results import Circumstances, Part, Results, write
+from bench.results import Part, Results, read, write
 from bench.table import Table
 from bench.venvs import make_baseline_venv
 
 # The longest parts of a stream in a shorter form: all of it has to fit into a quarter of an hour.
 STREAM = replace(stream.FULL, paced_seconds=5, held_seconds=15, tokens=4000, paced_tokens=500)
 STREAM_QUICK = replace(stream.QUICK, listeners=(1, 2), paced_seconds=0.2, held_seconds=0.3, firsts=2)
+TITLES: Mapping[str, tuple[str, str]] = {
+    "turn": ("A turn, its history, a start", "make bench"),
+    "stream": ("A stream, idle sockets, two servers", "make bench-stream"),
+    "overload": ("More than it can do", ".venv/bin/python bench/overload.py"),
+}
 TURN_QUICK = replace(turn.QUICK, turns=32, seconds=1, lengths=(10, 1000))
 
 
@@ -49,38 +54,38 @@ def main() -> None:
         # What is acknowledged is synced, by PostgreSQL too; tests do without.
         os.environ["PALAVER_TEST_FSYNC"] = "1"
     python = None if options.quick or options.without_baseline else make_baseline_venv()
-    load, began = os.getloadavg()[0], time.monotonic()
-    parts = asyncio.run(_measure(python, options.only, quick=options.quick))
-    minutes = (time.monotonic() - began) / 60
-    date = datetime.now(UTC).strftime("%Y-%m-%d")
-    results = Results(Circumstances(date, _machine(), round(load, 1), round(minutes, 1), options.quick), parts)
-    write(results, options.into / "performance.json")
+    results = asyncio.run(_measure(python, options.only, quick=options.quick))
+    file = options.into / "performance.json"
+    if options.only and file.exists():
+        results = [one for one in read(file) if one[0].name != options.only] + list(results)
+    write(results, file)
     write_page(results, options.into / "performance.md", options.into / "images")
-    for part, table in parts:
+    for part, table in results:
         print(f"## {part.title}\n\n{table.to_markdown()}\n")
 
 
-async def _measure(python: Path | None, only: str, *, quick: bool) -> Sequence[tuple[Part, Table[str]]]:
-    parts: list[tuple[Part, Table[str]]] = []
-    if only in ("", "turn"):
-        table = await turn.measure(TURN_QUICK if quick else turn.FULL, python)
-        parts.append(_part("turn", "A turn, its history, a start", "make bench", table))
-    if only in ("", "stream"):
-        pieces = await stream.measure(STREAM_QUICK if quick else STREAM, "")
-        parts.append(_part("stream", "A stream, idle sockets, two servers", "make bench-stream", pieces))
-    if only in ("", "overload"):
-        outcome = await overload.measure("sqlite", overload.QUICK if quick else overload.FULL)
-        asked = overload.to_table(outcome)
-        parts.append(_part("overload", "More than it can do", ".venv/bin/python bench/overload.py", asked))
-    return parts
-
-
-def _part(name: str, title: str, command: str, table: object) -> tuple[Part, Table[str]]:
-    # The columns of each are a closed set of their own; here they are names.
-    assert isinstance(table, Table)
-    titles: Mapping[str, str] = {str(kind): title for kind, title in table.titles.items()}
-    ours = [str(kind) for kind in table.ours]
-    return Part(name, title, command, titles, ours, table.apart, table.notes), table
+async def _measure(python: Path | None, only: str, *, quick: bool) -> Results:
+    measures: Mapping[str, Callable[[], Awaitable[object]]] = {
+        "turn": lambda: turn.measure(TURN_QUICK if quick else turn.FULL, python),
+        "stream": lambda: stream.measure(STREAM_QUICK if quick else STREAM, ""),
+        "overload": lambda: overload.measure_table(overload.QUICK if quick else overload.FULL),
+    }
+    results: list[tuple[Part, Table[str]]] = []
+    for name, measure in measures.items():
+        if only in ("", name):
+            load, began = os.getloadavg()[0], time.monotonic()
+            table = await measure()
+            # The columns of each are a closed set of their own; here they are names.
+            assert isinstance(table, Table)
+            title, command = TITLES[name]
+            part = Part(
+                name, title, command, datetime.now(UTC).strftime("%Y-%m-%d"), _machine(), round(load, 1),
+                round((time.monotonic() - began) / 60, 1), quick,
+                {str(kind): name for kind, name in table.titles.items()}, [str(kind) for kind in table.ours],
+                table.apart, table.notes,
+            )  # fmt: skip
+            results.append((part, table))
+    return results
 
 
 def _machine() -> str:

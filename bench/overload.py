@@ -48,7 +48,7 @@ class Size(msgspec.Struct, frozen=True):
 
 
 FULL = Size(repeats=3, at_once=(16, 64), peak_seconds=4, seconds=20, sessions=3000)
-QUICK = Size(repeats=1, at_once=(64,), peak_seconds=1, seconds=2, sessions=500)
+QUICK = Size(repeats=1, at_once=(64,), peak_seconds=0.5, seconds=1.5, sessions=400)
 
 
 class Peak(msgspec.Struct, frozen=True):
@@ -63,6 +63,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     peak: Peak
     offered: float
+    asked: int
     done: float
     taken: int
     """Those that were done, late ones too."""
@@ -73,7 +74,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     refused_p99: float
     refused_most: float
     lost: int
-    """Neither done nor refused."""
+    """Neither done nor refused, or wrongly."""
+    unasked: int
+    """Those for which nobody was left: all conversations still waited for an answer."""
     before_mib: float
     most_mib: float
     cpu: float
@@ -157,6 +160,7 @@ async def overload(system: System, size: Size, peak: Peak, rate: float) -> Outco
     outcome = Outcome(
         peak=peak,
         offered=answered.offered / size.seconds,
+        asked=answered.offered,
         done=answered.done_in_time / size.seconds,
         taken=len(answered.done),
         done_p50=_percentile(answered.done, 50),
@@ -165,7 +169,8 @@ async def overload(system: System, size: Size, peak: Peak, rate: float) -> Outco
         refused_p50=_percentile(answered.refused, 50),
         refused_p99=_percentile(answered.refused, 99),
         refused_most=_percentile(answered.refused, 100),
-        lost=answered.unheard + answered.broken + sum(answered.others.values()),
+        lost=answered.broken + sum(answered.others.values()),
+        unasked=answered.unheard,
         before_mib=before,
         most_mib=most,
         cpu=cpu / max(len(answered.done), 1) * 1000,
@@ -198,6 +203,10 @@ def _percentile(nanoseconds: Sequence[int], percent: int) -> float:
     return in_order[min(len(in_order) * percent // 100, len(in_order) - 1)] / 1e6
 
 
+async def measure_table(size: Size) -> Table[Kind]:
+    return to_table(await measure("sqlite", size))
+
+
 def to_table(outcome: Outcome) -> Table[Kind]:
     table: Table[Kind] = Table({"sqlite": "ours, SQLite, one core"}, ["sqlite"], apart="", notes=NOTES)
 
@@ -214,6 +223,7 @@ def to_table(outcome: Outcome) -> Table[Kind]:
     add("- refused after ms, p99", outcome.refused_p99, most=200)
     add("- CPU µs a refusal, at most", outcome.refusal_micros)
     add("- neither done nor refused", outcome.lost, most=0)
+    add("- not asked, as all conversations still waited", outcome.unasked, most=0)
     add("- memory before, MiB", outcome.before_mib)
     add("- memory at most, MiB", outcome.most_mib)
     return table
@@ -226,7 +236,7 @@ def main() -> None:
     if not options.quick:
         # What is acknowledged is synced.
         os.environ["PALAVER_TEST_FSYNC"] = "1"
-    print(to_table(asyncio.run(measure("sqlite", QUICK if options.quick else FULL))).to_markdown())
+    print(asyncio.run(measure_table(QUICK if options.quick else FULL)).to_markdown())
 
 
 if __name__ == "__main__":

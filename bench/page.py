@@ -53,33 +53,32 @@ def write_page(results: Results, page: Path, images: Path) -> None:
 
 
 def _head(results: Results) -> Iterable[str]:
-    where = results.circumstances
     yield "# Performance\n"
-    yield (
-        f"Measured on {where.date} on {where.machine}, in {where.minutes:.0f} minutes, by `make bench-all`, "
-        "everything on one machine over its loopback."
-    )
-    if where.quick:
-        yield "\n**This was the smallest size: it shows that everything works, and not what it costs.**"
-    if where.load > 1:
-        yield (
-            f"\n**The machine had other work (a load of {where.load:.1f}): whatever is told by the clock is worse than "
-            "it would be alone, and CPU time by up to twice.**"
-        )
+    yield "What things cost, beside the least that one could do (the floor) and what most would write (the baseline)."
+    yield "`make bench-all` measures it again and makes this page, all on one machine over its loopback.\n"
     judged = list(_judged(results))
     missed = [(row, title, value) for row, title, value, met in judged if not met]
-    yield f"\n{len(judged) - len(missed)} of {len(judged)} bars of the design are met.\n"
+    yield f"{len(judged) - len(missed)} of {len(judged)} bars of the design are met.\n"
     if missed:
         yield "## Not met\n"
-        yield from (
-            f"- {row.what.removeprefix('- ')}, {title}: {value} ({row.bar}). {_reason(row)}"
-            for row, title, value in missed
-        )
+        for row, title, value in missed:
+            yield f"- {row.what.removeprefix('- ')}, {title}: {value} ({row.bar}). {_reason(row)}"
         yield ""
 
 
+def _where(part: Part) -> Iterable[str]:
+    yield f"`{part.command}` on {part.date}, in {part.minutes:.0f} minutes, on {part.machine}.\n"
+    if part.quick:
+        yield "**This was the smallest size: it shows that everything works, and not what it costs.**\n"
+    if part.load > 1:
+        yield (
+            f"**The machine had other work (a load of {part.load:.1f}): what is told by the clock is worse than it "
+            "would be alone, and CPU time by up to twice.**\n"
+        )
+
+
 def _judged(results: Results) -> Iterable[tuple[Row[str], str, str, bool]]:
-    for _, table in results.parts:
+    for _, table in results:
         for row in table.rows:
             for kind, figure in row.figures.items():
                 if table.is_judged(row, kind):
@@ -91,15 +90,15 @@ def _reason(row: Row[str]) -> str:
 
 
 def _parts(results: Results, shown: Mapping[str, Sequence[str]]) -> Iterable[str]:
-    for part, table in results.parts:
+    for part, table in results:
         yield f"## {part.title}\n"
-        yield f"`{part.command}`, {results.circumstances.date}.\n"
+        yield from _where(part)
         yield from shown.get(part.name, ())
         yield table.to_markdown() + "\n"
 
 
 def _draw(results: Results, name: str, title: str, unit: str, beginnings: Sequence[str]) -> str | None:
-    for part, table in results.parts:
+    for part, table in results:
         if part.name == name:
             return bars(title, unit, *_to_groups(part, table, beginnings))
     return None

@@ -1,0 +1,51 @@
+"""Everything at once for some seconds, and for half an hour under `make prove`: nothing grows, nothing breaks."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+from bench.soak import MAY_GROW, MINUTES, Sample, Soaked
+
+from tests.conftest import Measured
+from tests.parts.process import bare_environment
+from tests.parts.run import Run
+
+ROOT = Path(__file__).parents[2]
+SMALL_MINUTES = 0.1
+SECONDS = 120
+
+KINDS = ("turns", "streams", "sockets", "reads", "messages to people", "stops")
+
+
+def test_server_that_is_used_in_every_way_at_once_holds_no_more_in_the_end(
+    prove: bool, measured: Measured, run: Run
+) -> None:
+    minutes = MINUTES if prove else SMALL_MINUTES
+    folder = run.make_folder("bench")
+    picture = folder / "soak.svg"
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "bench" / "soak.py"), "--minutes", str(minutes), "--picture", str(picture)],
+        cwd=folder,
+        env={**bare_environment(), "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60 * minutes + SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = dict(re.findall(r"([\d,]+) ([a-z ]+)[,.]", done.stdout.partition("minutes: ")[2]))
+    assert set(counts.values()) == set(KINDS)
+    measured("everything at once, minutes", minutes, "")
+    measured("turns, streams, sockets, reads, messages and stops", sum(int(one.replace(",", "")) for one in counts), "")
+    assert ElementTree.fromstring(picture.read_text()) is not None
+
+
+def test_what_grows_is_found_and_what_comes_and_goes_is_not() -> None:
+    level = dict.fromkeys(MAY_GROW, 50.0)
+    leaking = [Sample(second, {**level, "descriptors": 50 + second / 10}) for second in range(1000)]
+    breathing = [Sample(second, {**level, "tasks": 50 + second % 60}) for second in range(1000)]
+    assert Soaked(leaking, {}, {}).grown == ["descriptors"]
+    assert Soaked(breathing, {}, {}).grown == []
+    assert "| descriptors | 50.0 | 100.0 | 149.9 | +49.9 | 20 |" in Soaked(leaking, {"turns": 3}, {}).to_markdown()

@@ -211,12 +211,6 @@ def dice(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(f"{told} {request.node.nodeid}")
 
 
-@pytest.fixture
-def measured() -> Measured:
-    """Say what was tried or measured: `measured("kills", 200, "")`. It ends on docs/promises.md."""
-    return lambda what, value, unit: print(f"{what}: {value} {unit}")  # noqa: T201 (pytest shows it)
-
-
 # The parts
 
 

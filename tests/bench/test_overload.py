@@ -7,14 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import Measured
+import pytest
+
 from tests.parts.process import bare_environment
 from tests.parts.run import Run
+from tests.promises import Measured
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 600
 
 
+@pytest.mark.proof("load")
 def test_three_times_the_peak_is_answered_and_nobody_is_lost(prove: bool, measured: Measured, run: Run) -> None:
     folder = run.make_folder("bench")
     done = subprocess.run(

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 from bench.soak import MAY_GROW, MINUTES, Sample, Soaked
 
-from tests.conftest import Measured
 from tests.parts.process import bare_environment
 from tests.parts.run import Run
+from tests.promises import Measured
 
 ROOT = Path(__file__).parents[2]
 SMALL_MINUTES = 0.1
@@ -19,6 +20,7 @@ SECONDS = 120
 KINDS = ("turns", "streams", "sockets", "reads", "messages to people", "stops")
 
 
+@pytest.mark.proof("load")
 def test_server_that_is_used_in_every_way_at_once_holds_no_more_in_the_end(
     prove: bool, measured: Measured, run: Run
 ) -> None:

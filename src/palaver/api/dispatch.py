@@ -22,7 +22,15 @@ from palaver.api.guards import all_guards, missing
 from palaver.api.language import accepted_language, text
 from palaver.api.limited import met_headers, standing_headers
 from palaver.api.operation import NO_SUCH_PATH, Operation
-from palaver.api.refusals import count_refused, error_body, find_refusal, invalid_body, malformed_body, retry_after
+from palaver.api.refusals import (
+    cause_of,
+    count_refused,
+    error_body,
+    find_refusal,
+    invalid_body,
+    malformed_body,
+    retry_after,
+)
 from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
 from palaver.chat.errors import BotUnavailable, ChatError, NotFound, Overloaded, RateLimited, Stalled, TooLarge
@@ -417,8 +425,7 @@ def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelle
         return _plain(500, error_body(operation, 500, text("internal", call.language)))
     # One API calls it the caller's fault when the bot fails; whoever looks for the cause needs the line all the same.
     if (refusal.status >= 500 or isinstance(error, BotUnavailable)) and not isinstance(error, Overloaded):
-        cause = error.__cause__ or error
-        log.warning("request %s: %s: %s: %s", call.request_id, operation.path, error.code, cause)
+        log.warning("request %s: %s: %s: %s", call.request_id, operation.path, error.code, cause_of(error))
     headers = []
     if isinstance(error, WrongCredentials) and refusal.status == 401:
         headers.append((b"www-authenticate", operation.style.challenge.encode()))

@@ -151,3 +151,9 @@ def invalid_body(
     if style is Style.STREAMING:
         return 400, {"error": text("invalid_data", language), "details": fields}
     return 400, fields
+
+
+def cause_of(error: Exception) -> str:
+    """What lies behind it, for the log. Some causes have no words, a time-out above all: they have their name."""
+    cause = error.__cause__ or error
+    return str(cause) or type(cause).__name__

@@ -19,7 +19,7 @@ from palaver.api.call import Call, MalformedBody, parse_json
 from palaver.api.fields import Invalid
 from palaver.api.language import text
 from palaver.api.limited import limit_words, whole_seconds
-from palaver.api.refusals import COME_BACK_SECONDS, count_refused
+from palaver.api.refusals import COME_BACK_SECONDS, cause_of, count_refused
 from palaver.api.who import guest_cookie, identify_socket
 from palaver.chat.accounts import Caller, WrongCredentials
 from palaver.chat.errors import (
@@ -199,7 +199,7 @@ class JsonSocket(ABC):
                     more = {**more, "retry_after": COME_BACK_SECONDS}
                 self.error(CODES[kind], words, **more)
                 return
-        log.warning("request %s: %s: %s", self.call.request_id, self.call.route, error.__cause__ or error)
+        log.warning("request %s: %s: %s", self.call.request_id, self.call.route, cause_of(error))
         self.error("internal", text(error.code, self.call.language), **more)
 
     def _bad_json(self, size: int) -> None:
@@ -343,7 +343,7 @@ def _not_now(_text: str) -> bool:
 
 
 def log_outage(call: Call, error: StoreUnavailable) -> None:
-    log.warning("request %s: %s: %s", call.request_id, call.route, error.__cause__ or error)
+    log.warning("request %s: %s: %s", call.request_id, call.route, cause_of(error))
 
 
 def echo(payload: dict[str, Any]) -> dict[str, str]:

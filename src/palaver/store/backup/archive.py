@@ -1,6 +1,7 @@
 """A backup as a file: a line that says what it is, and, packed together, what `copying` gave, with a digest at its end.
 
-A file that ends early, or of which a bit is another one, is found out before any of it counts.
+A file that ends early, or of which a bit is another one, is found out before any of it counts; unless it still packs
+the same, as it may with another bit: then all of it is there as it was put.
 """
 
 import gzip

@@ -32,6 +32,8 @@ SPARE = 12
 MOST_OF_A_CORE = 0.6
 """Of a server that closes what comes, and tells a few streams beside that."""
 
+HUNG_UP = 0
+
 MEBIBYTE = 1024 * 1024
 
 
@@ -73,6 +75,14 @@ def cpu_seconds(server: Server) -> float:
 
 def address_space(server: Server) -> int:
     return int(Path(f"/proc/{server.pid}/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+async def say(alice: Client, size: int) -> int:
+    """The status of the answer. Who still sends may be hung up on before it is read."""
+    try:
+        return (await alice.post("/api/chat", message="x" * size)).status
+    except aiohttp.ClientOSError:
+        return HUNG_UP
 
 
 def connect(server: Server, stack: ExitStack, count: int) -> list[socket.socket]:
@@ -168,12 +178,12 @@ async def test_body_and_document_as_large_as_allowed_do_not_end_a_server_short_o
     async with enter(alice, session, "full_content=0") as present:
         # Less is left than the body takes, read and decoded.
         with limited(server, resource.RLIMIT_AS, address_space(server) + 24 * MEBIBYTE):
-            answers = [await alice.post("/api/chat", message="x" * (31 * MEBIBYTE)) for _ in range(10 if prove else 1)]
-            assert {answer.status for answer in answers} <= {413, 422, 503, 500}
+            statuses = [await say(alice, 31 * MEBIBYTE) for _ in range(10 if prove else 1)]
+            assert 500 in statuses
+            assert set(statuses) <= {500, HUNG_UP}
             document = await upload(alice, collection, b"word " * (8 * MEBIBYTE if prove else 50_000))
             assert document.status == 202, document.text
             await present.say("is anybody there?")
             await present.until("ai_typing_stop")
-    assert (await read_whole(alice, document.body["id"]))["status"] in ("ready", "failed")
     assert (await alice.post("/api/chat", message="hello")).status == 200
     assert server.is_running

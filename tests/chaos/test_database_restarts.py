@@ -3,7 +3,7 @@ that was acknowledged is lost or doubled, running replies go on, and so does the
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 from uuid import uuid4
@@ -99,14 +99,14 @@ async def hear_long_reply(device: Device) -> None:
 async def test_restarted_database_loses_and_doubles_nothing_and_ends_no_reply(
     start_server: StartServer,
     http: aiohttp.ClientSession,
-    request: pytest.FixtureRequest,
+    redis: Redis,
     cluster: Postgres,
     prove: bool,
     measured: Measured,
 ) -> None:
     """With one worker, and at full size with two and Redis as well."""
     for workers in (1, 2) if prove else (1,):
-        settings = {} if workers == 1 else to_two_workers(request.getfixturevalue("steady_redis"))
+        settings = {} if workers == 1 else {"PALAVER_WORKERS": "2", "PALAVER_REDIS_URL": redis.url}
         server = await start_server(**settings)
         alice = Person(http, server, await server.token("admin"))
         tried = Tried()
@@ -120,10 +120,6 @@ async def test_restarted_database_loses_and_doubles_nothing_and_ends_no_reply(
         measured(f"sends refused meanwhile, {with_workers}", sum(one.refused for one in talkers), "")
         measured(f"until the last who was refused had an answer, {with_workers}", round(tried.slowest, 1), "s")
         assert tried.slowest < SECONDS_TO_RESUME
-
-
-def to_two_workers(redis: Redis) -> Mapping[str, str]:
-    return {"PALAVER_WORKERS": "2", "PALAVER_REDIS_URL": redis.url}
 
 
 @dataclass

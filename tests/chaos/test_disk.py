@@ -15,6 +15,7 @@ from tests.chaos.kept import Kept
 from tests.chaos.person import Person
 from tests.chaos.waiting import wait_for
 from tests.contracts.knowing import COLLECTIONS, DOCUMENTS, keep, make_collection, search, upload
+from tests.journeys.client import open_client
 from tests.parts.palaver import Server, StartServer, StoreKind
 from tests.promises import Measured
 
@@ -92,7 +93,9 @@ async def test_where_the_disk_is_full_documents_are_read_and_none_is_taken_until
     shared_server: Server, shared_token: str
 ) -> None:
     server = shared_server
-    async with open_alice(server, shared_token) as alice:
+    # Who is refused while it sends hears that if it keeps its connection.
+    async with open_client(server) as nobody:
+        alice = nobody.bearing(shared_token)
         collection = await make_collection(alice)
         before = await keep(alice, collection, "apple pie")
         large = b"word " * 60_000

@@ -27,6 +27,9 @@ MOST_HEAD_BYTES = 65_536
 # than all else that is done for it here.
 AT_ONCE = "palaver.at_once"
 
+# In the scope of a request that comes while it is full, and has to be looked at the usual way.
+FULL = "palaver.full"
+
 # The last frame of its message, with text in it.
 TEXT_FRAME = 0x81
 
@@ -59,6 +62,8 @@ class HttpConnection(HttpToolsProtocol):
         self._in_head = False
         if self._door is not None and self._door.is_full:
             self._refusal = self._turn_away(self._door)
+            if self._refusal is None:
+                cast(Scope, self.scope)[FULL] = True
         if self._refusal is None:
             super().on_headers_complete()
 

@@ -53,7 +53,8 @@ def main() -> None:
     if not options.quick:
         # What is acknowledged is synced, by PostgreSQL too; tests do without.
         os.environ["PALAVER_TEST_FSYNC"] = "1"
-    python = None if options.quick or options.without_baseline else make_baseline_venv()
+    with_baseline = not (options.quick or options.without_baseline) and options.only in ("", "turn")
+    python = make_baseline_venv() if with_baseline else None
     results = asyncio.run(_measure(python, options.only, quick=options.quick))
     file = options.into / "performance.json"
     if options.only and file.exists():

@@ -50,6 +50,9 @@ UNSAFE_BODY_METHODS = ("POST", "PUT", "PATCH")
 # The contracts fix these two: what a page on another origin is to know of a limit is in Retry-After and the words.
 EXPOSED = b"X-Request-Id, Retry-After"
 
+# In the scope of a request that could not be turned away at the door, where it was full.
+FULL = "palaver.full"
+
 # In the words of RFC 9211: nobody was asked for this answer.
 GIVEN_AGAIN = (b"cache-status", b"palaver; hit")
 
@@ -231,7 +234,9 @@ class Dispatcher:
         try:
             body = await self._take_body(call, operation, receive)
             if operation.starts_turn or operation.to_people:
-                call.chat.replies.check_takes()
+                call.chat.replies.check_stays()
+                if FULL in call.scope:
+                    call.chat.replies.check_room()
             if operation.who == "anyone":
                 call.caller = await find_caller(call)
             elif operation.who != "open":

@@ -81,9 +81,9 @@ def _lists_changed(chat: Chat, connection: Connection) -> None:
 async def say(chat: Chat, seat: Seat, conversation: str, text: str, *, client_message_id: str | None = None) -> Spoken:
     """The message, committed; all who are present hear of it, and all others who are in it as soon as they look.
 
-    Raises `NotFound`, `Ended`, `Unreachable`, `Conflict`, `Draining` or `Overloaded`; then nothing has changed.
+    Raises `NotFound`, `Ended`, `Unreachable`, `Conflict` or `Draining`; then nothing has changed.
     """
-    chat.replies.check_takes()
+    chat.replies.check_stays()
     said = NewSaid(seat, conversation, text, await chat.replies.tokens.count(text), chat.clock.now(), client_message_id)
     # A caller that goes away while it is committed must not keep the others from hearing of it.
     return await asyncio.shield(chat.replies.beginning(_say(chat, said)))
@@ -117,8 +117,8 @@ async def _say(chat: Chat, said: NewSaid) -> Spoken:
 
 
 async def edit(chat: Chat, seat: Seat, conversation: str, message: str, text: str) -> Written:
-    """One's own message in other words. Raises `NotFound`, `Ended`, `Unreachable`, `Draining` or `Overloaded`."""
-    chat.replies.check_takes()
+    """One's own message in other words. Raises `NotFound`, `Ended`, `Unreachable` or `Draining`."""
+    chat.replies.check_stays()
     count = await chat.replies.tokens.count(text)
     written, changed = await chat.store.connections.edit(seat, conversation, message, text, count, chat.clock.now())
     await tell_changed(chat, changed)

@@ -94,10 +94,10 @@ async def continue_chat(
 
     It goes on in `conversation`, or in `new`, which is made with it. The same `client_message_id` with the same text is
     the same turn. `granted`: what the caller's limits have granted; the reply holds it until it ends. Raises
-    `NotFound`, `Ended`, `Busy`, `Conflict`, `RateLimited`, `OverBudget`, `Draining` or `Overloaded`; then nothing
+    `NotFound`, `Ended`, `Busy`, `Conflict`, `RateLimited`, `OverBudget` or `Draining`; then nothing
     has changed.
     """
-    chat.replies.check_takes()
+    chat.replies.check_stays()
     if granted is not None:
         await granted.ask_conversation(reader, conversation, new)
     turn = NewTurn(
@@ -184,10 +184,10 @@ async def ask_for_another(
 ) -> Begun:
     """Another reply beside one that is there (by default the last one), committed and on its way.
 
-    Raises `NotFound`, `Ended`, `Busy`, `RateLimited`, `OverBudget`, `Draining` or `Overloaded`; then nothing has
+    Raises `NotFound`, `Ended`, `Busy`, `RateLimited`, `OverBudget` or `Draining`; then nothing has
     changed.
     """
-    chat.replies.check_takes()
+    chat.replies.check_stays()
     if granted is not None:
         await granted.ask_conversation(reader, conversation, None)
     asked = AnotherReply(

@@ -113,23 +113,24 @@ class Replies:
         """Whether so much has waited for so long to be committed that whatever came now would only make all later.
 
         It is the worker as a whole that is measured so: a message waits for the store, and for its turns of the loop.
+        Asked once, before anything is done for what comes: whoever is let in has cost most of a turn soon.
         """
-        return self._is_behind(self.limits.overload_seconds)
+        most = self.limits.overload_seconds
+        if len(self._beginnings) < FEW or not most:
+            return False
+        oldest = next(iter(self._beginnings.values()))
+        return asyncio.get_running_loop().time() - oldest > most
 
-    def check_takes(self) -> None:
-        """Whether something may begin here now. Raises `Draining` or `Overloaded`."""
-        if self.draining:
-            raise Draining
-        # Who has come as far as here has cost half a turn by now: whoever can, asks `is_full` before.
-        if self._is_behind(2 * self.limits.overload_seconds):
+    def check_room(self) -> None:
+        """Raises `Overloaded` where it is full."""
+        if self.is_full:
             self.count_turned_away()
             raise Overloaded
 
-    def _is_behind(self, seconds: float) -> bool:
-        if len(self._beginnings) < FEW or not seconds:
-            return False
-        oldest = next(iter(self._beginnings.values()))
-        return asyncio.get_running_loop().time() - oldest > seconds
+    def check_stays(self) -> None:
+        """Raises `Draining` where this server goes away."""
+        if self.draining:
+            raise Draining
 
     def count_turned_away(self) -> None:
         """Somebody was, because it is full here."""

@@ -58,7 +58,7 @@ async def answer_once(
 
     Without `system` it gets a short prompt of ours, with an empty one none. Only the usage is kept, for
     `stored_user`, who is asked for once there is some. Raises `BotUnavailable` where the bot fails, breaks off or says
-    nothing, `OverBudget`, `Overloaded`, and `Draining` where this server goes away; then nothing is kept but what was
+    nothing, `OverBudget`, and `Draining` where this server goes away; then nothing is kept but what was
     heard until it broke off.
     """
     provider = await chat.bots.default_provider()
@@ -165,7 +165,7 @@ async def _learn(chat: Chat, prompt: Prompt, usage: Usage) -> None:
 
 
 async def _listen_until_drained(chat: Chat, provider: str, prompt: Prompt, heard: Heard) -> Finished:
-    chat.replies.check_takes()
+    chat.replies.check_stays()
     limits = chat.replies.limits
     patience = Patience(limits.first_seconds, limits.between_seconds, limits.total_seconds)
     answer = chat.replies.answering(hear_out(chat.bots.bot(provider), prompt, patience, heard))

@@ -30,6 +30,9 @@ MOST_HEAD_BYTES = 65_536
 # than all else that is done for it here.
 AT_ONCE = "palaver.at_once"
 
+# In the scope of a request that comes while it is full, and has to be looked at the usual way.
+FULL = "palaver.full"
+
 # The last frame of its message, with text in it.
 TEXT_FRAME = 0x81
 
@@ -108,6 +111,8 @@ class HttpConnection(HttpToolsProtocol):
             raise NotTaken
         if self.door is not None and self.door.is_full:
             self._turned_away = self._turn_away(self.door)
+            if self._turned_away is None:
+                cast(Scope, self.scope)[FULL] = True
         if self._turned_away is not None:
             return
         before = self.cycle

@@ -170,7 +170,7 @@ async def check_bill(kept: Kept, llm: LLM) -> None:
     )
     told = [row for row in replies if row[2] is not None and not row[6]]
     # Whatever became of it: a reply that failed may have been told to the end, and to have said nothing.
-    assert len([row for row in told if row[1] == "complete"]) > 5
+    assert any(row[1] == "complete" for row in told)
     for mark, _, prompt, completion, *_ in told:
         [billed] = [request.billed for request in asked(heard, mark) if request.billed is not None]
         assert (prompt, completion) == (billed.prompt_tokens, billed.completion_tokens)

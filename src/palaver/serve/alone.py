@@ -12,7 +12,7 @@ from pathlib import Path
 from palaver.serve import CannotStart
 from palaver.serve.draining import Draining
 from palaver.serve.listening import listening
-from palaver.serve.output import ALONE, say_link, say_ready, set_up_logging
+from palaver.serve.output import ALONE, say_ready, set_up_logging
 from palaver.serve.serving import serve
 from palaver.settings import Settings
 from palaver.watching.boards import ALONE as THE_ONE
@@ -55,9 +55,7 @@ class Signals:
                 loop.remove_signal_handler(number)
 
     def hear_ready(self, address: tuple[str, int], code: str | None) -> None:
-        say_ready(*address)
-        if code is not None:
-            say_link(self._settings.public_url, address, code)
+        say_ready(self._settings.public_url, address, code)
 
 
 def _ignore() -> None:

@@ -20,12 +20,20 @@ def complain(text: object) -> None:
     print(text, file=sys.stderr)  # noqa: T201 (this is the command's own output)
 
 
-def say_ready(host: str, port: int) -> None:
-    say(f"Palaver is ready on {to_address(host, port)}")
+def say_ready(public_url: str | None, address: tuple[str, int], code: str | None) -> None:
+    """All of it at once: who waits for the first line has the link, if there is one."""
+    lines = [f"Palaver is ready on {to_address(*address)}"]
+    if code is not None:
+        lines.append(_to_link(public_url, address, code))
+    say("\n".join(lines))
 
 
 def say_link(public_url: str | None, address: tuple[str, int], code: str) -> None:
-    say(f"Sign in as admin (this link works once): {public_url or to_address(*address)}/sign-in/{code}")
+    say(_to_link(public_url, address, code))
+
+
+def _to_link(public_url: str | None, address: tuple[str, int], code: str) -> str:
+    return f"Sign in as admin (this link works once): {public_url or to_address(*address)}/sign-in/{code}"
 
 
 def to_address(host: str, port: int) -> str:

@@ -265,9 +265,8 @@ class Supervisor:
         await asyncio.wait([ends, asked])
 
     def _say_ready(self) -> None:
-        say_ready(*self._address)
+        say_ready(self._settings.public_url, self._address, self._code)
         self._said_ready = True
-        self._say_link(self._code)
 
     def _say_link(self, code: str | None) -> None:
         """Not before the server can be used."""

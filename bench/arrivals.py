@@ -101,7 +101,12 @@ class Crowd:
         if not self._requests:
             self._unheard += 1
             return
-        connection = self._idle.pop() if self._idle else None
+        connection = None
+        while self._idle and (connection is None or connection.is_closed):
+            # The server closes what says nothing for a while.
+            connection = self._idle.pop()
+        if connection is not None and connection.is_closed:
+            connection = None
         self._connections += connection is None
         task = asyncio.ensure_future(self._ask(connection, self._requests.popleft(), due))
         self._asking.add(task)

@@ -23,6 +23,7 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[Answer] | None = None
         self._data = b""
         self._loop = asyncio.get_running_loop()
+        self.is_closed = False
 
     async def ask(self, request: bytes) -> Answer:
         """The answer to it. `ConnectionError` where the other side closes first."""
@@ -51,6 +52,7 @@ class Connection(asyncio.Protocol):
             self._answer.set_result(Answer(int(data[9:12]), data[start:end]))
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.is_closed = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error or ConnectionResetError("closed by the other side"))
 

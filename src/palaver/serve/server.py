@@ -5,6 +5,8 @@ import resource
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
 
 import uvicorn
 
@@ -18,8 +20,8 @@ CLOSE_SECONDS = 5
 # A connection that says nothing for so long after an answer is closed.
 IDLE_SECONDS = 5
 
-# One look at a queue that is empty takes less than a microsecond.
-ACCEPTED_A_ROUND = 32
+# Of all that wait; the rest are the next round's.
+ACCEPTED_A_ROUND = 64
 
 MOST_SOCKET_MESSAGE = 1_048_576
 
@@ -36,10 +38,40 @@ class Server(uvicorn.Server):
     def __init__(self, settings: Settings, palaver: Palaver) -> None:
         super().__init__(_to_config(settings, palaver))
         self.ready = asyncio.Event()
+        self._accepting: set[asyncio.Task[Any]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup([copy for listener in sockets or () for copy in _copies(listener)])
+        self._connect = self.config.http_protocol_class
+        self._listeners = sockets or []
+        for listener in self._listeners:
+            listener.setblocking(False)
+        # uvicorn calls it, and no more.
+        self.config.http_protocol_class = self._connect_and_accept  # type: ignore[assignment]
+        await super().startup(sockets)
         self.ready.set()
+
+    def _connect_and_accept(self, **named: Any) -> asyncio.Protocol:
+        """libuv accepts one connection in each round of the loop: under load, ten or twenty a second. Whoever waits
+        behind it is accepted here, whatever else the round has to do."""
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            for _ in range(ACCEPTED_A_ROUND):
+                try:
+                    accepted, _address = listener.accept()
+                except OSError:
+                    # Nobody waits, or nobody can be let in just now: libuv says so with the next one.
+                    break
+                accepted.setblocking(False)
+                further = loop.create_task(loop.connect_accepted_socket(partial(self._connect, **named), accepted))
+                self._accepting.add(further)
+                further.add_done_callback(self._has_accepted)
+        return self._connect(**named)
+
+    def _has_accepted(self, further: "asyncio.Task[Any]") -> None:
+        self._accepting.discard(further)
+        if not further.cancelled():
+            # Who has left again meanwhile is no fault of ours.
+            further.exception()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -85,12 +117,6 @@ class Server(uvicorn.Server):
 
     def _http_connections(self) -> list[HttpConnection]:
         return [found for found in self.server_state.connections if isinstance(found, HttpConnection)]
-
-
-def _copies(listener: socket.socket) -> list[socket.socket]:
-    """libuv accepts one connection in each round of the loop: under load, ten or twenty a second. Each copy of the
-    socket is one more, whatever else the round has to do."""
-    return [listener, *(listener.dup() for _ in range(ACCEPTED_A_ROUND - 1))]
 
 
 def _to_config(settings: Settings, palaver: Palaver) -> uvicorn.Config:

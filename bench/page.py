@@ -27,6 +27,7 @@ REASONS: Mapping[str, str] = {
     "start to ready": "Its imports are most of it: on a busy machine they take twice as long.",
     "3 × the peak offered": "What else the machine does in those 20 seconds counts: see the CPU time below.",
     "- refused after ms": "A round of the loop on a machine that has other work takes longer than what is done in it.",
+    "- the same by the server's CPU time": "Accepting the 3,000 connections that the crowd opens is in it.",
     "- not asked": "Turns that were let in wait longer on a machine that has other work than the rule foresees (0021).",
     "- delay added": "The model and the listeners share the two cores with the server.",
 }  # fmt: skip

@@ -5,6 +5,7 @@ All fixtures and tests of a process share one event loop (pyproject.toml), so th
 
 import os
 import random
+import signal
 import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
@@ -35,6 +36,8 @@ _LINES_SHOWN = 60
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    # Whoever starts the tests in the background has it ignored, and what they start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
     _choose_seed(config)
     recorder = to_recorder(os.environ) if worker_input is None else None

@@ -165,15 +165,14 @@ async def test_page_speaks_the_language_of_the_browser_or_the_one_that_is_chosen
 
 
 async def test_page_is_light_or_dark_as_the_system_or_as_chosen(window: Window) -> None:
-    background = "() => getComputedStyle(document.body).backgroundColor"
+    body = window.page.locator("body")
     await window.page.emulate_media(color_scheme="light")
-    light = await window.page.evaluate(background)
+    light = await body.evaluate("body => getComputedStyle(body).backgroundColor")
     await window.page.emulate_media(color_scheme="dark")
-    dark = await window.page.evaluate(background)
-    assert light != dark
+    await expect(body).not_to_have_css("background-color", light)
     await window.page.get_by_role("button", name=re.compile("account and preferences")).click()
     await window.page.get_by_role("menuitemradio", name="Light").click()
-    assert await window.page.evaluate(background) == light
+    await expect(body).to_have_css("background-color", light)
     await window.page.reload()
     await expect(window.composer).to_be_visible()
-    assert await window.page.evaluate(background) == light
+    await expect(body).to_have_css("background-color", light)

@@ -30,6 +30,7 @@ from palaver.chat.pieces import Finished, Sources, Text
 from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Store
 from palaver.chat.prompting import Prompting
 from palaver.chat.rooms import Rooms
+from palaver.chat.rounds import Rounds
 from palaver.chat.running import Outcome, ReplyLimits, RunningReply
 from palaver.chat.summary import Summaries
 from palaver.chat.telling import Telling
@@ -97,6 +98,7 @@ class Replies:
         self._awaited: WeakValueDictionary[MessageId, asyncio.Event] = WeakValueDictionary()
         self._answers: set[asyncio.Task[Any]] = set()
         self._beginnings: dict[asyncio.Task[Any], float] = {}
+        self._rounds = Rounds()
         self._turned_away = 0
         self._out_of_time = False
         self._looked_after = 0
@@ -116,8 +118,10 @@ class Replies:
         Asked once, before anything is done for what comes: whoever is let in has cost most of a turn soon.
         """
         most = self.limits.overload_seconds
-        if len(self._beginnings) < FEW or not most:
+        if not most:
             return False
+        if len(self._beginnings) < FEW:
+            return self._rounds.are_full(most)
         oldest = next(iter(self._beginnings.values()))
         return asyncio.get_running_loop().time() - oldest > most
 

@@ -25,10 +25,10 @@ REASONS: Mapping[str, str] = {
     "- each further listener": "A listener has a cursor of its own, and each piece is framed for it.",
     "written to disk per turn": "What is written alone is a page of each table and index that a turn touches, twice.",
     "start to ready": "Its imports are most of it: on a busy machine they take twice as long.",
-    "3 × the peak offered": "What else the machine does in those 20 seconds counts: see the CPU time below.",
-    "- refused after ms": "A round of the loop on a machine that has other work takes longer than what is done in it.",
-    "- the same by the server's CPU time": "Accepting the 3,000 connections that the crowd opens is in it.",
-    "- not asked": "Turns that were let in wait longer on a machine that has other work than the rule foresees (0021).",
+    "3 × the peak offered": "Two refusals for each turn that is done take a third of the core (0021).",
+    "- refused after ms": "Thousands of connections are opened in the first second, and each is accepted before it is refused (0021).",
+    "- the same by the server's CPU time": "As above; accepting the 3,000 connections that the crowd opens is in it, too.",
+    "- not asked": "What was let in in the first moments waits for seconds (0021).",
     "- delay added": "The model and the listeners share the two cores with the server.",
 }  # fmt: skip
 UNEXPLAINED = "No reason is known yet."

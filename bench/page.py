@@ -26,8 +26,8 @@ REASONS: Mapping[str, str] = {
     "written to disk per turn": "What is written alone is a page of each table and index that a turn touches, twice.",
     "start to ready": "Its imports are most of it: on a busy machine they take twice as long.",
     "3 × the peak offered": "Two refusals for each turn that is done take a third of the core (0021).",
-    "- refused after ms": "Thousands of connections are opened in the first second, and each is accepted before it is refused (0021).",
-    "- the same by the server's CPU time": "As above; accepting the 3,000 connections that the crowd opens is in it, too.",
+    "- refused after ms": "Thousands of connections are opened in the first second, and accepted first (0021).",
+    "- the same by the server's CPU time": "As above. Accepting the 3,000 connections of the crowd is in it.",
     "- not asked": "What was let in in the first moments waits for seconds (0021).",
     "- delay added": "The model and the listeners share the two cores with the server.",
 }  # fmt: skip

@@ -50,6 +50,9 @@ class FaultyDatabase:
         self._faults = faults
         self.close = database.close
 
+    def count_broken_off(self) -> None:
+        self._database.count_broken_off()
+
     @property
     def broken_off(self) -> int:
         return self._database.broken_off + self._faults.broken_off

@@ -18,7 +18,7 @@ class Loop:
         self.rounds = Rounds(lambda: self.now)
 
     def let_in(self) -> int:
-        return sum(not self.rounds.are_full(STRAINED_SECONDS) for _ in range(MANY))
+        return sum(not self.rounds.stay_long(STRAINED_SECONDS) or self.rounds.let_in() for _ in range(MANY))
 
     async def go_round(self, seconds: float) -> int:
         """How many of those who come are let in."""

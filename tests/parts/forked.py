@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -98,16 +99,24 @@ class _Fork:
 
     def send_signal(self, sig: int) -> None:
         if self.poll() is None:
-            os.kill(self.pid, sig)
+            # Another process hears first that it has ended.
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, sig)
 
     def _ended_within(self, seconds: float | None) -> int | None:
-        if self._returncode is None and select.select([self._end], [], [], seconds)[0]:
+        if self._returncode is None and _is_told(self._end, seconds):
             told = os.read(self._end, _LONGEST_ANSWER)
             os.close(self._end)
             if not told:
                 raise PartFailed("The process that the forks come from has ended before its fork.")
             self._returncode = int(told)
         return self._returncode
+
+
+def _is_told(end: int, seconds: float | None) -> bool:
+    polling = select.poll()
+    polling.register(end, select.POLLIN)
+    return bool(polling.poll(None if seconds is None else seconds * 1000))
 
 
 @cache
@@ -134,7 +143,13 @@ def _fork(request: Mapping[str, object], *streams: int) -> _Fork:
         with _LOCK:
             asked = _imported()
             socket.send_fds(asked, [json.dumps(request).encode()], [*streams, writer])
-            answer = asked.recv(_LONGEST_ANSWER)
+            try:
+                answer = asked.recv(_LONGEST_ANSWER)
+            except TimeoutError:
+                # Its answer, if one comes still, is not to be taken for the next one's.
+                _imported.cache_clear()
+                asked.close()
+                raise
     finally:
         os.close(writer)
     if not answer:

@@ -18,6 +18,9 @@ class CountingDatabase:
         self.reads = 0
         """How often something was read, in however many statements."""
 
+    def count_broken_off(self) -> None:
+        self._database.count_broken_off()
+
     @property
     def broken_off(self) -> int:
         return self._database.broken_off

@@ -110,7 +110,28 @@ async def test_request_that_does_not_come_whole_is_not_waited_for(begun: bytes) 
         await check_shown_out(raw)
 
 
-@pytest.mark.parametrize("begun", [b"\r\n", b"GET / HT", request("/", {"Content-Length": "9"}, method="POST") + b"x"])
+async def test_connection_that_says_nothing_more_is_closed_without_a_word() -> None:
+    async with serving() as small, connect(small.url) as raw:
+        await raw.send(A_REQUEST)
+        assert (await raw.head())[0] == 200
+        await raw.send(b"\r\n")
+        await small.until(lambda one: one._awaited_since is not None)
+        small.pass_seconds(PATIENCE + 1)
+        assert b"HTTP/1.1" not in await raw.end()
+
+
+@pytest.mark.parametrize(
+    ("trailer", "status"), [(b"X-Forwarded-For: 6.6.6.6\r\n\r\n", b"400"), (b"X: " + b"a" * 200_000, b"431")]
+)
+async def test_nothing_behind_a_body_becomes_a_header_or_is_kept(trailer: bytes, status: bytes) -> None:
+    async with serving() as small, connect(small.url) as raw:
+        await raw.send(request("/", {"Transfer-Encoding": "chunked"}, method="POST") + b"1\r\nx\r\n0\r\n")
+        await small.until(lambda one: one._open_cycle is not None)
+        await raw.send(trailer)
+        assert (await raw.end()).startswith(b"HTTP/1.1 " + status)
+
+
+@pytest.mark.parametrize("begun", [b"GET / HT", request("/", {"Content-Length": "9"}, method="POST") + b"x"])
 async def test_second_request_is_waited_for_no_longer_than_the_first(begun: bytes) -> None:
     async with serving() as small, connect(small.url) as raw:
         await raw.send(A_REQUEST)

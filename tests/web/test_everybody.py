@@ -169,13 +169,13 @@ async def test_reply_that_ends_otherwise_is_told_of_once(window: Window, countin
 
 async def test_nothing_moves_for_who_wants_it_still(window: Window, counting: Counting) -> None:
     # What lasts for a hundredth of a millisecond is not seen to move.
-    moving = "() => document.getAnimations().filter((one) => one.effect.getComputedTiming().activeDuration > 1).length"
+    moving = "document.getAnimations().filter((one) => one.effect.getComputedTiming().activeDuration > 1).length"
     await window.page.emulate_media(reduced_motion="no-preference")
     await window.write(f"Count. {counting.script}")
     await expect(window.page.locator(".thinking")).to_be_visible()
-    assert await window.page.evaluate(moving) > 0
+    await window.page.wait_for_function(f"() => {moving} > 0")
     await window.page.emulate_media(reduced_motion="reduce")
-    assert await window.page.evaluate(moving) == 0
+    await window.page.wait_for_function(f"() => {moving} === 0")
     await counting.go_on(2)
     await expect(window.answers).to_contain_text("two")
-    assert await window.page.evaluate(moving) == 0
+    assert await window.page.evaluate(f"() => {moving}") == 0

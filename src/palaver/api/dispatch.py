@@ -181,8 +181,8 @@ class Dispatcher:
         log.info(REQUEST, request_id, scope["method"], call.route, spelled.status)
 
     @property
-    def is_full(self) -> bool:
-        return self.site.chat.replies.is_full
+    def is_busy(self) -> bool:
+        return self.site.chat.replies.is_busy
 
     def turn_away(self, scope: Scope) -> Refused | None:
         """The whole answer to who would begin something here while it is full; None for any other request.
@@ -196,6 +196,9 @@ class Dispatcher:
             return None
         call = self._to_call(scope)
         if not call.header(b"content-length") or _announces_more(scope, self.site.max_body_bytes):
+            scope[FULL] = True
+            return None
+        if not self.site.chat.replies.is_full:
             return None
         self.site.chat.replies.count_turned_away()
         spelled = _spell_refusal(Overloaded(), call, operation)

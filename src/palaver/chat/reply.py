@@ -10,6 +10,7 @@ import logging
 from collections.abc import Coroutine, Sequence
 from contextlib import aclosing, suppress
 from contextvars import Context
+from itertools import islice
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -27,7 +28,7 @@ from palaver.chat.errors import BotUnavailable, Draining, Overloaded
 from palaver.chat.events import ReplyEnded, ReplyStarted
 from palaver.chat.limits import Grant
 from palaver.chat.pieces import Finished, Sources, Text
-from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Store
+from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Held, Store
 from palaver.chat.prompting import Prompting
 from palaver.chat.rooms import Rooms
 from palaver.chat.rounds import Rounds
@@ -98,6 +99,8 @@ class Replies:
         self._awaited: WeakValueDictionary[MessageId, asyncio.Event] = WeakValueDictionary()
         self._answers: set[asyncio.Task[Any]] = set()
         self._beginnings: dict[asyncio.Task[Any], float] = {}
+        self._left: set[tuple[MessageId, int]] = set()
+        """Attempts that were begun here and whose ends could not be kept. They are the sweep's to end."""
         self._rounds = Rounds()
         self._turned_away = 0
         self._out_of_time = False
@@ -111,6 +114,12 @@ class Replies:
         rooms.stop_here = self.stop_here
 
     @property
+    def is_busy(self) -> bool:
+        """Whether it may be full: to be asked first, by whoever has not begun with anything."""
+        most = self.limits.overload_seconds
+        return most > 0 and (len(self._beginnings) >= FEW or self._rounds.stay_long(most))
+
+    @property
     def is_full(self) -> bool:
         """Whether so much has waited for so long to be committed that whatever came now would only make all later.
 
@@ -120,10 +129,11 @@ class Replies:
         most = self.limits.overload_seconds
         if not most:
             return False
-        if len(self._beginnings) < FEW:
-            return self._rounds.are_full(most)
-        oldest = next(iter(self._beginnings.values()))
-        return asyncio.get_running_loop().time() - oldest > most
+        # A single one may wait for something else, as a lock.
+        since = next(islice(reversed(self._beginnings.values()), FEW - 1, None), None)
+        if since is not None and asyncio.get_running_loop().time() - since > most:
+            return True
+        return self._rounds.stay_long(most) and not self._rounds.let_in()
 
     def check_room(self) -> None:
         """Raises `Overloaded` where it is full."""
@@ -345,6 +355,8 @@ class Replies:
         outcome, kept = await keep_end(self._store, reply, ending)
         del self._running[reply.id]
         turn = outcome.turn
+        if not kept.done:
+            self._left.add(to_key(ending))
         if kept.done:
             # Before those who wait for it: what they ask for next is told after it.
             await self._tell_end(turn, kept)
@@ -459,7 +471,10 @@ class Replies:
         They may be this worker's own, where its caller or the database's answer was lost on the way.
         `everything`: no other worker lives, so that no lease is waited for.
         """
-        await self._take_up_unheard_of()
+        try:
+            await self._take_up_unheard_of()
+        except OSError as error:
+            log.warning("it is looked later for replies that nobody has heard of: %s", error)
         now = self._clock.now()
         expired_before = Micros(1 << 62) if everything else now
         left = await self._store.turns.abandoned(now, expired_before)
@@ -484,16 +499,26 @@ class Replies:
         busy = self._talking_in()
         held &= set(await self._store.turns.held_by(self.worker))
         busy |= self._talking_in()
-        unheard_of = [one for one in held if one.reply_id not in self._running]
+        unheard_of = [one for one in held if one.reply_id not in self._running and to_key(one) not in self._left]
         for one in unheard_of:
             # Where another one is just ending, it may be the next, which starts with that end.
-            begun = None if one.conversation_id in busy else await self._store.turns.take_up(one)
-            if begun is not None:
-                log.warning("reply %s begins late: the database's answer to its prompt was lost", one.reply_id)
-                self.start(begun)
+            if one.conversation_id not in busy:
+                await self._take_up(one)
         self._rooms.look_again()
         if not any(one.conversation_id in busy for one in unheard_of):
             self._looked_after = broken_off
+
+    async def _take_up(self, held: Held) -> None:
+        try:
+            begun = await self._store.turns.take_up(held)
+            if begun is not None:
+                log.warning("reply %s begins late: the database's answer to its prompt was lost", held.reply_id)
+                self.start(begun)
+        except OSError:
+            raise
+        except Exception:
+            log.exception("reply %s cannot be taken up", held.reply_id)
+            self._left.add(to_key(held))
 
     def _talking_in(self) -> set[ConversationId]:
         return {reply.begun.turn.conversation.id for reply in self._running.values()}
@@ -557,3 +582,7 @@ def _is_cancelled() -> bool:
     """Whether somebody wants this task to end, and not only something in it was cancelled."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def to_key(reply: Held | Ending) -> tuple[MessageId, int]:
+    return reply.reply_id, reply.attempt

@@ -20,9 +20,8 @@ class Rounds:
         self._long_since: float | None = None
         self._let_in = 0
 
-    def are_full(self, seconds: float) -> bool:
-        """Whether rounds have been long for so many seconds, and enough were let in in this one. Whoever hears that
-        they are not is let in."""
+    def stay_long(self, seconds: float) -> bool:
+        """Whether they have been long for so many seconds."""
         now = self._clock()
         if self._asked is None:
             self._asked = now
@@ -30,10 +29,12 @@ class Rounds:
                 # Nobody has come since: what was then says nothing of now.
                 self._long_since = None
             asyncio.get_running_loop().call_soon(self._hear, now)
-        if self._long_since is None or now - self._long_since <= seconds:
-            return False
+        return self._long_since is not None and now - self._long_since > seconds
+
+    def let_in(self) -> bool:
+        """Whether one more may begin something in this round, where they stay long."""
         self._let_in += 1
-        return self._let_in > MOST_IN_A_ROUND
+        return self._let_in <= MOST_IN_A_ROUND
 
     def _hear(self, asked: float) -> None:
         self._heard = self._clock()

@@ -53,6 +53,11 @@ TOO_MANY = (503, "Service Unavailable")
 # A body that comes no faster than this is one to hold a connection with.
 LEAST_BYTES_A_SECOND = 500
 
+# Chunks have a line each. One for each byte of a body is five times that; what is more is no body.
+MOST_BESIDE_A_BYTE = 8
+
+CLOSE = (b"connection", b"close")
+
 # Proxies send one request after the other has its answer. Each that waits costs some kilobytes.
 MOST_PIPELINED = 32
 
@@ -65,10 +70,12 @@ class Door(Protocol):
     """Who knows whether more is asked here than is done, and what is answered then."""
 
     @property
-    def is_full(self) -> bool: ...
+    def is_busy(self) -> bool:
+        """Whether anybody may have to be refused. Asked for each request, and costs nothing."""
+        ...
 
     def turn_away(self, scope: Scope) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
-        """The answer to who is refused because it is full; None for who is not."""
+        """The answer to who is refused because it is full; None for who is not, or not yet."""
         ...
 
 
@@ -85,6 +92,8 @@ class HttpConnection(HttpToolsProtocol):
     _begun: RequestResponseCycle | None = None
     _open_cycle: RequestResponseCycle | None = None
     _body_bytes = 0
+    # What came while a body did, that itself included.
+    _beyond_bytes = 0
     _awaited_since: float | None = None
     # How much is to go out, and since when none of it was taken.
     _unread = 0
@@ -102,16 +111,25 @@ class HttpConnection(HttpToolsProtocol):
             self._refuse(*TOO_MANY)
 
     def on_message_begin(self) -> None:
+        # After a request that was turned away uvicorn waits for the next one, and this may be it.
+        self._unset_keepalive_if_required()
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, -1
+        self._in_head, self._head_bytes, self._body_bytes = True, -1, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            # Behind a body. It would become a header of the request, which is carried out already.
+            raise NotTaken
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._body_bytes = False, 0
-        if not self._is_plain():
+        self._in_head, self._beyond_bytes = False, 0
+        if not self._is_plain() or self.transport.is_closing():
             raise NotTaken
-        if self.door is not None and self.door.is_full:
-            self._turned_away = self._turn_away(self.door)
-            if self._turned_away is None:
+        if self.door is not None and self.door.is_busy:
+            if self._can_be_answered():
+                self._turned_away = self._turn_away(self.door)
+            else:
                 cast(Scope, self.scope)[FULL] = True
         if self._turned_away is not None:
             return
@@ -133,12 +151,13 @@ class HttpConnection(HttpToolsProtocol):
             case _:
                 return False
 
-    def _turn_away(self, door: Door) -> bytes | None:
+    def _can_be_answered(self) -> bool:
         if self.parser.get_http_version() != "1.1" or self.parser.should_upgrade() or self.expect_100_continue:
-            return None
-        if self.flow.write_paused or self._is_answering():
-            # It has to wait for the answers before it.
-            return None
+            return False
+        # It has to wait for the answers before it.
+        return not self.flow.write_paused and not self._is_answering()
+
+    def _turn_away(self, door: Door) -> bytes | None:
         self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["path"] = self.root_path + self.url.partition(b"?")[0].decode("latin-1")
         refused = door.turn_away(cast(Scope, self.scope))
@@ -160,14 +179,19 @@ class HttpConnection(HttpToolsProtocol):
             return
         self.transport.write(self._turned_away)
         self._turned_away = None
-        if not self.parser.should_keep_alive():
+        if not self.parser.should_keep_alive() or CLOSE in self.server_state.default_headers:
             self.transport.close()
         self.on_response_complete()
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
             return
+        in_body = self._is_in_body()
         super().data_received(data)
+        if in_body and self._is_in_body():
+            self._beyond_bytes += len(data)
+            if self._beyond_bytes > MOST_HEAD_BYTES + MOST_BESIDE_A_BYTE * self._body_bytes:
+                self._refuse(*TOO_LARGE)
         if self._in_head:
             # Where it began, something else may have come before it in the same read.
             self._head_bytes = 0 if self._head_bytes < 0 else self._head_bytes + len(data)
@@ -189,7 +213,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._refusal is not None and not self._is_answering():
+        if self._refusal is not None and not self._is_answering() and not self.transport.is_closing():
             self._send_refusal(*self._refusal)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours has the shape of all our answers)
@@ -201,9 +225,19 @@ class HttpConnection(HttpToolsProtocol):
         if self.patience is None:
             return
         if self._is_overdue(now, self.patience) and not self.transport.is_closing():
-            self._refuse(*TOO_SLOW)
+            self._refuse_slow()
         if self._is_unread(now, self.patience):
             self.transport.abort()
+
+    def _refuse_slow(self) -> None:
+        if self._in_head or self._is_in_body() or self._begun is None:
+            self._refuse(*TOO_SLOW)
+        else:
+            # It has sent all that it began, and would take this for the answer to what it is just sending.
+            self.transport.close()
+
+    def _is_in_body(self) -> bool:
+        return self._open_cycle is not None or self._turned_away is not None
 
     def _is_overdue(self, now: float, patience: float) -> bool:
         if self._awaited_since is None:
@@ -232,6 +266,8 @@ class HttpConnection(HttpToolsProtocol):
         return bool(self.pipeline) or (self._begun is not None and not self._begun.response_complete)
 
     def _refuse(self, status: int, text: str) -> None:
+        if self.transport.is_closing():
+            return
         self._in_head, self._awaited_since = False, None
         broken, self._open_cycle = self._open_cycle, None
         if broken is not None and not self._give_up(broken):

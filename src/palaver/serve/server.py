@@ -55,7 +55,7 @@ class Server(uvicorn.Server):
         behind it is accepted here, whatever else the round has to do."""
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
-            for _ in range(ACCEPTED_A_ROUND):
+            for _ in range(min(ACCEPTED_A_ROUND, self._room())):
                 try:
                     accepted, _address = listener.accept()
                 except OSError:
@@ -66,6 +66,13 @@ class Server(uvicorn.Server):
                 self._accepting.add(further)
                 further.add_done_callback(self._has_accepted)
         return self._connect(**named)
+
+    def _room(self) -> int:
+        """Whoever comes beyond that is told so, one in each round."""
+        most = getattr(self._connect, "most_connections", None)
+        if most is None:
+            return ACCEPTED_A_ROUND
+        return max(0, int(most) - len(self.server_state.connections) - len(self._accepting))
 
     def _has_accepted(self, further: "asyncio.Task[Any]") -> None:
         self._accepting.discard(further)

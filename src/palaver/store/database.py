@@ -43,6 +43,10 @@ class Database(Protocol):
         """How many transactions were broken off, so that nobody knows whether they were committed."""
         ...
 
+    def count_broken_off(self) -> None:
+        """One more: it was committed, and whoever asked for it is not told what came of it."""
+        ...
+
     async def read(self, work: Work[T], *, one_state: bool = False) -> T:
         """Carries out reads; with `one_state` they all see the same one, whatever is committed meanwhile."""
         ...
@@ -81,6 +85,9 @@ class ForGood:
     @property
     def broken_off(self) -> int:
         return self._database.broken_off
+
+    def count_broken_off(self) -> None:
+        self._database.count_broken_off()
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -109,6 +109,9 @@ class PostgresDatabase:
         self._pool = pool
         self.broken_off = 0
 
+    def count_broken_off(self) -> None:
+        self.broken_off += 1
+
     async def read(self, work: Work[T], *, one_state: bool = False) -> T:
         try:
             async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
@@ -124,11 +127,13 @@ class PostgresDatabase:
 
     async def write(self, work: Work[T], *, for_good: bool = False) -> T:  # noqa: ARG002 (VACUUM and its log do)
         for attempt in range(1, TRIES + 1):
+            begun = False
             try:
                 began = time.perf_counter()
                 async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                     with _DroppedIfLeft(connection):
                         async with connection.transaction():
+                            begun = True
                             result = await work(PostgresTransaction(connection))
                 COMMIT_SECONDS.observe(time.perf_counter() - began)
                 return result
@@ -141,7 +146,7 @@ class PostgresDatabase:
                 raise
             except GONE as error:
                 # It may have been the answer to COMMIT that did not come.
-                self.broken_off += 1
+                self.broken_off += begun
                 raise StoreUnavailable("the database does not answer") from error
         raise AssertionError("unreachable")
 

@@ -81,10 +81,9 @@ class SqliteTransaction:
 
 
 class SqliteDatabase:
-    # Its file is ours: what failed was not committed.
-    broken_off = 0
-
     def __init__(self, path: Path, readers: int = 2) -> None:
+        # Its file is ours: what failed was not committed.
+        self.broken_off = 0
         self._path = path
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._local = threading.local()
@@ -94,6 +93,9 @@ class SqliteDatabase:
             self._connection = connect(path)
         self._writer = threading.Thread(target=self._write_all, name="palaver-writer", daemon=True)
         self._writer.start()
+
+    def count_broken_off(self) -> None:
+        self.broken_off += 1
 
     async def read(self, work: Work[T], *, one_state: bool = False) -> T:  # noqa: ARG002 (they always do)
         try:

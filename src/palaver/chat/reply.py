@@ -474,7 +474,7 @@ class Replies:
         try:
             await self._take_up_unheard_of()
         except OSError as error:
-            log.warning("it is looked later for replies that nobody has heard of: %s", error)
+            log.warning("replies that nobody here has heard of are looked for later: %s", error)
         now = self._clock.now()
         expired_before = Micros(1 << 62) if everything else now
         left = await self._store.turns.abandoned(now, expired_before)
@@ -498,6 +498,7 @@ class Replies:
             await asyncio.wait(list(self._beginnings))
         busy = self._talking_in()
         held &= set(await self._store.turns.held_by(self.worker))
+        self._left &= {to_key(one) for one in held}
         busy |= self._talking_in()
         unheard_of = [one for one in held if one.reply_id not in self._running and to_key(one) not in self._left]
         for one in unheard_of:

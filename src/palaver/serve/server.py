@@ -36,7 +36,8 @@ class Server(uvicorn.Server):
     """It leaves signals to others (draining comes before closing), and tells when it is ready."""
 
     def __init__(self, settings: Settings, palaver: Palaver) -> None:
-        super().__init__(_to_config(settings, palaver))
+        self._most_connections = settings.connections or connections_allowed()
+        super().__init__(_to_config(settings, palaver, self._most_connections))
         self.ready = asyncio.Event()
         self._accepting: set[asyncio.Task[Any]] = set()
 
@@ -69,10 +70,9 @@ class Server(uvicorn.Server):
 
     def _room(self) -> int:
         """Whoever comes beyond that is told so, one in each round."""
-        most = getattr(self._connect, "most_connections", None)
-        if most is None:
+        if self._most_connections is None:
             return ACCEPTED_A_ROUND
-        return max(0, int(most) - len(self.server_state.connections) - len(self._accepting))
+        return max(0, self._most_connections - len(self.server_state.connections) - len(self._accepting))
 
     def _has_accepted(self, further: "asyncio.Task[Any]") -> None:
         self._accepting.discard(further)
@@ -126,12 +126,12 @@ class Server(uvicorn.Server):
         return [found for found in self.server_state.connections if isinstance(found, HttpConnection)]
 
 
-def _to_config(settings: Settings, palaver: Palaver) -> uvicorn.Config:
+def _to_config(settings: Settings, palaver: Palaver, most_connections: int | None) -> uvicorn.Config:
     return uvicorn.Config(
         palaver.app,
         interface="asgi3",
         loop="none",
-        http=connections_of(settings.client_seconds, settings.connections or connections_allowed(), palaver.app),
+        http=connections_of(settings.client_seconds, most_connections, palaver.app),
         ws=SocketConnection,
         ws_max_size=MOST_SOCKET_MESSAGE,
         ws_ping_interval=settings.ping_seconds,

@@ -17,7 +17,7 @@ from palaver.chat.errors import BotTimeout, BotUnavailable, Cause, Draining, End
 from palaver.chat.flow import Chat, continue_chat, delete_conversation, end_conversation, wait_for_answer
 from palaver.chat.ledger import Budget, Budgets, Period
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
-from palaver.chat.ports import Begun
+from palaver.chat.ports import Begun, EndedReply, Ending
 from palaver.chat.running import Outcome
 from palaver.chat.telling import Waker
 from palaver.chat.user import Reader, User
@@ -754,6 +754,26 @@ async def test_fault_in_one_checkpoint_does_not_end_those_to_come(
         return len(await rows(store, "SELECT text FROM reply_log WHERE text = 'kept again'")) == 1
 
     await until(kept)
+
+
+async def test_reply_whose_end_cannot_be_kept_is_not_made_once_more(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_ending: Ending) -> EndedReply:
+        raise ValueError("a fault of the database's")
+
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("once")
+    monkeypatch.setattr(store.turns, "finish", fails)
+    talk.finish()
+    assert (await end_of(chat, begun)).turn.reply.status == "failed"
+    monkeypatch.undo()
+    store.database.count_broken_off()
+    await chat.replies.take_over(everything=False)
+    await asyncio.sleep(0)
+    assert not bot.is_asked
+    assert (await stored(store, begun))[0] == "running"
 
 
 async def test_text_is_kept_whatever_cannot_be_kept_of_what_came_beside_it(

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -24,10 +25,12 @@ from tests.parts.palaver import Database, Server, StartServer, StoreKind, migrat
 from tests.parts.postgres import Postgres
 from tests.parts.redis import Redis
 from tests.parts.run import Run, open_run
-from tests.promises import Measured
+from tests.promises import Measured, find_promises, read_tries
 from tests.proving import MEASURED, is_proof, measure_examples, to_recorder
 
 _RUN = pytest.StashKey[Run]()
+# How long each file takes. It is known once, as all workers have to put the tests into the same order.
+_TOOK = pytest.StashKey[Mapping[str, float]]()
 _LINES_SHOWN = 60
 
 
@@ -38,16 +41,18 @@ _LINES_SHOWN = 60
 def pytest_configure(config: pytest.Config) -> None:
     # Whoever starts the tests in the background has it ignored, and what they start would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    worker_input: dict[str, str] | None = getattr(config, "workerinput", None)
+    worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     _choose_seed(config)
     recorder = to_recorder(os.environ) if worker_input is None else None
     if recorder is not None:
         config.pluginmanager.register(recorder)
     if worker_input is not None:
         config.stash[_RUN] = Run(Path(worker_input["palaver_run_folder"]))
+        config.stash[_TOOK] = worker_input["palaver_took"]
     else:
         stack = ExitStack()
         config.stash[_RUN] = stack.enter_context(open_run())
+        config.stash[_TOOK] = _took_in_full() if _is_proof() else {}
         config.add_cleanup(stack.close)
     # Cores are shared and noisy: how long an example takes says nothing.
     hypothesis.settings.register_profile("suite", deadline=None)
@@ -85,7 +90,7 @@ class _Either:
 
     def value_of(self, item: pytest.Item) -> str | None:
         """Which one this test goes over, if either would do."""
-        file = item.nodeid.partition("::")[0]
+        file = _file_of(item.nodeid)
         callspec = getattr(item, "callspec", None)
         if callspec is None or not file.startswith(self.files) or file in self.over_both:
             return None
@@ -137,7 +142,7 @@ _DEVICES = _Either("device", ("desktop", "phone"), ("tests/web/",), over_both=("
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files that keep a core busy and files that wait for something come in turn: browsers alone would get in the
     way of each other."""
-    items.sort(key=lambda item: _place(item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: _place(_file_of(item.nodeid), config.stash[_TOOK]))
     left_out = set() if _is_proof() else _STORES.leave_out(items) | _DEVICES.leave_out(items)
     if left_out:
         config.hook.pytest_deselected(items=[item for item in items if id(item) in left_out])
@@ -150,16 +155,30 @@ def _without(item: pytest.Item, value: str) -> str:
     return name + bracket + parameters.replace(value, "", 1)
 
 
-def _place(file: str) -> tuple[int, int]:
+def _place(file: str, took: Mapping[str, float]) -> tuple[float, int, int]:
     """The longest first, all others in an order that has nothing to do with their names, and is always the same."""
     first = _LONGEST.index(file) if file in _LONGEST else len(_LONGEST)
-    return first, zlib.crc32(file.encode())
+    return -took.get(file, 0), first, zlib.crc32(file.encode())
+
+
+def _took_in_full() -> Mapping[str, float]:
+    """How many seconds each file took when it was last tried at full size. One that was never tried may take any."""
+    took: dict[str, float] = {}
+    for one in read_tries():
+        took[_file_of(one.case)] = took.get(_file_of(one.case), 0) + one.seconds
+    untried = {_file_of(promise.test): inf for promise in find_promises()}
+    return untried | took
+
+
+def _file_of(name: str) -> str:
+    return name.partition("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """xdist starts a worker: it takes part in this run."""
     node.workerinput["palaver_run_folder"] = str(node.config.stash[_RUN].folder)
+    node.workerinput["palaver_took"] = node.config.stash[_TOOK]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 600
 
 
-@pytest.mark.proof("load")
+@pytest.mark.proof("load", alone=True)
 def test_three_times_the_peak_is_answered_and_nobody_is_lost(prove: bool, measured: Measured, run: Run) -> None:
     folder = run.make_folder("bench")
     done = subprocess.run(

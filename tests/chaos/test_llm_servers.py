@@ -141,6 +141,7 @@ async def slowest(admin: Client) -> float:
 
 
 @pytest.mark.parametrize("hole", [never_answers, never_accepts])
+@pytest.mark.proof("faults", alone=True)
 async def test_black_hole_slows_nothing_else(
     admin: Client, alice: Person, hole: Callable[[], AbstractContextManager[str]], measured: Measured
 ) -> None:

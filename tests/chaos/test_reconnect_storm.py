@@ -38,7 +38,7 @@ from tests.ports.counting import CountingDatabase
 from tests.ports.talking import new_conversation, new_user
 from tests.promises import Measured
 
-pytestmark = pytest.mark.proof("streams")
+pytestmark = pytest.mark.proof("streams", alone=True)
 
 T = TypeVar("T")
 

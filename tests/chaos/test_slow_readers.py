@@ -23,7 +23,7 @@ from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StoreKind
 from tests.promises import Measured
 
-pytestmark = pytest.mark.proof("streams")
+pytestmark = pytest.mark.proof("streams", alone=True)
 
 GROWTH_MS = 20
 GROWTH_KIB = 256

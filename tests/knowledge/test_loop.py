@@ -49,7 +49,7 @@ async def measure_lateness(work: Awaitable[T]) -> tuple[T, list[float]]:
         timers[0].cancel()
 
 
-@pytest.mark.proof("knowledge")
+@pytest.mark.proof("knowledge", alone=True)
 async def test_the_loop_is_not_blocked_while_a_large_document_comes_in_and_is_read(
     library: Library, prove: bool, measured: Measured
 ) -> None:

@@ -104,7 +104,7 @@ async def compare_all(store: SqlStore, embedding: Embedding, wanted: Sequence[fl
     return {row[0] for row in await rows(store, sql, array("f", wanted).tobytes())}
 
 
-@pytest.mark.proof("knowledge")
+@pytest.mark.proof("knowledge", alone=True)
 async def test_large_collection_is_searched_fast_and_comes_and_goes_in_small_steps(
     tmp_path: Path, held: list[float], seed: str, prove: bool, measured: Measured
 ) -> None:

@@ -50,7 +50,7 @@ def with_imports(manifest: dict[str, dict[str, list[str]]], name: str) -> Iterat
         yield from with_imports(manifest, needed)
 
 
-@pytest.mark.proof("load")
+@pytest.mark.proof("load", alone=True)
 async def test_piece_at_the_end_of_a_long_reply_costs_what_one_at_its_beginning_costs(
     window: Window, llm: LLM, prove: bool, measured: Measured
 ) -> None:
@@ -112,7 +112,7 @@ def long_reply(paragraphs: int) -> str:
     return "\n\n".join(f"Paragraph {n}. {' '.join(['word'] * 25)}\n\n{parts[n % 3]}" for n in range(1, paragraphs + 1))
 
 
-@pytest.mark.proof("load")
+@pytest.mark.proof("load", alone=True)
 async def test_long_conversation_opens_at_once_with_its_newest_messages_and_gives_older_ones_when_asked(
     window: Window, llm: LLM, prove: bool, measured: Measured
 ) -> None:

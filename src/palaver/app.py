@@ -79,6 +79,7 @@ from palaver.chat.knowledge import Quota, Sizes
 from palaver.chat.ledger import MILLION, Budget, Budgets
 from palaver.chat.limits import LimitRules, Limits
 from palaver.chat.models import Models
+from palaver.chat.orphans import Orphans
 from palaver.chat.pieces import Prompt
 from palaver.chat.ports import Bots, Channels, Finding
 from palaver.chat.presence import Presence
@@ -229,7 +230,8 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await rooms.start()
         await stays.start()
         # SQLite has one process; whatever its last one left running can be ended at once.
-        await replies.take_over(everything=store.engine == "sqlite")
+        orphans = Orphans(chat)
+        await orphans.take_over(everything=store.engine == "sqlite")
         if store.engine == "sqlite":
             await store.outbox.release_all(clock.now())
         known = Models(store, bots, clock, settings.llm_default_model)
@@ -245,7 +247,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
                 limits.watch(),
                 presence.watch(),
                 watch_process(),
-                sweep(chat, accounts, known),
+                sweep(chat, accounts, known, orphans),
                 reader.work(),
                 sender.work(),
                 *counting,

@@ -10,6 +10,7 @@ import apsw
 import pytest
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 
+from palaver.chat.crowd import FEW
 from tests.contracts.talking import make, read_messages
 from tests.journeys.client import Answer, Client, open_client
 from tests.journeys.socket import CONVERSATION, open_socket
@@ -19,7 +20,6 @@ TEXT = "Too much is going on here just now. Try again in a moment."
 PAGE = "https://app.example.org"
 
 # As many as may wait for as long as they like.
-FEW = 64
 
 
 @pytest.fixture(scope="module", params=["sqlite"])

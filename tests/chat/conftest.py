@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from palaver.bus import Hub, MemoryBus
-from palaver.chat import ending
+from palaver.chat import ending, orphans
 from palaver.chat import reply as replying
 from palaver.chat.books import Books
 from palaver.chat.conversation import Conversation
@@ -72,7 +72,7 @@ async def start_chat(
         (ending, "RETRY_SECONDS"),
     ):
         monkeypatch.setattr(module, name, 0.01)
-    monkeypatch.setattr(replying, "SURE_SECONDS", 0)
+    monkeypatch.setattr(orphans, "SURE_SECONDS", 0)
     working: list[tuple[Replies, asyncio.Task[None]]] = []
 
     async def start(

@@ -11,6 +11,7 @@ from palaver.chat.errors import Draining, NotFound
 from palaver.chat.flow import Chat
 from palaver.chat.limits import Limits
 from palaver.chat.lists import Lists
+from palaver.chat.orphans import Orphans
 from palaver.chat.ports import Begun, Seat
 from palaver.chat.presence import PRESENT_SECONDS, WRITE_SECONDS, Presence
 from palaver.chat.preset import GENERAL_ID
@@ -184,7 +185,7 @@ async def test_bot_of_a_worker_that_died_is_taken_over_and_its_asker_pays(
     assert (await bot.asked()).prompt.message == "bob: @general one"
     clock.move(60)
     other = await start_chat("other", bus=MemoryBus(hub))
-    await other.replies.take_over(everything=False)
+    await Orphans(other).take_over(everything=False)
     talk = await bot.asked()
     assert talk.prompt.message == "alice: @general two"
     assert [past.content for past in talk.prompt.history] == ["bob: @general one"]

@@ -9,13 +9,14 @@ import apsw
 import pytest
 from msgspec.structs import replace
 
-from palaver.chat import reply as replying
+from palaver.chat import orphans
 from palaver.chat.books import Books
 from palaver.chat.clock import SECOND
 from palaver.chat.conversation import Conversation, Speaking, Usage
 from palaver.chat.errors import BotTimeout, BotUnavailable, Cause, Draining, Ended, NotFound
 from palaver.chat.flow import Chat, continue_chat, delete_conversation, end_conversation, wait_for_answer
 from palaver.chat.ledger import Budget, Budgets, Period
+from palaver.chat.orphans import Orphans
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
 from palaver.chat.ports import Begun, EndedReply, Ending
 from palaver.chat.running import Outcome
@@ -89,7 +90,7 @@ async def test_reply_is_billed_as_its_model_where_one_made_it_and_else_as_its_bo
     talk = await bot.asked()
     await talk.say("Then")
     clock.move(LEASE_SECONDS + 1)
-    await there.replies.take_over(everything=False)
+    await Orphans(there).take_over(everything=False)
     talk.finish()
     await end_of(here, left)
     [used] = await store.ledger.usage("model", Period(0, 100_000))
@@ -346,7 +347,7 @@ async def test_text_that_no_store_can_keep_ends_its_own_reply_alone(
     # It does not hold up the conversation for ever.
     waiting = await say(chat, alice, "and now?", conversation)
     clock.move(LEASE_SECONDS + 1)
-    await chat.replies.take_over(everything=False)
+    await Orphans(chat).take_over(everything=False)
     talk = await bot.asked()
     await talk.say("well")
     talk.finish()
@@ -498,7 +499,7 @@ async def test_what_waited_when_a_server_went_away_is_answered_by_the_next(
     waiting = await say(before, alice, "two", conversation)
     await before.replies.drain(0)
     after = await start_chat("after")
-    await after.replies.take_over(everything=True)
+    await Orphans(after).take_over(everything=True)
     talk = await bot.asked()
     await talk.say("at last")
     talk.finish()
@@ -513,7 +514,7 @@ async def test_server_that_goes_away_takes_up_nothing_that_waits(
     await bot.asked()
     waiting = await say(chat, alice, "two", conversation)
     await chat.replies.drain(0)
-    await chat.replies.take_over(everything=False)
+    await Orphans(chat).take_over(everything=False)
     assert (await stored(store, waiting))[0] == "queued"
     assert not bot.is_asked
 
@@ -606,7 +607,7 @@ async def test_reply_that_another_worker_took_over_keeps_what_was_heard_until_th
     talk = await bot.asked()
     await talk.say("late")
     clock.move(LEASE_SECONDS + 1)
-    await there.replies.take_over(everything=False)
+    await Orphans(there).take_over(everything=False)
     theirs = await bot.asked()
     assert theirs.prompt.message == "and then?"
     await talk.say(", and more")
@@ -628,7 +629,7 @@ async def test_worker_that_lost_its_lease_leaves_the_bot_at_its_next_checkpoint(
     talk = await bot.asked()
     await talk.say("late")
     clock.move(LEASE_SECONDS + 1)
-    await there.replies.take_over(everything=False)
+    await Orphans(there).take_over(everything=False)
     await here.replies._checkpoint()
     async with asyncio.timeout(10):
         await talk.left.wait()
@@ -652,7 +653,7 @@ async def test_worker_that_watches_keeps_its_replies_for_longer_than_a_lease(
             return bool(row[0] > moment)
 
         await until(renewed)
-        await there.replies.take_over(everything=False)
+        await Orphans(there).take_over(everything=False)
     await talk.say("slow but sure")
     talk.finish()
     assert (await wait_for_answer(here, begun)).turn.reply.content == "slow but sure"
@@ -665,7 +666,7 @@ async def test_worker_does_not_take_over_what_it_makes_itself(
     begun = await say(chat, alice, "hello", conversation)
     talk = await bot.asked()
     clock.move(LEASE_SECONDS + 1)
-    await chat.replies.take_over(everything=False)
+    await Orphans(chat).take_over(everything=False)
     await talk.say("after a long sleep")
     talk.finish()
     assert (await wait_for_answer(chat, begun)).turn.reply.content == "after a long sleep"
@@ -680,21 +681,21 @@ async def test_clock_that_jumps_costs_no_reply_that_somebody_makes(
     start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, clock: HandClock,
     monkeypatch: pytest.MonkeyPatch, jump: float,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(replying, "SURE_SECONDS", 60)
+    monkeypatch.setattr(orphans, "SURE_SECONDS", 60)
     here, there = await start_chat("here"), await start_chat("there")
     begun = await say(here, alice, "hello", conversation)
     talk = await bot.asked()
     # The next lease is that of the new time, but the other worker looks before.
     clock.move(jump)
-    await there.replies.take_over(everything=False)
+    await Orphans(there).take_over(everything=False)
 
     async def renewed() -> bool:
         [row] = await rows(store, "SELECT lease_until FROM messages WHERE status = 'running'")
         return bool(abs(row[0] - clock.now()) <= LEASE_SECONDS * SECOND)
 
     await until(renewed)
-    monkeypatch.setattr(replying, "SURE_SECONDS", 0)
-    await there.replies.take_over(everything=False)
+    monkeypatch.setattr(orphans, "SURE_SECONDS", 0)
+    await Orphans(there).take_over(everything=False)
     await talk.say("what time is it?")
     talk.finish()
     assert (await wait_for_answer(here, begun)).turn.reply.content == "what time is it?"
@@ -710,7 +711,7 @@ async def test_clock_that_jumps_leaves_no_reply_running_that_nobody_makes(
     talk = await bot.asked()
     await talk.say("as far as this")
     clock.move(jump)
-    await there.replies.take_over(everything=False)
+    await Orphans(there).take_over(everything=False)
     assert await stored(store, begun) == ("interrupted", "as far as this", "worker_lost")
     await here.replies._checkpoint()
     assert (await end_of(here, begun)).turn.reply.content == "as far as this"
@@ -724,7 +725,7 @@ async def test_reply_that_its_worker_never_heard_of_does_not_hold_up_the_convers
     waiting = await say(chat, alice, "anybody?", conversation)
     assert waiting.state == "queued"
     clock.move(LEASE_SECONDS + 1)
-    await chat.replies.take_over(everything=False)
+    await Orphans(chat).take_over(everything=False)
     assert await stored(store, orphan) == ("failed", "", "worker_lost")
     talk = await bot.asked()
     await talk.say("yes")
@@ -770,7 +771,7 @@ async def test_reply_whose_end_cannot_be_kept_is_not_made_once_more(
     assert (await end_of(chat, begun)).turn.reply.status == "failed"
     monkeypatch.undo()
     store.database.count_broken_off()
-    await chat.replies.take_over(everything=False)
+    await Orphans(chat).take_over(everything=False)
     await asyncio.sleep(0)
     assert not bot.is_asked
     assert (await stored(store, begun))[0] == "running"
@@ -865,7 +866,7 @@ async def test_reply_that_was_left_behind_is_billed_as_the_model_that_answered_f
     await talk.say("late")
     clock.move(LEASE_SECONDS + 1)
     monkeypatch.setattr(HandBots, "model_for_turn", lambda _self, wanted: {"gpt-4": "qwen3:8b"}.get(wanted))
-    await there.replies.take_over(everything=False)
+    await Orphans(there).take_over(everything=False)
     [used] = await store.ledger.usage("model", Period(0, 100_000))
     assert used.key == "qwen3:8b"
     talk.finish()

@@ -182,7 +182,7 @@ class Dispatcher:
 
     @property
     def is_busy(self) -> bool:
-        return self.site.chat.replies.is_busy
+        return self.site.chat.replies.crowd.is_busy
 
     def turn_away(self, scope: Scope) -> Refused | None:
         """The whole answer to who would begin something here while it is full; None for any other request.
@@ -198,9 +198,9 @@ class Dispatcher:
         if not call.header(b"content-length") or _announces_more(scope, self.site.max_body_bytes):
             scope[FULL] = True
             return None
-        if not self.site.chat.replies.is_full:
+        if not self.site.chat.replies.crowd.is_full:
             return None
-        self.site.chat.replies.count_turned_away()
+        self.site.chat.replies.crowd.count_turned_away()
         spelled = _spell_refusal(Overloaded(), call, operation)
         spelled.headers.extend(missing(self._guards, spelled.headers))
         REQUESTS.of(operation.method, operation.path, spelled.status).add()
@@ -239,7 +239,7 @@ class Dispatcher:
             if operation.starts_turn or operation.to_people:
                 call.chat.replies.check_stays()
                 if FULL in call.scope:
-                    call.chat.replies.check_room()
+                    call.chat.replies.crowd.check_room()
             if operation.who == "anyone":
                 call.caller = await find_caller(call)
             elif operation.who != "open":

@@ -7,10 +7,9 @@ what is new and renew their leases; the fencing in the store lets nothing in fro
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import aclosing, suppress
 from contextvars import Context
-from itertools import islice
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -21,30 +20,25 @@ from palaver.chat.aside import Asides
 from palaver.chat.books import Books
 from palaver.chat.cache import Cache
 from palaver.chat.clock import SECOND, Clock, Micros
-from palaver.chat.context import count_tokens
 from palaver.chat.conversation import ConversationId, End, MessageId, Turn
-from palaver.chat.ending import abandoned_as, billed_as, keep_end, to_abandoned_usage, to_usage, why_gone
-from palaver.chat.errors import BotUnavailable, Draining, Overloaded
+from palaver.chat.crowd import Crowd
+from palaver.chat.ending import billed_as, keep_end, to_usage, why_gone
+from palaver.chat.errors import BotUnavailable, Draining
 from palaver.chat.events import ReplyEnded, ReplyStarted
 from palaver.chat.limits import Grant
 from palaver.chat.pieces import Finished, Sources, Text
 from palaver.chat.ports import Begun, Bots, Checkpoint, EndedReply, Ending, Held, Store
 from palaver.chat.prompting import Prompting
 from palaver.chat.rooms import Rooms
-from palaver.chat.rounds import Rounds
 from palaver.chat.running import Outcome, ReplyLimits, RunningReply
 from palaver.chat.summary import Summaries
 from palaver.chat.telling import Telling
 from palaver.chat.tokens import Tokens
 from palaver.chat.told import to_name
-from palaver.watching.asking import NOBODY
-from palaver.watching.numbers import ENDED, REFUSED
 
 T = TypeVar("T")
 
 log = logging.getLogger("palaver.reply")
-
-REFUSED_FULL = REFUSED.of("overload")
 
 CHECKPOINT_SECONDS = 1.0
 
@@ -56,12 +50,6 @@ POLL_SECONDS = 1.0
 
 # How long a server that goes away tries to keep the ends of its replies.
 END_SECONDS = 10.0
-
-# Whoever lives renews its leases every second: one that is old after so long belongs to nobody.
-SURE_SECONDS = 2.0
-
-# So few that wait are no overload, however long they do: the store may stand still for a moment.
-FEW = 64
 
 # A bot that takes no notice of being ended is left behind after so long.
 LEAVE_SECONDS = 5.0
@@ -94,18 +82,13 @@ class Replies:
         cache = Cache(store, clock, seconds=limits.cache_seconds, most=limits.cache_answers)
         self._prompting = Prompting(bots, limits, self.tokens, cache, making if summarises else None)
         self._running: dict[MessageId, RunningReply] = {}
-        self._seen_left: dict[tuple[MessageId, int], float] = {}
         # Gone with the last of those who wait.
         self._awaited: WeakValueDictionary[MessageId, asyncio.Event] = WeakValueDictionary()
         self._answers: set[asyncio.Task[Any]] = set()
-        self._beginnings: dict[asyncio.Task[Any], float] = {}
-        self._left: set[tuple[MessageId, int]] = set()
+        self.crowd = Crowd(limits.overload_seconds)
+        self.left: set[tuple[MessageId, int]] = set()
         """Attempts that were begun here and whose ends could not be kept. They are the sweep's to end."""
-        self._rounds = Rounds()
-        self._turned_away = 0
         self._out_of_time = False
-        self._looked_after = 0
-        """So many transactions were broken off until it was last looked what became of them."""
         self.worker = worker
         self.draining = False
         self.closing = False
@@ -113,43 +96,10 @@ class Replies:
         rooms.find_here = self.telling
         rooms.stop_here = self.stop_here
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether it may be full: to be asked first, by whoever has not begun with anything."""
-        most = self.limits.overload_seconds
-        return most > 0 and (len(self._beginnings) >= FEW or self._rounds.stay_long(most))
-
-    @property
-    def is_full(self) -> bool:
-        """Whether so much has waited for so long to be committed that whatever came now would only make all later.
-
-        It is the worker as a whole that is measured so: a message waits for the store, and for its turns of the loop.
-        Asked once, before anything is done for what comes: whoever is let in has cost most of a turn soon.
-        """
-        most = self.limits.overload_seconds
-        if not most:
-            return False
-        # A few may wait for something else, as a lock.
-        since = next(islice(self._beginnings.values(), FEW - 1, None), None)
-        if since is not None and asyncio.get_running_loop().time() - since > most:
-            return True
-        return self._rounds.stay_long(most) and not self._rounds.let_in()
-
-    def check_room(self) -> None:
-        """Raises `Overloaded` where it is full."""
-        if self.is_full:
-            self.count_turned_away()
-            raise Overloaded
-
     def check_stays(self) -> None:
         """Raises `Draining` where this server goes away."""
         if self.draining:
             raise Draining
-
-    def count_turned_away(self) -> None:
-        """Somebody was, because it is full here."""
-        self._turned_away += 1
-        REFUSED_FULL.add()
 
     def lease_until(self) -> Micros:
         return Micros(self._clock.now() + int(self.limits.lease_seconds * SECOND))
@@ -199,6 +149,14 @@ class Replies:
                 raise await why_gone(self._store, begun.turn.conversation.uuid)
             begun = latest or begun
 
+    def makes(self, reply_id: MessageId) -> bool:
+        """Whether it runs in this worker."""
+        return reply_id in self._running
+
+    def talking_in(self) -> set[ConversationId]:
+        """The conversations in which a reply runs in this worker."""
+        return {reply.begun.turn.conversation.id for reply in self._running.values()}
+
     def telling(self, reply_id: MessageId) -> Telling | None:
         """The reply as it is told, if it is made in this worker just now."""
         running = self._running.get(reply_id)
@@ -234,14 +192,8 @@ class Replies:
                 log.exception("replies cannot be looked after")
             if now >= next_checkpoint:
                 next_checkpoint = now + CHECKPOINT_SECONDS
-                self._say_turned_away()
+                self.crowd.say_turned_away()
                 await self._checkpoint()
-
-    def _say_turned_away(self) -> None:
-        # Not a line for each: that would cost more than to turn them away.
-        if self._turned_away:
-            log.warning("%d messages were turned away: too many wait to be committed", self._turned_away)
-            self._turned_away = 0
 
     async def drain(self, seconds: float) -> None:
         """Lets running replies finish for `seconds`, then ends the rest as interrupted.
@@ -270,14 +222,13 @@ class Replies:
                     await asyncio.wait(ends)
 
     def _open_ends(self) -> list[asyncio.Future[Any]]:
-        ends = [*(reply.done for reply in self._running.values()), *self._answers, *self._beginnings]
+        ends = [*(reply.done for reply in self._running.values()), *self._answers, *self.crowd.waiting()]
         return [end for end in ends if not end.done()]
 
     def beginning(self, begin: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """What has a reply started once it is committed: draining waits for that, too."""
         task = asyncio.create_task(begin)
-        self._beginnings[task] = asyncio.get_running_loop().time()
-        task.add_done_callback(self._beginnings.__delitem__)
+        self.crowd.add(task)
         return task
 
     def answering(self, answer: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -356,10 +307,10 @@ class Replies:
         del self._running[reply.id]
         turn = outcome.turn
         if not kept.done:
-            self._left.add(to_key(ending))
+            self.left.add(to_key(ending))
         if kept.done:
             # Before those who wait for it: what they ask for next is told after it.
-            await self._tell_end(turn, kept)
+            await self.tell_end(turn, kept)
         granted = reply.granted
         if kept.next is not None:
             # The one that waited takes its place, and what it holds.
@@ -387,7 +338,7 @@ class Replies:
                 granted.release()
             raise
 
-    async def _tell_end(self, turn: Turn, kept: EndedReply) -> None:
+    async def tell_end(self, turn: Turn, kept: EndedReply) -> None:
         self._rooms.tell(turn.conversation.uuid, ReplyEnded(kept.mark, turn.reply))
         self._rooms.lists.reply_ended(turn.conversation.owner_id, turn.conversation.uuid, turn.reply)
 
@@ -464,106 +415,6 @@ class Replies:
                 reply.checkpointed = ends.get(reply.id, reply.checkpointed)
             elif reply.id in self._running:
                 reply.ask_to_end("lost")
-
-    async def take_over(self, *, everything: bool) -> None:
-        """Ends replies that nobody makes any more and starts what waits behind them, as long as this worker stays.
-
-        They may be this worker's own, where its caller or the database's answer was lost on the way.
-        `everything`: no other worker lives, so that no lease is waited for.
-        """
-        try:
-            await self._take_up_unheard_of()
-        except OSError as error:
-            log.warning("replies that nobody here has heard of are looked for later: %s", error)
-        now = self._clock.now()
-        expired_before = Micros(1 << 62) if everything else now
-        left = await self._store.turns.abandoned(now, expired_before)
-        left = [one for one in left if one.reply_id not in self._running]
-        if not everything:
-            left = self._left_for_long(left)
-        # All at once: each asks the other workers for what they have heard, and waits for it.
-        await asyncio.gather(*(self._end_abandoned(one) for one in left))
-        if not self.draining:
-            await self.beginning(self._promote_waiting(now))
-
-    async def _take_up_unheard_of(self) -> None:
-        """Where the database's answer to a commit was lost, a reply may be this worker's to make, and nobody here knows
-        of it: without this it would hold its lease until that runs out."""
-        broken_off = self._store.broken_off
-        if broken_off == self._looked_after:
-            return
-        held = set(await self._store.turns.held_by(self.worker))
-        if self._beginnings:
-            # What was just being told about then is known by now.
-            await asyncio.wait(list(self._beginnings))
-        busy = self._talking_in()
-        held &= set(await self._store.turns.held_by(self.worker))
-        self._left &= {to_key(one) for one in held}
-        busy |= self._talking_in()
-        unheard_of = [one for one in held if one.reply_id not in self._running and to_key(one) not in self._left]
-        for one in unheard_of:
-            # Where another one is just ending, it may be the next, which starts with that end.
-            if one.conversation_id not in busy:
-                await self._take_up(one)
-        self._rooms.look_again()
-        if not any(one.conversation_id in busy for one in unheard_of):
-            self._looked_after = broken_off
-
-    async def _take_up(self, held: Held) -> None:
-        try:
-            begun = await self._store.turns.take_up(held)
-            if begun is not None:
-                log.warning("reply %s begins late: the database's answer to its prompt was lost", held.reply_id)
-                self.start(begun)
-        except OSError:
-            raise
-        except Exception:
-            log.exception("reply %s cannot be taken up", held.reply_id)
-            self._left.add(to_key(held))
-
-    def _talking_in(self) -> set[ConversationId]:
-        return {reply.begun.turn.conversation.id for reply in self._running.values()}
-
-    def _left_for_long(self, left: Sequence[Ending]) -> list[Ending]:
-        """Those that were seen so a while ago. A clock that is put forward lets all leases look old at once: by then
-        whoever lives has renewed them."""
-        now = asyncio.get_running_loop().time()
-        self._seen_left = {
-            (one.reply_id, one.attempt): self._seen_left.get((one.reply_id, one.attempt), now) for one in left
-        }
-        return [one for one in left if self._seen_left[one.reply_id, one.attempt] <= now - SURE_SECONDS]
-
-    async def _promote_waiting(self, now: Micros) -> None:
-        self._start_all(await self._store.turns.promote_waiting(self.worker, now, self.lease_until()))
-
-    async def _end_abandoned(self, ending: Ending) -> None:
-        promote = replace(ending, promote_to=None if self.draining else self.worker, lease_until=self.lease_until())
-        try:
-            # What its worker had said since the last checkpoint may have been heard elsewhere.
-            heard = await self._rooms.heard_elsewhere(ending.conversation, ending.reply_id)
-            if heard is not None and len(heard) > len(ending.text):
-                promote = replace(promote, end="interrupted", text=heard, token_count=count_tokens(heard))
-            billed = await abandoned_as(self._bots, promote)
-            promote = replace(promote, usage=to_abandoned_usage(promote), billed_as=billed)
-            ended = await self._store.turns.finish(promote)
-        except OSError:
-            raise
-        except Exception:
-            # One that cannot be ended must not keep the others from it.
-            log.exception("reply %s was left behind and cannot be ended", ending.reply_id)
-            return
-        if not ended.done:
-            return
-        log.warning("reply %s was left behind by its worker and ends %s", ending.reply_id, ending.end)
-        ENDED.of(NOBODY, promote.end).add()
-        kept = await self._store.turns.get(ending.reply_id)
-        if kept is not None:
-            await self._tell_end(kept.turn, ended)
-        self._start_all([ended.next] if ended.next else [])
-
-    def _start_all(self, begun: Sequence[Begun]) -> None:
-        for one in begun:
-            self.start(one)
 
     def tell(self, reply_id: MessageId) -> None:
         """Whoever waits for this reply looks again."""

@@ -11,6 +11,7 @@ from palaver.chat.accounts import Accounts
 from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.flow import Chat
 from palaver.chat.models import Models
+from palaver.chat.orphans import Orphans
 
 log = logging.getLogger("palaver.sweep")
 
@@ -49,13 +50,13 @@ async def clean(chat: Chat) -> Cleaned:
     return Cleaned(ended, purged)
 
 
-async def sweep(chat: Chat, accounts: Accounts, models: Models) -> None:
+async def sweep(chat: Chat, accounts: Accounts, models: Models, orphans: Orphans) -> None:
     """Does all of it for as long as the server lives. Runs until cancelled."""
     clean_every = (
         min(CLEAN_SECONDS, max(chat.rules.idle_seconds / 10, 1.0)) if chat.rules.idle_seconds else CLEAN_SECONDS
     )
     await asyncio.gather(
-        _every(TAKE_OVER_SECONDS, "taking over", lambda: _take_over(chat)),
+        _every(TAKE_OVER_SECONDS, "taking over", lambda: _take_over(chat, orphans)),
         _every(clean_every, "cleaning", lambda: clean(chat)),
         _every(TAKE_OVER_SECONDS, "noting last use", accounts.keep_last_used),
         _every(FOLLOW_SECONDS, "following the models", models.follow),
@@ -63,9 +64,9 @@ async def sweep(chat: Chat, accounts: Accounts, models: Models) -> None:
     )
 
 
-async def _take_over(chat: Chat) -> None:
+async def _take_over(chat: Chat, orphans: Orphans) -> None:
     if not chat.replies.draining:
-        await chat.replies.take_over(everything=False)
+        await orphans.take_over(everything=False)
 
 
 async def _follow_budgets(chat: Chat) -> None:

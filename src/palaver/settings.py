@@ -4,19 +4,18 @@ This is the only reader of the environment. All settings are read and checked be
 wrong are named at once. A secret never stands in a `repr`, an error or a log.
 """
 
-import ipaddress
-import math
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
-import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 from msgspec.structs import fields, replace
+
+from palaver import kinds
+from palaver.kinds import Kind, LlmServer, WrongPart, hide_passwords, is_mail_address
 
 # What a link names while the system is to choose the port.
 USUAL_PORT = 8000
@@ -24,21 +23,6 @@ USUAL_PORT = 8000
 DAY_SECONDS = 86_400
 YEAR_MINUTES = 366 * 24 * 60
 CENTURY_DAYS = 36_525
-
-# Control characters, and what stands for bytes that are no UTF-8.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
-
-
-class WrongPart(ValueError):
-    """Which part of a value cannot work, in words that go on from a colon and tell nothing of the value."""
-
-
-class Kind(Struct, frozen=True):
-    """What a setting may be: in words that go on from "has to be", and as code that raises `ValueError` otherwise."""
-
-    wants: str
-    parse: Callable[[str], Any]
-    show: Callable[[Any], str] = str
 
 
 class Setting(Struct, frozen=True):
@@ -79,260 +63,11 @@ class BadSettings(Exception):
         self.faults = faults
 
 
-def hide_passwords(text: str) -> str:
-    """The text without what stands before the @ of an address."""
-    return re.sub(r"//\S*@", "//***@", text)
-
-
-def _whole(least: int, most: int | None = None) -> Kind:
-    def parse(text: str) -> int:
-        # Eighteen digits fit wherever a number goes, a database's bigint included.
-        value = int(text) if re.fullmatch("[0-9]{1,18}", text) else -1
-        if value < least or (most is not None and value > most):
-            raise ValueError
-        return value
-
-    return Kind(f"a whole number, {least} or more" if most is None else f"a whole number from {least} to {most}", parse)
-
-
-def _number(least: int, most: int, *, above: bool = False) -> Kind:
-    """From `least` to `most`; with `above`, `least` itself will not do."""
-
-    def parse(text: str) -> float:
-        value = float(text) if re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", text) else math.nan
-        if not least <= value <= most or (above and value == least):
-            raise ValueError
-        return value
-
-    wants = f"a number above {least}, at most {most}" if above else f"a number from {least} to {most}"
-    return Kind(wants, parse, "{:.12g}".format)
-
-
-def _switch(off: str, on: str) -> Kind:
-    def parse(text: str) -> bool:
-        match text.lower():
-            case "off" | "false" | "no" | "0":
-                return False
-            case "on" | "true" | "yes" | "1":
-                return True
-        raise ValueError
-
-    return Kind(f"{off} or {on}", parse, lambda value: on if value else off)
-
-
-def _one_of(*words: str) -> Kind:
-    def parse(text: str) -> str:
-        if text.lower() not in words:
-            raise ValueError
-        return text.lower()
-
-    return Kind(f"{', '.join(words[:-1])} or {words[-1]}", parse)
-
-
-def _matching(pattern: str, wants: str) -> Kind:
-    def parse(text: str) -> str:
-        if UNPRINTABLE.search(text) or not re.fullmatch(pattern, text):
-            raise ValueError
-        return text
-
-    return Kind(wants, parse)
-
-
-def _list_of(parse_one: Callable[[str], Any], wants: str) -> Kind:
-    def parse(text: str) -> tuple[Any, ...]:
-        return tuple(dict.fromkeys(parse_one(part.strip()) for part in _split(text)))
-
-    return Kind(wants, parse, lambda values: ",".join(str(value) for value in values))
-
-
-def _split(text: str) -> Sequence[str]:
-    """The parts of a list that is divided by commas or written as JSON."""
-    if not text.startswith("["):
-        return [part for part in text.split(",") if part.strip()]
-    try:
-        return msgspec.json.decode(text, type=list[str])
-    except msgspec.DecodeError as error:
-        raise ValueError from error
-
-
-def _to_folder(text: str) -> Path:
-    try:
-        return Path(text).expanduser()
-    except RuntimeError as error:
-        raise ValueError from error
-
-
-def _to_web_address(text: str) -> str:
-    parts = urlsplit(text)
-    if UNPRINTABLE.search(text) or " " in text or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError
-    if parts.query or parts.fragment or parts.port == 0:
-        raise ValueError
-    return text.rstrip("/")
-
-
-def _to_database_url(text: str) -> str:
-    scheme, _, rest = text.partition("://")
-    parts = urlsplit(text)
-    hosts = parts.netloc.rpartition("@")[2].split(",")
-    if UNPRINTABLE.search(text) or scheme not in ("postgresql", "postgres") or not rest or parts.fragment:
-        raise ValueError
-    # A second @, one further on, or a port that is none: a character of the password has cut the address in two.
-    if (
-        text.count("@") > 1
-        or "@" in parts.path + parts.query
-        or not all(re.fullmatch(r"(\[[^]]+\]|[^:]*)(:[0-9]+)?", host) for host in hosts)
-    ):
-        raise ValueError
-    return text
-
-
-def _to_redis_url(text: str) -> str:
-    parts = urlsplit(text)
-    if UNPRINTABLE.search(text) or " " in text or parts.scheme not in ("redis", "rediss", "unix"):
-        raise ValueError
-    if not (parts.path if parts.scheme == "unix" else parts.hostname) or parts.port == 0 or "@" in parts.path:
-        raise ValueError
-    return text
-
-
-def _to_origin(text: str) -> str:
-    """As browsers send it: in small letters, without a slash at its end."""
-    origin = text.lower().removesuffix("/")
-    if not re.fullmatch(r"\*|[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]*]+)(:[0-9]{1,5})?", origin):
-        raise ValueError
-    return origin
-
-
-def _to_network(text: str) -> str:
-    if text != "*":
-        ipaddress.ip_network(text, strict=False)
-    return text
-
-
-def _to_allowed(text: str) -> str:
-    """A network in its usual spelling, or the name of a host in small letters."""
-    try:
-        return str(ipaddress.ip_network(text.strip("[]"), strict=False))
-    except ValueError:
-        name = text.lower().removesuffix(".")
-        # What ends in digits alone would be an address that is spelled wrong.
-        if not re.fullmatch(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z_](?:[a-z0-9_-]*[a-z0-9_])?", name):
-            raise
-        return name
-
-
-def _is_mail_address(text: str) -> bool:
-    """What an address in a header may be, without a name before it."""
-    return bool(re.fullmatch(r"[!#-'*+/-9=?A-Z^-~.-]{1,64}@[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,252}[a-zA-Z0-9])?", text))
-
-
-def _to_mail_address(text: str) -> str:
-    if not _is_mail_address(text):
-        raise ValueError
-    return text
-
-
-def _to_contact(text: str) -> str:
-    if text.startswith("https://"):
-        return _to_web_address(text)
-    return f"mailto:{_to_mail_address(text.removeprefix('mailto:'))}"
-
-
-def _to_proxies(text: str) -> str:
-    return ",".join(_to_network(part.strip()) for part in _split(text))
-
-
-class LlmServer(Struct, frozen=True, forbid_unknown_fields=True):
-    """One entry of PALAVER_LLM_SERVERS."""
-
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,49}$")]
-    url: str
-    key: Annotated[str, Meta(pattern="^[!-~]+$")] | None = None
-    models: tuple[Annotated[str, Meta(pattern=r"^[^\x00-\x1f]{1,200}$")], ...] = ()
-    weight: Annotated[float, Meta(gt=0, le=1000)] = 1.0
-    most_at_once: Annotated[int, Meta(ge=1, le=100_000)] | None = None
-
-    def __repr__(self) -> str:
-        return f"LlmServer({self.name!r})"
-
-
-def _to_llm_servers(text: str) -> tuple[LlmServer, ...]:
-    try:
-        servers = msgspec.json.decode(text, type=tuple[LlmServer, ...])
-    except msgspec.DecodeError as error:
-        raise WrongPart(_find_part(str(error))) from error
-    names: set[str] = set()
-    for place, server in enumerate(servers, 1):
-        if server.name in names:
-            raise WrongPart(f"entry {place} has the `name` of one before it")
-        names.add(server.name)
-    return tuple(_to_llm_server(server, place) for place, server in enumerate(servers, 1))
-
-
-def _to_llm_server(server: LlmServer, place: int) -> LlmServer:
-    try:
-        return replace(server, url=_to_web_address(server.url))
-    except ValueError as error:
-        raise WrongPart(f"`url` of entry {place} is no address") from error
-
-
-def _find_part(said: str) -> str:
-    """The entry and the field that msgspec complains of."""
-    place = re.search(r"at `\$\[([0-9]+)\](?:\.([a-z_]+))?", said)
-    if place is None:
-        return "it is no JSON list of objects"
-    entry = int(place[1]) + 1
-    if place[2]:
-        return f"`{place[2]}` of entry {entry} cannot be used"
-    # A name with other characters may be a key that has slipped.
-    unknown = re.search("unknown field `([a-z_]{1,30})`", said)
-    if unknown is not None:
-        return f"entry {entry} has `{unknown[1]}`, which is no field of a server"
-    missing = re.search("missing required field `([a-z_]+)`", said)
-    return f"entry {entry} lacks `{missing[1]}`" if missing else f"entry {entry} cannot be used"
-
-
-_PORT = _whole(1, 65535)
-# The time of each message is kept for a minute.
-_LIMIT = _whole(0, 100_000)
-_BUDGET = _whole(0)
-_MONEY = _number(0, 1_000_000_000)
-_TEMPERATURE = _number(0, 2)
-_OFF_ON = _switch("off", "on")
-_TEXT = _matching(".+", "text on one line")
-_HOST = _matching(r"[^\s\[\]]+", "a host name or IP address, without a port or brackets")
-_PASSWORD = _matching(".+", "text on one line")
-_KEY = _matching("[!-~]+", "a key without blanks")
-_FOLDER = Kind("a folder", _to_folder)
-_WEB = Kind("an address like http://localhost:8001 or https://chat.example.org/v1", _to_web_address)
-_DATABASE = Kind(
-    "postgresql://USER:PASSWORD@HOST:PORT/NAME, with the characters @ : / ? # of the password written as "
-    "%40 %3A %2F %3F %23",
-    _to_database_url,
-)
-_REDIS = Kind("redis://HOST:PORT, rediss://HOST:PORT or unix://PATH", _to_redis_url)
-_LLM_SERVERS = Kind(
-    'a JSON list like [{"name": "gpu1", "url": "http://10.0.0.5:8000", "key": "…", "models": ["qwen3:8b"], '
-    '"weight": 2, "most_at_once": 16}], of which name (1 to 50 of a-z 0-9 . _ -, each once) and url are needed',
-    _to_llm_servers,
-)
-_ORIGINS = _list_of(
-    _to_origin, "* or origins like https://chat.example.org and http://localhost:3000, divided by commas or as JSON"
-)
-_PORTS = _list_of(_PORT.parse, "ports from 1 to 65535, divided by commas; set to nothing it looks for none")
-_ALLOWED = _list_of(_to_allowed, "names of hosts, IP addresses and networks, divided by commas")
-_FILE = Kind("a file", _to_folder)
-_MAIL = Kind("an address like palaver@example.org", _to_mail_address)
-_CONTACT = Kind("an address like mailto:admin@example.org or https://chat.example.org", _to_contact)
-_PROXIES = Kind("* or IP addresses and networks, divided by commas", _to_proxies)
-
-
 class Settings(Struct, frozen=True, kw_only=True):
     """What the operator has settled. `read_settings` makes one; a default one is what an empty environment gives."""
 
-    host: Annotated[str, Setting("PALAVER_HOST", "Address to listen on.", _HOST)] = "127.0.0.1"
-    port: Annotated[int, Setting("PALAVER_PORT", "Port to listen on; 0 takes a free one.", _whole(0, 65535))] = (
+    host: Annotated[str, Setting("PALAVER_HOST", "Address to listen on.", kinds.HOST)] = "127.0.0.1"
+    port: Annotated[int, Setting("PALAVER_PORT", "Port to listen on; 0 takes a free one.", kinds.whole(0, 65535))] = (
         USUAL_PORT
     )
     workers: Annotated[
@@ -340,34 +75,36 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_WORKERS",
             "How many processes serve. More than one need PostgreSQL and Redis.",
-            _whole(1, 256),
+            kinds.whole(1, 256),
         ),
     ] = 1
     public_url: Annotated[
         str | None,
-        Setting("PALAVER_PUBLIC_URL", "What links to this server begin with; unset, its host and port.", _WEB),
+        Setting("PALAVER_PUBLIC_URL", "What links to this server begin with; unset, its host and port.", kinds.WEB),
     ] = None
     hsts_days: Annotated[
         int,
         Setting(
             "PALAVER_HSTS_DAYS",
             "Where the public URL is https: for so many days browsers come back by https alone; 0: not said.",
-            _whole(0, 3650),
+            kinds.whole(0, 3650),
         ),
     ] = 365
     trusted_proxies: Annotated[
         str,
-        Setting("PALAVER_TRUSTED_PROXIES", "Proxies whose word on the caller's address and scheme is taken.", _PROXIES),
+        Setting(
+            "PALAVER_TRUSTED_PROXIES", "Proxies whose word on the caller's address and scheme is taken.", kinds.PROXIES
+        ),
     ] = ""
     cors_origins: Annotated[
         tuple[str, ...],
-        Setting("BACKEND_CORS_ORIGINS", "Origins whose pages may call this server; none: CORS is off.", _ORIGINS),
+        Setting("BACKEND_CORS_ORIGINS", "Origins whose pages may call this server; none: CORS is off.", kinds.ORIGINS),
     ] = ()
     allowed_origins: Annotated[
-        tuple[str, ...], Setting("ALLOWED_ORIGINS", "Further ones, added to BACKEND_CORS_ORIGINS.", _ORIGINS)
+        tuple[str, ...], Setting("ALLOWED_ORIGINS", "Further ones, added to BACKEND_CORS_ORIGINS.", kinds.ORIGINS)
     ] = ()
     max_body_bytes: Annotated[
-        int, Setting("PALAVER_MAX_BODY_BYTES", "The longest request body that is taken.", _whole(1, 2**30))
+        int, Setting("PALAVER_MAX_BODY_BYTES", "The longest request body that is taken.", kinds.whole(1, 2**30))
     ] = 1_048_576
     client_seconds: Annotated[
         float,
@@ -375,7 +112,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "PALAVER_CLIENT_SECONDS",
             "How long a client may take to send a request, beyond what 500 bytes of it a second take, "
             "or to read on in an answer, before it is shown out.",
-            _number(0, 3600, above=True),
+            kinds.number(0, 3600, above=True),
         ),
     ] = 60
     connections: Annotated[
@@ -383,7 +120,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_CONNECTIONS",
             "How many connections each process has at most; 0: as many as it may open files, but for 128.",
-            _whole(0),
+            kinds.whole(0),
         ),
     ] = 0
     heartbeat_seconds: Annotated[
@@ -391,7 +128,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_HEARTBEAT_SECONDS",
             "After how much silence a stream of events says that it lives; a proxy in front has to wait longer.",
-            _number(0, 3600, above=True),
+            kinds.number(0, 3600, above=True),
         ),
     ] = 15
     ping_seconds: Annotated[
@@ -399,29 +136,33 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_PING_SECONDS",
             "How often a WebSocket is pinged; a proxy in front has to wait longer.",
-            _number(0, 3600, above=True),
+            kinds.number(0, 3600, above=True),
         ),
     ] = 25
     drain_seconds: Annotated[
         float,
-        Setting("PALAVER_DRAIN_SECONDS", "How long running replies may go on after SIGTERM.", _number(0, DAY_SECONDS)),
+        Setting(
+            "PALAVER_DRAIN_SECONDS", "How long running replies may go on after SIGTERM.", kinds.number(0, DAY_SECONDS)
+        ),
     ] = 30
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"],
         Setting(
-            "PALAVER_LOG_LEVEL", "The least that is logged.", _one_of("debug", "info", "warning", "error", "critical")
+            "PALAVER_LOG_LEVEL",
+            "The least that is logged.",
+            kinds.one_of("debug", "info", "warning", "error", "critical"),
         ),
     ] = "info"
     log_format: Annotated[
         Literal["text", "json"],
-        Setting("PALAVER_LOG_FORMAT", "Lines of text, or a JSON object a line.", _one_of("text", "json")),
+        Setting("PALAVER_LOG_FORMAT", "Lines of text, or a JSON object a line.", kinds.one_of("text", "json")),
     ] = "text"
     metrics: Annotated[
         Literal["off", "local", "on"],
         Setting(
             "PALAVER_METRICS",
             "Who may read /metrics: nobody, only this machine itself and not by way of a proxy, or everybody.",
-            _one_of("off", "local", "on"),
+            kinds.one_of("off", "local", "on"),
         ),
     ] = "local"
     metrics_token: Annotated[
@@ -429,7 +170,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_METRICS_TOKEN",
             "Whoever shows this as a Bearer token may read /metrics too; with `on`, nobody else may.",
-            _KEY,
+            kinds.KEY,
             secret=True,
         ),
     ] = None
@@ -438,52 +179,63 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_OTLP_ENDPOINT",
             "Where spans of turns go by OTLP over HTTP; unset, there are none. It needs palaver[otel].",
-            _WEB,
+            kinds.WEB,
         ),
     ] = None
     otlp_content: Annotated[
-        bool, Setting("PALAVER_OTLP_CONTENT", "Whether what people and bots say goes into spans.", _OFF_ON)
+        bool, Setting("PALAVER_OTLP_CONTENT", "Whether what people and bots say goes into spans.", kinds.OFF_ON)
     ] = False
     language: Annotated[
         Literal["en", "de", "it"],
         Setting(
-            "PALAVER_LANGUAGE", "The language of texts for those who ask for none we have.", _one_of("en", "de", "it")
+            "PALAVER_LANGUAGE",
+            "The language of texts for those who ask for none we have.",
+            kinds.one_of("en", "de", "it"),
         ),
     ] = "en"
 
     data_dir: Annotated[
-        Path, Setting("PALAVER_DATA_DIR", "Folder for what is kept here; SQLite's file is in it.", _FOLDER)
+        Path, Setting("PALAVER_DATA_DIR", "Folder for what is kept here; SQLite's file is in it.", kinds.FOLDER)
     ] = Path("data")
     database_url: Annotated[
         str | None,
-        Setting("PALAVER_DATABASE_URL", "A PostgreSQL database to use instead of SQLite.", _DATABASE, secret=True),
+        Setting("PALAVER_DATABASE_URL", "A PostgreSQL database to use instead of SQLite.", kinds.DATABASE, secret=True),
     ] = None
     db_name: Annotated[
         str | None,
         Setting(
             "DB_NAME",
             "Name of a PostgreSQL database, for who has its address in parts. PALAVER_DATABASE_URL goes before.",
-            _TEXT,
+            kinds.TEXT,
         ),
     ] = None
-    db_host: Annotated[str, Setting("DB_HOST", "Host of the database, or the folder of its socket.", _HOST)] = (
+    db_host: Annotated[str, Setting("DB_HOST", "Host of the database, or the folder of its socket.", kinds.HOST)] = (
         "localhost"
     )
-    db_port: Annotated[int, Setting("DB_PORT", "Port of the database.", _PORT)] = 5432
-    db_user: Annotated[str | None, Setting("DB_USER", "User of the database; unset, the system's user.", _TEXT)] = None
-    db_password: Annotated[str | None, Setting("DB_PASSWORD", "Password of that user.", _PASSWORD, secret=True)] = None
+    db_port: Annotated[int, Setting("DB_PORT", "Port of the database.", kinds.PORT)] = 5432
+    db_user: Annotated[
+        str | None, Setting("DB_USER", "User of the database; unset, the system's user.", kinds.TEXT)
+    ] = None
+    db_password: Annotated[
+        str | None, Setting("DB_PASSWORD", "Password of that user.", kinds.PASSWORD, secret=True)
+    ] = None
     database_connections: Annotated[
         int,
-        Setting("PALAVER_DATABASE_CONNECTIONS", "The most connections of one worker to PostgreSQL.", _whole(1, 1000)),
+        Setting(
+            "PALAVER_DATABASE_CONNECTIONS", "The most connections of one worker to PostgreSQL.", kinds.whole(1, 1000)
+        ),
     ] = 10
     retention_days: Annotated[
         float,
-        Setting("PALAVER_RETENTION_DAYS", "How long what was deleted is kept, hidden.", _number(0, CENTURY_DAYS)),
+        Setting("PALAVER_RETENTION_DAYS", "How long what was deleted is kept, hidden.", kinds.number(0, CENTURY_DAYS)),
     ] = 30
     redis_url: Annotated[
         str | None,
         Setting(
-            "PALAVER_REDIS_URL", "A Redis or Valkey server, by which workers hear of each other.", _REDIS, secret=True
+            "PALAVER_REDIS_URL",
+            "A Redis or Valkey server, by which workers hear of each other.",
+            kinds.REDIS,
+            secret=True,
         ),
     ] = None
     redis_host: Annotated[
@@ -491,23 +243,25 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "REDIS_HOST",
             "Host of Redis, for who has its address in parts; 127.0.0.1 where only the port is set.",
-            _HOST,
+            kinds.HOST,
         ),
     ] = None
     redis_port: Annotated[
-        int | None, Setting("REDIS_PORT", "Port of Redis; 6379 where only the host is set.", _PORT)
+        int | None, Setting("REDIS_PORT", "Port of Redis; 6379 where only the host is set.", kinds.PORT)
     ] = None
 
-    guests: Annotated[bool, Setting("PALAVER_GUESTS", "Whether people without an account may talk.", _OFF_ON)] = False
+    guests: Annotated[bool, Setting("PALAVER_GUESTS", "Whether people without an account may talk.", kinds.OFF_ON)] = (
+        False
+    )
     registration: Annotated[
-        bool, Setting("PALAVER_REGISTRATION", "Whether people may make themselves an account.", _OFF_ON)
+        bool, Setting("PALAVER_REGISTRATION", "Whether people may make themselves an account.", kinds.OFF_ON)
     ] = False
     password_mebibytes: Annotated[
         int,
         Setting(
             "PALAVER_PASSWORD_MEBIBYTES",
             "Memory that hashing a password takes, once it is set anew: the more, the harder to guess, the slower.",
-            _whole(8, 4096),
+            kinds.whole(8, 4096),
         ),
     ] = 64
     sign_in_attempts: Annotated[
@@ -515,7 +269,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_SIGN_IN_ATTEMPTS",
             "Failed sign-ins of an account before it must wait; an address has ten times as many.",
-            _whole(1),
+            kinds.whole(1),
         ),
     ] = 10
     sign_in_window_seconds: Annotated[
@@ -523,19 +277,19 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_SIGN_IN_WINDOW_SECONDS",
             "The time in which they are counted, and then waited for.",
-            _number(0, DAY_SECONDS, above=True),
+            kinds.number(0, DAY_SECONDS, above=True),
         ),
     ] = 300
     turns_a_minute: Annotated[
         int,
-        Setting("PALAVER_TURNS_A_MINUTE", "Messages that one user may send a minute; 0: no limit.", _LIMIT),
+        Setting("PALAVER_TURNS_A_MINUTE", "Messages that one user may send a minute; 0: no limit.", kinds.LIMIT),
     ] = 0
     app_turns_a_minute: Annotated[
         int,
         Setting(
             "PALAVER_APP_TURNS_A_MINUTE",
             "Messages that one application may send a minute for all its users together; 0: no limit.",
-            _LIMIT,
+            kinds.LIMIT,
         ),
     ] = 0
     conversation_turns_a_minute: Annotated[
@@ -543,43 +297,43 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_CONVERSATION_TURNS_A_MINUTE",
             "Messages that one conversation takes a minute, whoever sends them; 0: no limit.",
-            _LIMIT,
+            kinds.LIMIT,
         ),
     ] = 0
     replies_at_once: Annotated[
         int,
-        Setting("PALAVER_REPLIES_AT_ONCE", "Replies that are written for one user at once; 0: no limit.", _LIMIT),
+        Setting("PALAVER_REPLIES_AT_ONCE", "Replies that are written for one user at once; 0: no limit.", kinds.LIMIT),
     ] = 0
     app_replies_at_once: Annotated[
         int,
         Setting(
             "PALAVER_APP_REPLIES_AT_ONCE",
             "Replies that are written for one application at once; 0: no limit.",
-            _LIMIT,
+            kinds.LIMIT,
         ),
     ] = 0
     sockets_at_once: Annotated[
         int,
-        Setting("PALAVER_SOCKETS_AT_ONCE", "WebSockets that one user may have open; 0: no limit.", _LIMIT),
+        Setting("PALAVER_SOCKETS_AT_ONCE", "WebSockets that one user may have open; 0: no limit.", kinds.LIMIT),
     ] = 0
     address_sockets_at_once: Annotated[
         int,
         Setting(
             "PALAVER_ADDRESS_SOCKETS_AT_ONCE",
             "WebSockets that may be open from one address; 0: no limit.",
-            _LIMIT,
+            kinds.LIMIT,
         ),
     ] = 0
     uploads_at_once: Annotated[
         int,
-        Setting("PALAVER_UPLOADS_AT_ONCE", "Documents that one user may send at once; 0: no limit.", _LIMIT),
+        Setting("PALAVER_UPLOADS_AT_ONCE", "Documents that one user may send at once; 0: no limit.", kinds.LIMIT),
     ] = 8
     overload_seconds: Annotated[
         float,
         Setting(
             "PALAVER_OVERLOAD_SECONDS",
             "Further messages are refused with 503 while others have waited longer to be written down; 0: never.",
-            _number(0, 3600),
+            kinds.number(0, 3600),
         ),
     ] = 0.15
     max_message: Annotated[
@@ -587,7 +341,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_MAX_MESSAGE",
             "The longest message of every API, in characters, where its own limit is not less; 0: no further limit.",
-            _whole(0),
+            kinds.whole(0),
         ),
     ] = 0
     token_days: Annotated[
@@ -595,7 +349,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_TOKEN_DAYS",
             "How long a token that a sign-in gave is good; 0: until it is revoked.",
-            _number(0, CENTURY_DAYS),
+            kinds.number(0, CENTURY_DAYS),
         ),
     ] = 365
 
@@ -604,7 +358,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_CURRENCY",
             "What money is counted in: a code of three letters.",
-            _matching(r"[A-Z]{3}", "a code of three capital letters, like USD or EUR"),
+            kinds.matching(r"[A-Z]{3}", "a code of three capital letters, like USD or EUR"),
         ),
     ] = "USD"
     tokens_a_day: Annotated[
@@ -612,7 +366,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_TOKENS_A_DAY",
             "The most tokens that one user may use in a day (UTC); 0: no limit.",
-            _BUDGET,
+            kinds.BUDGET,
         ),
     ] = 0
     tokens_a_month: Annotated[
@@ -620,7 +374,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_TOKENS_A_MONTH",
             "The most tokens that one user may use in a month; 0: no limit.",
-            _BUDGET,
+            kinds.BUDGET,
         ),
     ] = 0
     money_a_month: Annotated[
@@ -628,7 +382,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_MONEY_A_MONTH",
             "The most money that one user may use in a month, by the prices that are set; 0: no limit.",
-            _MONEY,
+            kinds.MONEY,
         ),
     ] = 0
     app_tokens_a_day: Annotated[
@@ -636,7 +390,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_APP_TOKENS_A_DAY",
             "The most tokens that an application with all its users may use in a day; 0: no limit.",
-            _BUDGET,
+            kinds.BUDGET,
         ),
     ] = 0
     app_tokens_a_month: Annotated[
@@ -644,7 +398,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_APP_TOKENS_A_MONTH",
             "The most tokens that an application with all its users may use in a month; 0: no limit.",
-            _BUDGET,
+            kinds.BUDGET,
         ),
     ] = 0
     app_money_a_month: Annotated[
@@ -652,7 +406,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_APP_MONEY_A_MONTH",
             "The most money that an application with all its users may use in a month; 0: no limit.",
-            _MONEY,
+            kinds.MONEY,
         ),
     ] = 0
     conversation_tokens: Annotated[
@@ -660,7 +414,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_CONVERSATION_TOKENS",
             "The most tokens that one conversation may use in all; 0: no limit.",
-            _BUDGET,
+            kinds.BUDGET,
         ),
     ] = 0
 
@@ -669,7 +423,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_DEFAULT_PROVIDER",
             "Who answers where nothing names a bot. auto: openai where a model is configured or found, else dummy.",
-            _matching(r"\S+", "auto, dummy, openai or the name of an installed bot"),
+            kinds.matching(r"\S+", "auto, dummy, openai or the name of an installed bot"),
         ),
     ] = "auto"
     when_busy: Annotated[
@@ -677,7 +431,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_WHEN_BUSY",
             "What becomes of a message while the bot still answers another in its conversation.",
-            _one_of("queue", "reject", "interrupt"),
+            kinds.one_of("queue", "reject", "interrupt"),
         ),
     ] = "queue"
     session_idle_minutes: Annotated[
@@ -685,28 +439,32 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_SESSION_IDLE_MINUTES",
             "Silence after which a chatify session ends; 0: never.",
-            _number(0, YEAR_MINUTES),
+            kinds.number(0, YEAR_MINUTES),
         ),
     ] = 30
     streaming_chat_max_message: Annotated[
         int,
         Setting(
-            "PALAVER_STREAMING_CHAT_MAX_MESSAGE", "The longest message of streaming_chat, in characters.", _whole(1)
+            "PALAVER_STREAMING_CHAT_MAX_MESSAGE",
+            "The longest message of streaming_chat, in characters.",
+            kinds.whole(1),
         ),
     ] = 1000
     chat_flow_max_prompt: Annotated[
-        int, Setting("PALAVER_CHAT_FLOW_MAX_PROMPT", "The longest prompt of chat_flow, in characters.", _whole(1))
+        int, Setting("PALAVER_CHAT_FLOW_MAX_PROMPT", "The longest prompt of chat_flow, in characters.", kinds.whole(1))
     ] = 100_000
     context_tokens: Annotated[
         int,
-        Setting("PALAVER_CONTEXT_TOKENS", "The most tokens that a bot sees where its model says nothing.", _whole(1)),
+        Setting(
+            "PALAVER_CONTEXT_TOKENS", "The most tokens that a bot sees where its model says nothing.", kinds.whole(1)
+        ),
     ] = 16_384
     exact_tokens: Annotated[
         bool,
         Setting(
             "PALAVER_EXACT_TOKENS",
             "Whether tokens are counted exactly where `palaver[tokens]` is installed; it takes 150 MB in each worker.",
-            _OFF_ON,
+            kinds.OFF_ON,
         ),
     ] = True
     summaries: Annotated[
@@ -714,16 +472,20 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_SUMMARIES",
             "Whether the bot summarises what is cut from its view, after the turn and at the price of one more.",
-            _OFF_ON,
+            kinds.OFF_ON,
         ),
     ] = False
     reply_seconds: Annotated[
         float,
-        Setting("PALAVER_REPLY_SECONDS", "The longest that one reply may take.", _number(0, DAY_SECONDS, above=True)),
+        Setting(
+            "PALAVER_REPLY_SECONDS", "The longest that one reply may take.", kinds.number(0, DAY_SECONDS, above=True)
+        ),
     ] = 600
     lease_seconds: Annotated[
         float,
-        Setting("PALAVER_LEASE_SECONDS", "How soon the replies of a worker that died are given up.", _number(3, 3600)),
+        Setting(
+            "PALAVER_LEASE_SECONDS", "How soon the replies of a worker that died are given up.", kinds.number(3, 3600)
+        ),
     ] = 10
 
     cache_minutes: Annotated[
@@ -731,54 +493,58 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_CACHE_MINUTES",
             "How long an answer may be given again to the same question, where a preset asks for that; 0: never.",
-            _number(0, YEAR_MINUTES),
+            kinds.number(0, YEAR_MINUTES),
         ),
     ] = 60
     cache_answers: Annotated[
-        int, Setting("PALAVER_CACHE_ANSWERS", "The most answers that are kept for that.", _whole(1))
+        int, Setting("PALAVER_CACHE_ANSWERS", "The most answers that are kept for that.", kinds.whole(1))
     ] = 10_000
 
     llm_server_url: Annotated[
         str | None,
-        Setting("LLM_SERVER_URL", "A server that speaks the OpenAI protocol; tried with and without /v1.", _WEB),
+        Setting("LLM_SERVER_URL", "A server that speaks the OpenAI protocol; tried with and without /v1.", kinds.WEB),
     ] = None
     llm_server_key: Annotated[
         str | None,
-        Setting("PALAVER_LLM_SERVER_KEY", "The key that server wants, where it wants one.", _PASSWORD, secret=True),
+        Setting(
+            "PALAVER_LLM_SERVER_KEY", "The key that server wants, where it wants one.", kinds.PASSWORD, secret=True
+        ),
     ] = None
     llm_servers: Annotated[
         tuple[LlmServer, ...],
-        Setting("PALAVER_LLM_SERVERS", "Further servers, used beside that one or OpenAI.", _LLM_SERVERS, secret=True),
+        Setting(
+            "PALAVER_LLM_SERVERS", "Further servers, used beside that one or OpenAI.", kinds.LLM_SERVERS, secret=True
+        ),
     ] = ()
     discover_ports: Annotated[
         tuple[int, ...],
         Setting(
             "PALAVER_DISCOVER_PORTS",
             "Ports of this machine on which LLM servers are looked for where none is configured.",
-            _PORTS,
+            kinds.PORTS,
             empty_counts=True,
         ),
     ] = (8001, 11434, 1234, 8080, 8000)
     llm_default_model: Annotated[
-        str, Setting("LLM_DEFAULT_MODEL", "The model that answers where nothing names one.", _TEXT)
+        str, Setting("LLM_DEFAULT_MODEL", "The model that answers where nothing names one.", kinds.TEXT)
     ] = "qwen3:8b"
     llm_timeout: Annotated[
         float,
         Setting(
             "LLM_TIMEOUT",
             "Seconds of silence allowed between two pieces of a reply; twice that before the first.",
-            _number(0, DAY_SECONDS, above=True),
+            kinds.number(0, DAY_SECONDS, above=True),
         ),
     ] = 30
-    llm_max_tokens: Annotated[int, Setting("LLM_MAX_TOKENS", "The longest reply, in tokens.", _whole(1))] = 2000
+    llm_max_tokens: Annotated[int, Setting("LLM_MAX_TOKENS", "The longest reply, in tokens.", kinds.whole(1))] = 2000
     llm_temperature: Annotated[
-        float, Setting("LLM_TEMPERATURE", "The temperature where nothing else sets it.", _TEMPERATURE)
+        float, Setting("LLM_TEMPERATURE", "The temperature where nothing else sets it.", kinds.TEMPERATURE)
     ] = 0.7
     llm_enable_tools: Annotated[
-        bool, Setting("LLM_ENABLE_TOOLS", "Whether new sessions may use tools.", _switch("false", "true"))
+        bool, Setting("LLM_ENABLE_TOOLS", "Whether new sessions may use tools.", kinds.switch("false", "true"))
     ] = True
     llm_tries: Annotated[
-        int, Setting("PALAVER_LLM_TRIES", "How often a server is asked before a turn fails.", _whole(1, 20))
+        int, Setting("PALAVER_LLM_TRIES", "How often a server is asked before a turn fails.", kinds.whole(1, 20))
     ] = 3
     llm_patience_seconds: Annotated[
         float | None,
@@ -786,19 +552,23 @@ class Settings(Struct, frozen=True, kw_only=True):
             "PALAVER_LLM_PATIENCE_SECONDS",
             "Silence before the first piece after which another server with the model is asked; unset, half of "
             "LLM_TIMEOUT.",
-            _number(0, DAY_SECONDS, above=True),
+            kinds.number(0, DAY_SECONDS, above=True),
         ),
     ] = None
-    openai_api_key: Annotated[str | None, Setting("OPENAI_API_KEY", "The key for OpenAI.", _KEY, secret=True)] = None
-    openai_base_url: Annotated[str, Setting("OPENAI_BASE_URL", "Where OpenAI is.", _WEB)] = "https://api.openai.com/v1"
+    openai_api_key: Annotated[str | None, Setting("OPENAI_API_KEY", "The key for OpenAI.", kinds.KEY, secret=True)] = (
+        None
+    )
+    openai_base_url: Annotated[str, Setting("OPENAI_BASE_URL", "Where OpenAI is.", kinds.WEB)] = (
+        "https://api.openai.com/v1"
+    )
     openai_model: Annotated[
         str | None,
-        Setting("OPENAI_MODEL", "The model of chat_domain until an admin changes its preset.", _TEXT),
+        Setting("OPENAI_MODEL", "The model of chat_domain until an admin changes its preset.", kinds.TEXT),
     ] = None
     openai_temperature: Annotated[
         float | None,
         Setting(
-            "OPENAI_TEMPERATURE", "The temperature of chat_domain until an admin changes its preset.", _TEMPERATURE
+            "OPENAI_TEMPERATURE", "The temperature of chat_domain until an admin changes its preset.", kinds.TEMPERATURE
         ),
     ] = None
 
@@ -807,7 +577,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_EMBEDDING_MODEL",
             "The model whose vectors passages of documents are found by, beside their words; unset, by words alone.",
-            _TEXT,
+            kinds.TEXT,
         ),
     ] = None
     embedding_url: Annotated[
@@ -815,25 +585,27 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_EMBEDDING_URL",
             "The server that has this model, tried with and without /v1; unset, the first LLM server that is set.",
-            _WEB,
+            kinds.WEB,
         ),
     ] = None
     embedding_key: Annotated[
         str | None,
-        Setting("PALAVER_EMBEDDING_KEY", "The key that server wants, where it wants one.", _KEY, secret=True),
+        Setting("PALAVER_EMBEDDING_KEY", "The key that server wants, where it wants one.", kinds.KEY, secret=True),
     ] = None
     rerank: Annotated[
         bool,
         Setting(
             "PALAVER_RERANK",
             "Whether the default model puts the passages that were found in order: one short answer more for each.",
-            _OFF_ON,
+            kinds.OFF_ON,
         ),
     ] = False
     passage_tokens: Annotated[
         int,
         Setting(
-            "PALAVER_PASSAGE_TOKENS", "The longest passage that a document is cut into, in tokens.", _whole(50, 4000)
+            "PALAVER_PASSAGE_TOKENS",
+            "The longest passage that a document is cut into, in tokens.",
+            kinds.whole(50, 4000),
         ),
     ] = 400
     passage_overlap: Annotated[
@@ -841,7 +613,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_PASSAGE_OVERLAP",
             "How much of the passage before it one begins with, in tokens; at most half of a passage.",
-            _whole(0, 2000),
+            kinds.whole(0, 2000),
         ),
     ] = 60
     knowledge_tokens: Annotated[
@@ -849,28 +621,28 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_KNOWLEDGE_TOKENS",
             "The most tokens of passages that a bot is given for a turn; never more than a quarter of its context.",
-            _whole(0),
+            kinds.whole(0),
         ),
     ] = 2000
     knowledge_collections: Annotated[
         int,
-        Setting("PALAVER_KNOWLEDGE_COLLECTIONS", "Collections that one user may have; 0: no limit.", _whole(0)),
+        Setting("PALAVER_KNOWLEDGE_COLLECTIONS", "Collections that one user may have; 0: no limit.", kinds.whole(0)),
     ] = 100
     knowledge_documents: Annotated[
         int,
-        Setting("PALAVER_KNOWLEDGE_DOCUMENTS", "Documents that one user may have in all; 0: no limit.", _whole(0)),
+        Setting("PALAVER_KNOWLEDGE_DOCUMENTS", "Documents that one user may have in all; 0: no limit.", kinds.whole(0)),
     ] = 5000
     knowledge_megabytes: Annotated[
         int,
         Setting(
             "PALAVER_KNOWLEDGE_MEGABYTES",
             "How large all documents of one user and their text may be together, in megabytes; 0: no limit.",
-            _whole(0, 1_000_000_000),
+            kinds.whole(0, 1_000_000_000),
         ),
     ] = 2000
     knowledge_document_megabytes: Annotated[
         int,
-        Setting("PALAVER_KNOWLEDGE_DOCUMENT_MEGABYTES", "The largest document, in megabytes.", _whole(1, 1024)),
+        Setting("PALAVER_KNOWLEDGE_DOCUMENT_MEGABYTES", "The largest document, in megabytes.", kinds.whole(1, 1024)),
     ] = 50
 
     notify_delay_seconds: Annotated[
@@ -878,7 +650,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_NOTIFY_DELAY_SECONDS",
             "How long somebody may take to read by themselves what they are notified of else.",
-            _number(0, DAY_SECONDS),
+            kinds.number(0, DAY_SECONDS),
         ),
     ] = 3
     notify_mail_seconds: Annotated[
@@ -886,7 +658,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_NOTIFY_MAIL_SECONDS",
             "How much longer mail waits: there is one for all that is written in a conversation within that time.",
-            _number(0, DAY_SECONDS),
+            kinds.number(0, DAY_SECONDS),
         ),
     ] = 300
     notify_reply_seconds: Annotated[
@@ -894,7 +666,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_NOTIFY_REPLY_SECONDS",
             "Whoever waits longer for a reply, and leaves, is notified of its end; 0: nobody is.",
-            _number(0, DAY_SECONDS),
+            kinds.number(0, DAY_SECONDS),
         ),
     ] = 20
     notify_tries: Annotated[
@@ -902,7 +674,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_NOTIFY_TRIES",
             "How often a notification is tried, later each time, before it is given up; 15 take about half a day.",
-            _whole(1, 100),
+            kinds.whole(1, 100),
         ),
     ] = 15
     notify_keep_days: Annotated[
@@ -910,7 +682,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_NOTIFY_KEEP_DAYS",
             "How long it can be seen what became of a notification.",
-            _number(0, CENTURY_DAYS),
+            kinds.number(0, CENTURY_DAYS),
         ),
     ] = 7
     outgoing_allow: Annotated[
@@ -918,7 +690,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_OUTGOING_ALLOW",
             "Hosts and networks that notifications may go to although they are no public addresses, by http too.",
-            _ALLOWED,
+            kinds.ALLOWED,
         ),
     ] = ()
     push_contact: Annotated[
@@ -926,7 +698,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_PUSH_CONTACT",
             "Whom push services may turn to (Apple's wants to know); unset, PALAVER_PUBLIC_URL where that is https.",
-            _CONTACT,
+            kinds.CONTACT,
         ),
     ] = None
     fcm_account: Annotated[
@@ -934,27 +706,27 @@ class Settings(Struct, frozen=True, kw_only=True):
         Setting(
             "PALAVER_FCM_ACCOUNT",
             "The service account's key of a Firebase project, as Google gives it; unset, FCM is off.",
-            _FILE,
+            kinds.FILE,
         ),
     ] = None
-    fcm_url: Annotated[str, Setting("PALAVER_FCM_URL", "Where FCM is.", _WEB)] = "https://fcm.googleapis.com"
+    fcm_url: Annotated[str, Setting("PALAVER_FCM_URL", "Where FCM is.", kinds.WEB)] = "https://fcm.googleapis.com"
     smtp_host: Annotated[
-        str | None, Setting("PALAVER_SMTP_HOST", "The server that mail goes out by; unset, there is none.", _HOST)
+        str | None, Setting("PALAVER_SMTP_HOST", "The server that mail goes out by; unset, there is none.", kinds.HOST)
     ] = None
-    smtp_port: Annotated[int, Setting("PALAVER_SMTP_PORT", "Port of that server.", _PORT)] = 587
+    smtp_port: Annotated[int, Setting("PALAVER_SMTP_PORT", "Port of that server.", kinds.PORT)] = 587
     smtp_security: Annotated[
         Literal["starttls", "tls", "none"],
         Setting(
             "PALAVER_SMTP_SECURITY",
             "Whether TLS begins after a greeting (port 587), at once (port 465), or not at all.",
-            _one_of("starttls", "tls", "none"),
+            kinds.one_of("starttls", "tls", "none"),
         ),
     ] = "starttls"
     smtp_user: Annotated[
-        str | None, Setting("PALAVER_SMTP_USER", "User of that server, where it wants one.", _TEXT)
+        str | None, Setting("PALAVER_SMTP_USER", "User of that server, where it wants one.", kinds.TEXT)
     ] = None
     smtp_password: Annotated[
-        str | None, Setting("PALAVER_SMTP_PASSWORD", "Password of that user.", _PASSWORD, secret=True)
+        str | None, Setting("PALAVER_SMTP_PASSWORD", "Password of that user.", kinds.PASSWORD, secret=True)
     ] = None
     mail_from: Annotated[
         str | None,
@@ -962,7 +734,7 @@ class Settings(Struct, frozen=True, kw_only=True):
             "PALAVER_MAIL_FROM",
             "Whom mail comes from; unset, PALAVER_SMTP_USER where that is an address, else palaver@ and the host of "
             "PALAVER_PUBLIC_URL.",
-            _MAIL,
+            kinds.MAIL,
         ),
     ] = None
 
@@ -986,10 +758,10 @@ class Settings(Struct, frozen=True, kw_only=True):
         """Whom mail comes from."""
         if self.mail_from is not None:
             return self.mail_from
-        if self.smtp_user is not None and _is_mail_address(self.smtp_user):
+        if self.smtp_user is not None and is_mail_address(self.smtp_user):
             return self.smtp_user
         sender = f"palaver@{urlsplit(self.base_url).hostname}"
-        return sender if _is_mail_address(sender) else "palaver@localhost"
+        return sender if is_mail_address(sender) else "palaver@localhost"
 
     def sign_in_link(self, code: str) -> str:
         return f"{self.base_url}/sign-in/{code}"
@@ -1027,7 +799,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         given = environment[setting.env]
         try:
             # A blank at the end of a password belongs to it.
-            values[name] = setting.kind.parse(given if setting.kind is _PASSWORD else given.strip())
+            values[name] = setting.kind.parse(given if setting.kind is kinds.PASSWORD else given.strip())
         except ValueError as error:
             shown = None if setting.secret else hide_passwords(given)
             part = str(error) if isinstance(error, WrongPart) else ""

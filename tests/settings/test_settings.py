@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palaver.app import bot_options
+from palaver.kinds import UNPRINTABLE
 from palaver.settings import (
     SETTINGS,
-    UNPRINTABLE,
     BadSettings,
     Settings,
     list_given,

@@ -22,6 +22,7 @@ from palaver.chat.errors import StoreUnavailable
 from palaver.chat.server import NamedServer
 from palaver.cli.faults import Refused, in_plain_words
 from palaver.cli.installation import to_store_options
+from palaver.kinds import hide_passwords
 from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.notify import BadNotifyOptions, new_vapid_key, open_channels
 from palaver.serve import CannotStart, check_can_share
@@ -30,7 +31,6 @@ from palaver.settings import (
     BadSettings,
     Settings,
     environment,
-    hide_passwords,
     list_given,
     list_unknown,
     load_settings,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from palaver.chat.clock import SECOND, Micros
-from palaver.settings import UNPRINTABLE
+from palaver.kinds import UNPRINTABLE
 
 
 class Line(click.ParamType[str]):

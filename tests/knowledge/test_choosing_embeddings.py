@@ -2,7 +2,7 @@
 
 import pytest
 
-from palaver.app import CannotEmbed, embedding_options
+from palaver.options import CannotEmbed, embedding_options
 from palaver.settings import read_settings
 
 LLM = {"LLM_SERVER_URL": "http://llm", "PALAVER_LLM_SERVER_KEY": "llm-key"}

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palaver.app import bot_options
 from palaver.kinds import UNPRINTABLE
+from palaver.options import bot_options
 from palaver.settings import (
     SETTINGS,
     BadSettings,

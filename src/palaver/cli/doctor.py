@@ -12,7 +12,6 @@ from typing import Literal
 import click
 from msgspec import Struct
 
-from palaver.app import CannotEmbed, bot_options, embedding_options, notify_options
 from palaver.bots.discovery import find_servers, to_local_url, to_name
 from palaver.bots.installed import BUILT_IN
 from palaver.bots.plugins import Plugins
@@ -25,6 +24,7 @@ from palaver.cli.installation import to_store_options
 from palaver.kinds import hide_passwords
 from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.notify import BadNotifyOptions, new_vapid_key, open_channels
+from palaver.options import CannotEmbed, bot_options, embedding_options, notify_options
 from palaver.serve import CannotStart, check_can_share
 from palaver.settings import (
     SETTINGS,

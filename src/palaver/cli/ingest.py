@@ -16,7 +16,6 @@ from pathlib import Path
 import click
 from msgspec import Struct
 
-from palaver.app import CannotEmbed, embedding_options, work_rules
 from palaver.chat.documents import can_be_named
 from palaver.chat.errors import NotFound
 from palaver.chat.knowledge import Collection, Document, NewCollection, Quota, Sizes
@@ -27,6 +26,7 @@ from palaver.cli.problems import to_reason
 from palaver.cli.text import Line
 from palaver.knowledge.embeddings import EmbeddingServer, EmbeddingsFailed
 from palaver.knowledge.worker import Worker
+from palaver.options import CannotEmbed, embedding_options, work_rules
 
 LONGEST_NAME = 255
 PART_BYTES = 512 * 1024

@@ -2,7 +2,6 @@
 
 import click
 
-from palaver.app import bot_options
 from palaver.bots.installed import open_bots
 from palaver.bots.upstream import BadBotOptions
 from palaver.chat.errors import BotUnavailable, NotFound
@@ -10,6 +9,7 @@ from palaver.chat.models import Models
 from palaver.cli.faults import CannotBeConfigured, Refused
 from palaver.cli.installation import Installation, in_installation
 from palaver.cli.text import Line, to_columns
+from palaver.options import bot_options
 
 
 @click.command()

@@ -10,10 +10,11 @@ from typing import Protocol
 
 import uvloop
 
-from palaver.app import CannotEmbed, CannotNotify, CannotTrace, Palaver, running
+from palaver.app import CannotNotify, CannotTrace, Palaver, running
 from palaver.bots.upstream import BadBotOptions
 from palaver.bus import BadBusOptions
 from palaver.chat.errors import StoreUnavailable, Taken
+from palaver.options import CannotEmbed
 from palaver.serve import CannotStart
 from palaver.serve.descriptors import watch_descriptors
 from palaver.serve.draining import Draining

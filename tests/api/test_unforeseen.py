@@ -11,12 +11,12 @@ from palaver.api import chat_domain, chat_flow, streaming_chat
 from palaver.api.ai_chat import health, models
 from palaver.api.call import Call, Site
 from palaver.api.dispatch import Dispatcher
-from palaver.api.guards import GUARDS
 from palaver.api.operation import Api
 from palaver.chat.accounts import Accounts
 from palaver.chat.flow import Chat, Rules
 from palaver.chat.models import Models
 from palaver.chat.stays import Stays
+from palaver.guards import GUARDS
 from tests.chat.talking import HandBot, HandBots
 
 SECRET = "a path, a key, a line of code"

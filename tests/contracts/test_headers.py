@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from palaver.api.guards import GUARDS
+from palaver.guards import GUARDS
 from tests.contracts.matrix import ROWS, Row
 from tests.contracts.raw import UPGRADE, connect, request
 from tests.journeys.client import Answer, Client

@@ -15,15 +15,21 @@ _KNOWS: dict[str, Names] = {
     "": frozenset(),
     "chat": frozenset({"chat", "watching", ""}),
     **{name: frozenset({name, "chat", "watching", ""}) for name in _SIBLINGS},
-    "settings": frozenset(),
+    "api": frozenset({"api", "chat", "guards", "watching", ""}),
+    "settings": frozenset({"kinds"}),
+    "kinds": frozenset(),
+    # What every answer tells a browser, those that no API gives as well.
+    "guards": frozenset(),
     # Like logging: whoever has something to count or to trace may, and it knows nobody.
     "watching": frozenset({"watching", ""}),
     "llm_server": frozenset({"llm_server"}),
     "__main__": frozenset({"cli"}),
     # It runs the app as a process, and says in plain words why that cannot be.
-    "serve": frozenset({"serve", "app", "bots", "bus", "settings", "store", "chat", "watching", ""}),
+    "serve": frozenset(
+        {"serve", "app", "options", "guards", "bots", "bus", "settings", "store", "chat", "watching", ""}
+    ),
 }
-_KNOW_ALL: Names = frozenset({"app", "cli"})
+_KNOW_ALL: Names = frozenset({"app", "options", "cli"})
 _KEPT_OUT_OF_CHAT: Names = frozenset(
     {"starlette", "uvicorn", "aiohttp", "apsw", "sqlite3", "asyncpg", "redis", "openai", "fastapi", "sqlalchemy"}
 )

@@ -18,7 +18,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from palaver.api.call import Answer, Call, ClientLeft, MalformedBody, Site, Stream, parse_form, parse_json
 from palaver.api.fields import FieldProblem, Invalid
-from palaver.api.guards import all_guards, missing
 from palaver.api.language import accepted_language, text
 from palaver.api.limited import met_headers, standing_headers
 from palaver.api.operation import NO_SUCH_PATH, Operation
@@ -35,6 +34,7 @@ from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
 from palaver.chat.errors import BotUnavailable, ChatError, NotFound, Overloaded, RateLimited, Stalled, TooLarge
 from palaver.chat.errors import Invalid as InvalidValue
+from palaver.guards import all_guards, missing
 from palaver.watching import spans
 from palaver.watching.asking import asked_by
 from palaver.watching.lines import REQUEST

@@ -20,6 +20,7 @@ from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
+from palaver.guards import GUARDS
 from palaver.serve.streams import Cycle
 from palaver.watching.numbers import REFUSED
 
@@ -36,14 +37,9 @@ FULL = "palaver.full"
 # The last frame of its message, with text in it.
 TEXT_FRAME = 0x81
 
-# What the app tells browsers with each of its answers (api/guards.py), for those that it never hears of.
-GUARDS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
-_GUARD_LINES = "".join(f"{name.lower()}: {value}\r\n" for name, value in GUARDS.items())
+# What the app tells browsers with each of its answers, for those that it never hears of.
+_GUARDS = {name.decode(): value.decode() for name, value in GUARDS}
+_GUARD_LINES = "".join(f"{name}: {value}\r\n" for name, value in _GUARDS.items())
 
 INVALID = (400, "Bad Request")
 TOO_LARGE = (431, "Request Header Fields Too Large")
@@ -324,7 +320,7 @@ class Handshake(ServerProtocol):
     def reject(self, status: StatusLike, text: str) -> Response:
         response = super().reject(status, text)
         response.headers["X-Request-Id"] = _new_request_id()
-        response.headers.update(GUARDS)
+        response.headers.update(_GUARDS)
         return response
 
 

@@ -20,6 +20,9 @@ from bench.wire import Connection, connect, to_request
 # How often it is looked whether somebody is due. Latencies count from when one was due, not from when it was looked.
 TICK_SECONDS = 0.002
 
+# The server closes what says nothing for five seconds, and may do so while the next request is on its way.
+STALE_NANOSECONDS = 4_000_000_000
+
 # Who has no answer by then, after the last one came, has none.
 PATIENCE_SECONDS = 20.0
 
@@ -63,7 +66,8 @@ class Crowd:
     def __init__(self, load: Arrivals) -> None:
         self._load = load
         self._requests = deque(to_request(load.path, body.encode(), load.token) for body in load.bodies)
-        self._idle: list[Connection] = []
+        # With when each was used last: the latest at the end.
+        self._idle: list[tuple[Connection, int]] = []
         self._asking: set[asyncio.Task[None]] = set()
         self._done, self._refused = array("q"), array("q")
         self._others: dict[int, int] = {}
@@ -102,11 +106,10 @@ class Crowd:
             self._unheard += 1
             return
         connection = None
-        while self._idle and (connection is None or connection.is_closed):
-            # The server closes what says nothing for a while.
-            connection = self._idle.pop()
-        if connection is not None and connection.is_closed:
-            connection = None
+        while self._idle and connection is None:
+            connection, used = self._idle.pop()
+            if connection.is_closed or due - used > STALE_NANOSECONDS:
+                connection = None
         self._connections += connection is None
         task = asyncio.ensure_future(self._ask(connection, self._requests.popleft(), due))
         self._asking.add(task)
@@ -121,7 +124,7 @@ class Crowd:
             return
         took = perf_counter_ns() - due
         self._requests.append(request)
-        self._idle.append(connection)
+        self._idle.append((connection, due + took))
         if answer.status == 200:
             self._done.append(took)
             self._in_time += not self._over

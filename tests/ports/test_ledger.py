@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from palaver.app import budgets as to_budgets
+from palaver.options import budgets as to_budgets
 from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.conversation import Conversation, Speaking, Usage
 from palaver.chat.errors import NotFound, OverBudget

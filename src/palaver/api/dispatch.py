@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from palaver.api.call import Answer, Call, ClientLeft, MalformedBody, Site, Stream, parse_form, parse_json
 from palaver.api.fields import FieldProblem, Invalid
-from palaver.api.language import accepted_language, text
+from palaver.api.language import Language, accepted_language, text
 from palaver.api.limited import met_headers, standing_headers
 from palaver.api.operation import NO_SUCH_PATH, Operation
 from palaver.api.refusals import (
@@ -79,10 +79,10 @@ class Spelled(Struct, frozen=True):
 
 
 class Refused(NamedTuple):
-    """A refusal as it goes out."""
+    """A refusal as it goes out: its headers, a line each, and its body."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    lines: bytes
     body: bytes
 
 
@@ -94,6 +94,7 @@ class Dispatcher:
         self._routes = Routes(operations)
         self._sockets = [(path, _to_pattern(path), socket) for path, socket in sockets.items()]
         self._guards = all_guards(site.public_url, site.hsts_days)
+        self._turned_away: dict[tuple[str, str, str], Refused] = {}
 
     # No coroutine of its own, which an idle socket would hold, and each piece of a stream pass through.
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
@@ -194,22 +195,33 @@ class Dispatcher:
         operation = operations.get(scope["method"])
         if operation is None or not (operation.starts_turn or operation.to_people):
             return None
-        call = self._to_call(scope)
-        if not call.header(b"content-length") or _announces_more(scope, self.site.max_body_bytes):
+        headers = dict(scope["headers"])
+        if b"content-length" not in headers or _announces_more(scope, self.site.max_body_bytes):
             scope[FULL] = True
             return None
-        if not self.site.chat.replies.crowd.is_full:
+        crowd = self.site.chat.replies.crowd
+        if not crowd.is_full:
             return None
-        self.site.chat.replies.crowd.count_turned_away()
-        spelled = _spell_refusal(Overloaded(), call, operation)
-        spelled.headers.extend(missing(self._guards, spelled.headers))
-        REQUESTS.of(operation.method, operation.path, spelled.status).add()
-        spelled.headers.append((b"content-length", str(len(spelled.body)).encode()))
-        spelled.headers.append((b"x-request-id", call.request_id.encode()))
-        origin = call.header(b"origin")
-        if origin:
-            spelled.headers.extend(self._cors(origin))
-        return Refused(spelled.status, spelled.headers, spelled.body)
+        crowd.count_turned_away()
+        language = accepted_language(headers.get(b"accept-language", b"").decode("latin-1"), self.site.language)
+        refused = self._overloaded(scope, operation, language)
+        REQUESTS.of(operation.method, operation.path, refused.status).add()
+        own = [(b"x-request-id", to_request_id(headers.get(b"x-request-id", b"").decode("latin-1")).encode())]
+        if b"origin" in headers:
+            own += self._cors(headers[b"origin"].decode("latin-1"))
+        return refused._replace(lines=refused.lines + _to_lines(own))
+
+    def _overloaded(self, scope: Scope, operation: Operation, language: Language) -> Refused:
+        """It is the same for all who ask the same: spelled once."""
+        key = (operation.method, operation.path, language)
+        known = self._turned_away.get(key)
+        if known is None:
+            call = Call(self.site, scope, "", language)
+            spelled = _spell_refusal(Overloaded(), call, operation)
+            guards = missing(self._guards, spelled.headers)
+            headers = [*spelled.headers, *guards, (b"content-length", str(len(spelled.body)).encode())]
+            known = self._turned_away[key] = Refused(spelled.status, _to_lines(headers), spelled.body)
+        return known
 
     async def _spell(self, call: Call, receive: Receive, origin: str) -> Spelled:
         method = call.scope["method"]
@@ -369,6 +381,10 @@ class Routes:
             if found is not None:
                 return methods, found.groupdict()
         return {}, {}
+
+
+def _to_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes:

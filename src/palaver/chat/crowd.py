@@ -1,43 +1,51 @@
-"""How many bring something to be committed at once in this worker, and when that is too much."""
+"""How many wait for a commit in this worker, and when that is too many."""
 
-import asyncio
 import logging
+import math
+import time
+from collections.abc import Callable
 from itertools import islice
-from typing import Any
 
 from palaver.chat.errors import Overloaded
-from palaver.chat.rounds import Rounds
 from palaver.watching.numbers import REFUSED
 
 REFUSED_FULL = REFUSED.of("overload")
 
-# So few that wait are no overload, however long they do: the store may stand still for a moment.
+# So few that wait are no overload, however long they do: the store may stand still for a moment. And more that wait
+# let nothing be done faster: so many share a commit at the most.
 FEW = 64
+
+# After it was overrun, as many more are let in again every so often.
+CALM_SECONDS = 10.0
 
 log = logging.getLogger("palaver.crowd")
 
 
 class Crowd:
-    """It is full once many have waited longer than `seconds`; where that is 0, never."""
+    """It is overrun where more than a few have each waited longer than `seconds`; then it lets nobody in beyond those
+    few, and bit by bit more, until it is overrun again. Where that is 0, it never is.
 
-    def __init__(self, seconds: float) -> None:
+    What begins and what ends waits for the same store and the same event loop: both are counted.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
-        self._waiting: dict[asyncio.Task[Any], float] = {}
-        self._rounds = Rounds()
+        self._clock = clock
+        self._waiting: dict[object, float] = {}
+        self._overrun_at = -math.inf
         self._turned_away = 0
 
-    def add(self, committing: asyncio.Task[Any]) -> None:
-        """It belongs to those who wait until it is done."""
-        self._waiting[committing] = asyncio.get_running_loop().time()
-        committing.add_done_callback(self._waiting.__delitem__)
+    def enter(self, who: object) -> None:
+        """It waits for a commit, until it leaves."""
+        self._waiting[who] = self._clock()
 
-    def waiting(self) -> list[asyncio.Task[Any]]:
-        return list(self._waiting)
+    def leave(self, who: object) -> None:
+        del self._waiting[who]
 
     @property
     def is_busy(self) -> bool:
         """Whether it may be full: to be asked first, by whoever has not begun with anything."""
-        return self._seconds > 0 and (len(self._waiting) >= FEW or self._rounds.stay_long(self._seconds))
+        return self._seconds > 0 and len(self._waiting) >= FEW
 
     @property
     def is_full(self) -> bool:
@@ -46,13 +54,13 @@ class Crowd:
         It is the worker as a whole that is measured so: a message waits for the store, and for its turns of the loop.
         Asked once, before anything is done for what comes: whoever is let in has cost most of a turn soon.
         """
-        if not self._seconds:
+        if not self.is_busy:
             return False
-        # A few may wait for something else, as a lock.
-        since = next(islice(self._waiting.values(), FEW - 1, None), None)
-        if since is not None and asyncio.get_running_loop().time() - since > self._seconds:
-            return True
-        return self._rounds.stay_long(self._seconds) and not self._rounds.let_in()
+        now = self._clock()
+        # All before it have waited for longer.
+        if now - next(islice(self._waiting.values(), FEW - 1, None)) > self._seconds:
+            self._overrun_at = now
+        return len(self._waiting) >= FEW * (1 + (now - self._overrun_at) / CALM_SECONDS)
 
     def check_room(self) -> None:
         """Raises `Overloaded` where it is full."""

@@ -62,7 +62,7 @@ class Orphans:
             return
         replies = self._replies
         held = set(await self._turns.held_by(replies.worker))
-        committing = replies.crowd.waiting()
+        committing = replies.beginnings()
         if committing:
             # What was just being told about then is known by now.
             await asyncio.wait(committing)

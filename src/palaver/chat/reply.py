@@ -85,6 +85,7 @@ class Replies:
         # Gone with the last of those who wait.
         self._awaited: WeakValueDictionary[MessageId, asyncio.Event] = WeakValueDictionary()
         self._answers: set[asyncio.Task[Any]] = set()
+        self._beginnings: set[asyncio.Task[Any]] = set()
         self.crowd = Crowd(limits.overload_seconds)
         self.left: set[tuple[MessageId, int]] = set()
         """Attempts that were begun here and whose ends could not be kept. They are the sweep's to end."""
@@ -222,14 +223,24 @@ class Replies:
                     await asyncio.wait(ends)
 
     def _open_ends(self) -> list[asyncio.Future[Any]]:
-        ends = [*(reply.done for reply in self._running.values()), *self._answers, *self.crowd.waiting()]
+        ends = [*(reply.done for reply in self._running.values()), *self._answers, *self._beginnings]
         return [end for end in ends if not end.done()]
 
     def beginning(self, begin: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """What has a reply started once it is committed: draining waits for that, too."""
         task = asyncio.create_task(begin)
-        self.crowd.add(task)
+        self._beginnings.add(task)
+        self.crowd.enter(task)
+        task.add_done_callback(self._has_begun)
         return task
+
+    def _has_begun(self, task: asyncio.Task[Any]) -> None:
+        self._beginnings.discard(task)
+        self.crowd.leave(task)
+
+    def beginnings(self) -> list[asyncio.Task[Any]]:
+        """What just now may have a reply started."""
+        return list(self._beginnings)
 
     def answering(self, answer: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """An answer that is stored nowhere: draining waits for it as for a reply, and then cancels it."""
@@ -303,7 +314,11 @@ class Replies:
             ending = replace(ending, tells_owner=True)
         if end in ("failed", "interrupted"):
             log.warning("request %s: reply %s ended %s: %s", reply.request_id or "none", reply.id, end, why)
-        outcome, kept = await keep_end(self._store, reply, ending)
+        self.crowd.enter(reply)
+        try:
+            outcome, kept = await keep_end(self._store, reply, ending)
+        finally:
+            self.crowd.leave(reply)
         del self._running[reply.id]
         turn = outcome.turn
         if not kept.done:

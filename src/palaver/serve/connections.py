@@ -70,8 +70,9 @@ class Door(Protocol):
         """Whether anybody may have to be refused. Asked for each request, and costs nothing."""
         ...
 
-    def turn_away(self, scope: Scope) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
-        """The answer to who is refused because it is full; None for who is not, or not yet."""
+    def turn_away(self, scope: Scope) -> tuple[int, bytes, bytes] | None:
+        """The answer to who is refused because it is full: its status, its headers' lines and its body; None for who
+        is not refused, or not yet."""
         ...
 
 
@@ -159,9 +160,9 @@ class HttpConnection(HttpToolsProtocol):
         refused = door.turn_away(cast(Scope, self.scope))
         if refused is None:
             return None
-        status, headers, body = refused
-        lines = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *headers)]
-        return b"".join((STATUS_LINE[status], *lines, b"\r\n", body))
+        status, lines, body = refused
+        own = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        return b"".join((STATUS_LINE[status], *own, lines, b"\r\n", body))
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)

@@ -21,7 +21,7 @@ CLOSE_SECONDS = 5
 IDLE_SECONDS = 5
 
 # Of all that wait; the rest are the next round's.
-ACCEPTED_A_ROUND = 64
+ACCEPTED_A_ROUND = 512
 
 MOST_SOCKET_MESSAGE = 1_048_576
 

@@ -25,7 +25,7 @@ REASONS: Mapping[str, str] = {
     "- each further listener": "A listener has a cursor of its own, and each piece is framed for it.",
     "written to disk per turn": "What is written alone is a page of each table and index that a turn touches, twice.",
     "start to ready": "Its imports are most of it: on a busy machine they take twice as long.",
-    "3 × the peak offered": "Two refusals for each turn that is done, and the crowd's connections, take their part of the core (0021).",
+    "3 × the peak offered": "Two refusals for each turn that is done take their part of the core (0021).",
     "- refused after ms": "Thousands of connections are opened in the first second, and accepted first (0021).",
     "- the same by the server's CPU time": "As above.",
     "- not asked": "What was let in in the first moments waits for seconds (0021).",

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from palaver.options import budgets as to_budgets
 from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.conversation import Conversation, Speaking, Usage
 from palaver.chat.errors import NotFound, OverBudget
@@ -35,6 +34,7 @@ from palaver.chat.ledger import (
 from palaver.chat.limit import Limit, OwnLimits
 from palaver.chat.ports import AnotherReply, Begun, NewTurn
 from palaver.chat.user import Reader, User
+from palaver.options import budgets as to_budgets
 from palaver.settings import Settings
 from palaver.store import SqlStore
 from palaver.store.database import Transaction

@@ -48,7 +48,7 @@ class Size(msgspec.Struct, frozen=True):
 
 
 FULL = Size(repeats=3, at_once=(16, 64), peak_seconds=4, seconds=20, sessions=3000)
-QUICK = Size(repeats=1, at_once=(64,), peak_seconds=0.5, seconds=1.5, sessions=400)
+QUICK = Size(repeats=1, at_once=(64,), peak_seconds=0.5, seconds=2, sessions=1200)
 
 
 class Peak(msgspec.Struct, frozen=True):

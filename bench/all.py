@@ -30,7 +30,6 @@ from bench.venvs import make_baseline_venv
 
 # The longest parts of a stream in a shorter form: all of it has to fit into a quarter of an hour.
 STREAM = replace(stream.FULL, paced_seconds=5, held_seconds=15, tokens=4000, paced_tokens=500)
-STREAM_QUICK = replace(stream.QUICK, listeners=(1, 2), paced_seconds=0.2, held_seconds=0.3, firsts=2)
 TITLES: Mapping[str, tuple[str, str]] = {
     "turn": ("A turn, its history, a start", "make bench"),
     "stream": ("A stream, idle sockets, two servers", "make bench-stream"),
@@ -68,7 +67,7 @@ def main() -> None:
 async def _measure(python: Path | None, only: str, *, quick: bool) -> Results:
     measures: Mapping[str, Callable[[], Awaitable[object]]] = {
         "turn": lambda: turn.measure(TURN_QUICK if quick else turn.FULL, python),
-        "stream": lambda: stream.measure(STREAM_QUICK if quick else STREAM, ""),
+        "stream": lambda: stream.measure(stream.QUICK if quick else STREAM, ""),
         "overload": lambda: overload.measure_table(overload.QUICK if quick else overload.FULL),
     }
     results: list[tuple[Part, Table[str]]] = []

@@ -7,8 +7,9 @@ docs/promises.md. What was not tried this time keeps its last end.
 import ast
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,9 @@ def test_of(case: str) -> str:
 # What is promised
 
 
-def find_promises(root: Path = ROOT) -> list[Promise]:
-    """All promises, in the order of their files."""
+@cache
+def find_promises(root: Path = ROOT) -> Sequence[Promise]:
+    """All promises, in the order of their files. They are looked for once."""
     return [promise for file in _test_files(root) for promise in _promises_in(file, str(file.relative_to(root)))]
 
 

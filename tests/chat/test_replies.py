@@ -13,12 +13,12 @@ from palaver.chat import orphans
 from palaver.chat.books import Books
 from palaver.chat.clock import SECOND
 from palaver.chat.conversation import Conversation, Speaking, Usage
-from palaver.chat.errors import BotTimeout, BotUnavailable, Cause, Draining, Ended, NotFound
+from palaver.chat.errors import BotTimeout, BotUnavailable, Cause, Draining, Ended, NotFound, StoreUnavailable
 from palaver.chat.flow import Chat, continue_chat, delete_conversation, end_conversation, wait_for_answer
 from palaver.chat.ledger import Budget, Budgets, Period
 from palaver.chat.orphans import Orphans
 from palaver.chat.pieces import Finished, Piece, Prompt, Text
-from palaver.chat.ports import Begun, EndedReply, Ending
+from palaver.chat.ports import Begun, EndedReply, Ending, Held
 from palaver.chat.running import Outcome
 from palaver.chat.telling import Waker
 from palaver.chat.user import Reader, User
@@ -775,6 +775,52 @@ async def test_reply_whose_end_cannot_be_kept_is_not_made_once_more(
     await asyncio.sleep(0)
     assert not bot.is_asked
     assert (await stored(store, begun))[0] == "running"
+
+
+async def test_reply_whose_system_prompt_could_not_be_read_is_made_by_the_next_look(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is committed as this worker's before its prompt is read."""
+
+    async def is_gone(_text: object) -> str:
+        raise StoreUnavailable("the database does not answer")
+
+    monkeypatch.setattr(store.turns._texts, "get", is_gone)
+    with pytest.raises(StoreUnavailable):
+        await say(chat, alice, "hello", conversation)
+    monkeypatch.undo()
+    await Orphans(chat).take_over(everything=False)
+    asked = await bot.asked()
+    assert (asked.prompt.system, asked.prompt.message) == ("Be kind.", "hello")
+    asked.finish()
+
+
+async def test_reply_that_cannot_be_taken_up_keeps_none_of_the_others_from_it(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await store.conversations.create(new_conversation(alice), chat.clock.now())
+    bad = await store.turns.begin(said(alice, "never", conversation.uuid, worker=chat.replies.worker))
+    await store.turns.begin(said(alice, "hello", other.uuid, worker=chat.replies.worker))
+    store.database.count_broken_off()
+    take_up = store.turns.take_up
+
+    async def take_up_the_other(held: Held) -> Begun | None:
+        if held.reply_id == bad.turn.reply.id:
+            raise ValueError("a fault of the database's")
+        return await take_up(held)
+
+    monkeypatch.setattr(store.turns, "take_up", take_up_the_other)
+    orphans = Orphans(chat)
+    await orphans.take_over(everything=False)
+    asked = await bot.asked()
+    assert asked.prompt.message == "hello"
+    asked.finish()
+    # It is the sweep's, once its lease has run out.
+    assert chat.replies.left == {(bad.turn.reply.id, 1)}
+    monkeypatch.undo()
+    store.database.count_broken_off()
+    await orphans.take_over(everything=False)
+    assert not bot.is_asked
 
 
 async def test_text_is_kept_whatever_cannot_be_kept_of_what_came_beside_it(

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from palaver.chat.conversation import Speaking, Usage
-from palaver.chat.errors import NotFound, OverBudget
+from palaver.chat.errors import NotFound, OverBudget, StoreUnavailable
 from palaver.chat.ledger import Budget, Budgets, Spending
 from palaver.chat.ports import Seat
 from palaver.chat.user import User, UserId
@@ -231,6 +231,26 @@ async def test_connections_that_were_cut_are_made_again(store: SqlStore, postgre
             except OSError:
                 failed += 1
     assert failed <= 8
+
+
+async def test_who_gets_no_connection_has_had_nothing_broken_off(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "ACQUIRE_SECONDS", 0.05)
+    async with open_store(StoreOptions(tmp_path, postgres_url, connections=1)) as store:
+        taken, go = asyncio.Event(), asyncio.Event()
+
+        async def hold(_tx: Transaction) -> None:
+            taken.set()
+            await go.wait()
+
+        holding = asyncio.create_task(store.database.write(hold))
+        await taken.wait()
+        with pytest.raises(StoreUnavailable):
+            await store.accounts.add_user(new_user("alice"))
+        go.set()
+        await holding
+        assert store.broken_off == 0
 
 
 async def test_nothing_is_left_open_on_a_connection_after_a_refusal(store: SqlStore) -> None:

@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import islice
 
 import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from palaver.serve.connections import MOST_PIPELINED, HttpConnection, SocketConnection, connections_of
+from palaver.serve.connections import MOST_PIPELINED, Door, HttpConnection, SocketConnection, connections_of
 from tests.contracts.raw import UPGRADE, Raw, connect, request
 from tests.journeys.client import open_client
-from tests.parts.palaver import Server, StoreKind
+from tests.parts.palaver import Server, StartServer, StoreKind
 
 SECONDS = 10.0
 PATIENCE = 60.0
@@ -69,11 +70,23 @@ async def answer(scope: Scope, receive: Receive, send: Send) -> None:
     await say(send, str(await take(receive)).encode())
 
 
+class ClosedDoor:
+    """Turns everybody away."""
+
+    is_busy = True
+
+    def turn_away(self, _scope: Scope) -> tuple[int, bytes, bytes]:
+        return 503, b"content-length: 4\r\n", b"full"
+
+
 @asynccontextmanager
-async def serving(answering: Answering = answer, *, most: int | None = None) -> AsyncIterator[Small]:
+async def serving(
+    answering: Answering = answer, *, most: int | None = None, door: Door | None = None
+) -> AsyncIterator[Small]:
     config = uvicorn.Config(
-        answering, port=0, http=connections_of(PATIENCE, most), ws=SocketConnection, lifespan="off", log_config=None
-    )
+        answering, port=0, http=connections_of(PATIENCE, most, door), ws=SocketConnection, lifespan="off",
+        log_config=None,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)
@@ -224,6 +237,20 @@ async def test_half_closed_connection_ends() -> None:
         assert await raw.end() == b""
 
 
+async def test_who_was_turned_away_has_all_the_time_for_the_next_request() -> None:
+    async with serving(door=ClosedDoor()) as small, connect(small.url) as raw:
+        await raw.send(A_REQUEST)
+        assert (await raw.head())[0] == 503
+        assert await small_body(raw) == b"full"
+        await small.until(lambda one: one.timeout_keep_alive_task is not None)
+        await raw.send(b"GET / HT")
+        await small.until(lambda one: one._in_head)
+        # It is not the idle one any more that is closed after five seconds.
+        await small.until(lambda one: one.timeout_keep_alive_task is None)
+        await raw.send(A_REQUEST[len(b"GET / HT") :])
+        assert (await raw.head())[0] == 503
+
+
 async def test_idle_sockets_are_left_alone() -> None:
     async with serving() as small, connect(small.url) as raw:
         await raw.send(request("/", UPGRADE))
@@ -297,6 +324,20 @@ def store_kind() -> StoreKind:
 @pytest.fixture(scope="module")
 def server_environment() -> Mapping[str, str]:
     return {"PALAVER_CLIENT_SECONDS": "1"}
+
+
+@pytest.mark.usefixtures("llm")
+async def test_of_many_that_connect_at_once_no_more_are_let_in_than_there_may_be(start_server: StartServer) -> None:
+    server = await start_server(PALAVER_CONNECTIONS="3")
+    async with AsyncExitStack() as opened:
+        came = await asyncio.gather(*(opened.enter_async_context(connect(server.url)) for _ in range(20)))
+        first = [asyncio.create_task(raw.head()) for raw in came]
+        ended = asyncio.as_completed(first, timeout=SECONDS)
+        refused = [(await one)[0] for one in islice(ended, 17)]
+        assert refused == [503] * 17
+        assert sum(one.done() for one in first) == 17
+        for one in first:
+            one.cancel()
 
 
 @pytest.mark.usefixtures("llm")

@@ -1,19 +1,16 @@
 """Everything at once for some seconds, and for half an hour under `make prove`: nothing grows, nothing breaks."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from bench.soak import MAY_GROW, MINUTES, Sample, Soaked
 
-from tests.parts.process import bare_environment
+from tests.bench.started import run_bench
 from tests.parts.run import Run
 from tests.promises import Measured
 
-ROOT = Path(__file__).parents[2]
 SMALL_MINUTES = 0.1
 SECONDS = 120
 
@@ -22,21 +19,12 @@ KINDS = ("turns", "streams", "sockets", "reads", "messages to people", "stops")
 
 @pytest.mark.proof("load")
 def test_server_that_is_used_in_every_way_at_once_holds_no_more_in_the_end(
-    prove: bool, measured: Measured, run: Run
+    prove: bool, measured: Measured, run: Run, tmp_path: Path
 ) -> None:
     minutes = MINUTES if prove else SMALL_MINUTES
-    folder = run.make_folder("bench")
-    picture = folder / "soak.svg"
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "bench" / "soak.py"), "--minutes", str(minutes), "--picture", str(picture)],
-        cwd=folder,
-        env={**bare_environment(), "TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=60 * minutes + SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    picture = tmp_path / "soak.svg"
+    arguments = ("--minutes", str(minutes), "--picture", str(picture))
+    done = run_bench(run, "soak.py", *arguments, seconds=60 * minutes + SECONDS)
     counts = dict(re.findall(r"([\d,]+) ([a-z ]+)[,.]", done.stdout.partition("minutes: ")[2]))
     assert set(counts.values()) == set(KINDS)
     measured("everything at once, minutes", minutes, "")

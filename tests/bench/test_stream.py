@@ -1,15 +1,10 @@
 """The benchmark of streams in its smallest size: that it works and leaves nothing behind. It tells no cost."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from tests.parts.process import bare_environment
+from tests.bench.started import run_bench, to_cells
 from tests.parts.run import Run
 
-ROOT = Path(__file__).parents[2]
 SECONDS = 180
 
 ROWS = (
@@ -47,23 +42,9 @@ ROWS = (
 @pytest.fixture(scope="module")
 def table(run: Run) -> list[list[str]]:
     """Its lines, divided into cells."""
-    folder = run.make_folder("bench")
-    # PostgreSQL, which runs as another user where we are root, has to pass through.
-    folder.chmod(0o711)
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "bench" / "stream.py"), "--quick"],
-        cwd=folder,
-        env={**bare_environment(), "TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_bench(run, "stream.py", "--quick", seconds=SECONDS)
     assert "lost:" not in done.stderr, done.stderr
-    assert not list(folder.iterdir())
-    lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return to_cells(done)
 
 
 def test_table_has_a_column_for_the_floor_and_for_each_of_ours(table: list[list[str]]) -> None:

@@ -1,15 +1,10 @@
 """The benchmark in its smallest size: that it works and leaves nothing behind. What things cost, it alone tells."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-from tests.parts.process import bare_environment
+from tests.bench.started import run_bench, to_cells
 from tests.parts.run import Run
 
-ROOT = Path(__file__).parents[2]
 SECONDS = 120
 
 ROWS = (
@@ -39,22 +34,7 @@ ROWS = (
 @pytest.fixture(scope="module")
 def table(run: Run) -> list[list[str]]:
     """Its lines, divided into cells. The baseline, which needs packages of its own, is left out."""
-    folder = run.make_folder("bench")
-    # PostgreSQL, which runs as another user where we are root, has to pass through.
-    folder.chmod(0o711)
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "bench" / "turn.py"), "--quick", "--without-baseline"],
-        cwd=folder,
-        env={**bare_environment(), "TMPDIR": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert not list(folder.iterdir())
-    lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return to_cells(run_bench(run, "turn.py", "--quick", "--without-baseline", seconds=SECONDS))
 
 
 def test_table_has_a_column_for_the_floor_and_for_each_of_ours(table: list[list[str]]) -> None:

@@ -38,7 +38,7 @@ ready: install $(VENV)/.test-done  ## Get everything that the tests need: packag
 test: ready  ## Run all tests, on all cores.
 	@$(PYTEST) $(ARGS)
 
-prove: ready  ## Try all that is promised at full size, and write docs/promises.md. Takes hours; PALAVER_SEED repeats it.
+prove: ready  ## Measure everything and try it at full size: docs/performance.md, docs/promises.md. Takes hours.
 	@scripts/prove $(ARGS)
 
 promises: $(VENV)/.test-done  ## Write docs/promises.md anew, of what was tried before.

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from bench.soak import MAY_GROW, MINUTES, Sample, Soaked
 
-from tests.bench.started import run_bench
+from tests.bench.started import run_bench, to_cells
 from tests.parts.run import Run
 from tests.promises import Measured
 
@@ -29,6 +29,8 @@ def test_server_that_is_used_in_every_way_at_once_holds_no_more_in_the_end(
     assert set(counts.values()) == set(KINDS)
     measured("everything at once, minutes", minutes, "")
     measured("turns, streams, sockets, reads, messages and stops", sum(int(one.replace(",", "")) for one in counts), "")
+    for what, *_, growth, may_be in to_cells(done)[2:]:
+        measured(f"{what}: grown in the second half", growth, f"(may be {may_be})")
     assert ElementTree.fromstring(picture.read_text()) is not None
 
 

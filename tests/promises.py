@@ -176,7 +176,10 @@ def keep_tries(tries: Iterable[Try], file: Path = TRIES) -> None:
     """Put these in the place of earlier ones of the same cases; all others stay as they were."""
     kept = {one.case: one for one in (*read_tries(file), *tries)}
     lines = [json.dumps(asdict(kept[case]), ensure_ascii=False) for case in sorted(kept)]
-    file.write_text("".join(f"{line}\n" for line in lines))
+    # Whoever reads it meanwhile, or ends this, is not to have a part of it.
+    written = file.with_suffix(".new")
+    written.write_text("".join(f"{line}\n" for line in lines))
+    written.replace(file)
 
 
 def _to_try(fields: dict[str, Any]) -> Try:

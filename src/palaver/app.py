@@ -1,4 +1,5 @@
-"""The composition root: settings in, ASGI app out. The only place that knows every part."""
+"""The composition root: settings in, ASGI app out. The only place that knows every part; what each takes of the
+settings says options.py."""
 
 import asyncio
 import hashlib

@@ -332,7 +332,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         float,
         Setting(
             "PALAVER_OVERLOAD_SECONDS",
-            "Further messages are refused with 503 while others have waited longer to be written down; 0: never.",
+            "Once many messages have waited longer to be written down, more are refused (503) for a while; 0: never.",
             kinds.number(0, 3600),
         ),
     ] = 0.15

@@ -104,6 +104,7 @@ async def hear_whole(device: Device, pieces: int) -> None:
     assert list(device.ends.values()) == ["complete"]
 
 
+@pytest.mark.proof("faults", alone=True)
 async def test_server_without_descriptors_goes_on_with_what_is_open_and_takes_more_when_it_can(
     shared_server: Server, alice: Client, prove: bool, measured: Measured
 ) -> None:

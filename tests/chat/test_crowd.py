@@ -60,7 +60,7 @@ def test_nobody_is_let_in_while_more_than_a_few_have_waited_for_long(door: Door)
     door.now += 0.02
     assert door.come(100) == 0
     with pytest.raises(Overloaded):
-        door.crowd.check_room()
+        door.crowd.ask_room()
 
 
 def test_those_who_came_a_moment_ago_do_not_count_as_waiting_for_long(door: Door) -> None:
@@ -83,8 +83,8 @@ def test_crowd_that_keeps_up_again_lets_in_more_and_more(door: Door) -> None:
     door.now += CALM_SECONDS
     assert door.come(10 * FEW) == 2 * FEW
     door.leave(2 * FEW)
-    door.now += 8 * CALM_SECONDS
-    assert door.come(20 * FEW) == 10 * FEW
+    door.now += 2 * CALM_SECONDS
+    assert door.come(10 * FEW) == 8 * FEW
 
 
 def test_crowd_that_is_overrun_again_begins_anew(door: Door) -> None:
@@ -96,6 +96,13 @@ def test_crowd_that_is_overrun_again_begins_anew(door: Door) -> None:
     assert door.come(1) == 0
     door.leave(2 * FEW)
     assert door.come(10 * FEW) == FEW
+
+
+def test_crowd_that_was_overrun_long_ago_lets_everybody_in(door: Door) -> None:
+    door.be_overrun()
+    door.leave(FEW)
+    door.now += 1e9
+    assert door.come(100 * FEW) == 100 * FEW
 
 
 def test_where_no_time_is_too_long_everybody_is_let_in() -> None:

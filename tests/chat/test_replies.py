@@ -9,7 +9,7 @@ import apsw
 import pytest
 from msgspec.structs import replace
 
-from palaver.chat import orphans
+from palaver.chat import crowd, ending, orphans
 from palaver.chat.books import Books
 from palaver.chat.clock import SECOND
 from palaver.chat.conversation import Conversation, Speaking, Usage
@@ -816,11 +816,43 @@ async def test_reply_that_cannot_be_taken_up_keeps_none_of_the_others_from_it(
     assert asked.prompt.message == "hello"
     asked.finish()
     # It is the sweep's, once its lease has run out.
-    assert chat.replies.left == {(bad.turn.reply.id, 1)}
+    assert chat.replies._left_to_sweep == {(bad.turn.reply.id, 1)}
     monkeypatch.undo()
     store.database.count_broken_off()
     await orphans.take_over(everything=False)
     assert not bot.is_asked
+
+
+async def test_end_that_waits_for_its_commit_is_one_of_the_crowd_and_one_that_waits_for_the_database_is_not(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crowd, "FEW", 1)
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def fails(_ending: Ending) -> EndedReply:
+        asked.set()
+        await go.wait()
+        raise StoreUnavailable("the database does not answer")
+
+    monkeypatch.setattr(store.turns, "finish", fails)
+    monkeypatch.setattr(ending, "RETRY_SECONDS", 60)
+    talk.finish()
+    await asked.wait()
+
+    async def is_busy() -> bool:
+        # Others have their turns.
+        await store.check()
+        return chat.replies.crowd.is_busy
+
+    async def is_not() -> bool:
+        return not await is_busy()
+
+    assert await is_busy()
+    go.set()
+    await until(is_not)
+    assert chat.replies.makes(begun.turn.reply.id)
 
 
 async def test_text_is_kept_whatever_cannot_be_kept_of_what_came_beside_it(

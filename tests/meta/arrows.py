@@ -20,6 +20,8 @@ _KNOWS: dict[str, Names] = {
     "kinds": frozenset(),
     # What every answer tells a browser, those that no API gives as well.
     "guards": frozenset(),
+    # What each part takes of the settings.
+    "options": frozenset({"settings", "chat", "bots", "knowledge", "notify", "store"}),
     # Like logging: whoever has something to count or to trace may, and it knows nobody.
     "watching": frozenset({"watching", ""}),
     "llm_server": frozenset({"llm_server"}),
@@ -29,13 +31,14 @@ _KNOWS: dict[str, Names] = {
         {"serve", "app", "options", "guards", "bots", "bus", "settings", "store", "chat", "watching", ""}
     ),
 }
-_KNOW_ALL: Names = frozenset({"app", "options", "cli"})
+_KNOW_ALL: Names = frozenset({"app", "cli"})
 _KEPT_OUT_OF_CHAT: Names = frozenset(
     {"starlette", "uvicorn", "aiohttp", "apsw", "sqlite3", "asyncpg", "redis", "openai", "fastapi", "sqlalchemy"}
 )
 # What reads hostile files in a process of its own: whoever took it over is to find as little as can be.
 _READS_FILES = re.compile(r"knowledge/(?:formats/.*|blocks|child|cutting|orders|unreadable)\.py")
 _KEPT_OUT_OF_FILES: Names = frozenset({"aiohttp", "asyncio", "http", "socket", "ssl", "subprocess", "urllib"})
+_NEED_NOTHING: Names = frozenset({"settings", "kinds", "guards"})
 _READS_ENVIRONMENT = "settings"
 _SPEAKS_SQL = "store"
 
@@ -93,8 +96,8 @@ def _check_import(area: str, imported: Import) -> str | None:
         return None if imported.area in _KNOWS[area] else f"{area or 'palaver'} imports {imported.module}"
     if area == "chat" and imported.top in _KEPT_OUT_OF_CHAT:
         return f"chat imports {imported.module}: the core knows no HTTP, SQL, Redis or vendor"
-    if area == "settings" and imported.top not in sys.stdlib_module_names and imported.top != "msgspec":
-        return f"settings imports {imported.module}: it needs the standard library and msgspec alone"
+    if area in _NEED_NOTHING and imported.top not in sys.stdlib_module_names and imported.top != "msgspec":
+        return f"{area} imports {imported.module}: it needs the standard library and msgspec alone"
     return None
 
 

@@ -193,7 +193,7 @@ async def add_history(store: SqlStore, alice: User, many: int) -> None:
     await store.database.write(work)
 
 
-@pytest.mark.proof("knowledge")
+@pytest.mark.proof("knowledge", alone=True)
 async def test_search_stays_quick_however_much_was_said(
     store: SqlStore, alice: User, prove: bool, measured: Measured
 ) -> None:

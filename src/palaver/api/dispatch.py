@@ -94,7 +94,7 @@ class Dispatcher:
         self._routes = Routes(operations)
         self._sockets = [(path, _to_pattern(path), socket) for path, socket in sockets.items()]
         self._guards = all_guards(site.public_url, site.hsts_days)
-        self._turned_away: dict[tuple[str, str, str], Refused] = {}
+        self._spelled_refusals: dict[tuple[str, str, str], Refused] = {}
 
     # No coroutine of its own, which an idle socket would hold, and each piece of a stream pass through.
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
@@ -214,13 +214,13 @@ class Dispatcher:
     def _overloaded(self, scope: Scope, operation: Operation, language: Language) -> Refused:
         """It is the same for all who ask the same: spelled once."""
         key = (operation.method, operation.path, language)
-        known = self._turned_away.get(key)
+        known = self._spelled_refusals.get(key)
         if known is None:
             call = Call(self.site, scope, "", language)
             spelled = _spell_refusal(Overloaded(), call, operation)
             guards = missing(self._guards, spelled.headers)
             headers = [*spelled.headers, *guards, (b"content-length", str(len(spelled.body)).encode())]
-            known = self._turned_away[key] = Refused(spelled.status, _to_lines(headers), spelled.body)
+            known = self._spelled_refusals[key] = Refused(spelled.status, _to_lines(headers), spelled.body)
         return known
 
     async def _spell(self, call: Call, receive: Receive, origin: str) -> Spelled:
@@ -251,7 +251,7 @@ class Dispatcher:
             if operation.starts_turn or operation.to_people:
                 call.chat.replies.check_stays()
                 if FULL in call.scope:
-                    call.chat.replies.crowd.check_room()
+                    call.chat.replies.crowd.ask_room()
             if operation.who == "anyone":
                 call.caller = await find_caller(call)
             elif operation.who != "open":

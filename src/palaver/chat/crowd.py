@@ -3,7 +3,8 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 
 from palaver.chat.errors import Overloaded
@@ -15,15 +16,17 @@ REFUSED_FULL = REFUSED.of("overload")
 # let nothing be done faster: so many share a commit at the most.
 FEW = 64
 
-# After it was overrun, as many more are let in again every so often.
-CALM_SECONDS = 10.0
+# After it was overrun, twice as many are let in again each time that so long has passed.
+CALM_SECONDS = 8.0
+# By then it is as if it had never been.
+MOST_DOUBLED = 20
 
 log = logging.getLogger("palaver.crowd")
 
 
 class Crowd:
     """It is overrun where more than a few have each waited longer than `seconds`; then it lets nobody in beyond those
-    few, and bit by bit more, until it is overrun again. Where that is 0, it never is.
+    few, and bit by bit more, until it is overrun again. Where `seconds` is 0, it never is.
 
     What begins and what ends waits for the same store and the same event loop: both are counted.
     """
@@ -34,6 +37,15 @@ class Crowd:
         self._waiting: dict[object, float] = {}
         self._overrun_at = -math.inf
         self._turned_away = 0
+
+    @contextmanager
+    def around(self, who: object) -> Iterator[None]:
+        """It waits for a commit within this."""
+        self.enter(who)
+        try:
+            yield
+        finally:
+            self.leave(who)
 
     def enter(self, who: object) -> None:
         """It waits for a commit, until it leaves."""
@@ -60,9 +72,10 @@ class Crowd:
         # All before it have waited for longer.
         if now - next(islice(self._waiting.values(), FEW - 1, None)) > self._seconds:
             self._overrun_at = now
-        return len(self._waiting) >= FEW * (1 + (now - self._overrun_at) / CALM_SECONDS)
+        calm = min((now - self._overrun_at) / CALM_SECONDS, MOST_DOUBLED)
+        return len(self._waiting) >= FEW * 2**calm
 
-    def check_room(self) -> None:
+    def ask_room(self) -> None:
         """Raises `Overloaded` where it is full."""
         if self.is_full:
             self.count_turned_away()

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from palaver.chat.context import reasoning_tokens
 from palaver.chat.conversation import Conversation, Turn, Usage
+from palaver.chat.crowd import Crowd
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import ChatError, NotFound, Withdrawn
 from palaver.chat.ledger import to_billed_as
@@ -23,7 +24,7 @@ PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 
 
-async def keep_end(store: Store, reply: RunningReply, ending: Ending) -> tuple[Outcome, EndedReply]:
+async def keep_end(store: Store, crowd: Crowd, reply: RunningReply, ending: Ending) -> tuple[Outcome, EndedReply]:
     """How it ended as far as the store knows, once it does; and what is to be answered next."""
     turn = reply.begun.turn
     nothing = EndedReply(done=False)
@@ -32,12 +33,13 @@ async def keep_end(store: Store, reply: RunningReply, ending: Ending) -> tuple[O
     unkept = Outcome(ended_turn(turn, replace(ending, end="failed", reason="unavailable", text="")), 0)
     while True:
         try:
-            ended = await store.turns.finish(ending)
+            with crowd.around(reply):
+                ended = await store.turns.finish(ending)
             if ended.done:
                 return Outcome(ended_turn(turn, ending, ended), ended.exchanges), ended
             latest = await store.turns.get(reply.id)
             if latest is not None and _is_kept(latest, ending):
-                # It was, and the database's answer was lost. What follows is found by `Replies.take_over`.
+                # It was, and the database's answer was lost. What follows is found by `Orphans.take_over`.
                 return Outcome(latest.turn, latest.exchanges), _to_ended(latest)
             log.warning("reply %s is no longer this worker's; what it said is not kept", reply.id)
             if latest is not None:

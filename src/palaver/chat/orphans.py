@@ -68,9 +68,9 @@ class Orphans:
             await asyncio.wait(committing)
         busy = replies.talking_in()
         held &= set(await self._turns.held_by(replies.worker))
-        replies.left &= {to_key(one) for one in held}
+        replies.forget_but(held)
         busy |= replies.talking_in()
-        unheard_of = [one for one in held if not replies.makes(one.reply_id) and to_key(one) not in replies.left]
+        unheard_of = [one for one in held if not replies.makes(one.reply_id) and not replies.is_left_to_sweep(one)]
         for one in unheard_of:
             # Where another one is just ending, it may be the next, which starts with that end.
             if one.conversation_id not in busy:
@@ -89,7 +89,7 @@ class Orphans:
             raise
         except Exception:
             log.exception("reply %s cannot be taken up", held.reply_id)
-            self._replies.left.add(to_key(held))
+            self._replies.leave_to_sweep(held)
 
     def _left_for_long(self, left: Sequence[Ending]) -> list[Ending]:
         """Those that were seen so a while ago. A clock that is put forward lets all leases look old at once: by then
@@ -123,7 +123,7 @@ class Orphans:
             return
         if not ended.done:
             return
-        log.warning("reply %s was left behind by its worker and ends %s", left.reply_id, left.end)
+        log.warning("reply %s was left behind by its worker and ends %s", left.reply_id, ending.end)
         ENDED.of(NOBODY, ending.end).add()
         kept = await self._turns.get(left.reply_id)
         if kept is not None:

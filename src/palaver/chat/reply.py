@@ -7,7 +7,7 @@ what is new and renew their leases; the fencing in the store lets nothing in fro
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from contextlib import aclosing, suppress
 from contextvars import Context
 from typing import Any, TypeVar
@@ -87,8 +87,7 @@ class Replies:
         self._answers: set[asyncio.Task[Any]] = set()
         self._beginnings: set[asyncio.Task[Any]] = set()
         self.crowd = Crowd(limits.overload_seconds)
-        self.left: set[tuple[MessageId, int]] = set()
-        """Attempts that were begun here and whose ends could not be kept. They are the sweep's to end."""
+        self._left_to_sweep: set[tuple[MessageId, int]] = set()
         self._out_of_time = False
         self.worker = worker
         self.draining = False
@@ -153,6 +152,17 @@ class Replies:
     def makes(self, reply_id: MessageId) -> bool:
         """Whether it runs in this worker."""
         return reply_id in self._running
+
+    def leave_to_sweep(self, reply: Held | Ending) -> None:
+        """It cannot be made here, or its end cannot be kept: it is ended once its lease is over."""
+        self._left_to_sweep.add(to_key(reply))
+
+    def is_left_to_sweep(self, reply: Held) -> bool:
+        return to_key(reply) in self._left_to_sweep
+
+    def forget_but(self, held: Collection[Held]) -> None:
+        """Of those that were left to the sweep no other than these is this worker's any more."""
+        self._left_to_sweep &= {to_key(one) for one in held}
 
     def talking_in(self) -> set[ConversationId]:
         """The conversations in which a reply runs in this worker."""
@@ -314,15 +324,11 @@ class Replies:
             ending = replace(ending, tells_owner=True)
         if end in ("failed", "interrupted"):
             log.warning("request %s: reply %s ended %s: %s", reply.request_id or "none", reply.id, end, why)
-        self.crowd.enter(reply)
-        try:
-            outcome, kept = await keep_end(self._store, reply, ending)
-        finally:
-            self.crowd.leave(reply)
+        outcome, kept = await keep_end(self._store, self.crowd, reply, ending)
         del self._running[reply.id]
         turn = outcome.turn
         if not kept.done:
-            self.left.add(to_key(ending))
+            self.leave_to_sweep(ending)
         if kept.done:
             # Before those who wait for it: what they ask for next is told after it.
             await self.tell_end(turn, kept)

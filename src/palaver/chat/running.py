@@ -20,8 +20,9 @@ class ReplyLimits(Struct, frozen=True):
 
     `max_tokens`: how long a reply may be where that is left to the server. `cache_seconds`: how long an answer may be
     given again, where that is wanted (0: never); `cache_answers`: how many are kept for that. `tell_seconds`: whoever
-    has waited longer, and is not there any more, is told that it has ended (0: never). `overload_seconds`: who brings a
-    message is turned away while others have waited longer than that to be committed (0: nobody is).
+    has waited longer, and is not there any more, is told that it has ended (0: never). `overload_seconds`: once
+    many have waited longer than that to be committed, whoever brings more is turned away until it keeps up (0: nobody
+    is).
     """
 
     first_seconds: float = 60

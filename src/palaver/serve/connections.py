@@ -155,6 +155,10 @@ class HttpConnection(HttpToolsProtocol):
         return not self.flow.write_paused and not self._is_answering()
 
     def _turn_away(self, door: Door) -> bytes | None:
+        if not self.url.startswith(b"/") or b"%" in self.url or b"#" in self.url:
+            # What path that is uvicorn finds out.
+            cast(Scope, self.scope)[FULL] = True
+            return None
         self.scope["method"] = self.parser.get_method().decode("ascii")
         self.scope["path"] = self.root_path + self.url.partition(b"?")[0].decode("latin-1")
         refused = door.turn_away(cast(Scope, self.scope))

@@ -115,7 +115,7 @@ class SessionSocket(JsonSocket):
     async def handle(self, kind: str, payload: dict[str, Any]) -> None:
         asked_by.set("ai_chat")
         if kind in BEGINS_TURN:
-            self.call.chat.replies.crowd.check_room()
+            self.call.chat.replies.crowd.ask_room()
         if spans.tracing is None or kind not in BEGINS_TURN:
             await self._obey(kind, payload)
             return

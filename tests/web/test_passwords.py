@@ -43,7 +43,7 @@ async def test_password_is_hidden_pasted_and_kept_by_the_browser(
     name, password = page.get_by_label("User name or e-mail"), page.get_by_label("Password")
     await name.fill(window.name)
     await paste(page, NEW, password)
-    assert await password.evaluate(SHOWN) == "disc"
+    assert [await field.evaluate(SHOWN) for field in (name, password)] == ["none", "disc"]
     await expect(password).to_have_attribute("autocomplete", "current-password")
     await expect(name).to_have_attribute("autocomplete", "username")
     await page.get_by_role("button", name="Sign in").click()

@@ -119,6 +119,7 @@ def account_rules(settings: Settings) -> AccountRules:
         attempts=settings.sign_in_attempts,
         attempt_seconds=settings.sign_in_window_seconds,
         token_days=settings.token_days,
+        session_silent_days=settings.session_silent_days,
         password_mebibytes=settings.password_mebibytes,
     )
 

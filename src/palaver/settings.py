@@ -352,6 +352,14 @@ class Settings(Struct, frozen=True, kw_only=True):
             kinds.number(0, CENTURY_DAYS),
         ),
     ] = 365
+    session_silent_days: Annotated[
+        float,
+        Setting(
+            "PALAVER_SESSION_SILENT_DAYS",
+            "After so many days without a request a browser has to sign in again; 0: only after its 30 days.",
+            kinds.number(0, CENTURY_DAYS),
+        ),
+    ] = 0
 
     currency: Annotated[
         str,

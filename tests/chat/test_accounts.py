@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from palaver.chat.accounts import AccountRules, Accounts, Closed, WrongCredentials, to_reader
+from palaver.chat.accounts import TOUCH_SECONDS, AccountRules, Accounts, Closed, WrongCredentials, to_reader
 from palaver.chat.clock import DAY
 from palaver.chat.errors import Invalid, NotFound, RateLimited, Taken
 from palaver.chat.passwords import Passwords
@@ -262,6 +262,39 @@ async def test_last_use_is_noted_now_and_then_and_not_at_each_request(
     await accounts.keep_last_used()
     [kept] = await store.accounts.list_tokens(alice.id)
     assert kept.last_used_at == clock.now()
+
+
+async def test_session_ends_after_silence_and_never_while_it_is_used(
+    store: SqlStore, alice: User, clock: HandClock, seconds: Seconds
+) -> None:
+    rules = AccountRules(session_silent_days=1)
+    here, there = [Accounts(store, clock, rules, b"secret", seconds) for _ in range(2)]
+    used, silent = [await here.new_session(alice) for _ in range(2)]
+    token = await here.new_token(alice)
+    for accounts in (there, here, here, there):
+        assert (await accounts.by_token(used, "session")).user == alice
+        await accounts.keep_last_used()
+        clock.move(86_400 - 1)
+        seconds.now += 86_400 - 1
+    with pytest.raises(WrongCredentials) as refused:
+        await here.by_token(silent, "session")
+    # It counts as absent: whoever comes back is asked to sign in.
+    assert refused.value.expired
+    assert (await here.by_token(token)).user == alice
+    clock.move(TOUCH_SECONDS + 1)
+    with pytest.raises(WrongCredentials):
+        await here.by_token(used, "session")
+
+
+async def test_session_may_be_silent_for_all_its_time_where_nothing_else_is_set(
+    accounts: Accounts, alice: User, clock: HandClock
+) -> None:
+    session = await accounts.new_session(alice)
+    clock.move(30 * 86_400 - 1)
+    assert (await accounts.by_token(session, "session")).user == alice
+    clock.move(1)
+    with pytest.raises(WrongCredentials):
+        await accounts.by_token(session, "session")
 
 
 async def test_no_secret_is_stored(accounts: Accounts, store: SqlStore, alice: User) -> None:

@@ -28,6 +28,7 @@ NO_CLAIM = (
     "Several machines are several targets",
     "In Prometheus",
     "How the numbers are counted",
+    "Whoever has a name or an e-mail in the log",
 )
 
 CLAIMS: dict[str, tuple[str, ...]] = {
@@ -361,7 +362,20 @@ CLAIMS: dict[str, tuple[str, ...]] = {
     "[grafana.json](grafana.json) is": ("journeys/operating_docs::dashboard_can_be_imported",),
     "Dashboards, New, Import), [alerts.yml]": ("journeys/operating_docs::queries_name_only_numbers_that_there_are",),
     "It goes to standard error": ("contracts/logs::lines_are_objects_that_name_their_request_and_worker",),
+    "**Who came in, and who did not.**": (
+        "contracts/security_lines::whoever_signs_in_or_out_is_named",
+        "watching/security::refusals_are_warnings_and_all_else_is_none",
+    ),
+    "`user` and `name` say whose": (
+        "contracts/security_lines::what_becomes_of_an_account_is_told_with_who_did_it",
+        "contracts/security_lines::what_people_do_to_their_own_account_is_told",
+    ),
+    "A name that was tried": ("contracts/security_lines::refused_sign_in_names_nobody_but_accounts_that_there_are",),
+    "What is no plain letter": ("watching/security::name_that_is_no_plain_word_is_spelled_out_between_quotes",),
+    "A message tells nothing": ("contracts/security_lines::turn_tells_nothing_but_who_asked",),
+    "`palaver user`, `app` and `token`": ("cli/people::what_becomes_of_an_account_is_told_where_no_terminal_shows_it",),
     "Each request is one line": (
+        "contracts/security_lines::turn_tells_nothing_but_who_asked",
         "contracts/logs::lines_are_objects_that_name_their_request_and_worker",
         "contracts/common::request_id_of_a_failure_is_in_the_log_with_its_cause",
     ),

@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 from uuid import uuid4
 
 import pytest
@@ -32,6 +32,7 @@ from palaver.chat.sweep import FOLLOW_SECONDS
 from palaver.chat.tokens import MOST_UP, UNLEARNED, Tokens
 from palaver.settings import SETTINGS, Settings, read_settings
 from palaver.store import StoreOptions, open_store
+from palaver.watching.security import Event
 from tests.journeys.client import Client, ask_until, open_client, register
 from tests.journeys.operating_claims import CLAIMS, NO_CLAIM
 from tests.journeys.pages import DOCS, check_commands, quoted, read_page, rows, section, sentences
@@ -363,10 +364,18 @@ def test_dashboard_can_be_imported() -> None:
 
 
 async def test_line_of_the_log_is_as_the_page_shows_it(newcomer: Client, shared_server: Server) -> None:
-    [shown] = re.findall(r'^    (\{"time".*\})$', WATCHING, re.MULTILINE)
-    await talk(newcomer.having(X_Request_Id="of-the-page"))
-    [line] = [line for line in shared_server.log_text().splitlines() if '"request_id": "of-the-page"' in line]
-    assert set(json.loads(line)) == set(json.loads(shown))
+    shown = re.findall(r'^    (\{"time".*\})$', WATCHING, re.MULTILINE)
+    asking = newcomer.having(X_Request_Id="of-the-page")
+    await talk(asking)
+    name = (await newcomer.get("/api/account")).body["username"]
+    await asking.post("/sign-in", username=name, password="not this one")
+    lines = [line for line in shared_server.log_text().splitlines() if '"request_id": "of-the-page"' in line]
+    assert [set(json.loads(line)) for line in lines[:2]] == [set(json.loads(line)) for line in shown]
+
+
+def test_events_of_the_page_are_those_that_there_are() -> None:
+    told = [quoted(cells[0]) for cells in rows(section(WATCHING, "The log"))][2:]
+    assert [name for names in told for name in names] == list(get_args(Event))
 
 
 async def talk(person: Client) -> None:

@@ -69,6 +69,37 @@ def find_skips(source: str) -> Iterator[int]:
                 yield node.lineno
 
 
+_LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
+
+
+def find_formats(source: str) -> Iterator[int]:
+    """Lines that make a text of a form that is no literal and no constant: whoever wrote it could read what is ours."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(ast.Attribute(value=ast.Name(id="log"), attr=level), args=[form, *_]) if level in _LEVELS:
+                known = _is_known(form)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="log"), attr="log"), args=[_, form, *_]):
+                known = _is_known(form)
+            case ast.Call(func=ast.Attribute(value=form, attr="format" | "format_map")):
+                known = _is_known(form)
+            case _:
+                continue
+        if not known:
+            yield node.lineno
+
+
+def _is_known(form: ast.expr) -> bool:
+    match form:
+        case ast.Constant(value=str()):
+            return True
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.isupper()
+        case ast.Subscript(value=table):
+            return _is_known(table)
+        case _:
+            return False
+
+
 def _is_of_a_test_runner(value: ast.expr) -> bool:
     match value:
         case ast.Name(id="pytest" | "unittest" | "mark" | "self") | ast.Attribute(attr="mark"):

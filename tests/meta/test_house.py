@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.meta.house import find_machine_paths, find_naps, find_registries, find_skips, list_files
+from tests.meta.house import find_formats, find_machine_paths, find_naps, find_registries, find_skips, list_files
 
 ROOT = Path(__file__).parents[2]
 FILES = list_files(ROOT)
@@ -62,6 +62,12 @@ def test_addresses_that_people_give_are_called_by_the_guard_alone() -> None:
     package = ROOT / "src" / "palaver"
     callers = {str(file.relative_to(package)) for file in package.rglob("*.py") if CLIENT.search(read(file))}
     assert callers == {"bots/upstream.py", "knowledge/embeddings.py", "notify/guard.py", "notify/mail.py"}
+
+
+def test_nothing_that_is_said_is_taken_as_a_form_of_text() -> None:
+    package = ROOT / "src" / "palaver"
+    found = {str(file.relative_to(package)): list(find_formats(read(file))) for file in package.rglob("*.py")}
+    assert {file for file, lines in found.items() if lines} == set()
 
 
 def test_changelog_tells_what_is_coming() -> None:
@@ -124,6 +130,21 @@ def test_pins_agree_where_one_environment_gets_them_all() -> None:
 
 
 # The finders themselves, on what they must and must not find
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("log.info(said)", [1]),
+        ("log.info(f'{said} of %s', who)", [1]),
+        ("log.log(20, said)", [1]),
+        ("said.format(who=who)", [1]),
+        ("log.info('%s', said)\nlog.info(REQUEST, said)", []),
+        ("WORDS[key][0].format(said)\nself.COUNT.format(hits=1)\n'{}'.format(said)", []),
+    ],
+)
+def test_form_that_is_none_of_ours_is_found(source: str, lines: list[int]) -> None:
+    assert list(find_formats(source)) == lines
 
 
 @pytest.mark.parametrize(

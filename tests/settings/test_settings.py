@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palaver.kinds import UNPRINTABLE
-from palaver.options import bot_options
+from palaver.options import account_rules, bot_options
 from palaver.settings import (
     SETTINGS,
     BadSettings,
@@ -379,3 +379,9 @@ def test_servers_are_read_with_all_that_is_said_of_them_and_never_shown() -> Non
     assert msgspec.structs.astuple(second) == ("b", "http://i", None, (), 1.0, None)
     assert "sekret" not in repr(settings) + repr(first)
     assert "sekret" not in repr(bot_options(settings, 8000)) + repr(bot_options(settings, 8000).servers)
+
+
+def test_what_is_set_about_sign_ins_is_what_they_go_by() -> None:
+    rules = account_rules(read_settings({"PALAVER_SESSION_SILENT_DAYS": "0.5", "PALAVER_TOKEN_DAYS": "7"}))
+    assert (rules.session_silent_days, rules.token_days) == (0.5, 7)
+    assert account_rules(Settings()).session_silent_days == 0

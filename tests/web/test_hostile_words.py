@@ -25,6 +25,9 @@ FOREIGN = (
 HANDLERS = """() => [...document.querySelectorAll("*")].flatMap((element) =>
   [...element.attributes].filter(({ name }) => name.startsWith("on")).map(({ name }) => name))"""
 SCHEMES = """() => [...new Set([...document.querySelectorAll("a[href]")].map((link) => link.protocol))]"""
+# What every object of the page has, and what stands there.
+INHERITED = """() => [Object, Array, Function].map(({ prototype }) => Object.getOwnPropertyNames(prototype).map(
+  (name) => `${name}: ${typeof Object.getOwnPropertyDescriptor(prototype, name).value}`))"""
 MESSAGE, TITLE, NAME = 9_000, 255, 100
 
 
@@ -68,6 +71,31 @@ async def test_nothing_that_has_a_name_runs_or_fetches(shared_server: Server, op
     await window.page.get_by_role("link", name="Presets").click()
     await expect(window.page.locator(".card")).to_have_count(1 + len(names))
     await watch.expect_nothing(window.page)
+
+
+async def test_names_that_every_object_has_are_names_like_others(
+    shared_server: Server, open_window: OpenWindow
+) -> None:
+    names = ("__proto__", "constructor", "hasOwnProperty")
+    await shared_server.cli("user", "add", names[0], "--password-stdin", stdin=PASSWORD)
+    window = await open_window(shared_server, names[0])
+    was = await window.page.evaluate(INHERITED)
+    for name in names:
+        await window.ask("POST", "ai-chat/api/sessions/", {"title": name, "system_prompt": name})
+        await window.ask("POST", "ai-chat/api/presets/", {"name": name, "system_prompt": name, "category": name})
+    await expect(window.page.locator(".conversation")).to_have_text([*reversed(names)])
+    await window.page.get_by_role("link", name="Presets").click()
+    await expect(window.page.locator(".card")).to_have_count(1 + len(names))
+    # Nor is what a server says of the fields of a form taken for what all objects have.
+    refused = {name: ["No."] for name in (*names, "old_password")}
+    await window.page.route("**/api/account/password", lambda route: route.fulfill(status=400, json=refused))
+    await window.page.locator(".account").click()
+    await window.page.get_by_role("menuitem", name="Your account").click()
+    await window.page.get_by_label("Present password").fill(PASSWORD)
+    await window.page.get_by_label("New password").fill("another one of mine")
+    await window.page.get_by_role("button", name="Change the password").click()
+    await expect(window.page.get_by_role("alert").filter(has_text="No.")).to_be_visible()
+    assert await window.page.evaluate(INHERITED) == was
 
 
 async def test_image_from_elsewhere_is_fetched_when_it_is_asked_for_and_not_before(window: Window) -> None:

@@ -30,6 +30,7 @@ from palaver.chat.reaching import NoChannels, Reaching
 from palaver.chat.servers import Servers
 from palaver.chat.stays import Stays
 from palaver.chat.user import Reader, User
+from palaver.watching.security import Asking
 from palaver.watching.spans import RequestSpan
 
 B = TypeVar("B", bound=Body)
@@ -207,6 +208,10 @@ class Call:
     def address(self) -> str:
         client = self.scope.get("client")
         return client[0] if client else ""
+
+    def asking(self) -> Asking:
+        """What the log is told of the request, where it tells of more than its answer."""
+        return Asking(self.request_id, self.address(), None if self.caller is None else self.caller.user.uuid)
 
     @property
     def counted_as(self) -> str | None:

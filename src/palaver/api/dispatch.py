@@ -29,6 +29,7 @@ from palaver.api.refusals import (
     invalid_body,
     malformed_body,
     retry_after,
+    tell_refused,
 )
 from palaver.api.who import CrossSite, find_caller, guest_cookie, identify
 from palaver.chat.accounts import WrongCredentials
@@ -37,8 +38,9 @@ from palaver.chat.errors import Invalid as InvalidValue
 from palaver.guards import all_guards, missing
 from palaver.watching import spans
 from palaver.watching.asking import asked_by
-from palaver.watching.lines import REQUEST
+from palaver.watching.lines import REQUEST, REQUEST_OF
 from palaver.watching.numbers import REQUEST_SECONDS, REQUESTS, STREAMS, WEBSOCKETS
+from palaver.watching.security import asked_in
 
 log = logging.getLogger("palaver.api")
 
@@ -112,7 +114,8 @@ class Dispatcher:
         WEBSOCKETS.add()
         try:
             await socket(call, receive, send)
-        except CrossSite:
+        except CrossSite as error:
+            tell_refused(error, 403, call)
             await self._refuse_socket(call, send, 403, {"detail": text("cross_site", call.language)})
         finally:
             WEBSOCKETS.add(-1)
@@ -179,7 +182,10 @@ class Dispatcher:
         finally:
             if call.span is not None:
                 call.span.end(None if spelled is None else spelled.status)
-        log.info(REQUEST, request_id, scope["method"], call.route, spelled.status)
+        if call.caller is None:
+            log.info(REQUEST, request_id, scope["method"], call.route, spelled.status)
+        else:
+            log.info(REQUEST_OF, request_id, scope["method"], call.route, spelled.status, call.caller.user.uuid)
 
     @property
     def is_busy(self) -> bool:
@@ -256,8 +262,10 @@ class Dispatcher:
                 call.caller = await find_caller(call)
             elif operation.who != "open":
                 identity = await identify(call, operation.who)
-                call.caller = identity.caller
                 new_guest = identity.new_guest_cookie
+            if not operation.starts_turn and not operation.to_people:
+                # Whatever it does to an account is told with it; a turn does nothing of that kind.
+                asked_in.set(call.asking())
             if operation.signs_in:
                 await self.site.accounts.check_address(call.address())
             call.unknown = new_guest is not None
@@ -447,6 +455,7 @@ def _spell_refusal(error: ChatError, call: Call, operation: Operation) -> Spelle
     if refusal is None:
         log.error("request %s: no refusal for %s", call.request_id, type(error).__name__)
         return _plain(500, error_body(operation, 500, text("internal", call.language)))
+    tell_refused(error, refusal.status, call)
     # One API calls it the caller's fault when the bot fails; whoever looks for the cause needs the line all the same.
     if (refusal.status >= 500 or isinstance(error, BotUnavailable)) and not isinstance(error, Overloaded):
         log.warning("request %s: %s: %s: %s", call.request_id, operation.path, error.code, cause_of(error))

@@ -227,8 +227,8 @@ async def _signed_out(call: Call, *, everywhere: bool) -> Answer:
     assert call.caller is not None
     if everywhere:
         await call.site.accounts.revoke_all(call.user)
-    elif call.caller.token_id is not None:
-        await call.site.accounts.revoke(call.caller.token_id)
+    else:
+        await call.site.accounts.sign_out(call.caller)
     return Answer(Said("Signed out"), headers=tuple(cleared_cookies(call)))
 
 

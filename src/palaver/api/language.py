@@ -581,8 +581,8 @@ TEXTS: dict[str, tuple[str, str, str]] = {
 
 
 def text(key: str, language: Language, **values: object) -> str:
-    said = TEXTS[key][LANGUAGES.index(language)]
-    return said.format(**values) if values else said
+    place = LANGUAGES.index(language)
+    return TEXTS[key][place].format(**values) if values else TEXTS[key][place]
 
 
 @lru_cache(maxsize=500)

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from palaver.api.call import Call
 from palaver.api.fields import FieldProblem
 from palaver.api.language import LANGUAGES, Language, text
 from palaver.api.limited import limit_words, whole_seconds
 from palaver.api.operation import Operation, Refusal, Refusals, Style, worded
 from palaver.api.who import CrossSite, WrongCsrf
-from palaver.chat.accounts import Closed, WrongCredentials
+from palaver.chat.accounts import Closed, Shown, WrongCredentials
 from palaver.chat.errors import (
     BotUnavailable,
     Busy,
@@ -33,6 +34,7 @@ from palaver.chat.errors import (
 )
 from palaver.chat.presets import BuiltIn
 from palaver.watching.numbers import REFUSED
+from palaver.watching.security import tell
 
 MEGABYTE = 1_000_000
 
@@ -113,6 +115,20 @@ def retry_after(error: ChatError) -> int | None:
 
 def count_refused(error: RateLimited) -> None:
     REFUSED.of("other" if error.limit is None else error.limit.name).add()
+
+
+def tell_refused(error: ChatError, status: int, call: Call) -> None:
+    """Tells the log of a credential that opens nothing, and of what somebody may not do."""
+    match error:
+        case WrongCredentials(shown=Shown() as shown):
+            tell("credential_refused", shown.user, asking=call.asking(), kind=shown.kind, why=shown.why)
+        case WrongCredentials():
+            # Nothing was shown, or a name and a password: that is told where they are looked at.
+            pass
+        case _ if status == 403:
+            user = None if call.caller is None else call.caller.user
+            method = call.scope.get("method", "WEBSOCKET")
+            tell("not_allowed", user, asking=call.asking(), why=error.code, method=method, route=call.route)
 
 
 def error_body(operation: Operation, status: int, words: str) -> dict[str, Any]:

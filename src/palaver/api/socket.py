@@ -19,7 +19,7 @@ from palaver.api.call import Call, MalformedBody, parse_json
 from palaver.api.fields import Invalid
 from palaver.api.language import text
 from palaver.api.limited import limit_words, whole_seconds
-from palaver.api.refusals import COME_BACK_SECONDS, cause_of, count_refused
+from palaver.api.refusals import COME_BACK_SECONDS, cause_of, count_refused, tell_refused
 from palaver.api.who import guest_cookie, identify_socket
 from palaver.chat.accounts import Caller, WrongCredentials
 from palaver.chat.errors import (
@@ -375,7 +375,8 @@ async def accept(call: Call, send: Send) -> Caller | None:
     headers = [(b"x-request-id", call.request_id.encode())]
     try:
         identity = await identify_socket(call)
-    except WrongCredentials:
+    except WrongCredentials as error:
+        tell_refused(error, 401, call)
         await _turn_away(send, headers, text("unauthenticated", call.language), "unauthenticated", UNAUTHENTICATED)
         return None
     except StoreUnavailable as error:

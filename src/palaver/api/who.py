@@ -40,11 +40,12 @@ class Identity(Struct, frozen=True):
 
 
 async def identify(call: Call, who: Who) -> Identity:
-    """Who asks, if `who` may: the first carrier present decides.
+    """Who asks, if `who` may: the first carrier present decides. The call knows it, too, also who may not.
 
     Raises `WrongCredentials`, `CrossSite`, `WrongCsrf` or `Forbidden`.
     """
     identity = await _identify(call)
+    call.caller = identity.caller
     if identity.caller.user.kind == "guest" and who in ("signed_in", "admin"):
         raise WrongCredentials
     if who == "admin" and not identity.caller.user.is_admin:
@@ -100,6 +101,8 @@ async def _carried(call: Call, token: str | None, check: Callable[[Call, dict[st
             if not error.expired:
                 raise
         else:
+            # Who is refused below is known in the log.
+            call.caller = caller
             check(call, cookies, SESSION)
             return caller
     if GUEST in cookies and call.chat.rules.guests:

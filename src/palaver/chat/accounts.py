@@ -16,13 +16,15 @@ from typing import Literal
 
 from msgspec import UNSET, Struct
 
-from palaver.chat.clock import DAY, MINUTE, Clock, Micros
+from palaver.chat.clock import DAY, MINUTE, SECOND, Clock, Micros
+from palaver.chat.conversation import MessageId
 from palaver.chat.counts import LocalCounts
 from palaver.chat.errors import ChatError, Forbidden, Invalid, NotFound, RateLimited, Taken
 from palaver.chat.limit import Limit, LimitOf
 from palaver.chat.passwords import Passwords
 from palaver.chat.ports import Counts, Standing, Store, Wanted
-from palaver.chat.user import NOT_STORED, Profile, ProfileChange, Reader, Token, TokenId, TokenKind, User
+from palaver.chat.user import NOT_STORED, Profile, ProfileChange, Reader, Token, TokenId, TokenKind, User, UserChange
+from palaver.watching.security import Event, tell
 
 NAME = re.compile(r"[A-Za-z0-9._+-]{1,50}")
 EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,185}")
@@ -45,14 +47,27 @@ OF_ADDRESS = "sign-ins:address:"
 TOUCH_SECONDS = 60
 
 
+class Shown(Struct, frozen=True):
+    """A credential that opened nothing: of which kind it is, why, and whose it is or was."""
+
+    kind: TokenKind | Literal["guest"]
+    why: Literal["unknown", "other_kind", "revoked", "expired", "silent", "disabled"]
+    user: User | None = None
+
+
 class WrongCredentials(ChatError):
-    """A bad, expired or revoked token, a wrong password, or a disabled user."""
+    """A bad, expired or revoked token (`shown`), a wrong password, a disabled user, or nothing at all."""
 
     code = "unauthenticated"
 
-    def __init__(self, *, expired: bool = False) -> None:
+    def __init__(self, shown: Shown | None = None) -> None:
         super().__init__()
-        self.expired = expired
+        self.shown = shown
+
+    @property
+    def expired(self) -> bool:
+        """It was good, and nobody has ended it: it counts as absent."""
+        return self.shown is not None and self.shown.why in ("expired", "silent")
 
 
 class Closed(ChatError):
@@ -69,7 +84,8 @@ class SessionNeeded(Forbidden):
 
 class AccountRules(Struct, frozen=True):
     """`attempts` are those of one account. `token_days` is how long a token lives by itself; 0: until it is revoked.
-    `password_mebibytes`: the memory that the hash of a password takes."""
+    `password_mebibytes`: the memory that the hash of a password takes. `session_silent_days`: after so many without a
+    request a browser's session is over; 0: only when its time is."""
 
     registration: bool = False
     guests: bool = False
@@ -77,6 +93,7 @@ class AccountRules(Struct, frozen=True):
     attempt_seconds: float = 300
     token_days: float = 365
     password_mebibytes: int = 64
+    session_silent_days: float = 0
 
 
 class Caller(Struct, frozen=True):
@@ -116,16 +133,29 @@ class Accounts:
         digest = to_digest(secret)
         found = await self._find(digest)
         now = self._clock.now()
-        if found is None or found[0].kind != kind:
-            raise WrongCredentials
+        if found is None:
+            raise WrongCredentials(Shown(kind, "unknown"))
         token, user = found
-        if token.revoked_at is not None or user.disabled:
-            raise WrongCredentials
+        if token.kind != kind:
+            raise WrongCredentials(Shown(kind, "other_kind", user))
+        if token.revoked_at is not None:
+            raise WrongCredentials(Shown(kind, "revoked", user))
+        if user.disabled:
+            raise WrongCredentials(Shown(kind, "disabled", user))
         if token.expires_at is not None and token.expires_at <= now:
-            raise WrongCredentials(expired=True)
-        if now - self._touched.get(token.id, token.last_used_at or 0) > TOUCH_SECONDS * 1_000_000:
+            raise WrongCredentials(Shown(kind, "expired", user))
+        # Here, or in another worker, which may have heard of it since.
+        last_used = max(self._touched.get(token.id, 0), token.last_used_at or 0)
+        if kind == "session" and self._was_silent(max(last_used, token.created_at), now):
+            raise WrongCredentials(Shown(kind, "silent", user))
+        if now - last_used > TOUCH_SECONDS * SECOND:
             self._touched[token.id] = self._used[token.id] = now
         return Caller(user, token.id, token.expires_at, kind)
+
+    def _was_silent(self, last_used: int, now: Micros) -> bool:
+        days = self.rules.session_silent_days
+        # What was used less than a minute ago may be noted as longer ago: nobody is to be shut out while they ask.
+        return bool(days) and now - last_used >= days * DAY + TOUCH_SECONDS * SECOND
 
     async def _find(self, digest: bytes) -> tuple[Token, User] | None:
         now = self._monotonic()
@@ -162,7 +192,7 @@ class Accounts:
         if stored is None:
             return User(NOT_STORED, guest_id, "guest", "guest", created_at=self._clock.now())
         if stored.disabled:
-            raise WrongCredentials
+            raise WrongCredentials(Shown("guest", "disabled", stored))
         return stored
 
     def _sign(self, text: str) -> str:
@@ -204,12 +234,35 @@ class Accounts:
         if await self._store.find_user(name) is not None:
             raise Taken("name")
         password_hash = None if password is None else await self._passwords.hash(password)
-        return await self._store.add_user(user, password_hash=password_hash)
+        return _told_made(await self._store.add_user(user, password_hash=password_hash))
 
     async def add_app(self, name: str) -> User:
         check_name(name)
         user = User(NOT_STORED, str(uuid.uuid4()), "app", name, created_at=self._clock.now())
-        return await self._store.add_user(user)
+        return _told_made(await self._store.add_user(user))
+
+    async def change_user(self, user: User, change: UserChange) -> User:
+        """What an admin makes of somebody: it holds here at once. Raises `NotFound` or `LastAdmin`."""
+        changed = await self._store.change_user(user.id, change, self._clock.now())
+        self.when_changed()
+        if changed.is_admin != user.is_admin:
+            tell("admin_made" if changed.is_admin else "admin_unmade", changed)
+        if changed.disabled != user.disabled:
+            _tell_disabled(changed, disabled=changed.disabled)
+        return changed
+
+    async def set_disabled(self, user: User, *, disabled: bool) -> None:
+        """Whoever it is, the last admin too."""
+        await self._store.set_disabled(user.id, self._clock.now() if disabled else None)
+        self.when_changed()
+        _tell_disabled(user, disabled=disabled)
+
+    async def erase(self, user: User, *, keep_an_admin: bool = False) -> Sequence[MessageId]:
+        """With all that is theirs; the replies that ran are told, so that they can be stopped. Raises `LastAdmin`."""
+        stopped = await self._store.erase_user(user.id, self._clock.now(), keep_an_admin=keep_an_admin)
+        self.when_changed()
+        tell("account_erased", user)
+        return stopped
 
     async def sign_in(
         self, name: str, password: str, address: str, kind: Literal["token", "session"] = "token"
@@ -221,23 +274,29 @@ class Accounts:
         found = await self._store.find_user(name)
         user, password_hash = found if found is not None else (None, None)
         usable = None if user is None or user.disabled else password_hash
-        if not await self._is_right(name, usable, password, address) or user is None or usable is None:
+        is_right = await self._is_right(name, usable, password, address, user, "sign_in_refused")
+        if not is_right or user is None or usable is None:
+            tell("sign_in_refused", user, how="password", why=_why_not(user, password_hash))
             raise WrongCredentials
         secret, now = secrets.token_urlsafe(32), self._clock.now()
         expires_at = _after(now, SESSION_DAYS if kind == "session" else self.rules.token_days)
         if not await self._store.add_sign_in(user.id, kind, to_digest(secret), now, expires_at, password_hash=usable):
             # Changed while this one was looked at.
+            tell("sign_in_refused", user, how="password", why="changed")
             raise WrongCredentials
+        tell("signed_in", user, how="password", made=kind)
         return user, secret
 
-    async def _is_right(self, name: str, password_hash: str | None, password: str, address: str) -> bool:
-        """Raises `RateLimited` after too many that were not."""
+    async def _is_right(
+        self, name: str, password_hash: str | None, password: str, address: str, user: User | None, refused: Event
+    ) -> bool:
+        """Raises `RateLimited` after too many that were not, which is told as `refused`."""
         of_account, of_address = self._attempt_of_account(name), self._attempt_of_address(address)
         # Counted before the password is hashed, and taken back where it was the right one: counted afterwards, any
         # number of guesses made at once would all be tried.
         standings = await self._counts.take((of_account, of_address))
         for wanted, standing in zip((of_account, of_address), standings, strict=True):
-            _check_attempt(wanted, standing)
+            _check_attempt(wanted, standing, user, refused)
         if not await self._passwords.verify(password_hash, password):
             return False
         self._counts.forget(of_account.key)
@@ -247,7 +306,7 @@ class Accounts:
     async def check_address(self, address: str) -> None:
         """Raises `RateLimited` where too many sign-ins from there have failed."""
         of_address = self._attempt_of_address(address)
-        _check_attempt(of_address, await self._counts.look(of_address))
+        _check_attempt(of_address, await self._counts.look(of_address), None, "sign_in_refused")
 
     def _attempt_of_account(self, name: str) -> Wanted:
         # Whatever somebody types as a name: only its hash leaves the process.
@@ -271,7 +330,12 @@ class Accounts:
         digest = to_digest(code)
         user = await self._store.spend_link(digest, self._clock.now())
         self._remembered.pop(digest, None)
-        return None if user is None or user.disabled else user
+        if user is None or user.disabled:
+            # Used, too old, or never made: the store tells these apart no more than whoever followed it.
+            tell("sign_in_refused", user, how="link", why="unknown" if user is None else "disabled")
+            return None
+        tell("signed_in", user, how="link", made="session")
+        return user
 
     async def new_token(self, user: User, *, label: str = "", days: float | None = None) -> str:
         """One that lives for `days`, or as the rules say. 0: until it is revoked."""
@@ -287,17 +351,37 @@ class Accounts:
     async def _new(self, user: User, kind: TokenKind, label: str, days: float, *, most: int | None = None) -> str:
         secret = secrets.token_urlsafe(32)
         now = self._clock.now()
-        await self._store.add_token(user.id, kind, to_digest(secret), label, now, _after(now, days), most=most)
+        made = await self._store.add_token(user.id, kind, to_digest(secret), label, now, _after(now, days), most=most)
+        match kind:
+            case "token":
+                tell("token_made", user, token=made)
+            case "link":
+                tell("link_made", user, token=made)
+            case "session":
+                # Whoever signed in gets it, and that is told.
+                pass
         return secret
 
     async def revoke(self, token_id: TokenId) -> bool:
-        revoked = await self._store.revoke_token(token_id, self._clock.now())
+        """Whether there was something to revoke."""
+        owner = await self._store.revoke_token(token_id, self._clock.now())
         self.when_changed()
-        return revoked
+        if owner is not None:
+            tell("token_revoked", owner, token=token_id)
+        return owner is not None
+
+    async def sign_out(self, caller: Caller) -> None:
+        """Ends the session or token by which the caller asks."""
+        if caller.token_id is not None:
+            await self._store.revoke_token(caller.token_id, self._clock.now())
+            self.when_changed()
+            tell("signed_out", caller.user, how=caller.kind)
 
     async def revoke_all(self, user: User) -> None:
+        """Signs somebody out everywhere."""
         await self._store.revoke_all(user.id, self._clock.now())
         self.when_changed()
+        tell("signed_out", user, how="everywhere")
 
     async def profile(self, user: User) -> Profile:
         """Raises `Forbidden` for who is no person."""
@@ -315,7 +399,11 @@ class Accounts:
             raise Invalid("email", "email")
         await self._store.change_profile(user.id, change)
         self.forget()
-        return await self.profile(user)
+        profile = await self.profile(user)
+        if profile.user.email != user.email:
+            # It signs in, too.
+            tell("email_changed", profile.user)
+        return profile
 
     async def change_password(self, caller: Caller, old: str | None, new: str, address: str) -> None:
         """Who signed in before has to do it again, but for the caller. Who has no password yet gets the first one.
@@ -331,11 +419,13 @@ class Accounts:
         if password_hash is not None:
             if old is None:
                 raise Invalid("old_password", "missing")
-            if not await self._is_right(user.name, password_hash, old, address):
+            if not await self._is_right(user.name, password_hash, old, address, user, "password_refused"):
+                tell("password_refused", user, why="wrong_password")
                 raise Invalid("old_password", "wrong_password")
         hashed = await self._passwords.hash(new)
         await self._store.change_password(user.id, hashed, caller.token_id, self._clock.now())
         self.when_changed()
+        tell("password_changed", user)
 
     async def open_tokens(self, user: User) -> Sequence[Token]:
         """The person's tokens that sign in, the newest first. Raises `Forbidden`."""
@@ -366,6 +456,7 @@ class Accounts:
         if not await self._store.revoke_own_token(user.id, token_id, self._clock.now()):
             raise NotFound
         self.when_changed()
+        tell("token_revoked", user, token=token_id)
 
     def forget(self) -> None:
         """Every token is looked up again."""
@@ -389,9 +480,30 @@ def _after(now: Micros, days: float) -> Micros | None:
     return Micros(now + int(days * DAY)) if days else None
 
 
-def _check_attempt(wanted: Wanted, standing: Standing) -> None:
+def _told_made(user: User) -> User:
+    tell("account_made", user, kind=user.kind)
+    if user.is_admin:
+        tell("admin_made", user)
+    return user
+
+
+def _tell_disabled(user: User, *, disabled: bool) -> None:
+    tell("account_disabled" if disabled else "account_enabled", user)
+
+
+def _why_not(user: User | None, password_hash: str | None) -> str:
+    """Why a password did not sign in. Nobody is told but the log."""
+    if user is None:
+        return "no_such_account"
+    if user.disabled:
+        return "disabled"
+    return "no_password" if password_hash is None else "wrong_password"
+
+
+def _check_attempt(wanted: Wanted, standing: Standing, user: User | None, refused: Event) -> None:
     if standing.wait:
         of: LimitOf = "user" if wanted.key.startswith(OF_ACCOUNT) else "address"
+        tell(refused, user, why="limited", limit="account" if of == "user" else "address")
         raise RateLimited(standing.wait, Limit("sign_ins", wanted.most, math.ceil(wanted.seconds), of))
 
 

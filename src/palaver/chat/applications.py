@@ -39,17 +39,13 @@ class Applications:
 
     async def set_disabled(self, named: str, *, disabled: bool) -> User:
         """Shuts it out with all its users, or lets them in again. Raises `NotFound`."""
-        app = await self.get(named)
-        changed = await self._store.change_user(app.id, UserChange(disabled=disabled), self._chat.clock.now())
-        self._accounts.when_changed()
-        return changed
+        return await self._accounts.change_user(await self.get(named), UserChange(disabled=disabled))
 
     async def erase(self, named: str) -> None:
         """With its users and all that is theirs; what ran is stopped. Raises `NotFound`."""
         app = await self.get(named)
-        for reply_id in await self._store.erase_user(app.id, self._chat.clock.now()):
+        for reply_id in await self._accounts.erase(app):
             self._chat.replies.stop_here(reply_id)
-        self._accounts.when_changed()
 
     async def tokens(self, named: str) -> Sequence[Token]:
         """Those that work, oldest first. Raises `NotFound`."""

@@ -72,10 +72,7 @@ class People:
 
     async def change(self, named: str, change: UserChange) -> User:
         """Who is disabled hears no more within two seconds. Raises `NotFound` or `LastAdmin`."""
-        user = await self.get(named)
-        changed = await self._store.change_user(user.id, change, self._clock.now())
-        self._accounts.when_changed()
-        return changed
+        return await self._accounts.change_user(await self.get(named), change)
 
     async def sign_out(self, named: str) -> None:
         """Of every session and token. Raises `NotFound`."""
@@ -85,9 +82,8 @@ class People:
         """With all that is theirs; what ran is stopped. Raises `NotFound` or `LastAdmin`."""
         user = await self.get(named)
         talks = await self._talks(user)
-        for reply_id in await self._store.erase_user(user.id, self._clock.now(), keep_an_admin=True):
+        for reply_id in await self._accounts.erase(user, keep_an_admin=True):
             self._chat.replies.stop_here(reply_id)
-        self._accounts.when_changed()
         for talk in talks:
             await self._tell_left(talk)
 

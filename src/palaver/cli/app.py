@@ -29,7 +29,7 @@ async def add(installation: Installation, name: str) -> None:
 async def disable(installation: Installation, name: str) -> None:
     """Shut an application and its users out: no token signs in after two seconds."""
     app = await installation.find_app(name)
-    await installation.store.accounts.set_disabled(app.id, installation.clock.now())
+    await installation.accounts.set_disabled(app, disabled=True)
     click.echo(f"The application {app.name} is disabled.")
 
 
@@ -39,7 +39,7 @@ async def disable(installation: Installation, name: str) -> None:
 async def enable(installation: Installation, name: str) -> None:
     """Let a disabled application in again; tokens that have not expired work as before."""
     app = await installation.find_app(name)
-    await installation.store.accounts.set_disabled(app.id, None)
+    await installation.accounts.set_disabled(app, disabled=False)
     click.echo(f"The application {app.name} is enabled.")
 
 

@@ -1,6 +1,7 @@
 """What the commands about people and tokens work on: the same database as the server's, opened beside it."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import wraps
@@ -13,6 +14,7 @@ from palaver.chat.clock import Clock, SystemClock
 from palaver.chat.errors import NotFound
 from palaver.chat.user import User
 from palaver.cli.faults import Refused, in_plain_words
+from palaver.serve.output import log_security
 from palaver.settings import Settings, load_settings
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.migrate import check_schema, migrate
@@ -63,7 +65,11 @@ def in_installation(work: Callable[Concatenate[Installation, P], Awaitable[None]
     @wraps(work)
     def command(*arguments: P.args, **options: P.kwargs) -> None:
         with in_plain_words():
-            asyncio.run(_open_and_work(load_settings(), *arguments, **options))
+            settings = load_settings()
+            if not sys.stderr.isatty():
+                # Whoever sits at a terminal is told in a sentence.
+                log_security(settings)
+            asyncio.run(_open_and_work(settings, *arguments, **options))
 
     async def _open_and_work(settings: Settings, *arguments: P.args, **options: P.kwargs) -> None:
         async with open_installation(settings) as installation:

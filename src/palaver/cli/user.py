@@ -57,7 +57,7 @@ async def link(installation: Installation, name: str) -> None:
 async def disable(installation: Installation, name: str) -> None:
     """Shut a user out: nothing signs them in after two seconds."""
     user = await installation.find_person(name)
-    await installation.store.accounts.set_disabled(user.id, installation.clock.now())
+    await installation.accounts.set_disabled(user, disabled=True)
     click.echo(f"{user.name} is disabled.")
 
 
@@ -67,7 +67,7 @@ async def disable(installation: Installation, name: str) -> None:
 async def enable(installation: Installation, name: str) -> None:
     """Let a disabled user in again; tokens that have not expired work as before."""
     user = await installation.find_person(name)
-    await installation.store.accounts.set_disabled(user.id, None)
+    await installation.accounts.set_disabled(user, disabled=False)
     click.echo(f"{user.name} is enabled.")
 
 
@@ -80,7 +80,7 @@ async def erase(installation: Installation, name: str, yes: bool) -> None:
     user = await installation.find_person(name)
     if sys.stdin.isatty() and not yes:
         click.confirm(f"Erase {user.name} and all that is theirs? It cannot be brought back.", abort=True)
-    await installation.store.accounts.erase_user(user.id, installation.clock.now())
+    await installation.accounts.erase(user)
     # No server may be there to do it.
     await installation.store.clearing.clear()
     click.echo(f"{user.name} is erased, with all that was theirs.")

@@ -4,6 +4,7 @@ import logging
 import sys
 
 from palaver.settings import Settings
+from palaver.watching import security
 from palaver.watching.lines import JsonLines, TextLines
 
 ALONE = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -50,10 +51,22 @@ def set_up_logging(settings: Settings, form: str, worker: str | None) -> None:
     logging.logThreads = logging.logMultiprocessing = False
     logging.basicConfig(level=settings.log_level.upper(), stream=sys.stderr)
     for handler in logging.getLogger().handlers:
-        handler.setFormatter(JsonLines(worker) if settings.log_format == "json" else TextLines(form))
+        handler.setFormatter(_to_formatter(settings, form, worker))
     # uvicorn tells every address with its query, and a query may hold a token: only its warnings are let through.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(is_news)
+
+
+def log_security(settings: Settings) -> None:
+    """What a command does to accounts and tokens, for who keeps what commands write."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_to_formatter(settings, ALONE, None))
+    security.log.setLevel(settings.log_level.upper())
+    security.log.addHandler(handler)
+
+
+def _to_formatter(settings: Settings, form: str, worker: str | None) -> logging.Formatter:
+    return JsonLines(worker) if settings.log_format == "json" else TextLines(form)
 
 
 # What clients do wrong is no trouble of ours, and whoever likes could fill the log with it.

@@ -344,14 +344,15 @@ class SqlAccounts:
         sql = f"SELECT {TOKEN} FROM tokens t WHERE t.user_id = $1 AND t.kind = 'token' ORDER BY t.id"
         return [to_token(row) for row in await self._database.read(lambda tx: tx.all(sql, user_id))]
 
-    async def revoke_token(self, token_id: TokenId, now: Micros) -> bool:
-        sql = "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id"
+    async def revoke_token(self, token_id: TokenId, now: Micros) -> User | None:
+        sql = "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING user_id"
 
-        async def work(tx: Transaction) -> bool:
+        async def work(tx: Transaction) -> User | None:
             revoked = await tx.one(sql, token_id, now)
             await tx.run(FORGET_DEVICES_OF_TOKEN, token_id)
             await tx.run(ACCESS_CHANGED)
-            return revoked is not None
+            owner = None if revoked is None else await tx.one(BY_ID, revoked[0])
+            return None if owner is None else to_user(owner)
 
         return await self._database.write(work)
 

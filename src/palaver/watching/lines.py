@@ -1,6 +1,6 @@
 """The log's lines: as text, or as JSON for those who collect logs by machine.
 
-What is in a line of JSON is what the text would say: no more of a request than its operation and its id.
+What is in a line of JSON is what the text would say: no more of a request than its operation, its id and who asked.
 """
 
 import json
@@ -10,8 +10,10 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-# How `api/dispatch.py` logs a request that has its answer: its id, method, route and status.
+# How `api/dispatch.py` logs a request that has its answer: its id, method, route and status, and the UUID of who asked,
+# where that is known.
 REQUEST = "request %s: %s %s %d"
+REQUEST_OF = "request %s: %s %s %d of %s"
 
 # Every line about a request begins so.
 _OF_REQUEST = re.compile(r"[Rr]equest ([A-Za-z0-9._-]{1,64}): ")
@@ -51,6 +53,11 @@ class JsonLines(logging.Formatter):
         }
         if record.msg is REQUEST and isinstance(record.args, tuple):
             _, line["method"], line["route"], line["status"] = record.args
+        elif record.msg is REQUEST_OF and isinstance(record.args, tuple):
+            _, line["method"], line["route"], line["status"], line["user"] = record.args
+        else:
+            # What a line tells by name, of which its text is made (`watching/security.py`).
+            line.update(getattr(record, "fields", {}))
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         # In ASCII: whatever half of a character is in it can be written.

@@ -14,7 +14,7 @@ from tests.parts.palaver import Server, StartServer, StoreKind
 from tests.parts.redis import Redis
 from tests.serve.crew import Crew
 
-pytestmark = pytest.mark.proof("money")
+pytestmark = pytest.mark.proof("money", alone=True)
 
 TURNS = 10
 SECONDS_TO_ANSWER = 2.0

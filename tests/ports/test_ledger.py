@@ -535,8 +535,7 @@ async def test_reply_that_waits_holds_back_what_is_said_before_it_is_its_turn(st
 
 def test_past_is_held_back_up_to_what_the_model_takes_and_no_further() -> None:
     def reserve(past: int, besides: int, size: ModelSize) -> int:
-        limits = Budgets(reply_tokens=50, size_of=lambda _: size)
-        return to_reserve(past, besides, Speaking(), limits).prompt_tokens
+        return to_reserve(past, besides, Speaking(), size, Budgets(reply_tokens=50)).prompt_tokens
 
     assert reserve(50_000, 0, ModelSize(131_072)) >= 62_500
     assert reserve(500_000, 0, ModelSize(131_072)) == 131_072

@@ -5,8 +5,10 @@ becomes of the reply, nothing of it can be forgotten. The row of who pays is loc
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from palaver.chat.clock import DAY, Micros
 from palaver.chat.context import TOKENS_AROUND
@@ -19,6 +21,7 @@ from palaver.chat.ledger import (
     Budgets,
     By,
     DatedPrice,
+    ModelSize,
     Own,
     Period,
     Price,
@@ -28,6 +31,7 @@ from palaver.chat.ledger import (
     Used,
     day_of,
     month_of,
+    month_with,
     over_budget,
     over_conversation,
     to_cost,
@@ -175,10 +179,20 @@ NAMED: Mapping[By, tuple[str, str]] = {
 UNNAMED = ("NULL, NULL, NULL", "")
 
 
+class _Payer(Struct, frozen=True):
+    """Whose spending is looked at: a person's, or that of an application with all its users. And what they may use."""
+
+    scope: str
+    id: int
+    of: LimitOf
+    budget: Budget = NO_BUDGET
+
+
 class Wish(Struct):
     """A reply that is to be made: who pays, and what the bot is to see: at most so many messages before the number
     `before`, among them the replies that it `waits_for`. `past` and `standing`, the tokens of those and of what stands
-    before them, are looked up where they are None. `used` are those that the conversation has used so far."""
+    before them, are looked up where they are None. `used` are those that the conversation has used so far. `payers`:
+    who has to be able to afford it, once that is found; None where nobody counts what it uses."""
 
     payer_id: UserId
     app_id: UserId | None
@@ -192,15 +206,29 @@ class Wish(Struct):
     used: int = 0
     past: int | None = None
     standing: int | None = None
+    payers: Sequence[_Payer] | None = None
 
 
-class _Payer(Struct, frozen=True):
-    """Whose spending is looked at: a person's, or that of an application with all its users. And what they may use."""
+class _Bot(Struct, frozen=True):
+    """Who is going to answer, as far as that is known: what its model takes, and the prices that may hold for it."""
 
-    scope: str
-    id: int
-    of: LimitOf
-    budget: Budget = NO_BUDGET
+    size: ModelSize
+    prices: Sequence[Price]
+
+
+# Of a row of the ledger: user, day, application, model, preset.
+_Key: TypeAlias = tuple[UserId, int, UserId, str, int]
+NO_APP = UserId(0)
+
+
+class _Sum(Struct):
+    """What was used of a kind, in the order of the ledger's columns."""
+
+    turns: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost: int
 
 
 async def reserve(
@@ -212,33 +240,36 @@ async def reserve(
     replies have to be written in it. Those are to be locked before that this transaction changes and that run (see
     store/locks.py), and the conversations of the wishes.
     """
-    paying = await _find_payers(tx, wishes, budgets)
-    counted = [wish for wish, payers in zip(wishes, paying, strict=True) if wish is not None and payers is not None]
+    payers = await _find_payers(tx, wishes, budgets)
+    counted = [wish for wish in wishes if wish is not None and wish.payers is not None]
     if not counted:
         return [None] * len(wishes)
     await _measure(tx, counted)
-    payers = {payer.scope: payer for some in paying for payer in some or ()}
     spent, mark = await _lock_spending(tx, payers, now)
+    # What is known of a bot is looked up once for all that ask the same one.
+    speaking = {(wish.speaking.provider, wish.speaking.model): wish.speaking for wish in counted}
     prices: Mapping[str, Price] = {}
     if any(payer.budget.money_a_month for payer in payers.values()):
-        names = {name for wish in counted for name in _may_be_billed_as(wish, budgets)}
+        names = {name for one in speaking.values() for name in _may_be_billed_as(one, budgets)}
         prices = await known.at(tx, mark, names, now)
+    bots = {named: _to_bot(one, prices, budgets) for named, one in speaking.items()}
     held_there = await _held_in_conversations(tx, counted) if budgets.conversation_tokens else {}
     wanted = [
-        None if wish is None or some is None else _to_reservation(wish, prices, budgets)
-        for wish, some in zip(wishes, paying, strict=True)
+        None
+        if wish is None or wish.payers is None
+        else _to_reservation(wish, bots[wish.speaking.provider, wish.speaking.model], budgets)
+        for wish in wishes
     ]
-    answers = _decide(wishes, paying, wanted, spent, held_there, budgets, now)
+    answers = _decide(wishes, wanted, spent, held_there, budgets, now)
     if tx.lock and any(isinstance(answer, OverBudget) for answer in answers):
         # What ended while the row was waited for may be in both: in what was used, and in what is held.
         await _add_up_held(tx, payers.values(), spent, now)
-        answers = _decide(wishes, paying, wanted, spent, held_there, budgets, now)
+        answers = _decide(wishes, wanted, spent, held_there, budgets, now)
     return answers
 
 
 def _decide(
     wishes: Sequence[Wish | None],
-    paying: Sequence[Sequence[_Payer] | None],
     reservations: Sequence[Reservation | None],
     spent: Mapping[str, Spent],
     held_there: Mapping[ConversationId, int],
@@ -247,61 +278,70 @@ def _decide(
 ) -> list[Reservation | OverBudget | None]:
     """One after the other: what the first gets is held back from the next."""
     answers: list[Reservation | OverBudget | None] = []
-    for wish, some, wanted in zip(wishes, paying, reservations, strict=True):
-        if wish is None or some is None or wanted is None:
+    for wish, wanted in zip(wishes, reservations, strict=True):
+        if wish is None or wish.payers is None or wanted is None:
             answers.append(None)
             continue
-        held = held_there.get(wish.conversation_id, 0)
-        refusals = [*over_conversation(budgets.conversation_tokens, wish.used, held, wanted)]
-        for payer in some:
+        refusals: list[OverBudget] = []
+        if budgets.conversation_tokens:
+            held = held_there.get(wish.conversation_id, 0)
+            refusals += over_conversation(budgets.conversation_tokens, wish.used, held, wanted)
+        for payer in wish.payers:
             refusals += over_budget(payer.budget, spent[payer.scope], wanted, now, payer.of, budgets.currency)
         if refusals:
             answers.append(worst_of(refusals))
             continue
-        for payer in some:
-            spent[payer.scope].held_tokens += wanted.tokens
-            spent[payer.scope].held_money += wanted.money
+        for payer in wish.payers:
+            of_payer = spent[payer.scope]
+            of_payer.held_tokens += wanted.tokens
+            of_payer.held_money += wanted.money
         answers.append(wanted)
     return answers
 
 
-def _to_reservation(wish: Wish, prices: Mapping[str, Price], budgets: Budgets) -> Reservation:
-    may_hold = [prices[name] for name in _may_be_billed_as(wish, budgets) if name in prices] if prices else ()
+def _to_reservation(wish: Wish, bot: _Bot, budgets: Budgets) -> Reservation:
     past, besides = wish.past or 0, wish.tokens + (wish.standing or 0)
-    alone = to_reserve(past, besides, wish.speaking, budgets)
-    tokens, money = alone.total_tokens, _most_cost(alone, may_hold)
+    alone = to_reserve(past, besides, wish.speaking, bot.size, budgets)
+    tokens, money = alone.total_tokens, _most_cost(alone, bot.prices)
     if not wish.waits_for:
         return Reservation(wish.payer_id, wish.app_id, tokens, money, tokens, money)
-    usage = to_reserve(past, besides, wish.speaking, budgets, waits_for=min(wish.waits_for, wish.limit))
+    waits_for = min(wish.waits_for, wish.limit)
+    usage = to_reserve(past, besides, wish.speaking, bot.size, budgets, waits_for=waits_for)
     return Reservation(
-        wish.payer_id, wish.app_id, usage.total_tokens, _most_cost(usage, may_hold), tokens, money
+        wish.payer_id, wish.app_id, usage.total_tokens, _most_cost(usage, bot.prices), tokens, money
     )  # fmt: skip
 
 
-def _most_cost(usage: Usage, may_hold: Sequence[Price]) -> int:
-    return max([to_cost(usage, price) for price in may_hold]) if may_hold else 0
+def _most_cost(usage: Usage, prices: Sequence[Price]) -> int:
+    return max([to_cost(usage, price) for price in prices]) if prices else 0
 
 
 async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) -> None:
     """Adds what was used to the ledger, and to what those with a budget have spent; `budgets`: there may be such."""
+    sums: dict[_Key, _Sum] = {}
+    for one in entries:
+        key = (one.user_id, one.now // DAY, one.app_id or NO_APP, one.model, one.preset_id or 0)
+        known, usage = sums.get(key), one.usage
+        if known is None:
+            sums[key] = _Sum(1, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, one.cost)
+        else:
+            known.turns += 1
+            known.prompt_tokens += usage.prompt_tokens
+            known.completion_tokens += usage.completion_tokens
+            known.cached_tokens += usage.cached_tokens
+            known.cost += one.cost
     if budgets:
-        await _spend_budgets(tx, entries)
-    sums: dict[tuple[int, int, int, str, int], list[int]] = {}
-    for one in entries:
-        key = (one.user_id, one.now // DAY, one.app_id or 0, one.model, one.preset_id or 0)
-        used = (1, one.usage.prompt_tokens, one.usage.completion_tokens, one.usage.cached_tokens, one.cost)
-        known = sums.get(key)
-        sums[key] = list(used) if known is None else [old + new for old, new in zip(known, used, strict=True)]
-    await tx.run_many(ADD_UP, [(*key, *sums[key]) for key in sorted(sums)])
+        await _spend_budgets(tx, sums)
+    await tx.run_many(ADD_UP, [(*key, *astuple(sums[key])) for key in sorted(sums)])
 
 
-async def _spend_budgets(tx: Transaction, entries: Sequence[Spending]) -> None:
+async def _spend_budgets(tx: Transaction, sums: Mapping[_Key, _Sum]) -> None:
     spent: dict[tuple[str, int, int], list[int]] = {}
-    for one in entries:
-        for payer in _payers(one.user_id, one.app_id):
-            sums = spent.setdefault((payer.scope, one.now // DAY, month_of(one.now).first_day), [0, 0])
-            sums[0] += one.usage.total_tokens
-            sums[1] += one.cost
+    for (user_id, day, app_id, *_), used in sums.items():
+        for payer in _payers(user_id, app_id or None):
+            of_payer = spent.setdefault((payer.scope, day, month_with(day).first_day), [0, 0])
+            of_payer[0] += used.prompt_tokens + used.completion_tokens
+            of_payer[1] += used.cost
     await tx.run_many(SPEND, [(*key, *spent[key]) for key in sorted(spent)])
 
 
@@ -316,24 +356,24 @@ def _payers(
     return (app,) if user_id == app_id else (user, app)
 
 
-async def _find_payers(
-    tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets
-) -> list[Sequence[_Payer] | None]:
-    """Who has to be able to afford each of them; None where nobody counts what it uses."""
+async def _find_payers(tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets) -> Mapping[str, _Payer]:
+    """Sets the payers of each of them, and gives all of these by their scopes."""
     own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
 
     def budget_of(id_: int | None, usual: Budget) -> Budget:
         return own[id_].or_else(usual) if id_ in own else usual
 
-    found: list[Sequence[_Payer] | None] = []
+    known: dict[tuple[UserId, UserId | None], Sequence[_Payer] | None] = {}
     for wish in wishes:
         if wish is None:
-            found.append(None)
             continue
-        of_user, of_app = budget_of(wish.payer_id, budgets.person), budget_of(wish.app_id, budgets.app)
-        payers = [payer for payer in _payers(wish.payer_id, wish.app_id, of_user, of_app) if payer.budget.is_set]
-        found.append(payers if payers or budgets.conversation_tokens else None)
-    return found
+        account = (wish.payer_id, wish.app_id)
+        if account not in known:
+            of_user, of_app = budget_of(wish.payer_id, budgets.person), budget_of(wish.app_id, budgets.app)
+            payers = [payer for payer in _payers(*account, of_user, of_app) if payer.budget.is_set]
+            known[account] = payers if payers or budgets.conversation_tokens else None
+        wish.payers = known[account]
+    return {payer.scope: payer for some in known.values() for payer in some or ()}
 
 
 async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mapping[int | None, Budget]:
@@ -352,12 +392,17 @@ async def _measure(tx: Transaction, wishes: Sequence[Wish]) -> None:
         wish.past, wish.standing = row
 
 
-def _may_be_billed_as(wish: Wish, budgets: Budgets) -> Sequence[str]:
+def _to_bot(speaking: Speaking, prices: Mapping[str, Price], budgets: Budgets) -> _Bot:
+    may_hold = [prices[name] for name in _may_be_billed_as(speaking, budgets) if name in prices] if prices else ()
+    return _Bot(budgets.size_of(speaking), may_hold)
+
+
+def _may_be_billed_as(speaking: Speaking, budgets: Budgets) -> Sequence[str]:
     """Where the model that is wanted is not offered just now, the default one answers."""
-    provider = wish.speaking.provider or budgets.default_provider
+    provider = speaking.provider or budgets.default_provider
     if provider is not None and provider not in BILLED_BY_MODEL:
         return [provider]
-    return [model for model in (wish.speaking.model, budgets.default_model) if model is not None]
+    return [model for model in (speaking.model, budgets.default_model) if model is not None]
 
 
 async def _lock_spending(

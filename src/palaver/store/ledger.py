@@ -51,14 +51,17 @@ COST = (
     "+ CAST({cached} AS BIGINT) * p.cached_input + CAST({completion} AS BIGINT) * p.output + 500000) / 1000000 "
     "FROM prices p WHERE p.model = {model} AND p.since <= {now} ORDER BY p.since DESC LIMIT 1), 0)"
 )
-ADD_UP = (
+INTO_LEDGER = (
     "INSERT INTO ledger (user_id, day, app_id, model, preset_id, turns, prompt_tokens, completion_tokens, "
-    "cached_tokens, cost) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+    "cached_tokens, cost) "
+)
+IF_IT_IS_THERE = (
     "ON CONFLICT (user_id, day, app_id, model, preset_id) DO UPDATE SET turns = ledger.turns + excluded.turns, "
     "prompt_tokens = ledger.prompt_tokens + excluded.prompt_tokens, "
     "completion_tokens = ledger.completion_tokens + excluded.completion_tokens, "
     "cached_tokens = ledger.cached_tokens + excluded.cached_tokens, cost = ledger.cost + excluded.cost"
 )
+ADD_UP = f"{INTO_LEDGER}VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) {IF_IT_IS_THERE}"
 # What the bot is to see of the past, about.
 PAST_TOKENS = (
     "(SELECT COALESCE(SUM(past.token_count + {around}), 0) FROM (SELECT token_count FROM messages "
@@ -108,6 +111,13 @@ SPEND = (
     "day = CASE WHEN day < $2 THEN $2 ELSE day END, month = CASE WHEN month < $3 THEN $3 ELSE month END "
     "WHERE scope = $1"
 )
+# For PostgreSQL either of the two, as $1 or $6 is NULL: together they take one round trip, which is most of their cost.
+SPEND_OR_ADD_UP = (
+    f"WITH spent AS ({SPEND}) {INTO_LEDGER}SELECT CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT), "
+    "CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), CAST($12 AS BIGINT), CAST($13 AS BIGINT), "
+    f"CAST($14 AS BIGINT), CAST($15 AS BIGINT) WHERE CAST($6 AS BIGINT) IS NOT NULL {IF_IT_IS_THERE}"
+)
+NOTHING_SPENT, NOTHING_ADDED = (None,) * 5, (None,) * 10
 HELD = (
     "SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) AS tokens, CAST(COALESCE(SUM(money), 0) AS BIGINT) AS money FROM ("
     "SELECT reserved_tokens AS tokens, reserved_money AS money FROM messages "
@@ -330,19 +340,27 @@ async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) 
             known.completion_tokens += usage.completion_tokens
             known.cached_tokens += usage.cached_tokens
             known.cost += one.cost
-    if budgets:
-        await _spend_budgets(tx, sums)
-    await tx.run_many(ADD_UP, [(*key, *astuple(sums[key])) for key in sorted(sums)])
+    added = [(*key, *astuple(sums[key])) for key in sorted(sums)]
+    spent = _to_spending(sums) if budgets else ()
+    if spent and tx.lock:
+        # In this order, see store/locks.py.
+        rows = [(*row, *NOTHING_ADDED) for row in spent] + [(*NOTHING_SPENT, *row) for row in added]
+        await tx.run_many(SPEND_OR_ADD_UP, rows)
+        return
+    if spent:
+        await tx.run_many(SPEND, spent)
+    await tx.run_many(ADD_UP, added)
 
 
-async def _spend_budgets(tx: Transaction, sums: Mapping[_Key, _Sum]) -> None:
+def _to_spending(sums: Mapping[_Key, _Sum]) -> list[tuple[object, ...]]:
+    """For `SPEND`."""
     spent: dict[tuple[str, int, int], list[int]] = {}
     for (user_id, day, app_id, *_), used in sums.items():
         for payer in _payers(user_id, app_id or None):
             of_payer = spent.setdefault((payer.scope, day, month_with(day).first_day), [0, 0])
             of_payer[0] += used.prompt_tokens + used.completion_tokens
             of_payer[1] += used.cost
-    await tx.run_many(SPEND, [(*key, *spent[key]) for key in sorted(spent)])
+    return [(*key, *spent[key]) for key in sorted(spent)]
 
 
 def _payers(
@@ -411,16 +429,16 @@ async def _lock_spending(
     """What each of them has spent, and the mark of the prices. What is held may be told as more than it is."""
     rows: dict[str, Row] = {}
     for of in HELD_BY:
-        rows |= await _look(tx, of, [payers[scope] for scope in sorted(payers) if payers[scope].of == of], now)
-    day, month = day_of(now).first_day, month_of(now).first_day
+        if some := [payers[scope] for scope in sorted(payers) if payers[scope].of == of]:
+            rows |= await _look(tx, of, some, now)
+    day, month = now // DAY, month_of(now).first_day
     spent = {scope: _to_spent(row, day, month) for scope, row in rows.items()}
-    await _add_up_held(tx, [payers[scope] for scope, row in rows.items() if not row[9]], spent, now)
+    if unsure := [payers[scope] for scope, row in rows.items() if not row[9]]:
+        await _add_up_held(tx, unsure, spent, now)
     return spent, next((row[6] for row in reversed(rows.values())), None)
 
 
 async def _look(tx: Transaction, of: LimitOf, payers: Sequence[_Payer], now: Micros) -> dict[str, Row]:
-    if not payers:
-        return {}
     sql = (LOOK_AND_LOCK if tx.lock else LOOK)[of]
     rows = {row[0]: row for row in await tx.all_many(sql, [(payer.id, now, payer.scope) for payer in payers])}
     new = [payer for payer in payers if payer.scope not in rows]

@@ -20,19 +20,19 @@ GUARDS: tuple[Header, ...] = (
     # Most answers are one person's, and none is dear to ask for again.
     (b"cache-control", b"no-store"),
 )
+HSTS = b"strict-transport-security"
+NAMES = frozenset([HSTS, *(name for name, _ in GUARDS)])
 
 
 def all_guards(public_url: str | None, hsts_days: int) -> tuple[Header, ...]:
     """Those of a server that people reach at this address: by https, they are not to come without it again."""
     if not hsts_days or not (public_url or "").startswith("https://"):
         return GUARDS
-    return (*GUARDS, (b"strict-transport-security", f"max-age={hsts_days * DAY_SECONDS}".encode()))
+    return (*GUARDS, (HSTS, f"max-age={hsts_days * DAY_SECONDS}".encode()))
 
 
 def missing(guards: Sequence[Header], headers: Sequence[Header]) -> Sequence[Header]:
     """The guards that an answer with these headers has none of its own for."""
-    # Most have nothing but a type, and a turn is to cost no more for it.
-    if len(headers) == 1 and headers[0][0] == b"content-type":
-        return guards
-    own = {name for name, _ in headers}
-    return [guard for guard in guards if guard[0] not in own]
+    own = [name for name, _ in headers]
+    # Nearly always all of them.
+    return guards if NAMES.isdisjoint(own) else [guard for guard in guards if guard[0] not in own]

@@ -112,7 +112,7 @@ async def test_who_comes_back_is_told_the_names_that_may_be_seen(
 
 
 def test_budget_holds_back_what_passages_may_take() -> None:
-    budgets = Budgets(knowledge_tokens=1000, size_of=lambda _speaking: ModelSize(16_000, 1.0))
-    plain = to_reserve(0, 10, replace(KNOWING, collection=None), budgets)
-    knowing = to_reserve(0, 10, KNOWING, budgets)
+    budgets, size = Budgets(knowledge_tokens=1000), ModelSize(16_000, 1.0)
+    plain = to_reserve(0, 10, replace(KNOWING, collection=None), size, budgets)
+    knowing = to_reserve(0, 10, KNOWING, size, budgets)
     assert 1000 <= knowing.prompt_tokens - plain.prompt_tokens <= 1500

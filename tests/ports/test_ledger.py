@@ -523,6 +523,20 @@ async def test_all_that_the_bot_is_sent_is_held_back_in_whatever_script_it_is(st
     assert queued[0] - row[0] >= 500
 
 
+async def test_what_ends_together_is_added_up_for_each_who_pays_for_it(store: SqlStore, alice: User) -> None:
+    shop = await store.accounts.add_user(new_user("shop", "app"))
+    bob = await store.accounts.add_user(new_user("bob", "app_user", app_id=shop.id))
+    plenty = budgets(100_000, app=Budget(tokens_a_day=100_000))
+    begun = [await say(store, who, plenty) for who in (bob, alice, bob, alice, bob)]
+    models = ("gpt-4", "gpt-4", "other", "other", "gpt-4")
+    await asyncio.gather(*(finish(store, one, model=model) for one, model in zip(begun, models, strict=True)))
+    spent = [tuple(row) for row in await rows(store, "SELECT scope, tokens_today FROM spending ORDER BY scope")]
+    each = USAGE.total_tokens
+    assert spent == [(f"app:{shop.id}", 3 * each), (f"user:{alice.id}", 2 * each), (f"user:{bob.id}", 3 * each)]
+    used = {(one.key, one.turns, one.total_tokens) for one in await store.ledger.usage("model", ALWAYS)}
+    assert used == {("gpt-4", 3, 3 * each), ("other", 2, 2 * each)}
+
+
 async def test_reply_that_waits_holds_back_what_is_said_before_it_is_its_turn(store: SqlStore, alice: User) -> None:
     talk = new_conversation(alice, speaking=SPEAKING)
     places = (talk, talk.uuid, talk.uuid, talk.uuid)
@@ -535,8 +549,7 @@ async def test_reply_that_waits_holds_back_what_is_said_before_it_is_its_turn(st
 
 def test_past_is_held_back_up_to_what_the_model_takes_and_no_further() -> None:
     def reserve(past: int, besides: int, size: ModelSize) -> int:
-        limits = Budgets(reply_tokens=50, size_of=lambda _: size)
-        return to_reserve(past, besides, Speaking(), limits).prompt_tokens
+        return to_reserve(past, besides, Speaking(), size, Budgets(reply_tokens=50)).prompt_tokens
 
     assert reserve(50_000, 0, ModelSize(131_072)) >= 62_500
     assert reserve(500_000, 0, ModelSize(131_072)) == 131_072

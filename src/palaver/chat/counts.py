@@ -34,7 +34,7 @@ class LocalCounts:
         now = self._clock()
         standings: list[Standing] = []
         for one in wanted:
-            standing = self._take(one, now)
+            standing = self._take(one, now) if one.seconds else self._hold(one)
             if standing.wait:
                 self.give_back(wanted[: len(standings)])
                 return [self._stand(one, now) for one in wanted]
@@ -59,11 +59,10 @@ class LocalCounts:
                 times = self._had.get(one.key)
                 if times:
                     times.pop()
-            else:
-                holders = self._held.get(one.key, set())
+            elif holders := self._held.get(one.key):
                 holders.discard(one.holder)
                 if not holders:
-                    self._held.pop(one.key, None)
+                    del self._held[one.key]
 
     def forget(self, key: str) -> None:
         self._had.pop(key, None)
@@ -72,14 +71,18 @@ class LocalCounts:
         """All keys that somebody here holds, with the holder."""
         return ((key, holder) for key, holders in tuple(self._held.items()) for holder in tuple(holders))
 
-    def _take(self, wanted: Wanted, now: float) -> Standing:
+    def _hold(self, wanted: Wanted) -> Standing:
         """It was had, unless there is something to wait for."""
-        if not wanted.seconds:
-            holders = self._held.setdefault(wanted.key, set())
-            if len(holders) >= wanted.most:
-                return NONE_FREE
-            holders.add(wanted.holder)
-            return Standing(0, wanted.most - len(holders), 0)
+        holders = self._held.get(wanted.key)
+        if holders is None:
+            holders = self._held[wanted.key] = set()
+        if len(holders) >= wanted.most:
+            return NONE_FREE
+        holders.add(wanted.holder)
+        return Standing(0, wanted.most - len(holders), 0)
+
+    def _take(self, wanted: Wanted, now: float) -> Standing:
+        """As `_hold`, of what may be had within a time."""
         times = self._times(wanted, now)
         if len(times) >= wanted.most:
             return _used_up(wanted, times, now)

@@ -85,11 +85,11 @@ def day_of(now: Micros) -> Period:
 
 
 def month_of(now: Micros) -> Period:
-    return _month_of(now // DAY)
+    return month_with(now // DAY)
 
 
 @lru_cache(maxsize=10)
-def _month_of(day: int) -> Period:
+def month_with(day: int) -> Period:
     today = to_datetime(day * DAY).date()
     first = to_day(today.replace(day=1))
     return Period(first, first + monthrange(today.year, today.month)[1] - 1)
@@ -141,8 +141,8 @@ class Budgets(Struct, frozen=True):
     """The budgets of all: the usual ones, and whether anybody has one of their own.
 
     `reply_tokens` are held back for a reply that nothing bounds, `knowledge_tokens` for passages; `size_of` tells of
-    the model that is going to answer. Where a conversation names none, `default_provider` answers (None: an LLM
-    server), with `default_model`.
+    the model that is going to answer, by the provider and the model that are named. Where a conversation names none,
+    `default_provider` answers (None: an LLM server), with `default_model`.
     """
 
     person: Budget = NO_BUDGET
@@ -184,14 +184,16 @@ class Reservation(Struct, frozen=True):
     money_alone: int
 
 
-def to_reserve(past_tokens: int, besides: int, speaking: Speaking, budgets: Budgets, *, waits_for: int = 0) -> Usage:
-    """The most that a reply is expected to use. The past is cut to what the model takes; what else is sent is not.
+def to_reserve(
+    past_tokens: int, besides: int, speaking: Speaking, size: ModelSize, budgets: Budgets, *, waits_for: int = 0
+) -> Usage:
+    """The most that a reply is expected to use. The past is cut to what the model takes, whose size is `size`; what
+    else is sent is not.
 
     `waits_for`: so many replies come before it in its conversation, and are part of the past by then.
     """
     reply = speaking.max_tokens or budgets.reply_tokens
     past_tokens += waits_for * (reply + TOKENS_AROUND)
-    size = budgets.size_of(speaking)
     if may_know(speaking):
         besides += knowledge_share(size.context, budgets.knowledge_tokens)
     margin = max(MARGIN, size.factor)
@@ -224,10 +226,23 @@ def _lines(budget: Budget, spent: Spent) -> list[_Line]:
     return lines
 
 
+def _has_room(budget: Budget, spent: Spent, wanted: Reservation) -> bool:
+    """Whether the reply passes none of its limits: so it is for nearly all, and this is all that they cost."""
+    tokens = spent.held_tokens + wanted.tokens
+    money = spent.held_money + wanted.money
+    return not (
+        (budget.tokens_a_day and spent.tokens_today + tokens > budget.tokens_a_day)
+        or (budget.tokens_a_month and spent.tokens_this_month + tokens > budget.tokens_a_month)
+        or (budget.money_a_month and spent.money_this_month + money > budget.money_a_month)
+    )
+
+
 def over_budget(
     budget: Budget, spent: Spent, wanted: Reservation, now: Micros, of: LimitOf = "user", currency: str = ""
 ) -> Sequence[OverBudget]:
     """A refusal for each limit of the budget that the reply may pass; none where it can be made."""
+    if _has_room(budget, spent, wanted):
+        return ()
     refusals = []
     for line in _lines(budget, spent):
         is_money = line.name == "money_a_month"

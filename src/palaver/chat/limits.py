@@ -48,7 +48,7 @@ class LimitRules(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """A limit, and what has to be had for it."""
+    """A limit, and what has to be had for it; by a holder who is yet to be named, where it is held for one moment."""
 
     limit: Limit
     wanted: Wanted
@@ -95,11 +95,11 @@ class Grant:
         if self.of_conversation is not None:
             await self.of_conversation.allow_conversation(reader, conversation, new, self)
 
-    def add(self, asked: Sequence[Asked], standings: Sequence[Standing]) -> None:
+    def add(self, limits: Sequence[Limit], had: Sequence[Wanted], standings: Sequence[Standing]) -> None:
         """These were had."""
-        for one, standing in zip(asked, standings, strict=True):
-            (self._counted if one.wanted.seconds else self._held).append(one.wanted)
-            self.shown.append((one.limit, standing))
+        for one in had:
+            (self._counted if one.seconds else self._held).append(one)
+        self.shown += zip(limits, standings, strict=True)
 
     def release(self) -> None:
         if self._held and self._counts is not None:
@@ -170,14 +170,14 @@ class Limits:
         any other. What the caller may was asked before. Raises `RateLimited`, and `NotFound` for who is not in it."""
         asked: list[Asked] = []
         if by_app:
-            asked = [one for one in self._turn_of_caller(speaker, None) if one.limit.of == "user"]
+            asked += [one for one in self._turn_of_caller(speaker, None) if one.limit.of == "user"]
             asked = [one for one in asked if one.limit.name == "turns_a_minute"]
         most = self.rules.conversation_turns_a_minute
         if most:
             assert self._store is not None, "limits of conversations want a store"
             # Nobody else can use up what it takes.
             await self._store.connections.check(speaker.id, conversation)
-            self._add(asked, "turns_a_minute", "conversation", f"turns:conversation:{conversation}", most)
+            asked += _ask_turn("conversation", f"conversation:{conversation}", most)
         return await self._have(asked)
 
     async def allow_reply(self, user: User) -> Grant:
@@ -219,60 +219,44 @@ class Limits:
 
     async def allow_socket(self, user: User | None, address: str, *, known: bool = True) -> Grant:
         """Whether there may be one more socket of that caller, and from that address. Raises `RateLimited`."""
-        asked: list[Asked] = []
+        asked: tuple[Asked, ...] = ()
         rules, own = self.rules, self._own_of(user)
         if user is not None and known:
             default = 0 if user.kind == "app" else rules.sockets_at_once
             most = _pick(own.sockets_at_once, default)
-            self._add(asked, "sockets_at_once", "user", f"sockets:{_name(user)}", most)
-        self._add(asked, "sockets_at_once", "address", f"sockets:address:{address}", rules.address_sockets_at_once)
-        return await self._have(asked)
+            asked = _ask("sockets_at_once", "user", f"sockets:{_name(user)}", most)
+        most = rules.address_sockets_at_once
+        return await self._have(asked + _ask("sockets_at_once", "address", f"sockets:address:{address}", most))
 
     async def allow_upload(self, user: User) -> Grant:
         """Whether there may be one more document on its way from that caller. Raises `RateLimited`."""
-        asked: list[Asked] = []
-        self._add(asked, "uploads_at_once", "user", f"uploads:{_name(user)}", self.rules.uploads_at_once)
-        return await self._have(asked)
+        return await self._have(_ask("uploads_at_once", "user", f"uploads:{_name(user)}", self.rules.uploads_at_once))
 
-    def _turn_of_caller(self, user: User, address: str | None) -> list[Asked]:
-        asked: list[Asked] = []
+    def _turn_of_caller(self, user: User, address: str | None) -> tuple[Asked, ...]:
+        asked: tuple[Asked, ...] = ()
         rules = self.rules
         if user.kind != "app":
             own = self._own_of(user)
             name = _name(user) if address is None else f"address:{address}"
             turns = _pick(own.turns_a_minute, rules.turns_a_minute)
             replies = _pick(own.replies_at_once, rules.replies_at_once)
-            self._add(asked, "turns_a_minute", "user", f"turns:{name}", turns)
-            self._add(asked, "replies_at_once", "user", f"replies:{name}", replies)
+            asked = _ask_turn("user", name, turns, replies)
         app_id = user.id if user.kind == "app" else user.app_id
         if app_id is not None:
             own = self._own.get(app_id, NO_OWN)
             turns = _pick(own.turns_a_minute, rules.app_turns_a_minute)
             replies = _pick(own.replies_at_once, rules.app_replies_at_once)
-            self._add(asked, "turns_a_minute", "app", f"turns:app:{app_id}", turns)
-            self._add(asked, "replies_at_once", "app", f"replies:app:{app_id}", replies)
+            asked += _ask_turn("app", f"app:{app_id}", turns, replies)
         return asked
 
-    def _turn_in_conversation(self, reader: Reader, uuid: str, owner: UserId) -> list[Asked]:
-        asked: list[Asked] = []
+    def _turn_in_conversation(self, reader: Reader, uuid: str, owner: UserId) -> tuple[Asked, ...]:
         rules = self.rules
-        most = rules.conversation_turns_a_minute
-        self._add(asked, "turns_a_minute", "conversation", f"turns:conversation:{uuid}", most)
+        asked = _ask_turn("conversation", f"conversation:{uuid}", rules.conversation_turns_a_minute)
         if reader.app_id is not None and owner != reader.user_id:
             # The application speaks for one of its users, who has the limits of any other.
             own = self._own.get(owner, NO_OWN)
-            most = _pick(own.turns_a_minute, rules.turns_a_minute)
-            self._add(asked, "turns_a_minute", "user", f"turns:user:{owner}", most)
+            asked += _ask_turn("user", f"user:{owner}", _pick(own.turns_a_minute, rules.turns_a_minute))
         return asked
-
-    def _add(self, asked: list[Asked], name: LimitName, of: LimitOf, key: str, most: int) -> None:
-        if not most:
-            return
-        if name == "turns_a_minute":
-            asked.append(_ask_turn(of, key, most))
-        else:
-            holder = f"{self._name}:{next(self._numbers)}"
-            asked.append(Asked(_to_limit(name, most, 0, of), Wanted(key, most, 0, holder)))
 
     async def _have(self, asked: Sequence[Asked], grant: Grant | None = None) -> Grant:
         grant = grant or Grant(self._counts)
@@ -285,12 +269,18 @@ class Limits:
         """Adds what was asked for to the grant; or nothing, and gives the limits that were met."""
         if not asked:
             return ()
-        standings = await self._counts.take([one.wanted for one in asked])
+        limits = [one.limit for one in asked]
+        wanted = [one.wanted if one.wanted.seconds else self._hold(one.wanted) for one in asked]
+        standings = await self._counts.take(wanted)
         for standing in standings:
             if standing.wait:
-                return [(one.limit, each) for one, each in zip(asked, standings, strict=True) if each.wait]
-        grant.add(asked, standings)
+                return [(limit, each) for limit, each in zip(limits, standings, strict=True) if each.wait]
+        grant.add(limits, wanted, standings)
         return ()
+
+    def _hold(self, wanted: Wanted) -> Wanted:
+        """By somebody who is nobody else in any worker."""
+        return Wanted(wanted.key, wanted.most, 0, f"{self._name}:{next(self._numbers)}")
 
     # What admins give
 
@@ -373,8 +363,16 @@ _to_limit = lru_cache(maxsize=1000)(Limit)
 
 # The same at each turn of somebody.
 @lru_cache(maxsize=4000)
-def _ask_turn(of: LimitOf, key: str, most: int) -> Asked:
-    return Asked(_to_limit("turns_a_minute", most, MINUTE_SECONDS, of), Wanted(key, most, MINUTE_SECONDS))
+def _ask_turn(of: LimitOf, name: str, turns: int, replies: int = 0) -> tuple[Asked, ...]:
+    return _ask("turns_a_minute", of, f"turns:{name}", turns) + _ask("replies_at_once", of, f"replies:{name}", replies)
+
+
+def _ask(name: LimitName, of: LimitOf, key: str, most: int) -> tuple[Asked, ...]:
+    """Nothing, where there is no such limit."""
+    if not most:
+        return ()
+    seconds = MINUTE_SECONDS if name == "turns_a_minute" else 0
+    return (Asked(_to_limit(name, most, seconds, of), Wanted(key, most, seconds)),)
 
 
 def _pick(own: int | None, default: int) -> int:

@@ -5,8 +5,10 @@ becomes of the reply, nothing of it can be forgotten. The row of who pays is loc
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from palaver.chat.clock import DAY, Micros
 from palaver.chat.context import TOKENS_AROUND
@@ -19,6 +21,7 @@ from palaver.chat.ledger import (
     Budgets,
     By,
     DatedPrice,
+    ModelSize,
     Own,
     Period,
     Price,
@@ -28,6 +31,7 @@ from palaver.chat.ledger import (
     Used,
     day_of,
     month_of,
+    month_with,
     over_budget,
     over_conversation,
     to_cost,
@@ -47,14 +51,17 @@ COST = (
     "+ CAST({cached} AS BIGINT) * p.cached_input + CAST({completion} AS BIGINT) * p.output + 500000) / 1000000 "
     "FROM prices p WHERE p.model = {model} AND p.since <= {now} ORDER BY p.since DESC LIMIT 1), 0)"
 )
-ADD_UP = (
+INTO_LEDGER = (
     "INSERT INTO ledger (user_id, day, app_id, model, preset_id, turns, prompt_tokens, completion_tokens, "
-    "cached_tokens, cost) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+    "cached_tokens, cost) "
+)
+IF_IT_IS_THERE = (
     "ON CONFLICT (user_id, day, app_id, model, preset_id) DO UPDATE SET turns = ledger.turns + excluded.turns, "
     "prompt_tokens = ledger.prompt_tokens + excluded.prompt_tokens, "
     "completion_tokens = ledger.completion_tokens + excluded.completion_tokens, "
     "cached_tokens = ledger.cached_tokens + excluded.cached_tokens, cost = ledger.cost + excluded.cost"
 )
+ADD_UP = f"{INTO_LEDGER}VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) {IF_IT_IS_THERE}"
 # What the bot is to see of the past, about.
 PAST_TOKENS = (
     "(SELECT COALESCE(SUM(past.token_count + {around}), 0) FROM (SELECT token_count FROM messages "
@@ -104,6 +111,13 @@ SPEND = (
     "day = CASE WHEN day < $2 THEN $2 ELSE day END, month = CASE WHEN month < $3 THEN $3 ELSE month END "
     "WHERE scope = $1"
 )
+# For PostgreSQL either of the two, as $1 or $6 is NULL: together they take one round trip, which is most of their cost.
+SPEND_OR_ADD_UP = (
+    f"WITH spent AS ({SPEND}) {INTO_LEDGER}SELECT CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT), "
+    "CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), CAST($12 AS BIGINT), CAST($13 AS BIGINT), "
+    f"CAST($14 AS BIGINT), CAST($15 AS BIGINT) WHERE CAST($6 AS BIGINT) IS NOT NULL {IF_IT_IS_THERE}"
+)
+NOTHING_SPENT, NOTHING_ADDED = (None,) * 5, (None,) * 10
 HELD = (
     "SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) AS tokens, CAST(COALESCE(SUM(money), 0) AS BIGINT) AS money FROM ("
     "SELECT reserved_tokens AS tokens, reserved_money AS money FROM messages "
@@ -175,10 +189,20 @@ NAMED: Mapping[By, tuple[str, str]] = {
 UNNAMED = ("NULL, NULL, NULL", "")
 
 
+class _Payer(Struct, frozen=True):
+    """Whose spending is looked at: a person's, or that of an application with all its users. And what they may use."""
+
+    scope: str
+    id: int
+    of: LimitOf
+    budget: Budget = NO_BUDGET
+
+
 class Wish(Struct):
     """A reply that is to be made: who pays, and what the bot is to see: at most so many messages before the number
     `before`, among them the replies that it `waits_for`. `past` and `standing`, the tokens of those and of what stands
-    before them, are looked up where they are None. `used` are those that the conversation has used so far."""
+    before them, are looked up where they are None. `used` are those that the conversation has used so far. `payers`:
+    who has to be able to afford it, once that is found; None where nobody counts what it uses."""
 
     payer_id: UserId
     app_id: UserId | None
@@ -192,15 +216,29 @@ class Wish(Struct):
     used: int = 0
     past: int | None = None
     standing: int | None = None
+    payers: Sequence[_Payer] | None = None
 
 
-class _Payer(Struct, frozen=True):
-    """Whose spending is looked at: a person's, or that of an application with all its users. And what they may use."""
+class _Bot(Struct, frozen=True):
+    """Who is going to answer, as far as that is known: what its model takes, and the prices that may hold for it."""
 
-    scope: str
-    id: int
-    of: LimitOf
-    budget: Budget = NO_BUDGET
+    size: ModelSize
+    prices: Sequence[Price]
+
+
+# Of a row of the ledger: user, day, application, model, preset.
+_Key: TypeAlias = tuple[UserId, int, UserId, str, int]
+NO_APP = UserId(0)
+
+
+class _Sum(Struct):
+    """What was used of a kind, in the order of the ledger's columns."""
+
+    turns: int
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    cost: int
 
 
 async def reserve(
@@ -212,33 +250,36 @@ async def reserve(
     replies have to be written in it. Those are to be locked before that this transaction changes and that run (see
     store/locks.py), and the conversations of the wishes.
     """
-    paying = await _find_payers(tx, wishes, budgets)
-    counted = [wish for wish, payers in zip(wishes, paying, strict=True) if wish is not None and payers is not None]
+    payers = await _find_payers(tx, wishes, budgets)
+    counted = [wish for wish in wishes if wish is not None and wish.payers is not None]
     if not counted:
         return [None] * len(wishes)
     await _measure(tx, counted)
-    payers = {payer.scope: payer for some in paying for payer in some or ()}
     spent, mark = await _lock_spending(tx, payers, now)
+    # What is known of a bot is looked up once for all that ask the same one.
+    speaking = {(wish.speaking.provider, wish.speaking.model): wish.speaking for wish in counted}
     prices: Mapping[str, Price] = {}
     if any(payer.budget.money_a_month for payer in payers.values()):
-        names = {name for wish in counted for name in _may_be_billed_as(wish, budgets)}
+        names = {name for one in speaking.values() for name in _may_be_billed_as(one, budgets)}
         prices = await known.at(tx, mark, names, now)
+    bots = {named: _to_bot(one, prices, budgets) for named, one in speaking.items()}
     held_there = await _held_in_conversations(tx, counted) if budgets.conversation_tokens else {}
     wanted = [
-        None if wish is None or some is None else _to_reservation(wish, prices, budgets)
-        for wish, some in zip(wishes, paying, strict=True)
+        None
+        if wish is None or wish.payers is None
+        else _to_reservation(wish, bots[wish.speaking.provider, wish.speaking.model], budgets)
+        for wish in wishes
     ]
-    answers = _decide(wishes, paying, wanted, spent, held_there, budgets, now)
+    answers = _decide(wishes, wanted, spent, held_there, budgets, now)
     if tx.lock and any(isinstance(answer, OverBudget) for answer in answers):
         # What ended while the row was waited for may be in both: in what was used, and in what is held.
         await _add_up_held(tx, payers.values(), spent, now)
-        answers = _decide(wishes, paying, wanted, spent, held_there, budgets, now)
+        answers = _decide(wishes, wanted, spent, held_there, budgets, now)
     return answers
 
 
 def _decide(
     wishes: Sequence[Wish | None],
-    paying: Sequence[Sequence[_Payer] | None],
     reservations: Sequence[Reservation | None],
     spent: Mapping[str, Spent],
     held_there: Mapping[ConversationId, int],
@@ -247,62 +288,79 @@ def _decide(
 ) -> list[Reservation | OverBudget | None]:
     """One after the other: what the first gets is held back from the next."""
     answers: list[Reservation | OverBudget | None] = []
-    for wish, some, wanted in zip(wishes, paying, reservations, strict=True):
-        if wish is None or some is None or wanted is None:
+    for wish, wanted in zip(wishes, reservations, strict=True):
+        if wish is None or wish.payers is None or wanted is None:
             answers.append(None)
             continue
-        held = held_there.get(wish.conversation_id, 0)
-        refusals = [*over_conversation(budgets.conversation_tokens, wish.used, held, wanted)]
-        for payer in some:
+        refusals: list[OverBudget] = []
+        if budgets.conversation_tokens:
+            held = held_there.get(wish.conversation_id, 0)
+            refusals += over_conversation(budgets.conversation_tokens, wish.used, held, wanted)
+        for payer in wish.payers:
             refusals += over_budget(payer.budget, spent[payer.scope], wanted, now, payer.of, budgets.currency)
         if refusals:
             answers.append(worst_of(refusals))
             continue
-        for payer in some:
-            spent[payer.scope].held_tokens += wanted.tokens
-            spent[payer.scope].held_money += wanted.money
+        for payer in wish.payers:
+            of_payer = spent[payer.scope]
+            of_payer.held_tokens += wanted.tokens
+            of_payer.held_money += wanted.money
         answers.append(wanted)
     return answers
 
 
-def _to_reservation(wish: Wish, prices: Mapping[str, Price], budgets: Budgets) -> Reservation:
-    may_hold = [prices[name] for name in _may_be_billed_as(wish, budgets) if name in prices] if prices else ()
+def _to_reservation(wish: Wish, bot: _Bot, budgets: Budgets) -> Reservation:
     past, besides = wish.past or 0, wish.tokens + (wish.standing or 0)
-    alone = to_reserve(past, besides, wish.speaking, budgets)
-    tokens, money = alone.total_tokens, _most_cost(alone, may_hold)
+    alone = to_reserve(past, besides, wish.speaking, bot.size, budgets)
+    tokens, money = alone.total_tokens, _most_cost(alone, bot.prices)
     if not wish.waits_for:
         return Reservation(wish.payer_id, wish.app_id, tokens, money, tokens, money)
-    usage = to_reserve(past, besides, wish.speaking, budgets, waits_for=min(wish.waits_for, wish.limit))
+    waits_for = min(wish.waits_for, wish.limit)
+    usage = to_reserve(past, besides, wish.speaking, bot.size, budgets, waits_for=waits_for)
     return Reservation(
-        wish.payer_id, wish.app_id, usage.total_tokens, _most_cost(usage, may_hold), tokens, money
+        wish.payer_id, wish.app_id, usage.total_tokens, _most_cost(usage, bot.prices), tokens, money
     )  # fmt: skip
 
 
-def _most_cost(usage: Usage, may_hold: Sequence[Price]) -> int:
-    return max([to_cost(usage, price) for price in may_hold]) if may_hold else 0
+def _most_cost(usage: Usage, prices: Sequence[Price]) -> int:
+    return max([to_cost(usage, price) for price in prices]) if prices else 0
 
 
 async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) -> None:
     """Adds what was used to the ledger, and to what those with a budget have spent; `budgets`: there may be such."""
-    if budgets:
-        await _spend_budgets(tx, entries)
-    sums: dict[tuple[int, int, int, str, int], list[int]] = {}
+    sums: dict[_Key, _Sum] = {}
     for one in entries:
-        key = (one.user_id, one.now // DAY, one.app_id or 0, one.model, one.preset_id or 0)
-        used = (1, one.usage.prompt_tokens, one.usage.completion_tokens, one.usage.cached_tokens, one.cost)
-        known = sums.get(key)
-        sums[key] = list(used) if known is None else [old + new for old, new in zip(known, used, strict=True)]
-    await tx.run_many(ADD_UP, [(*key, *sums[key]) for key in sorted(sums)])
+        key = (one.user_id, one.now // DAY, one.app_id or NO_APP, one.model, one.preset_id or 0)
+        known, usage = sums.get(key), one.usage
+        if known is None:
+            sums[key] = _Sum(1, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, one.cost)
+        else:
+            known.turns += 1
+            known.prompt_tokens += usage.prompt_tokens
+            known.completion_tokens += usage.completion_tokens
+            known.cached_tokens += usage.cached_tokens
+            known.cost += one.cost
+    added = [(*key, *astuple(sums[key])) for key in sorted(sums)]
+    spent = _to_spending(sums) if budgets else ()
+    if spent and tx.lock:
+        # In this order, see store/locks.py.
+        rows = [(*row, *NOTHING_ADDED) for row in spent] + [(*NOTHING_SPENT, *row) for row in added]
+        await tx.run_many(SPEND_OR_ADD_UP, rows)
+        return
+    if spent:
+        await tx.run_many(SPEND, spent)
+    await tx.run_many(ADD_UP, added)
 
 
-async def _spend_budgets(tx: Transaction, entries: Sequence[Spending]) -> None:
+def _to_spending(sums: Mapping[_Key, _Sum]) -> list[tuple[object, ...]]:
+    """For `SPEND`."""
     spent: dict[tuple[str, int, int], list[int]] = {}
-    for one in entries:
-        for payer in _payers(one.user_id, one.app_id):
-            sums = spent.setdefault((payer.scope, one.now // DAY, month_of(one.now).first_day), [0, 0])
-            sums[0] += one.usage.total_tokens
-            sums[1] += one.cost
-    await tx.run_many(SPEND, [(*key, *spent[key]) for key in sorted(spent)])
+    for (user_id, day, app_id, *_), used in sums.items():
+        for payer in _payers(user_id, app_id or None):
+            of_payer = spent.setdefault((payer.scope, day, month_with(day).first_day), [0, 0])
+            of_payer[0] += used.prompt_tokens + used.completion_tokens
+            of_payer[1] += used.cost
+    return [(*key, *spent[key]) for key in sorted(spent)]
 
 
 def _payers(
@@ -316,24 +374,24 @@ def _payers(
     return (app,) if user_id == app_id else (user, app)
 
 
-async def _find_payers(
-    tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets
-) -> list[Sequence[_Payer] | None]:
-    """Who has to be able to afford each of them; None where nobody counts what it uses."""
+async def _find_payers(tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets) -> Mapping[str, _Payer]:
+    """Sets the payers of each of them, and gives all of these by their scopes."""
     own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
 
     def budget_of(id_: int | None, usual: Budget) -> Budget:
         return own[id_].or_else(usual) if id_ in own else usual
 
-    found: list[Sequence[_Payer] | None] = []
+    known: dict[tuple[UserId, UserId | None], Sequence[_Payer] | None] = {}
     for wish in wishes:
         if wish is None:
-            found.append(None)
             continue
-        of_user, of_app = budget_of(wish.payer_id, budgets.person), budget_of(wish.app_id, budgets.app)
-        payers = [payer for payer in _payers(wish.payer_id, wish.app_id, of_user, of_app) if payer.budget.is_set]
-        found.append(payers if payers or budgets.conversation_tokens else None)
-    return found
+        account = (wish.payer_id, wish.app_id)
+        if account not in known:
+            of_user, of_app = budget_of(wish.payer_id, budgets.person), budget_of(wish.app_id, budgets.app)
+            payers = [payer for payer in _payers(*account, of_user, of_app) if payer.budget.is_set]
+            known[account] = payers if payers or budgets.conversation_tokens else None
+        wish.payers = known[account]
+    return {payer.scope: payer for some in known.values() for payer in some or ()}
 
 
 async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mapping[int | None, Budget]:
@@ -352,12 +410,17 @@ async def _measure(tx: Transaction, wishes: Sequence[Wish]) -> None:
         wish.past, wish.standing = row
 
 
-def _may_be_billed_as(wish: Wish, budgets: Budgets) -> Sequence[str]:
+def _to_bot(speaking: Speaking, prices: Mapping[str, Price], budgets: Budgets) -> _Bot:
+    may_hold = [prices[name] for name in _may_be_billed_as(speaking, budgets) if name in prices] if prices else ()
+    return _Bot(budgets.size_of(speaking), may_hold)
+
+
+def _may_be_billed_as(speaking: Speaking, budgets: Budgets) -> Sequence[str]:
     """Where the model that is wanted is not offered just now, the default one answers."""
-    provider = wish.speaking.provider or budgets.default_provider
+    provider = speaking.provider or budgets.default_provider
     if provider is not None and provider not in BILLED_BY_MODEL:
         return [provider]
-    return [model for model in (wish.speaking.model, budgets.default_model) if model is not None]
+    return [model for model in (speaking.model, budgets.default_model) if model is not None]
 
 
 async def _lock_spending(
@@ -366,16 +429,16 @@ async def _lock_spending(
     """What each of them has spent, and the mark of the prices. What is held may be told as more than it is."""
     rows: dict[str, Row] = {}
     for of in HELD_BY:
-        rows |= await _look(tx, of, [payers[scope] for scope in sorted(payers) if payers[scope].of == of], now)
-    day, month = day_of(now).first_day, month_of(now).first_day
+        if some := [payers[scope] for scope in sorted(payers) if payers[scope].of == of]:
+            rows |= await _look(tx, of, some, now)
+    day, month = now // DAY, month_of(now).first_day
     spent = {scope: _to_spent(row, day, month) for scope, row in rows.items()}
-    await _add_up_held(tx, [payers[scope] for scope, row in rows.items() if not row[9]], spent, now)
+    if unsure := [payers[scope] for scope, row in rows.items() if not row[9]]:
+        await _add_up_held(tx, unsure, spent, now)
     return spent, next((row[6] for row in reversed(rows.values())), None)
 
 
 async def _look(tx: Transaction, of: LimitOf, payers: Sequence[_Payer], now: Micros) -> dict[str, Row]:
-    if not payers:
-        return {}
     sql = (LOOK_AND_LOCK if tx.lock else LOOK)[of]
     rows = {row[0]: row for row in await tx.all_many(sql, [(payer.id, now, payer.scope) for payer in payers])}
     new = [payer for payer in payers if payer.scope not in rows]

@@ -32,6 +32,9 @@ log = logging.getLogger("palaver.store")
 # Pages are written whole, and a turn touches about eight of them: small ones are fewer bytes for each commit.
 PAGE_SIZE = 1024
 
+# Of each connection. What a reader lacks the system has in memory, too; of its own it would fill as much as it may.
+CACHE_KIB, READER_CACHE_KIB = 16_000, 4_000
+
 # How long another process (a `palaver` command beside the server) may hold the file.
 BUSY_MILLISECONDS = 10_000
 
@@ -106,7 +109,7 @@ class SqliteDatabase:
     def _read(self, work: Work[T]) -> T:
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = connect(self._path)
+            connection = self._local.connection = connect(self._path, cache_kib=READER_CACHE_KIB)
             connection.execute("PRAGMA query_only = ON")
             self._reading.append(connection)
         connection.execute("BEGIN")
@@ -333,7 +336,7 @@ def _alone_opening(path: Path) -> Iterator[None]:
         yield
 
 
-def connect(path: Path) -> apsw.Connection:
+def connect(path: Path, *, cache_kib: int = CACHE_KIB) -> apsw.Connection:
     connection = apsw.Connection(str(path), statementcachesize=300)
     connection.set_busy_timeout(BUSY_MILLISECONDS)
     # Plans that hold for any values: else SQLite prepares a statement anew when its values change.
@@ -344,7 +347,7 @@ def connect(path: Path) -> apsw.Connection:
         "synchronous = FULL",
         "foreign_keys = ON",
         "temp_store = MEMORY",
-        "cache_size = -16000",
+        f"cache_size = {-cache_kib}",
         "journal_size_limit = 67108864",
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()

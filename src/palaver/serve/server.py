@@ -20,8 +20,8 @@ CLOSE_SECONDS = 5
 # A connection that says nothing for so long after an answer is closed.
 IDLE_SECONDS = 5
 
-# Of all that wait; the rest are the next round's. Of 64 a round, one in a hundred of a crowd of thousands waits for half a
-# second; so many hold the round up for some 25 ms at the most.
+# Of all that wait; the rest are the next round's. With 64, one in a hundred of a crowd of thousands waits for half a
+# second; so many hold a round up by some 25 ms at the most.
 ACCEPTED_A_ROUND = 512
 
 MOST_SOCKET_MESSAGE = 1_048_576

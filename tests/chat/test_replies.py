@@ -9,7 +9,7 @@ import apsw
 import pytest
 from msgspec.structs import replace
 
-from palaver.chat import crowd, ending, orphans
+from palaver.chat import crowd, orphans
 from palaver.chat.books import Books
 from palaver.chat.clock import SECOND
 from palaver.chat.conversation import Conversation, Speaking, Usage
@@ -837,7 +837,7 @@ async def test_end_that_waits_for_its_commit_is_one_of_the_crowd_and_one_that_wa
         raise StoreUnavailable("the database does not answer")
 
     monkeypatch.setattr(store.turns, "finish", fails)
-    monkeypatch.setattr(ending, "RETRY_SECONDS", 60)
+    await talk.say("yes")
     talk.finish()
     await asked.wait()
 
@@ -853,6 +853,8 @@ async def test_end_that_waits_for_its_commit_is_one_of_the_crowd_and_one_that_wa
     go.set()
     await until(is_not)
     assert chat.replies.makes(begun.turn.reply.id)
+    monkeypatch.undo()
+    assert (await end_of(chat, begun)).turn.reply.status == "complete"
 
 
 async def test_text_is_kept_whatever_cannot_be_kept_of_what_came_beside_it(

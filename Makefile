@@ -13,10 +13,10 @@ PIP_COMPILE := python -m piptools compile --quiet --generate-hashes --strip-extr
 PIP_TOOLS := pip-tools==7.6.2
 PIP_AUDIT := pip-audit==2.10.1
 
-# Most of its time a test waits for a server, a browser or a clock: three for each core keep it at work. loadfile keeps a
+# Half of its time a test waits for a server, a browser or a clock: two for each core keep it at work. loadfile keeps a
 # file's tests together, so that a server that a file shares is started once and not once per process.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
-PYTEST := $(BIN)/python -m pytest -n $(shell expr $(CORES) \* 3) --dist loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n $(shell expr $(CORES) \* 2) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install run ready test prove promises check format bench bench-all bench-stream bench-retrieval requirements sbom audit screenshots clean

@@ -236,7 +236,6 @@ async def test_connections_that_were_cut_are_made_again(store: SqlStore, postgre
 async def test_who_gets_no_connection_has_had_nothing_broken_off(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "ACQUIRE_SECONDS", 0.05)
     async with open_store(StoreOptions(tmp_path, postgres_url, connections=1)) as store:
         taken, go = asyncio.Event(), asyncio.Event()
 
@@ -246,6 +245,7 @@ async def test_who_gets_no_connection_has_had_nothing_broken_off(
 
         holding = asyncio.create_task(store.database.write(hold))
         await taken.wait()
+        monkeypatch.setattr(postgres, "ACQUIRE_SECONDS", 0.05)
         with pytest.raises(StoreUnavailable):
             await store.accounts.add_user(new_user("alice"))
         go.set()

@@ -1,7 +1,7 @@
 """Equal questions of one person, where a preset wants it: the bot is asked once, and the answer is given again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -226,13 +226,20 @@ class DeafBot:
                 continue
 
 
+@pytest.fixture
+def deaf() -> Iterator[DeafBot]:
+    """Let go in the end, whatever comes of the test: nothing else ends it."""
+    bot = DeafBot()
+    yield bot
+    bot.released.set()
+
+
 async def test_first_one_whose_bot_is_left_behind_keeps_nobody_waiting(
-    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, monkeypatch: pytest.MonkeyPatch
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, deaf: DeafBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("palaver.chat.reply.LEAVE_SECONDS", 0.05)
     monkeypatch.setattr("palaver.chat.cache.LOOK_SECONDS", 0.01)
     chat = await start_chat()
-    deaf = DeafBot()
     with monkeypatch.context() as deafened:
         deafened.setattr(HandBots, "bot", lambda _self, _provider: deaf)
         first = await say(chat, alice, await open_talk(store, alice))
@@ -243,7 +250,6 @@ async def test_first_one_whose_bot_is_left_behind_keeps_nobody_waiting(
     assert shown(await be_told(chat, bot, waiting, "The Loire.")) == ("complete", "The Loire.", False)
     later = await say(chat, alice, await open_talk(store, alice))
     assert shown(await end_of(chat, later)) == ("complete", "The Loire.", True)
-    deaf.released.set()
 
 
 async def test_one_who_waits_can_be_stopped_and_the_first_goes_on(

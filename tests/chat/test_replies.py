@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import apsw
@@ -969,12 +969,20 @@ class StubbornBot:
                 continue
 
 
+@pytest.fixture
+def stubborn() -> Iterator[StubbornBot]:
+    """Let go in the end, whatever comes of the test: nothing else ends it."""
+    bot = StubbornBot()
+    yield bot
+    bot.released.set()
+
+
 async def test_bot_that_takes_no_notice_of_being_ended_is_left_behind(
-    start_chat: StartChat, store: SqlStore, alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    start_chat: StartChat, store: SqlStore, alice: User, conversation: Conversation, stubborn: StubbornBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     monkeypatch.setattr("palaver.chat.reply.LEAVE_SECONDS", 0.05)
     chat = await start_chat()
-    stubborn = StubbornBot()
     monkeypatch.setattr(HandBots, "bot", lambda _self, _provider: stubborn)
     begun = await say(chat, alice, "hello", conversation)
     reply_id = begun.turn.reply.id

@@ -85,7 +85,9 @@ async def test_names_that_every_object_has_are_names_like_others(
         await window.ask("POST", "ai-chat/api/presets/", {"name": name, "system_prompt": name, "category": name})
     await expect(window.page.locator(".conversation")).to_have_text([*reversed(names)])
     await window.page.get_by_role("link", name="Presets").click()
-    await expect(window.page.locator(".card")).to_have_count(1 + len(names))
+    for name in names:
+        # Others on this server may have shared whatever they like.
+        await expect(window.page.locator(".card").filter(has_text=name).first).to_be_visible()
     # Nor is what a server says of the fields of a form taken for what all objects have.
     refused = {name: ["No."] for name in (*names, "old_password")}
     await window.page.route("**/api/account/password", lambda route: route.fulfill(status=400, json=refused))

@@ -205,10 +205,8 @@ class Dispatcher:
         if b"content-length" not in headers or _announces_more(scope, self.site.max_body_bytes):
             scope[FULL] = True
             return None
-        crowd = self.site.chat.replies.crowd
-        if not crowd.is_full:
+        if not self.site.chat.replies.crowd.turns_away():
             return None
-        crowd.count_turned_away()
         language = accepted_language(headers.get(b"accept-language", b"").decode("latin-1"), self.site.language)
         refused = self._overloaded(scope, operation, language)
         REQUESTS.of(operation.method, operation.path, refused.status).add()

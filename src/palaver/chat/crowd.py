@@ -12,8 +12,8 @@ from palaver.watching.numbers import REFUSED
 
 REFUSED_FULL = REFUSED.of("overload")
 
-# So few that wait are no overload, however long they do: the store may stand still for a moment. And more that wait
-# let nothing be done faster: so many share a commit at the most.
+# So few that wait are no overload, however long they do: the store may stand still for a moment. And they are enough to
+# share commits well: with more that wait hardly anything is done faster.
 FEW = 64
 
 # After it was overrun, twice as many are let in again each time that so long has passed.
@@ -77,14 +77,16 @@ class Crowd:
 
     def ask_room(self) -> None:
         """Raises `Overloaded` where it is full."""
-        if self.is_full:
-            self.count_turned_away()
+        if self.turns_away():
             raise Overloaded
 
-    def count_turned_away(self) -> None:
-        """Somebody was, because it is full here."""
+    def turns_away(self) -> bool:
+        """Whether whoever comes now is refused, as it is full; that is counted."""
+        if not self.is_full:
+            return False
         self._turned_away += 1
         REFUSED_FULL.add()
+        return True
 
     def say_turned_away(self) -> None:
         """How many were since it was last said. A line for each would cost more than to turn them away."""

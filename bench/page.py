@@ -29,7 +29,6 @@ REASONS: Mapping[str, str] = {
     "3 × the peak offered": "Two refusals for each turn that is done take their part of the core (0021).",
     "- refused after ms": "Thousands of connections are opened in the first second, and accepted first (0021).",
     "- the same by the server's CPU time": "As above.",
-    "- not asked": "What was let in in the first moments waits for seconds (0021).",
     "piece, 64 replies": "It was 32 to 38 when it was last worked on; how much is the machine is not known.",
     "time to first piece": "The message is committed and synced before the model is asked.",
     "- delay added": "The model and the listeners share the two cores with the server.",

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import os
 import signal
 import sys
 import time
@@ -133,8 +134,10 @@ async def _hear(child: Process, order: Order, keep: Keep) -> None:
 
 async def _end(child: Process) -> None:
     """There is no child after this, and none that has ended and is not known to have."""
-    with suppress(ProcessLookupError):
-        child.kill()
+    if child.returncode is None:
+        # `child.kill` would first look whether it has ended, and take that from asyncio, which waits for it.
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGKILL)
     if child.stdout is not None:
         # asyncio would wait for the pipe's end, and does not look for it where nobody reads.
         while await child.stdout.read(_PIECE):

@@ -1,7 +1,9 @@
 """The words in which the store suite speaks of knowledge: documents on their way in, and what is found in them."""
 
+import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from palaver.chat.clock import SECOND, Micros
 from palaver.chat.knowledge import Claimed, Collection, Cut, Document, Hits, NewCollection, Quota
@@ -105,3 +107,23 @@ __all__ = [
     "near",
     "read",
 ]
+
+
+@asynccontextmanager
+async def looking_on(look: Callable[[], Awaitable[None]]) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Somebody looks all the while, again and again. What it gives waits until another look has ended."""
+    ended, over = asyncio.Event(), asyncio.Event()
+
+    async def look_on() -> None:
+        while not over.is_set():
+            await look()
+            ended.set()
+
+    async def another_look() -> None:
+        ended.clear()
+        await ended.wait()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(look_on())
+        yield another_look
+        over.set()

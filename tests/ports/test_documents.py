@@ -11,7 +11,7 @@ from palaver.chat.knowledge import Collection, Document, Quota
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
 from palaver.store.knowledge import clearing
-from tests.ports.knowing import ANY, arrive, claim, collect, cut, found, holding, keep, read, search
+from tests.ports.knowing import ANY, arrive, claim, collect, cut, found, holding, keep, looking_on, read, search
 from tests.ports.talking import LATER, NOW, dump, rows
 
 TRACE = b"drilateraliss"
@@ -112,22 +112,16 @@ async def test_whoever_searches_while_a_document_is_replaced_finds_one_whole_ver
     store: SqlStore, other_store: SqlStore, alice: User, notes: Collection
 ) -> None:
     await keep(store, notes, "a.txt", "fruit 0", "fruit 0 again")
-    over = asyncio.Event()
 
-    async def look() -> int:
-        looks = 0
-        while not over.is_set():
-            texts = await found(other_store, alice, "Notes", "fruit")
-            versions = {text.split()[1] for text in texts}
-            assert (len(texts), len(versions)) == (2, 1), texts
-            looks += 1
-        return looks
+    async def look() -> None:
+        texts = await found(other_store, alice, "Notes", "fruit")
+        versions = {text.split()[1] for text in texts}
+        assert (len(texts), len(versions)) == (2, 1), texts
 
-    looking = asyncio.create_task(look())
-    for number in range(1, 20):
-        await keep(store, notes, "a.txt", f"fruit {number}", f"fruit {number} again")
-    over.set()
-    assert await looking > 10
+    async with looking_on(look) as another_look:
+        for number in range(1, 20):
+            await keep(store, notes, "a.txt", f"fruit {number}", f"fruit {number} again")
+            await another_look()
 
 
 async def test_of_several_uploads_of_one_name_the_last_stays(store: SqlStore, alice: User, notes: Collection) -> None:

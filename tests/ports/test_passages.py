@@ -27,7 +27,20 @@ from palaver.store.database import Transaction
 from palaver.store.knowledge import sqlite_vectors, words
 from palaver.store.migrate import migrate
 from tests.parts.postgres import Postgres
-from tests.ports.knowing import arrive, claim, collect, cut, everything, found, holding, keep, near, read, search
+from tests.ports.knowing import (
+    arrive,
+    claim,
+    collect,
+    cut,
+    everything,
+    found,
+    holding,
+    keep,
+    looking_on,
+    near,
+    read,
+    search,
+)
 from tests.ports.talking import LATER, NOW, new_user, rows
 from tests.ports.test_search import WAITING
 
@@ -374,26 +387,20 @@ async def test_search_goes_on_while_models_change(
     store: SqlStore, other_store: SqlStore, alice: User, notes: Collection
 ) -> None:
     await keep(store, notes, "a.txt", "apple")
-    over = asyncio.Event()
 
-    async def look() -> int:
-        looks = 0
-        while not over.is_set():
-            hits = await search(other_store, alice, "Notes", "apple", vector=(1.0, 0.1, 0.0))
-            assert [one.text for one in hits.by_words] == ["apple"]
-            looks += 1
-        return looks
+    async def look() -> None:
+        hits = await search(other_store, alice, "Notes", "apple", vector=(1.0, 0.1, 0.0))
+        assert [one.text for one in hits.by_words] == ["apple"]
 
-    looking = asyncio.create_task(look())
-    for number in range(10):
-        now = Micros(NOW + number * 2 * UNWANTED_SECONDS * SECOND)
-        embedding = await store.passages.use_embedding(f"model {number}", 3, now)
-        await embed(store, embedding, **FRUIT)
-        assert await store.passages.make_current(embedding.id, now)
-        await store.passages.drop_old_embeddings(now)
-        await store.documents.drop_unfinished(NOW)
-    over.set()
-    assert await looking > 10
+    async with looking_on(look) as another_look:
+        for number in range(10):
+            now = Micros(NOW + number * 2 * UNWANTED_SECONDS * SECOND)
+            embedding = await store.passages.use_embedding(f"model {number}", 3, now)
+            await embed(store, embedding, **FRUIT)
+            assert await store.passages.make_current(embedding.id, now)
+            await store.passages.drop_old_embeddings(now)
+            await store.documents.drop_unfinished(NOW)
+            await another_look()
 
 
 # Only there two write at once.

@@ -37,8 +37,9 @@ from palaver.chat.user import Reader, User
 from palaver.options import budgets as to_budgets
 from palaver.settings import Settings
 from palaver.store import SqlStore
+from palaver.store.budgets import Wish, reserve
 from palaver.store.database import Transaction
-from palaver.store.ledger import COST, Wish, reserve
+from palaver.store.ledger import COST
 from palaver.store.prices import Prices
 from palaver.store.prices import add_price as set_price
 from tests.ports.counting import CountingDatabase

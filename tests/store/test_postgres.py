@@ -17,8 +17,9 @@ from palaver.chat.ledger import Budget, Budgets, Spending
 from palaver.chat.ports import Seat
 from palaver.chat.user import User, UserId
 from palaver.store import SqlStore, StoreOptions, open_store, postgres
+from palaver.store.budgets import Wish, reserve
 from palaver.store.database import Row, Transaction
-from palaver.store.ledger import ADD_RESERVATION, END_RESERVATION, Wish, reserve, spend
+from palaver.store.ledger import ADD_RESERVATION, END_RESERVATION, spend
 from palaver.store.migrate import ADVISORY_LOCK, migrate
 from palaver.store.people import groups
 from palaver.store.postgres import PostgresTransaction

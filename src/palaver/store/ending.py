@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from palaver.chat.clock import Micros
-from palaver.chat.context import MOST_MESSAGES, TOKENS_AROUND, count_tokens
+from palaver.chat.context import MOST_MESSAGES, count_tokens
 from palaver.chat.conversation import Usage
 from palaver.chat.cursor import Mark
 from palaver.chat.ledger import Spending
@@ -11,9 +11,10 @@ from palaver.chat.ports import EndedReply, Ending
 from palaver.store.database import Row, Transaction
 from palaver.store.events import KEPT, lowest_open
 from palaver.store.going_on import promote
-from palaver.store.ledger import COST, PAST_TOKENS, STANDING_TOKENS, spend
+from palaver.store.ledger import COST, spend
 from palaver.store.locks import LOCK_CONVERSATIONS
 from palaver.store.outbox import add_reply_notices
+from palaver.store.prompt_size import PROMPT_SIZE
 from palaver.store.rows import from_sources
 
 # An ended conversation counts no more exchanges: what was told when it ended stays true.
@@ -49,14 +50,6 @@ LEFT_RUNNING = (
     "c.model, m.parent_number, c.provider, m.lease_until FROM messages m "
     "JOIN conversations c ON c.id = m.conversation_id "
     "WHERE m.status = 'running' AND (m.lease_until < $1 OR m.lease_until > $2)"
-)
-# About what the bot was asked to read.
-ASKED = (
-    "SELECT CAST("
-    + PAST_TOKENS.format(around=TOKENS_AROUND, conversation="$1", first="$2", before="$3", limit=MOST_MESSAGES)
-    + " + "
-    + STANDING_TOKENS.format(conversation="$1")
-    + " AS BIGINT)"
 )
 
 
@@ -124,14 +117,14 @@ async def abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micr
      lease_until) = row  # fmt: skip
     kept = await tx.all(KEPT, reply_id, attempt)
     text = "".join(part for (part,) in kept)
-    prompt = await tx.one(ASKED, conversation_id, context_from, parent_number + 1)
-    assert prompt is not None
+    asked = await tx.one(PROMPT_SIZE, conversation_id, context_from, parent_number + 1, MOST_MESSAGES)
+    assert asked is not None
     return Ending(
         conversation_id=conversation_id, owner_id=owner_id, reply_id=reply_id, attempt=attempt, worker=worker,
         now=now, end="interrupted" if text else "failed", reason="worker_lost", text=text,
         token_count=count_tokens(text), context_from=context_from, expired_before=max(expired_before, lease_until + 1),
         conversation=uuid, billed_as=model or "", provider=provider,
-        usage=Usage(prompt[0], count_tokens(text), estimated=True),
+        usage=Usage(sum(asked), count_tokens(text), estimated=True),
     )  # fmt: skip
 
 

@@ -11,9 +11,9 @@ from palaver.chat.errors import ChatError, OverBudget
 from palaver.chat.ledger import Budgets, Reservation
 from palaver.chat.ports import NewTurn
 from palaver.chat.turn import decide_known, decide_new
+from palaver.store.budgets import Wish, reserve
 from palaver.store.database import Transaction
 from palaver.store.going_on import read_histories
-from palaver.store.ledger import Wish, reserve
 from palaver.store.locks import LOCK_RUNNING
 from palaver.store.prices import Prices
 from palaver.store.texts import Texts

@@ -1,0 +1,311 @@
+"""Budgets in the database, which hold however many ask at once.
+
+What is held back for a reply stands in the reply's own row, and counts as long as the reply runs or waits: whatever
+becomes of the reply, nothing of it can be forgotten. The row of who pays is locked before it is looked at.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from msgspec import Struct
+
+from palaver.chat.clock import DAY, Micros
+from palaver.chat.conversation import ConversationId, Speaking, Usage
+from palaver.chat.errors import OverBudget
+from palaver.chat.ledger import (
+    BILLED_BY_MODEL,
+    NO_BUDGET,
+    Budget,
+    Budgets,
+    ModelSize,
+    Price,
+    Reservation,
+    Spent,
+    day_of,
+    month_of,
+    over_budget,
+    over_conversation,
+    to_cost,
+    to_reserve,
+    worst_of,
+)
+from palaver.chat.limit import LimitOf
+from palaver.chat.user import UserId
+from palaver.store.database import Row, Transaction
+from palaver.store.prices import MARK, Prices
+from palaver.store.prompt_size import PROMPT_SIZE
+
+OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
+FROM_LEDGER = (
+    "CAST(COALESCE(SUM(CASE WHEN day = CAST($2 AS BIGINT) THEN prompt_tokens + completion_tokens ELSE 0 END), 0) "
+    "AS BIGINT), CAST(COALESCE(SUM(prompt_tokens + completion_tokens), 0) AS BIGINT), "
+    "CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM ledger WHERE {whose} = $4 AND day >= CAST($3 AS BIGINT)"
+)
+OPEN_SPENDING = (
+    "INSERT INTO spending (scope, day, month, tokens_today, tokens_this_month, money_this_month) "
+    "SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), " + FROM_LEDGER + " "
+    "ON CONFLICT (scope) DO NOTHING"
+)
+HELD = (
+    "SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) AS tokens, CAST(COALESCE(SUM(money), 0) AS BIGINT) AS money FROM ("
+    "SELECT reserved_tokens AS tokens, reserved_money AS money FROM messages "
+    "WHERE {payer} = $1 AND status IN ('queued', 'running') "
+    "UNION ALL SELECT tokens, money FROM reservations WHERE {payer} = $1 AND until > $2) AS held"
+)
+# In the order in which those who pay are locked: that of their scopes.
+HELD_BY: Mapping[LimitOf, str] = {
+    "app": HELD.format(payer="payer_app_id"), "user": HELD.format(payer="payer_id"),
+}  # fmt: skip
+# What is held and the prices' mark come with it: to look for either alone would be a round trip more for each turn.
+SPENT = (
+    f"spending.scope, day, month, tokens_today, tokens_this_month, money_this_month, {MARK}, held.tokens, held.money"
+)
+LOOK: Mapping[LimitOf, str] = {
+    of: f"SELECT {SPENT}, TRUE FROM spending, ({held}) AS held WHERE scope = $3" for of, held in HELD_BY.items()
+}
+# Locks the row besides. Who had to wait for it finds in it what was used until then, but what is held is as it was
+# before. That is too little only where somebody else has looked meanwhile, and then the last column is false.
+LOOK_AND_LOCK: Mapping[LimitOf, str] = {
+    of: f"UPDATE spending SET looks = spending.looks + 1 FROM ({held}) AS held, "
+    "(SELECT looks FROM spending WHERE scope = $3) AS seen "
+    f"WHERE spending.scope = $3 RETURNING {SPENT}, spending.looks = seen.looks + 1"
+    for of, held in HELD_BY.items()
+}
+HELD_IN_CONVERSATION = (
+    "SELECT CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) FROM messages "
+    "WHERE conversation_id = $1 AND payer_id = $2 AND status IN ('queued', 'running')"
+)
+
+
+class Payer(Struct, frozen=True):
+    """Whose spending is looked at: a person's, or that of an application with all its users. And what they may use."""
+
+    scope: str
+    id: int
+    of: LimitOf
+    budget: Budget = NO_BUDGET
+
+
+class Wish(Struct):
+    """A reply that is to be made: who pays, and what the bot is to see: at most so many messages before the number
+    `before`, among them the replies that it `waits_for`. `past` and `standing`, the tokens of those and of what stands
+    before them, are looked up where they are None. `used` are those that the conversation has used so far. `payers`:
+    who has to be able to afford it, once that is found; None where nobody counts what it uses."""
+
+    payer_id: UserId
+    app_id: UserId | None
+    speaking: Speaking
+    tokens: int
+    conversation_id: ConversationId = ConversationId(0)
+    context_from: int = 0
+    before: int = 0
+    limit: int = 0
+    waits_for: int = 0
+    used: int = 0
+    past: int | None = None
+    standing: int | None = None
+    payers: Sequence[Payer] | None = None
+
+
+class _Bot(Struct, frozen=True):
+    """Who is going to answer, as far as that is known: what its model takes, and the prices that may hold for it."""
+
+    size: ModelSize
+    prices: Sequence[Price]
+
+
+async def reserve(
+    tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets, known: Prices, now: Micros
+) -> list[Reservation | OverBudget | None]:
+    """What is held back for each of them, or why it cannot be; None where nobody counts.
+
+    It writes nothing that anybody is told, and holds the rows of who pays until the transaction ends: the rows of the
+    replies have to be written in it. Those are to be locked before that this transaction changes and that run (see
+    store/locks.py), and the conversations of the wishes.
+    """
+    payers = await _find_payers(tx, wishes, budgets)
+    counted = [wish for wish in wishes if wish is not None and wish.payers is not None]
+    if not counted:
+        return [None] * len(wishes)
+    await _measure(tx, counted)
+    spent, mark = await _lock_spending(tx, payers, now)
+    # What is known of a bot is looked up once for all that ask the same one.
+    speaking = {(wish.speaking.provider, wish.speaking.model): wish.speaking for wish in counted}
+    prices: Mapping[str, Price] = {}
+    if any(payer.budget.money_a_month for payer in payers.values()):
+        names = {name for one in speaking.values() for name in _may_be_billed_as(one, budgets)}
+        prices = await known.at(tx, mark, names, now)
+    bots = {named: _to_bot(one, prices, budgets) for named, one in speaking.items()}
+    held_there = await _held_in_conversations(tx, counted) if budgets.conversation_tokens else {}
+    wanted = [
+        None
+        if wish is None or wish.payers is None
+        else _to_reservation(wish, bots[wish.speaking.provider, wish.speaking.model], budgets)
+        for wish in wishes
+    ]
+    answers = _decide(wishes, wanted, spent, held_there, budgets, now)
+    if tx.lock and any(isinstance(answer, OverBudget) for answer in answers):
+        # What ended while the row was waited for may be in both: in what was used, and in what is held.
+        await _add_up_held(tx, payers.values(), spent, now)
+        answers = _decide(wishes, wanted, spent, held_there, budgets, now)
+    return answers
+
+
+def _decide(
+    wishes: Sequence[Wish | None],
+    reservations: Sequence[Reservation | None],
+    spent: Mapping[str, Spent],
+    held_there: Mapping[ConversationId, int],
+    budgets: Budgets,
+    now: Micros,
+) -> list[Reservation | OverBudget | None]:
+    """One after the other: what the first gets is held back from the next."""
+    answers: list[Reservation | OverBudget | None] = []
+    for wish, wanted in zip(wishes, reservations, strict=True):
+        if wish is None or wish.payers is None or wanted is None:
+            answers.append(None)
+            continue
+        refusals: list[OverBudget] = []
+        if budgets.conversation_tokens:
+            held = held_there.get(wish.conversation_id, 0)
+            refusals += over_conversation(budgets.conversation_tokens, wish.used, held, wanted)
+        for payer in wish.payers:
+            refusals += over_budget(payer.budget, spent[payer.scope], wanted, now, payer.of, budgets.currency)
+        if refusals:
+            answers.append(worst_of(refusals))
+            continue
+        for payer in wish.payers:
+            of_payer = spent[payer.scope]
+            of_payer.held_tokens += wanted.tokens
+            of_payer.held_money += wanted.money
+        answers.append(wanted)
+    return answers
+
+
+def _to_reservation(wish: Wish, bot: _Bot, budgets: Budgets) -> Reservation:
+    past, besides = wish.past or 0, wish.tokens + (wish.standing or 0)
+    alone = to_reserve(past, besides, wish.speaking, bot.size, budgets)
+    tokens, money = alone.total_tokens, _most_cost(alone, bot.prices)
+    if not wish.waits_for:
+        return Reservation(wish.payer_id, wish.app_id, tokens, money, tokens, money)
+    waits_for = min(wish.waits_for, wish.limit)
+    usage = to_reserve(past, besides, wish.speaking, bot.size, budgets, waits_for=waits_for)
+    return Reservation(
+        wish.payer_id, wish.app_id, usage.total_tokens, _most_cost(usage, bot.prices), tokens, money
+    )  # fmt: skip
+
+
+def _most_cost(usage: Usage, prices: Sequence[Price]) -> int:
+    return max([to_cost(usage, price) for price in prices]) if prices else 0
+
+
+def payers_of(
+    user_id: UserId, app_id: UserId | None, of_user: Budget = NO_BUDGET, of_app: Budget = NO_BUDGET
+) -> Sequence[Payer]:
+    user = Payer(f"user:{user_id}", user_id, "user", of_user)
+    if app_id is None:
+        return (user,)
+    app = Payer(f"app:{app_id}", app_id, "app", of_app)
+    # What an application says itself, and not for a user of its own, is the application's alone.
+    return (app,) if user_id == app_id else (user, app)
+
+
+async def _find_payers(tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets) -> Mapping[str, Payer]:
+    """Sets the payers of each of them, and gives all of these by their scopes."""
+    own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
+
+    def budget_of(id_: int | None, usual: Budget) -> Budget:
+        return own[id_].or_else(usual) if id_ in own else usual
+
+    known: dict[tuple[UserId, UserId | None], Sequence[Payer] | None] = {}
+    for wish in wishes:
+        if wish is None:
+            continue
+        account = (wish.payer_id, wish.app_id)
+        if account not in known:
+            of_user, of_app = budget_of(wish.payer_id, budgets.person), budget_of(wish.app_id, budgets.app)
+            payers = [payer for payer in payers_of(*account, of_user, of_app) if payer.budget.is_set]
+            known[account] = payers if payers or budgets.conversation_tokens else None
+        wish.payers = known[account]
+    return {payer.scope: payer for some in known.values() for payer in some or ()}
+
+
+async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mapping[int | None, Budget]:
+    ids = {id_ for wish in wishes if wish is not None for id_ in (wish.payer_id, wish.app_id) if id_ is not None}
+    rows = await tx.all_many(OWN_BUDGET, [(id_,) for id_ in sorted(ids)])
+    return {row[3]: Budget(*row[:3]) for row in rows}
+
+
+async def _measure(tx: Transaction, wishes: Sequence[Wish]) -> None:
+    # Nothing was said before in a conversation that is yet to be made.
+    unknown = [wish for wish in wishes if wish.conversation_id and (wish.past is None or wish.standing is None)]
+    if not unknown:
+        return
+    asked = [(wish.conversation_id, wish.context_from, wish.before, wish.limit) for wish in unknown]
+    for wish, row in zip(unknown, await tx.all_many(PROMPT_SIZE, asked), strict=True):
+        wish.past, wish.standing = row
+
+
+def _to_bot(speaking: Speaking, prices: Mapping[str, Price], budgets: Budgets) -> _Bot:
+    may_hold = [prices[name] for name in _may_be_billed_as(speaking, budgets) if name in prices] if prices else ()
+    return _Bot(budgets.size_of(speaking), may_hold)
+
+
+def _may_be_billed_as(speaking: Speaking, budgets: Budgets) -> Sequence[str]:
+    """Where the model that is wanted is not offered just now, the default one answers."""
+    provider = speaking.provider or budgets.default_provider
+    if provider is not None and provider not in BILLED_BY_MODEL:
+        return [provider]
+    return [model for model in (speaking.model, budgets.default_model) if model is not None]
+
+
+async def _lock_spending(
+    tx: Transaction, payers: Mapping[str, Payer], now: Micros
+) -> tuple[Mapping[str, Spent], str | None]:
+    """What each of them has spent, and the mark of the prices. What is held may be told as more than it is."""
+    rows: dict[str, Row] = {}
+    for of in HELD_BY:
+        if some := [payers[scope] for scope in sorted(payers) if payers[scope].of == of]:
+            rows |= await _look(tx, of, some, now)
+    day, month = now // DAY, month_of(now).first_day
+    spent = {scope: _to_spent(row, day, month) for scope, row in rows.items()}
+    if unsure := [payers[scope] for scope, row in rows.items() if not row[9]]:
+        await _add_up_held(tx, unsure, spent, now)
+    return spent, next((row[6] for row in reversed(rows.values())), None)
+
+
+async def _look(tx: Transaction, of: LimitOf, payers: Sequence[Payer], now: Micros) -> dict[str, Row]:
+    sql = (LOOK_AND_LOCK if tx.lock else LOOK)[of]
+    rows = {row[0]: row for row in await tx.all_many(sql, [(payer.id, now, payer.scope) for payer in payers])}
+    new = [payer for payer in payers if payer.scope not in rows]
+    if not new:
+        return rows
+    day, month = day_of(now).first_day, month_of(now).first_day
+    for payer in new:
+        await tx.run(OPEN_SPENDING.format(whose=f"{of}_id"), payer.scope, day, month, payer.id)
+    return rows | await _look(tx, of, new, now)
+
+
+async def _add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping[str, Spent], now: Micros) -> None:
+    for of, sql in HELD_BY.items():
+        some = [payer for payer in payers if payer.of == of]
+        rows = await tx.all_many(sql, [(payer.id, now) for payer in some]) if some else ()
+        for payer, row in zip(some, rows, strict=True):
+            spent[payer.scope].held_tokens, spent[payer.scope].held_money = row
+
+
+def _to_spent(row: Row, day: int, month: int) -> Spent:
+    of_day, of_month, today, this_month, money = row[1:6]
+    return Spent(
+        tokens_today=today if of_day >= day else 0,
+        tokens_this_month=this_month if of_month >= month else 0,
+        money_this_month=money if of_month >= month else 0,
+        held_tokens=row[7],
+        held_money=row[8],
+    )
+
+
+async def _held_in_conversations(tx: Transaction, wishes: Sequence[Wish]) -> Mapping[ConversationId, int]:
+    """What is held back there for replies that come before it."""
+    busy = [(wish.conversation_id, wish.payer_id) for wish in wishes if wish.waits_for]
+    rows = await tx.all_many(HELD_IN_CONVERSATION, busy) if busy else ()
+    return {asked[0]: row[0] for asked, row in zip(busy, rows, strict=True)}

@@ -29,7 +29,7 @@ REASONS: Mapping[str, str] = {
     "3 × the peak offered": "Two refusals for each turn that is done take their part of the core (0021).",
     "- refused after ms": "Thousands of connections are opened in the first second, and accepted first (0021).",
     "- the same by the server's CPU time": "As above.",
-    "piece, 64 replies": "It was 32 to 38 when it was last worked on; how much is the machine is not known.",
+    "piece, 64 replies": "A piece that comes alone wakes the loop, reads and writes for itself: the floor's half.",
     "time to first piece": "The message is committed and synced before the model is asked.",
     "- delay added": "The model and the listeners share the two cores with the server.",
 }  # fmt: skip

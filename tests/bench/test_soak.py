@@ -24,13 +24,17 @@ def test_server_that_is_used_in_every_way_at_once_holds_no_more_in_the_end(
     minutes = MINUTES if prove else SMALL_MINUTES
     picture = tmp_path / "soak.svg"
     arguments = ("--minutes", str(minutes), "--picture", str(picture))
-    done = run_bench(run, "soak.py", *arguments, seconds=60 * minutes + SECONDS)
-    counts = dict(re.findall(r"([\d,]+) ([a-z ]+)[,.]", done.stdout.partition("minutes: ")[2]))
-    assert set(counts.values()) == set(KINDS)
+    done = run_bench(run, "soak.py", *arguments, seconds=60 * minutes + SECONDS, may_fail=True)
+    counts = re.findall(r"([\d,]+) ([a-z ]+)[,.]", done.stdout.partition("minutes: ")[2])
+    assert {kind for _, kind in counts} == set(KINDS), done.stdout + done.stderr
     measured("everything at once, minutes", minutes, "")
-    measured("turns, streams, sockets, reads, messages and stops", sum(int(one.replace(",", "")) for one in counts), "")
+    measured(
+        "turns, streams, sockets, reads, messages and stops", sum(int(one.replace(",", "")) for one, _ in counts), ""
+    )
     for what, *_, growth, may_be in to_cells(done)[2:]:
         measured(f"{what}: grown in the second half", growth, f"(may be {may_be})")
+    # Only now: what it came to is wanted most where it does not hold.
+    assert done.returncode == 0, done.stdout + done.stderr
     assert ElementTree.fromstring(picture.read_text()) is not None
 
 

@@ -1,5 +1,6 @@
 """How a server with workers ends: asked, pressed, or left behind by its supervisor."""
 
+import asyncio
 import os
 import signal
 from contextlib import AsyncExitStack
@@ -8,13 +9,19 @@ from uuid import uuid4
 import pytest
 
 from tests.chaos.kept import Kept
+from tests.contracts.raw import connect, request
 from tests.parts.palaver import Server
 from tests.parts.process import wait_until
-from tests.serve.crew import Crew, wait_gone
+from tests.serve.crew import Crew, is_alive, wait_gone
 from tests.serve.streams import Hearer, ask_every_worker, check_whole
 
 AWHILE = "[[pieces=25&delay=0.1]]"
 ENDLESS = "[[pieces=3000&delay=0.01]]"
+
+
+# From the connection to its first byte: as many are on their way at once as clients come.
+ON_THE_WAY_SECONDS = 0.05
+CLIENTS = 8
 
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["to the supervisor", "to all its processes"])
@@ -35,6 +42,31 @@ async def test_server_that_is_asked_to_end_finishes_the_replies_of_all_workers(
     assert not await kept.open_replies()
     assert "died" not in server.log_text()
     assert "Traceback" not in server.log_text()
+
+
+async def test_whoever_comes_while_one_worker_after_the_other_ends_is_answered(
+    server: Server, crew: Crew, alice: Hearer
+) -> None:
+    answered = 0
+
+    async def come_again_and_again() -> None:
+        nonlocal answered
+        while all(map(is_alive, crew.pids().values())):
+            async with connect(server.url) as raw:
+                await asyncio.sleep(ON_THE_WAY_SECONDS)
+                await raw.send(request("/api/v1/", {}))
+                assert (await raw.head())[0] == 200
+                answered += 1
+
+    async with alice.ask(ENDLESS, uuid4().hex) as stream:
+        await stream.wait_piece()
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(CLIENTS):
+                clients.create_task(come_again_and_again())
+            # The worker that makes no reply has nothing to wait for.
+            server.process.send(signal.SIGTERM)
+        server.process.send(signal.SIGTERM)
+    assert answered >= CLIENTS
 
 
 async def test_second_signal_does_not_wait_for_replies_and_keeps_what_was_said(

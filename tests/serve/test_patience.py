@@ -9,7 +9,14 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from palaver.serve.connections import MOST_PIPELINED, Door, HttpConnection, SocketConnection, connections_of
+from palaver.serve.connections import (
+    MOST_PIPELINED,
+    NEWCOMER_SECONDS,
+    Door,
+    HttpConnection,
+    SocketConnection,
+    connections_of,
+)
 from tests.contracts.raw import UPGRADE, Raw, connect, request
 from tests.journeys.client import open_client
 from tests.parts.palaver import Server, StartServer, StoreKind
@@ -249,6 +256,18 @@ async def test_who_was_turned_away_has_all_the_time_for_the_next_request() -> No
         await small.until(lambda one: one.timeout_keep_alive_task is None)
         await raw.send(A_REQUEST[len(b"GET / HT") :])
         assert (await raw.head())[0] == 503
+
+
+async def test_who_was_let_in_is_a_newcomer_until_it_asks_or_has_had_its_moment() -> None:
+    async with serving() as small, connect(small.url) as raw:
+        await small.until(lambda one: one._awaited_since is not None)
+        [one] = small.connections
+        assert one._awaited_since is not None
+        assert one.is_newcomer(one._awaited_since + NEWCOMER_SECONDS / 2)
+        assert not one.is_newcomer(one._awaited_since + NEWCOMER_SECONDS)
+        await raw.send(A_REQUEST)
+        assert (await raw.head())[0] == 200
+        assert not one.is_newcomer(asyncio.get_running_loop().time())
 
 
 async def test_idle_sockets_are_left_alone() -> None:

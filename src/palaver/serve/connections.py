@@ -52,6 +52,9 @@ LEAST_BYTES_A_SECOND = 500
 # Chunks have a line each. One for each byte of a body is five times that; what is more is no body.
 MOST_BESIDE_A_BYTE = 8
 
+# What somebody came to ask follows at once. Browsers open connections besides, in case they should want one.
+NEWCOMER_SECONDS = 1.0
+
 CLOSE = (b"connection", b"close")
 
 # Proxies send one request after the other has its answer. Each that waits costs some kilobytes.
@@ -219,6 +222,10 @@ class HttpConnection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours has the shape of all our answers)
         self._refuse(*INVALID)
+
+    def is_newcomer(self, now: float) -> bool:
+        """Whether it was let in only just now, and what it came to ask may still be on its way."""
+        return self._begun is None and self._awaited_since is not None and now - self._awaited_since < NEWCOMER_SECONDS
 
     def look(self, now: float) -> None:
         """Shows out whoever lets the server wait for too long. Called about once a second: a timer for each request

@@ -72,4 +72,5 @@ class Draining:
 
     async def _drain(self, seconds: float) -> None:
         await self._replies.drain(seconds)
+        await self._server.hear_newcomers()
         self._server.should_exit = True

@@ -43,7 +43,10 @@ class Server(uvicorn.Server):
         self._accepting: set[asyncio.Task[Any]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._connect = self.config.http_protocol_class
+        self._connect = partial(  # type: ignore[call-arg] # (as uvicorn has it)
+            self.config.http_protocol_class, config=self.config, server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )  # fmt: skip
         self._listeners = sockets or []
         for listener in self._listeners:
             listener.setblocking(False)
@@ -52,9 +55,13 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         self.ready.set()
 
-    def _connect_and_accept(self, **named: Any) -> asyncio.Protocol:
+    def _connect_and_accept(self, **_named: Any) -> asyncio.Protocol:
         """libuv accepts one connection in each round of the loop: under load, ten or twenty a second. Whoever waits
         behind it is accepted here, whatever else the round has to do."""
+        self._accept_waiting()
+        return self._connect()
+
+    def _accept_waiting(self) -> None:
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
             for _ in range(min(ACCEPTED_A_ROUND, self._room())):
@@ -64,10 +71,9 @@ class Server(uvicorn.Server):
                     # Nobody waits, or nobody can be let in just now: libuv says so with the next one.
                     break
                 accepted.setblocking(False)
-                further = loop.create_task(loop.connect_accepted_socket(partial(self._connect, **named), accepted))
+                further = loop.create_task(loop.connect_accepted_socket(self._connect, accepted))
                 self._accepting.add(further)
                 further.add_done_callback(self._has_accepted)
-        return self._connect(**named)
 
     def _room(self) -> int:
         """Whoever comes beyond that is told so, one in each round."""
@@ -96,6 +102,15 @@ class Server(uvicorn.Server):
         """Closes this process's own copy of the listening socket. Another process may go on accepting at it."""
         for server in self.servers:
             server.close()
+
+    async def hear_newcomers(self) -> None:
+        """Lets nobody in any more. Whoever just was has a moment to ask: its request may be on its way already."""
+        # Those that wait are let in, too: with this socket they would go.
+        self._accept_waiting()
+        self.stop_accepting()
+        loop = asyncio.get_running_loop()
+        while self._accepting or any(one.is_newcomer(loop.time()) for one in self._http_connections()):  # noqa: ASYNC110 (nor when one asks)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def see_requests_off(self, seconds: float) -> None:
         """Until every request has its answer, and its client knows that the connection is no more; `seconds` at most.

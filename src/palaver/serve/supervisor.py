@@ -236,6 +236,9 @@ class Supervisor:
 
     async def _end(self) -> None:
         """Ends all workers: asked first, then pressed, then killed. A further signal goes on to the next."""
+        for slot in self._slots:
+            # Nobody is to wait at the socket of a worker that has ended while the others still answer.
+            slot.listener.close()
         orders: list[tuple[Order, float]] = [
             ("drain", self._settings.drain_seconds + CLOSING_SECONDS),
             ("now", CLOSING_SECONDS),

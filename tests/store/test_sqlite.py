@@ -20,7 +20,7 @@ from palaver.store.database import Transaction
 from palaver.store.knowledge import sqlite_vectors
 from palaver.store.migrate import migrate
 from palaver.store.prices import PRICES
-from palaver.store.sqlite import SqliteDatabase, to_sqlite
+from palaver.store.sqlite import LOG_BYTES, SqliteDatabase, to_sqlite
 from tests.ports.counting import CountingDatabase
 from tests.ports.knowing import arrive, claim, collect, cut, keep, read
 from tests.ports.talking import NOW, answer, new_conversation, new_user, rows, said
@@ -61,6 +61,29 @@ async def test_reader_goes_on_while_a_writer_holds_the_file(store: SqlStore, tmp
     assert len(await store.presets.visible(Reader(new_user("x").id))) == 1
     other.execute("ROLLBACK")
     other.close()
+
+
+async def test_log_of_writes_stays_short_although_somebody_always_reads(store: SqlStore, tmp_path: Path) -> None:
+    file, written = tmp_path / "palaver.sqlite3", threading.Event()
+
+    def read_one_behind_the_other() -> None:
+        readers = [apsw.Connection(str(file)) for _ in range(2)]
+        readers[0].execute("BEGIN; SELECT count(*) FROM users")
+        while not written.wait(0.005):
+            readers[1].execute("BEGIN; SELECT count(*) FROM users")
+            readers[0].execute("COMMIT")
+            readers.reverse()
+        for reader in readers:
+            reader.close()
+
+    reading = asyncio.create_task(asyncio.to_thread(read_one_behind_the_other))
+    await store.database.write(lambda tx: tx.run("CREATE TABLE filler (text TEXT)"))
+    for _ in range(400):
+        await store.database.write(lambda tx: tx.run("INSERT INTO filler VALUES ($1)", "x" * 50_000))
+    written.set()
+    await reading
+    assert file.stat().st_size > 2 * LOG_BYTES
+    assert file.with_name("palaver.sqlite3-wal").stat().st_size < LOG_BYTES
 
 
 async def test_writer_waits_for_another_process_that_holds_the_file(store: SqlStore, tmp_path: Path) -> None:

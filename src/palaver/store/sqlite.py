@@ -40,6 +40,13 @@ BUSY_MILLISECONDS = 10_000
 
 MOST_IN_A_COMMIT = 128
 
+# From how many pages on the log of writes is copied into the file after each commit, and from how many on readers are
+# waited for besides, so that it begins anew: as long as one of them always reads, it would grow without end.
+COPIED_FROM_PAGES, LONG_LOG_PAGES = 1_000, 3_000
+BEGIN_ANEW_MILLISECONDS = 50
+# What is left of its file when it begins anew.
+LOG_BYTES = 4_194_304
+
 # What is deleted is filled with zeros. Not for every write: it took 20 % more of a processor for a stored turn.
 OVERWRITE = "PRAGMA secure_delete = ON"
 LEAVE_IT = "PRAGMA secure_delete = OFF"
@@ -94,6 +101,8 @@ class SqliteDatabase:
         self._reading: list[apsw.Connection] = []
         with _alone_opening(path):
             self._connection = connect(path)
+        self._log_pages, self._long_from = 0, LONG_LOG_PAGES
+        self._connection.set_wal_hook(self._note_log)
         self._writer = threading.Thread(target=self._write_all, name="palaver-writer", daemon=True)
         self._writer.start()
 
@@ -158,6 +167,8 @@ class SqliteDatabase:
                     break
                 jobs.append(further)
             self._commit(jobs, transaction)
+            if self._log_pages >= COPIED_FROM_PAGES:
+                self._copy_log()
             if last:
                 return
 
@@ -204,6 +215,34 @@ class SqliteDatabase:
             if self._connection.in_transaction:
                 execute("RELEASE batch")
         return [result for job in batch for result in self._carry_out([job], transaction)]
+
+    def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        self._log_pages = pages
+        return apsw.SQLITE_OK
+
+    def _copy_log(self) -> None:
+        """As SQLite does by itself with every commit; but whoever waits for that has been told before."""
+        try:
+            if self._log_pages < self._long_from:
+                self._connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_PASSIVE)
+            elif self._begin_log_anew():
+                self._long_from = LONG_LOG_PAGES
+            else:
+                # Somebody reads for long. Tried with each commit, it would hold up every one.
+                self._long_from = self._log_pages + LONG_LOG_PAGES
+        except apsw.Error as error:
+            # All that was acknowledged is in the log; the next commit tries again.
+            log.warning("the log of writes cannot be copied into the database file: %s", error)
+
+    def _begin_log_anew(self) -> bool:
+        self._connection.set_busy_timeout(BEGIN_ANEW_MILLISECONDS)
+        try:
+            self._connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_RESTART)
+        except apsw.BusyError:
+            return False
+        finally:
+            self._connection.set_busy_timeout(BUSY_MILLISECONDS)
+        return True
 
     def _roll_back(self) -> None:
         try:
@@ -348,7 +387,7 @@ def connect(path: Path, *, cache_kib: int = CACHE_KIB) -> apsw.Connection:
         "foreign_keys = ON",
         "temp_store = MEMORY",
         f"cache_size = {-cache_kib}",
-        "journal_size_limit = 67108864",
+        f"journal_size_limit = {LOG_BYTES}",
     ):
         connection.execute(f"PRAGMA {pragma}").fetchall()
     _load_vectors(connection)

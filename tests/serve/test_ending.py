@@ -1,6 +1,5 @@
 """How a server with workers ends: asked, pressed, or left behind by its supervisor."""
 
-import asyncio
 import os
 import signal
 from contextlib import AsyncExitStack
@@ -18,8 +17,9 @@ from tests.serve.streams import Hearer, ask_every_worker, check_whole
 AWHILE = "[[pieces=25&delay=0.1]]"
 ENDLESS = "[[pieces=3000&delay=0.01]]"
 
-
-CLIENTS = 8
+NEWCOMERS = 8
+# Of 10 ms each. Meanwhile a worker that has nothing to wait for would be gone.
+PIECES_LATER = 60
 
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["to the supervisor", "to all its processes"])
@@ -45,27 +45,22 @@ async def test_server_that_is_asked_to_end_finishes_the_replies_of_all_workers(
 async def test_whoever_comes_while_one_worker_after_the_other_ends_is_answered(
     server: Server, crew: Crew, alice: Hearer
 ) -> None:
-    answered = 0
-
-    async def come_again_and_again() -> None:
-        nonlocal answered
-        while all(map(is_alive, crew.pids().values())):
-            async with connect(server.url) as late, connect(server.url) as early:
-                # Who has connected first asks last: at any moment some have connected and not yet asked.
-                for raw in (early, late):
-                    await raw.send(request("/api/v1/", {}))
-                    assert (await raw.head())[0] == 200
-                    answered += 1
-
-    async with alice.ask(ENDLESS, uuid4().hex) as stream:
+    async with AsyncExitStack() as stack:
+        stream = await stack.enter_async_context(alice.ask(ENDLESS, uuid4().hex))
         await stream.wait_piece()
-        async with asyncio.TaskGroup() as clients:
-            for _ in range(CLIENTS):
-                clients.create_task(come_again_and_again())
-            # The worker that makes no reply has nothing to wait for.
-            server.process.send(signal.SIGTERM)
+        newcomers = [await stack.enter_async_context(connect(server.url)) for _ in range(NEWCOMERS)]
         server.process.send(signal.SIGTERM)
-    assert answered >= CLIENTS
+        for _ in range(PIECES_LATER):
+            await stream.wait_piece()
+        for raw in newcomers:
+            await raw.send(request("/api/v1/", {}))
+        assert [(await raw.head())[0] for raw in newcomers] == [200] * NEWCOMERS
+        assert await wait_until(lambda: not all(map(is_alive, crew.pids().values())), seconds=20)
+        for _ in range(NEWCOMERS):
+            async with connect(server.url) as raw:
+                await raw.send(request("/api/v1/", {}))
+                assert (await raw.head())[0] == 200
+        server.process.send(signal.SIGTERM)
 
 
 async def test_second_signal_does_not_wait_for_replies_and_keeps_what_was_said(

@@ -53,7 +53,7 @@ LEAST_BYTES_A_SECOND = 500
 MOST_BESIDE_A_BYTE = 8
 
 # What somebody came to ask follows at once. Browsers open connections besides, in case they should want one.
-NEWCOMER_SECONDS = 1.0
+NEWCOMER_SECONDS = 2.0
 
 CLOSE = (b"connection", b"close")
 

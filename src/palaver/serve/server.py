@@ -3,7 +3,7 @@
 import asyncio
 import resource
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import uvicorn
 
 from palaver.app import Palaver
-from palaver.serve.connections import HttpConnection, SocketConnection, connections_of
+from palaver.serve.connections import NEWCOMER_SECONDS, HttpConnection, SocketConnection, connections_of
+from palaver.serve.listening import BACKLOG
 from palaver.settings import Settings
 
 # Longest a connection may keep the process once every reply has ended.
@@ -58,13 +59,13 @@ class Server(uvicorn.Server):
     def _connect_and_accept(self, **_named: Any) -> asyncio.Protocol:
         """libuv accepts one connection in each round of the loop: under load, ten or twenty a second. Whoever waits
         behind it is accepted here, whatever else the round has to do."""
-        self._accept_waiting()
+        self._accept_waiting(ACCEPTED_A_ROUND)
         return self._connect()
 
-    def _accept_waiting(self) -> None:
+    def _accept_waiting(self, most: int) -> None:
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
-            for _ in range(min(ACCEPTED_A_ROUND, self._room())):
+            for _ in range(self._room(most)):
                 try:
                     accepted, _address = listener.accept()
                 except OSError:
@@ -75,11 +76,12 @@ class Server(uvicorn.Server):
                 self._accepting.add(further)
                 further.add_done_callback(self._has_accepted)
 
-    def _room(self) -> int:
+    def _room(self, wanted: int) -> int:
         """Whoever comes beyond that is told so, one in each round."""
         if self._most_connections is None:
-            return ACCEPTED_A_ROUND
-        return max(0, self._most_connections - len(self.server_state.connections) - len(self._accepting))
+            return wanted
+        free = self._most_connections - len(self.server_state.connections) - len(self._accepting)
+        return max(0, min(wanted, free))
 
     def _has_accepted(self, further: "asyncio.Task[Any]") -> None:
         self._accepting.discard(further)
@@ -105,12 +107,15 @@ class Server(uvicorn.Server):
 
     async def hear_newcomers(self) -> None:
         """Lets nobody in any more. Whoever just was has a moment to ask: its request may be on its way already."""
+        self._say_close()
         # Those that wait are let in, too: with this socket they would go.
-        self._accept_waiting()
+        self._accept_waiting(BACKLOG)
         self.stop_accepting()
-        loop = asyncio.get_running_loop()
-        while self._accepting or any(one.is_newcomer(loop.time()) for one in self._http_connections()):  # noqa: ASYNC110 (nor when one asks)
-            await asyncio.sleep(_LOOK_SECONDS)
+        await _wait_until(self._has_no_newcomers, NEWCOMER_SECONDS)
+
+    def _has_no_newcomers(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        return not (self._accepting or any(one.is_newcomer(now) for one in self._http_connections()))
 
     async def see_requests_off(self, seconds: float) -> None:
         """Until every request has its answer, and its client knows that the connection is no more; `seconds` at most.
@@ -120,26 +125,32 @@ class Server(uvicorn.Server):
         self._say_close()
         deadline = asyncio.get_running_loop().time() + seconds
         # Closed at once, a connection could take a request with it that is on its way.
-        await self._wait_for_http(min(IDLE_SECONDS + 1, seconds))
+        await _wait_until(self._has_no_http, min(IDLE_SECONDS + 1, seconds))
         for connection in self._http_connections():
             connection.shutdown()
-        await self._wait_for_http(deadline - asyncio.get_running_loop().time())
+        await _wait_until(self._has_no_http, deadline - asyncio.get_running_loop().time())
 
-    async def _wait_for_http(self, seconds: float) -> None:
-        """Until the last connection that is no socket has closed, or so long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                while self._http_connections():  # noqa: ASYNC110 (uvicorn tells nobody when one closes)
-                    await asyncio.sleep(_LOOK_SECONDS)
+    def _has_no_http(self) -> bool:
+        return not self._http_connections()
 
     def _say_close(self) -> None:
         close = (b"connection", b"close")
+        if close in self.config.encoded_headers:
+            return
         # uvicorn makes the second from the first, once a second.
         self.config.encoded_headers = [*self.config.encoded_headers, close]
         self.server_state.default_headers = [*self.server_state.default_headers, close]
 
     def _http_connections(self) -> list[HttpConnection]:
         return [found for found in self.server_state.connections if isinstance(found, HttpConnection)]
+
+
+async def _wait_until(done: Callable[[], bool], seconds: float) -> None:
+    """Or so long."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not done():  # noqa: ASYNC110 (uvicorn tells nobody when a connection asks, or closes)
+                await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _to_config(settings: Settings, palaver: Palaver, most_connections: int | None) -> uvicorn.Config:

@@ -1,7 +1,7 @@
 """The supervisor of several workers: it starts them, replaces them when they die or are to be new, and ends them.
 
 It serves nothing itself and knows nothing of the app. It holds the sockets: one for each slot, which outlives the
-workers in it. What waits to be accepted there is the next worker's.
+workers in it. What waits to be accepted there is the next worker's; once there is to be none, it holds them no longer.
 """
 
 import asyncio

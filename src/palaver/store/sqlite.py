@@ -43,7 +43,8 @@ MOST_IN_A_COMMIT = 128
 # From how many pages on the log of writes is copied into the file after each commit, and from how many on readers are
 # waited for besides, so that it begins anew: as long as one of them always reads, it would grow without end.
 COPIED_FROM_PAGES, LONG_LOG_PAGES = 1_000, 3_000
-BEGIN_ANEW_MILLISECONDS = 50
+# For how long at first, and at the most: each time in vain for longer.
+PATIENCE_MILLISECONDS, MOST_PATIENCE_MILLISECONDS = 50, 1_000
 # What is left of its file when it begins anew.
 LOG_BYTES = 4_194_304
 
@@ -101,8 +102,7 @@ class SqliteDatabase:
         self._reading: list[apsw.Connection] = []
         with _alone_opening(path):
             self._connection = connect(path)
-        self._log_pages, self._long_from = 0, LONG_LOG_PAGES
-        self._connection.set_wal_hook(self._note_log)
+        self._log = _Log(self._connection)
         self._writer = threading.Thread(target=self._write_all, name="palaver-writer", daemon=True)
         self._writer.start()
 
@@ -167,8 +167,7 @@ class SqliteDatabase:
                     break
                 jobs.append(further)
             self._commit(jobs, transaction)
-            if self._log_pages >= COPIED_FROM_PAGES:
-                self._copy_log()
+            self._log.keep_short()
             if last:
                 return
 
@@ -216,34 +215,6 @@ class SqliteDatabase:
                 execute("RELEASE batch")
         return [result for job in batch for result in self._carry_out([job], transaction)]
 
-    def _note_log(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
-        self._log_pages = pages
-        return apsw.SQLITE_OK
-
-    def _copy_log(self) -> None:
-        """As SQLite does by itself with every commit; but whoever waits for that has been told before."""
-        try:
-            if self._log_pages < self._long_from:
-                self._connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_PASSIVE)
-            elif self._begin_log_anew():
-                self._long_from = LONG_LOG_PAGES
-            else:
-                # Somebody reads for long. Tried with each commit, it would hold up every one.
-                self._long_from = self._log_pages + LONG_LOG_PAGES
-        except apsw.Error as error:
-            # All that was acknowledged is in the log; the next commit tries again.
-            log.warning("the log of writes cannot be copied into the database file: %s", error)
-
-    def _begin_log_anew(self) -> bool:
-        self._connection.set_busy_timeout(BEGIN_ANEW_MILLISECONDS)
-        try:
-            self._connection.wal_checkpoint("main", apsw.SQLITE_CHECKPOINT_RESTART)
-        except apsw.BusyError:
-            return False
-        finally:
-            self._connection.set_busy_timeout(BUSY_MILLISECONDS)
-        return True
-
     def _roll_back(self) -> None:
         try:
             if self._connection.in_transaction:
@@ -276,6 +247,61 @@ class SqliteDatabase:
         for connection in self._reading:
             connection.close()
         self._connection.close()
+
+
+class _Log:
+    """SQLite's log of writes. By itself SQLite copies it within a commit; here whoever waits for that was told before.
+
+    Used by the writer's thread alone. Nothing is lost where it fails: all that was acknowledged is in the log.
+    """
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._pages = 0
+        self._has_failed = False
+        self._expect_no_readers()
+        connection.set_wal_hook(self._note)
+
+    def _note(self, _connection: apsw.Connection, _name: str, pages: int) -> int:
+        if pages < self._pages:
+            # It has begun anew, whoever brought that about.
+            self._expect_no_readers()
+        self._pages = pages
+        return apsw.SQLITE_OK
+
+    def _expect_no_readers(self) -> None:
+        self._long_from, self._patience = LONG_LOG_PAGES, PATIENCE_MILLISECONDS
+
+    def keep_short(self) -> None:
+        """Asked after every commit."""
+        if self._pages < COPIED_FROM_PAGES:
+            return
+        try:
+            if self._pages < self._long_from:
+                self._copy(apsw.SQLITE_CHECKPOINT_PASSIVE)
+            elif self._copy(apsw.SQLITE_CHECKPOINT_RESTART, patience=self._patience):
+                self._expect_no_readers()
+            else:
+                # Tried with each commit, it would hold up every one.
+                self._long_from = self._pages + LONG_LOG_PAGES
+                self._patience = min(2 * self._patience, MOST_PATIENCE_MILLISECONDS)
+            self._has_failed = False
+        except apsw.Error as error:
+            self._long_from = self._pages + LONG_LOG_PAGES
+            if not self._has_failed:
+                log.warning("the log of writes cannot be copied into the database file just now: %s", error)
+            self._has_failed = True
+
+    def _copy(self, mode: int, *, patience: int = 0) -> bool:
+        """False where others are in the way: who reads for long, or copies it just now."""
+        self._connection.set_busy_timeout(patience)
+        try:
+            self._connection.wal_checkpoint("main", mode)
+        except apsw.BusyError:
+            return False
+        finally:
+            self._connection.set_busy_timeout(BUSY_MILLISECONDS)
+        return True
 
 
 class _Together:

@@ -93,22 +93,6 @@ async def holding(store: SqlStore, *secrets: bytes) -> set[str]:
     return {table for table, held in (await everything(store)).items() if any(secret in held for secret in wanted)}
 
 
-__all__ = [
-    "ANY",
-    "LEASE",
-    "arrive",
-    "claim",
-    "collect",
-    "cut",
-    "everything",
-    "found",
-    "holding",
-    "keep",
-    "near",
-    "read",
-]
-
-
 @asynccontextmanager
 async def looking_on(look: Callable[[], Awaitable[None]]) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Somebody looks all the while, again and again. What it gives waits until another look has ended."""
@@ -127,3 +111,20 @@ async def looking_on(look: Callable[[], Awaitable[None]]) -> AsyncIterator[Calla
         group.create_task(look_on())
         yield another_look
         over.set()
+
+
+__all__ = [
+    "ANY",
+    "LEASE",
+    "arrive",
+    "claim",
+    "collect",
+    "cut",
+    "everything",
+    "found",
+    "holding",
+    "keep",
+    "looking_on",
+    "near",
+    "read",
+]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from palaver.chat.conversation import Speaking, Usage
 from palaver.chat.errors import NotFound, OverBudget, StoreUnavailable
-from palaver.chat.ledger import Budget, Budgets, Spending
+from palaver.chat.ledger import Budget, Budgets, Spending, day_of
 from palaver.chat.ports import Seat
 from palaver.chat.user import User, UserId
 from palaver.store import SqlStore, StoreOptions, open_store, postgres
@@ -327,3 +327,29 @@ async def test_what_ends_while_somebody_waits_is_counted_once(store: SqlStore) -
     go_on.set()
     await ending_it
     assert await waiting is not None
+
+
+async def test_ends_that_the_same_people_pay_for_never_wait_for_each_other(
+    store: SqlStore, postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "palaver.store")
+    payers = [await store.accounts.add_user(new_user(name)) for name in ("alice", "bob", "carol")]
+    for one in payers:
+        await store.ledger.reserve_answer(one.id, None, SPEAKING, 10, ONE_AT_A_TIME, NOW, NOW)
+
+    def settle(some: Sequence[User]) -> Awaitable[None]:
+        entries = [Spending(one.id, None, None, "gpt-4", Usage(50, 20), 0, NOW) for one in some]
+        return store.database.write(lambda tx: spend(tx, entries, budgets=True))
+
+    holder = await asyncpg.connect(postgres_url)
+    holding = holder.transaction()
+    await holding.start()
+    await holder.execute("SELECT 1 FROM spending WHERE scope = $1 FOR UPDATE", f"user:{payers[1].id}")
+    # Taken as they are named, each would hold by then what the other wants next.
+    settling = asyncio.gather(settle(payers), settle(payers[::-1]))
+    await wait_for_waiting(store, 2)
+    await holding.rollback()
+    await holder.close()
+    await settling
+    assert caplog.messages == []
+    assert [one.turns for one in await store.ledger.usage("user", day_of(NOW))] == [2, 2, 2]

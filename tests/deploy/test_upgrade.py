@@ -112,6 +112,9 @@ async def test_reload_brings_the_new_version_and_an_older_server_goes_on_but_can
         installed.take(installed.newer)
         here.process.send(signal.SIGHUP)
         await Crew(here).wait_log("all workers are new")
+
+    # Over connections of its own: one from before is its old worker's until that closes it.
+    async with open_http() as http:
         versions = {await version_of(http, here) for _ in range(8)}
         assert versions == {NEWER}
 

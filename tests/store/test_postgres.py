@@ -11,12 +11,12 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
-from palaver.chat.conversation import Speaking, Usage
+from palaver.chat.conversation import Message, Speaking, Turn, Usage
 from palaver.chat.errors import NotFound, OverBudget, StoreUnavailable
 from palaver.chat.ledger import Budget, Budgets, Spending, day_of
 from palaver.chat.ports import Seat
-from palaver.chat.user import User, UserId
-from palaver.store import SqlStore, StoreOptions, open_store, postgres
+from palaver.chat.user import Reader, User, UserId
+from palaver.store import SqlStore, StoreOptions, going_on, open_store, postgres, turns
 from palaver.store.budgets import Wish, reserve
 from palaver.store.database import Row, Transaction
 from palaver.store.ledger import ADD_RESERVATION, END_RESERVATION, spend
@@ -353,3 +353,22 @@ async def test_ends_that_the_same_people_pay_for_never_wait_for_each_other(
     await settling
     assert caplog.messages == []
     assert [one.turns for one in await store.ledger.usage("user", day_of(NOW))] == [2, 2, 2]
+
+
+async def test_reply_whose_prompt_is_taken_back_while_it_is_read_is_read_as_it_was(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    new = new_conversation(alice)
+    await store.turns.begin(said(alice, "one", new))
+    waiting = (await store.turns.begin(said(alice, "two", new.uuid))).turn
+
+    async def take_back_and_read(tx: Transaction, reply: Message) -> Turn:
+        await store.turns.take_back(Reader(alice.id), new.uuid, waiting.prompt.uuid, NOW)
+        return await going_on.read_turn(tx, reply)
+
+    monkeypatch.setattr(turns, "read_turn", take_back_and_read)
+    found = await store.turns.get(waiting.reply.id)
+    assert found is not None
+    assert found.turn.prompt.content == "two"
+    assert await store.turns.get(waiting.reply.id) is None

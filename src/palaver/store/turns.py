@@ -339,7 +339,8 @@ class SqlTurns:
             row = await tx.one(MESSAGE_BY_ID, reply_id)
             return None if row is None else _known(await read_turn(tx, to_message(row)))
 
-        return await self._database.read(work)
+        # It may be taken back, and its prompt with it.
+        return await self._database.read(work, one_state=True)
 
     async def open_reply(self, conversation_id: ConversationId) -> Begun | None:
         async def work(tx: Transaction) -> Begun | None:
@@ -358,7 +359,8 @@ class SqlTurns:
             reply = None if row is None else to_message(row)
             return None if reply is None or reply.role != "assistant" else _known(await read_turn(tx, reply))
 
-        return await self._database.read(work)
+        # As for `get`.
+        return await self._database.read(work, one_state=True)
 
 
 def _key(turn: NewTurn) -> object:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from time import monotonic
 from typing import cast
 
 from msgspec import Struct
@@ -45,9 +46,9 @@ class Heard(Struct):
         return last if isinstance(last, Finished) else None
 
 
-def to_server(upstream: Upstream, name: str = "llm") -> LlmServer:
+def to_server(upstream: Upstream, name: str = "llm", clock: Callable[[], float] = monotonic) -> LlmServer:
     """A server that has told nothing yet."""
-    return LlmServer(NamedServer(name, upstream.shown_url), upstream, Listing(upstream))
+    return LlmServer(NamedServer(name, upstream.shown_url), upstream, Listing(upstream), clock=clock)
 
 
 def to_catalogue(upstream: Upstream, preferred: list[str], usual: list[str] | None = None) -> Catalogue:

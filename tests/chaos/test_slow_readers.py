@@ -60,7 +60,7 @@ class Size:
 
 @pytest.fixture
 def size(prove: bool) -> Size:
-    return Size(10, 10, 5, 200) if prove else Size(3, 5, 3, 50)
+    return Size(10, 10, 5, 200) if prove else Size(3, 5, 6, 50)
 
 
 @pytest.fixture(scope="module")

@@ -112,8 +112,11 @@ async def test_two_people_who_ask_the_same_at_once_are_answered_each_by_the_bot(
     chat: Chat, store: SqlStore, bot: HandBot, alice: User
 ) -> None:
     bob = await store.accounts.add_user(new_user("bob"))
-    begun = [await say(chat, who, await open_talk(store, who)) for who in (alice, bob)]
-    for talk, text in zip([await bot.asked(), await bot.asked()], ("one", "two"), strict=True):
+    begun, talks = [], []
+    for who in (alice, bob):
+        begun.append(await say(chat, who, await open_talk(store, who)))
+        talks.append(await bot.asked())
+    for talk, text in zip(talks, ("one", "two"), strict=True):
         await talk.say(text)
         talk.finish()
     told = [shown(await end_of(chat, one)) for one in begun]

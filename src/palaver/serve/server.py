@@ -77,7 +77,7 @@ class Server(uvicorn.Server):
                 further.add_done_callback(self._has_accepted)
 
     def _room(self, wanted: int) -> int:
-        """Whoever comes beyond that is told so, one in each round."""
+        """For so many of them. Whoever comes beyond is told so, one in each round."""
         if self._most_connections is None:
             return wanted
         free = self._most_connections - len(self.server_state.connections) - len(self._accepting)

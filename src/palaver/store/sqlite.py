@@ -279,9 +279,7 @@ class _Log:
         try:
             if self._pages < self._long_from:
                 self._copy(apsw.SQLITE_CHECKPOINT_PASSIVE)
-            elif self._copy(apsw.SQLITE_CHECKPOINT_RESTART, patience=self._patience):
-                self._expect_no_readers()
-            else:
+            elif not self._copy(apsw.SQLITE_CHECKPOINT_RESTART, patience=self._patience):
                 # Tried with each commit, it would hold up every one.
                 self._long_from = self._pages + LONG_LOG_PAGES
                 self._patience = min(2 * self._patience, MOST_PATIENCE_MILLISECONDS)

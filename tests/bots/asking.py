@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from time import monotonic
+from types import ModuleType, SimpleNamespace
 from typing import cast
 
+import pytest
 from msgspec import Struct
 
 from palaver.bots.asking import AskingOptions
@@ -93,6 +95,34 @@ class Naps:
 
     async def _sleep(self, seconds: float) -> None:
         self.seconds.append(seconds)
+
+
+class HandTimeouts:
+    """Time-outs that run out by hand alone, however long all else takes, and how long each was to be."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self._begun: list[asyncio.Timeout] = []
+        self._another = asyncio.Event()
+
+    def stand_in(self, module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+        """This module sets no others from now on."""
+        monkeypatch.setattr(module, "asyncio", SimpleNamespace(**{**vars(asyncio), "timeout": self._begin}))
+
+    async def run_out(self, number: int) -> None:
+        """The one of this number, the first being 1, as soon as it was set. Raises `RuntimeError` where it is over."""
+        # None of what is shown depends on this one: it ends a test that would wait for ever.
+        async with asyncio.timeout(60):
+            while len(self._begun) < number:
+                self._another.clear()
+                await self._another.wait()
+        self._begun[number - 1].reschedule(asyncio.get_running_loop().time())
+
+    def _begin(self, seconds: float) -> asyncio.Timeout:
+        self.seconds.append(seconds)
+        self._begun.append(asyncio.timeout(None))
+        self._another.set()
+        return self._begun[-1]
 
 
 class Asked(Struct, frozen=True):

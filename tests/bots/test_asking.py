@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from palaver.bots import asking
 from palaver.bots.asking import AskingOptions
 from palaver.bots.catalogue import Catalogue
 from palaver.bots.openai import OpenAIBot
@@ -16,7 +17,7 @@ from palaver.chat.pieces import Text
 from palaver.llm_server import Options, running
 from palaver.llm_server.server import Running
 
-from .asking import Heard, Naps, hear, talking, to_server
+from .asking import HandTimeouts, Heard, Naps, hear, talking, to_server
 
 PATIENCE = 0.1
 BEFORE_THE_FIRST_PIECE = [
@@ -25,13 +26,16 @@ BEFORE_THE_FIRST_PIECE = [
     {"fault": "500"},
     {"fault": "503"},
     {"fault": "html"},
-    {"fault": "no-first-byte"},
-    {"fault": "headers-only"},
-    {"fault": "stall", "after": 0},
     {"fault": "cut", "after": 0},
     {"fault": "reset", "after": 0},
     {"fault": "malformed", "after": 0},
     {"fault": "error-in-stream", "after": 0},
+]
+# How often such a server is waited for until it is silent: for its headers, for what it says first, and for the rest.
+SILENT_BEFORE_IT: list[tuple[dict[str, str | int], int]] = [
+    ({"fault": "no-first-byte"}, 1),
+    ({"fault": "headers-only"}, 2),
+    ({"fault": "stall", "after": 0}, 3),
 ]
 AFTER_IT = ["cut", "reset", "malformed", "error-in-stream"]
 
@@ -39,10 +43,13 @@ AFTER_IT = ["cut", "reset", "malformed", "error-in-stream"]
 class Several:
     """Two servers that say their own names, the first of which is asked first, and the bot that they make."""
 
-    def __init__(self, llms: Sequence[Running], servers: Sequence[LlmServer], naps: Naps) -> None:
+    def __init__(
+        self, llms: Sequence[Running], servers: Sequence[LlmServer], naps: Naps, timeouts: HandTimeouts
+    ) -> None:
         self.llms = llms
         self.servers = servers
         self.naps = naps
+        self.timeouts = timeouts
         self.pool = Pool(servers)
         self.bot = OpenAIBot(self.pool, Catalogue(self.pool, ["gpt-4"]), AskingOptions(naps.backoff(), PATIENCE))
 
@@ -54,14 +61,21 @@ class Several:
     def times_asked(self) -> list[int]:
         return [len(llm.stand_in.record.entries) for llm in self.llms]
 
+    async def lose_patience(self, with_llm: int, *, waits: int, times: int = 1) -> None:
+        """With this server, once it has fallen silent so many times; after so many waits for anybody."""
+        await self.llms[with_llm].stand_in.record.wait_for("ended", count=times)
+        await self.timeouts.run_out(waits)
+
 
 @pytest.fixture
-async def several(naps: Naps) -> AsyncIterator[Several]:
+async def several(naps: Naps, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Several]:
+    timeouts = HandTimeouts()
+    timeouts.stand_in(asking, monkeypatch)
     async with AsyncExitStack() as stack:
         llms = [await stack.enter_async_context(running(Options(port=0, text=text))) for text in ("first", "second")]
         upstreams = [await stack.enter_async_context(Upstream(llm.url)) for llm in llms]
         servers = [to_server(upstream, str(number)) for number, upstream in enumerate(upstreams)]
-        yield Several(llms, servers, naps)
+        yield Several(llms, servers, naps, timeouts)
 
 
 @pytest.mark.parametrize("script", BEFORE_THE_FIRST_PIECE, ids=lambda script: script["fault"])
@@ -73,6 +87,22 @@ async def test_next_server_is_asked_before_the_first_piece_and_nobody_notices(
     assert (heard.text, heard.error) == ("second", None)
     assert several.times_asked() == [1, 1]
     assert several.naps.seconds == []
+
+
+@pytest.mark.parametrize(
+    ("script", "waits"), SILENT_BEFORE_IT, ids=[str(script["fault"]) for script, _ in SILENT_BEFORE_IT]
+)
+async def test_next_server_is_asked_where_one_is_silent_before_the_first_piece(
+    several: Several, script: dict[str, str | int], waits: int
+) -> None:
+    several.llms[0].stand_in.control(script)
+    hearing = asyncio.create_task(several.hear())
+    await several.lose_patience(0, waits=waits)
+    heard = await hearing
+    assert (heard.text, heard.error) == ("second", None)
+    assert several.times_asked() == [1, 1]
+    assert several.naps.seconds == []
+    assert set(several.timeouts.seconds) == {PATIENCE}
 
 
 @pytest.mark.parametrize(
@@ -118,10 +148,12 @@ async def test_silence_after_the_first_piece_is_left_to_the_core(several: Severa
     several.llms[0].stand_in.control({"fault": "stall", "after": 1, "text": "one two"})
     async with talking(several.bot, "Hello") as pieces:
         assert await anext(pieces) == Text("one ")
+        before = len(several.timeouts.seconds)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3 * PATIENCE):
                 await anext(pieces)
     assert several.times_asked() == [1, 0]
+    assert len(several.timeouts.seconds) == before
 
 
 async def test_request_that_is_at_fault_itself_is_not_passed_on(several: Several) -> None:
@@ -170,13 +202,20 @@ async def test_server_alone_may_be_silent_as_long_as_the_core_allows(several: Se
     several.pool.set(several.servers[:1])
     several.llms[0].stand_in.control({"first": 3 * PATIENCE})
     assert (await several.hear()).text == "first"
+    assert several.timeouts.seconds == []
 
 
 async def test_servers_that_are_all_slow_are_heard_for_longer(several: Several) -> None:
     several.llms[0].stand_in.control({"fault": "no-first-byte"})
-    several.llms[1].stand_in.control({"first": 1.5 * PATIENCE})
-    assert (await several.hear()).text == "second"
+    several.llms[1].stand_in.control({"fault": "no-first-byte", "times": 1})
+    hearing = asyncio.create_task(several.hear())
+    await several.lose_patience(0, waits=1)
+    await several.lose_patience(1, waits=2)
+    await several.lose_patience(0, times=2, waits=3)
+    assert (await hearing).text == "second"
     assert several.times_asked() == [2, 2]
+    # The last one for its headers and for what it says first.
+    assert several.timeouts.seconds == [PATIENCE, PATIENCE, 2 * PATIENCE, 2 * PATIENCE, 2 * PATIENCE]
 
 
 async def test_reply_waits_while_every_place_is_taken(several: Several) -> None:

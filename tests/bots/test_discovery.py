@@ -10,7 +10,7 @@ from palaver.bots.discovery import USUAL_PORTS, find_servers
 from palaver.llm_server import Options, running
 from palaver.settings import Settings
 
-from .asking import small_server, to_response
+from .asking import HandTimeouts, small_server, to_response
 
 
 def free_port() -> int:
@@ -67,6 +67,11 @@ async def test_what_offers_no_models_is_no_llm_server(answer: bytes) -> None:
 
 
 async def test_silent_port_holds_up_nothing_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "LOOK_SECONDS", 0.05)
-    async with silent_port() as silent, running(Options(port=0)) as llm, asyncio.timeout(2):
-        assert await find_servers([silent, llm.port]) == [llm.port]
+    timeouts = HandTimeouts()
+    timeouts.stand_in(discovery, monkeypatch)
+    async with silent_port() as silent, running(Options(port=0)) as llm:
+        finding = asyncio.create_task(find_servers([silent, llm.port]))
+        # That of the first port alone: the other has all the time that it needs.
+        await timeouts.run_out(1)
+        assert await finding == [llm.port]
+    assert timeouts.seconds == [discovery.LOOK_SECONDS] * 2

@@ -90,11 +90,15 @@ def test_events_before_one_that_is_too_large_are_given() -> None:
 
 
 def test_single_bytes_take_linear_time() -> None:
-    def seconds(size: int) -> float:
+    def seconds_once(size: int) -> float:
         data = b"data: " + b"x" * size + b"\n\n"
         started = process_time()
         assert split(*cut(data, list(range(len(data)))), limit=size + 6) == [b"x" * size]
         return process_time() - started
+
+    def seconds(size: int) -> float:
+        # A collection of all that other tests have left may fall into one of them, and is no part of it.
+        return min(seconds_once(size) for _ in range(2))
 
     # Ten times as much would take a hundred times as long if it were not; twenty leaves room for a noisy machine.
     assert seconds(200_000) < 20 * max(seconds(20_000), 0.005)

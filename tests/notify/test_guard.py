@@ -115,9 +115,13 @@ def _is_an_address_to_the_system(host: str) -> bool:
 
 async def test_trap_is_run_into_by_whoever_is_let_to(trap: Trap) -> None:
     """Else it would prove nothing."""
-    async with Caller(to_allowed(["127.0.0.0/8"]), total_seconds=0.2) as caller:
+    async with Caller(to_allowed(["127.0.0.0/8"])) as caller:
+        calling = asyncio.create_task(caller.post(f"http://127.0.0.1:{trap.port}/", b"x", {}))
+        while not (calling.done() or await trap.count()):
+            pass
+        # It closes what it has counted.
         with pytest.raises(CallFailed):
-            await caller.post(f"http://127.0.0.1:{trap.port}/", b"x", {})
+            await calling
     assert await trap.count() == 1
     trap.forgive()
 
@@ -265,12 +269,17 @@ async def test_resolver_that_never_answers_costs_the_time_limit_and_nobody_else(
     async with listening(app) as url:
         port = url.rpartition(":")[2]
         allowed = to_allowed(["quick.example.org"])
-        async with Caller(allowed, look_up=Silent("127.0.0.1"), total_seconds=0.5) as caller:
-            waiting = asyncio.create_task(caller.post("https://silent.example.org/", b"x", {}))
-            assert (await caller.post(f"http://quick.example.org:{port}", b"x", {})).status == 200
+        look_up = Silent("127.0.0.1")
+        async with Caller(allowed, look_up=look_up, total_seconds=3600, connect_seconds=3600) as patient:
+            waiting = asyncio.create_task(patient.post("https://silent.example.org/", b"x", {}))
+            async with asyncio.timeout(60):
+                assert (await patient.post(f"http://quick.example.org:{port}", b"x", {})).status == 200
             assert not waiting.done()
-            with pytest.raises(CallFailed):
-                await waiting
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        async with Caller(allowed, look_up=look_up, total_seconds=0.1) as caller:
+            with pytest.raises(CallFailed, match="took too long"):
+                await caller.post("https://silent.example.org/", b"x", {})
 
 
 async def _answer(_: web.Request) -> web.Response:

@@ -29,6 +29,8 @@ from tests.chat.talking import HandBot, HandBots, HandClock, let_talk
 from tests.ports.talking import NOW, new_conversation, rows, said
 
 LEASE_SECONDS = 10
+HOUR = 3600.0
+YEAR = 365 * 24 * HOUR
 
 
 async def say(chat: Chat, who: User, text: str, conversation: Conversation, **more: str) -> Begun:
@@ -442,7 +444,7 @@ async def is_there(store: SqlStore, text: str) -> bool:
 # Draining
 
 
-async def test_draining_lets_replies_finish_ends_the_rest_and_starts_no_more(
+async def test_draining_lets_replies_finish_and_starts_no_more(
     chat: Chat, store: SqlStore, bot: HandBot, alice: User
 ) -> None:
     talks = [await store.conversations.create(new_conversation(alice), chat.clock.now()) for _ in range(2)]
@@ -450,8 +452,7 @@ async def test_draining_lets_replies_finish_ends_the_rest_and_starts_no_more(
     waiting = await say(chat, alice, "and then?", talks[0])
     wait = asyncio.create_task(wait_for_answer(chat, waiting))
     answers = [await bot.asked() for _ in range(2)]
-    await answers[1].say("half")
-    draining = asyncio.create_task(chat.replies.drain(0.2))
+    draining = asyncio.create_task(chat.replies.drain(HOUR))
     await asyncio.sleep(0)
     with pytest.raises(Draining):
         await say(chat, alice, "one more", talks[1])
@@ -459,11 +460,25 @@ async def test_draining_lets_replies_finish_ends_the_rest_and_starts_no_more(
         await wait
     await answers[0].say("done")
     answers[0].finish()
-    await draining
+    await end_of(chat, quick)
+    assert not draining.done()
+    await answers[1].say("done, too")
+    answers[1].finish()
+    await asyncio.wait_for(draining, 10)
     assert await stored(store, quick) == ("complete", "done", "stop")
-    assert await stored(store, slow) == ("interrupted", "half", "draining")
+    assert await stored(store, slow) == ("complete", "done, too", "stop")
     assert (await stored(store, waiting))[0] == "queued"
     assert not bot.is_asked
+
+
+async def test_draining_ends_a_reply_for_which_there_is_no_more_time_and_keeps_what_was_said(
+    chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    begun = await say(chat, alice, "hello", conversation)
+    talk = await bot.asked()
+    await talk.say("half")
+    await chat.replies.drain(0.01)
+    assert await stored(store, begun) == ("interrupted", "half", "draining")
 
 
 async def test_draining_waits_for_the_reply_to_a_message_that_is_just_being_committed(
@@ -670,10 +685,6 @@ async def test_worker_does_not_take_over_what_it_makes_itself(
     await talk.say("after a long sleep")
     talk.finish()
     assert (await wait_for_answer(chat, begun)).turn.reply.content == "after a long sleep"
-
-
-HOUR = 3600.0
-YEAR = 365 * 24 * HOUR
 
 
 @pytest.mark.parametrize("jump", [HOUR, YEAR, -HOUR, -YEAR])

@@ -157,23 +157,33 @@ async def test_guest_whose_bot_fails_is_not_stored(ask: Ask, store: SqlStore, bo
     assert await count_guests(store) == 0
 
 
-async def test_draining_waits_for_answers_cuts_the_rest_and_starts_no_more(ask: Ask, chat: Chat, bot: HandBot) -> None:
-    quick, slow = [asyncio.ensure_future(ask()) for _ in range(2)]
-    talks = [await bot.asked() for _ in range(2)]
-    await talks[1].say("half")
-    draining = asyncio.create_task(chat.replies.drain(0.2))
+async def test_draining_waits_for_answers_and_starts_no_more(ask: Ask, chat: Chat, bot: HandBot) -> None:
+    asking = [asyncio.ensure_future(ask()) for _ in range(2)]
+    quick, slow = [await bot.asked() for _ in range(2)]
+    draining = asyncio.create_task(chat.replies.drain(3600))
     await asyncio.sleep(0)
     with pytest.raises(Draining):
         await ask()
-    await talks[0].say("done")
-    talks[0].finish()
-    assert (await quick).text == "done"
+    await quick.say("done")
+    quick.finish()
+    await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
     assert not draining.done()
+    await slow.say("done, too")
+    slow.finish()
+    assert {answer.text for answer in await asyncio.gather(*asking)} == {"done", "done, too"}
+    await asyncio.wait_for(draining, 10)
+    assert not bot.is_asked
+
+
+async def test_draining_cuts_an_answer_for_which_there_is_no_more_time(ask: Ask, chat: Chat, bot: HandBot) -> None:
+    asking = asyncio.ensure_future(ask())
+    talk = await bot.asked()
+    await talk.say("half")
+    await chat.replies.drain(0.01)
     with pytest.raises(BotUnavailable) as cut:
-        await slow
+        await asking
     assert cut.value.cause == "draining"
-    await draining
-    assert talks[1].left.is_set()
+    assert talk.left.is_set()
     assert not bot.is_asked
 
 

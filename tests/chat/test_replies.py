@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import apsw
@@ -22,7 +23,8 @@ from palaver.chat.ports import Begun, EndedReply, Ending, Held
 from palaver.chat.running import Outcome
 from palaver.chat.telling import Waker
 from palaver.chat.user import Reader, User
-from palaver.store import SqlStore
+from palaver.store import SqlStore, sqlite
+from palaver.store.database import Transaction
 from palaver.store.sqlite import SqliteDatabase
 from tests.chat.conftest import StartChat
 from tests.chat.talking import HandBot, HandBots, HandClock, let_talk
@@ -539,12 +541,12 @@ async def test_server_that_goes_away_takes_up_nothing_that_waits(
 
 async def test_end_that_the_store_cannot_take_just_now_is_written_later(
     chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     begun = await say(chat, alice, "hello", conversation)
     talk = await bot.asked()
     await talk.say("worth ", "keeping")
-    with locked_for_long(store, tmp_path) as lock:
+    async with locked_for_long(store, tmp_path, monkeypatch) as lock:
         talk.finish()
         async with asyncio.timeout(10):
             while "cannot be kept yet" not in caplog.text:
@@ -554,20 +556,27 @@ async def test_end_that_the_store_cannot_take_just_now_is_written_later(
     assert await stored(store, begun) == ("complete", "worth keeping", "stop")
 
 
-class locked_for_long:  # noqa: N801 (reads as what it does)
+@asynccontextmanager
+async def locked_for_long(
+    store: SqlStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[apsw.Connection]:
     """Another process holds the file, and the store soon gives up waiting for it."""
+    database = store.database
+    assert isinstance(database, SqliteDatabase)
 
-    def __init__(self, store: SqlStore, folder: Path) -> None:
-        assert isinstance(store.database, SqliteDatabase)
-        store.database._connection.set_busy_timeout(1)
-        self._other = apsw.Connection(str(folder / "palaver.sqlite3"))
+    async def give_up_soon(_tx: Transaction) -> None:
+        database._connection.set_busy_timeout(1)
 
-    def __enter__(self) -> apsw.Connection:
-        self._other.execute("BEGIN IMMEDIATE")
-        return self._other
-
-    def __exit__(self, *_: object) -> None:
-        self._other.close()
+    # In the writer's own thread, which may be at a checkpoint; and so that it stays when the log was copied.
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 1)
+    await database.write(give_up_soon)
+    other = apsw.Connection(str(folder / "palaver.sqlite3"))
+    other.set_busy_timeout(10_000)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield other
+    finally:
+        other.close()
 
 
 async def test_text_is_kept_while_the_reply_runs(

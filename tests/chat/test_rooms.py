@@ -333,6 +333,32 @@ async def _published(chat: Chat) -> None:
         await asyncio.sleep(0)
 
 
+async def test_whoever_comes_back_to_a_worker_that_hears_nothing_goes_on_once_a_checkpoint_has_it(
+    start_chat: StartChat, hub: Hub, bot: HandBot, alice: User, conversation: Conversation, ear: Ear,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(waiting, "ASKED_TIMES", 10_000)
+    monkeypatch.setattr(waiting, "ANSWER_SECONDS", 0.01)
+    bus = LossyBus(hub)
+    here, there = await start_chat("here", bus=bus), await start_chat("there", watched=False)
+    talker = Talker(there, bot, alice, conversation)
+    await ear.come(there.rooms)
+    await talker.ask()
+    await talker.say("one")
+    await ear.hear()
+    ear.leave()
+    bus.loses = lambda: True
+    coming = asyncio.create_task(ear.come(here.rooms))
+    await settle()
+    await there.store.check()
+    assert not coming.done()
+    await there.replies._checkpoint()
+    await asyncio.wait_for(coming, 10)
+    assert ear.recovered == [True]
+    bus.loses = lambda: False
+    await heard_at_another(ear, talker)
+
+
 @pytest.mark.proof("streams")
 async def test_joined_text_is_the_kept_text_whatever_is_lost_late_or_out_of_order(
     start_chat: StartChat,
@@ -343,8 +369,11 @@ async def test_joined_text_is_the_kept_text_whatever_is_lost_late_or_out_of_orde
     dice: random.Random,
     prove: bool,
     measured: Measured,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And whoever listens goes away and comes back, to either worker, at any moment."""
+    # All of them have heard what they say they have: however long a checkpoint takes, in the end they are believed.
+    monkeypatch.setattr(waiting, "ASKED_TIMES", 10_000)
     buses = [LossyBus(hub), LossyBus(hub)]
     chats = [await start_chat(f"worker-{index}", bus=bus) for index, bus in enumerate(buses)]
     conversations = 1_000 if prove else 30

@@ -20,7 +20,7 @@ from palaver.store import SqlStore, StoreOptions, going_on, open_store, postgres
 from palaver.store.budgets import Wish, reserve
 from palaver.store.database import Row, Transaction
 from palaver.store.ledger import ADD_RESERVATION, END_RESERVATION, spend
-from palaver.store.migrate import ADVISORY_LOCK, migrate
+from palaver.store.migrate import ADVISORY_LOCK, migrate, migrations
 from palaver.store.people import groups
 from palaver.store.postgres import PostgresTransaction
 from palaver.store.prices import Prices
@@ -28,6 +28,12 @@ from palaver.store.rows import USER, to_user
 from tests.ports.talking import HERE, LATER, LEASE, NOW, answer, ending, new_conversation, new_user, rows, said
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+@pytest.fixture(autouse=True)
+def _never_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transactions stand still here while a test waits for what happens beside them."""
+    monkeypatch.setattr(postgres, "ABANDON_SECONDS", 3600)
 
 
 @pytest.fixture
@@ -169,15 +175,27 @@ async def test_pair_that_somebody_ends_while_it_is_found_is_made_anew(
 async def test_migration_may_wait_for_longer_than_any_other_statement(
     empty_postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres, "COMMAND_SECONDS", 0.2)
+    may_take_long: list[str] = []
+    execute = asyncpg.Connection.execute
+
+    async def note(connection: Any, sql: str, *values: Any, timeout: float | None = None) -> Any:
+        if timeout == postgres.LONG_SECONDS:
+            may_take_long.append(sql)
+        return await execute(connection, sql, *values, timeout=timeout)
+
     other = await asyncpg.connect(empty_postgres_url)
     async with open_store(StoreOptions(tmp_path, empty_postgres_url)) as store:
         async with other.transaction():
             await other.execute("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
+            monkeypatch.setattr(asyncpg.Connection, "execute", note)
             migrating = asyncio.create_task(migrate(store.database, store.engine))
-            await other.execute("SELECT pg_sleep(0.6)")
+            await wait_for_waiting(store, 1)
         assert await migrating
     await other.close()
+    # To wait for the other one, and to take each step.
+    lock, *taken = may_take_long
+    assert lock.startswith("SELECT pg_advisory_xact_lock")
+    assert len(taken) == sum(len(step.statements("postgres")) for step in migrations())
 
 
 async def test_race_that_is_always_lost_ends(store: SqlStore) -> None:

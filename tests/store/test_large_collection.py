@@ -1,5 +1,6 @@
 """A large collection on SQLite: how long one search takes, and that nobody who talks is held up by it."""
 
+import gc
 import random
 import time
 from array import array
@@ -45,14 +46,22 @@ class Words:
 
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long each commit has kept the writer at work, in milliseconds of a processor."""
+    """How long each commit has kept the writer at work, in milliseconds of a processor.
+
+    Without the garbage collector, which may stop any of them: it would look through all that the tests before have left
+    behind, and a server has put aside what stays (`serve/serving.py`).
+    """
     times: list[float] = []
     commit = SqliteDatabase._commit
 
     def timed(self: SqliteDatabase, jobs: list[_Job], transaction: SqliteTransaction) -> None:
+        gc.disable()
         began = time.thread_time()
-        commit(self, jobs, transaction)
-        times.append((time.thread_time() - began) * 1000)
+        try:
+            commit(self, jobs, transaction)
+            times.append((time.thread_time() - began) * 1000)
+        finally:
+            gc.enable()
 
     monkeypatch.setattr(SqliteDatabase, "_commit", timed)
     return times

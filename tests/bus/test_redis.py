@@ -15,6 +15,7 @@ from redis.asyncio import Redis as Client
 from palaver.bus import BusOptions, open_bus
 from palaver.chat.ports import Bus
 from tests.bus.ear import Ear, wait_until_both_listen
+from tests.bus.patience import PATIENT_SECONDS, be_patient, hold_up, run
 from tests.parts.redis import Redis
 
 CHANNEL = "conversation:7"
@@ -280,6 +281,33 @@ async def test_what_was_published_last_is_sent_before_the_bus_closes(redis: Redi
         async with open_bus(BusOptions(redis.url), "palaver") as here:
             here.publish(CHANNEL, b"goodbye")
         await ear.wait_for(b"goodbye")
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_worker_that_is_held_up_itself_does_not_take_redis_for_slow(
+    redis: Redis, turns: int, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far it has come, what was published is heard, and nobody has to look into the store."""
+    be_patient(monkeypatch)
+    ear, late = Ear(), Ear()
+
+    async def be_held_up() -> None:
+        async with open_workers(redis.url) as (here, there):
+            await there.subscribe(CHANNEL, ear.hear)
+            here.publish(CHANNEL, b"one")
+            subscribing = asyncio.create_task(there.subscribe("late", late.hear))
+            counting = asyncio.create_task(here.count(CHANNEL))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            hold_up(2 * PATIENT_SECONDS)
+            await ear.wait_for(b"one")
+            await subscribing
+            here.publish("late", b"two")
+            await late.wait_for(b"two")
+            assert await counting == 1
+
+    run(be_held_up())
+    assert (ear.all, late.all, warnings(log)) == ([b"one"], [b"two"], [])
 
 
 async def test_installations_that_share_redis_do_not_hear_each_other(redis: Redis) -> None:

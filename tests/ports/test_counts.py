@@ -11,6 +11,7 @@ from palaver.bus import BusOptions, open_counts, redis_counts
 from palaver.bus.redis_counts import RedisCounts
 from palaver.chat.counts import LocalCounts
 from palaver.chat.ports import Counts, Wanted
+from tests.bus.patience import PATIENT_SECONDS, be_patient, hold_up, run
 
 CountsKind = Literal["memory", "redis"]
 
@@ -181,6 +182,26 @@ async def test_what_a_dead_worker_held_is_free_again(redis_url: str) -> None:
             assert not await had(there, at_once(1, "there"))
         # It gave nothing back: it is as if it had been killed.
         await wait_until_had(there, at_once(1, "there"))
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 4])
+def test_worker_that_is_held_up_itself_counts_with_the_others_all_the_same(
+    redis_url: str, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far the question has come: Redis has not been slow."""
+    be_patient(monkeypatch)
+
+    async def be_held_up() -> None:
+        async with worker(redis_url) as here, worker(redis_url) as there:
+            assert await had(there, a_minute(1))
+            asked = asyncio.create_task(had(here, a_minute(1)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            hold_up(2 * PATIENT_SECONDS)
+            # Where it counts for itself it is had.
+            assert not await asked
+
+    run(be_held_up())
 
 
 def test_counts_of_one_process_forget_the_oldest_names_first(monkeypatch: pytest.MonkeyPatch) -> None:

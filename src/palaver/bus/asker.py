@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 from redis.exceptions import NoScriptError
 
 from palaver.bus.link import Link, Report, until_one_fails
-from palaver.bus.server import PATIENCE, PING, Line, RedisServer
+from palaver.bus.patience import Patience
+from palaver.bus.server import PING, Line, RedisServer
 
 BEAT_SECONDS = 1.0
 
@@ -33,7 +34,7 @@ class Asker:
         return answer
 
     async def _serve(self, line: Line) -> NoReturn:
-        async with asyncio.timeout(PATIENCE):
+        async with Patience():
             await line.send([self._first])
             await line.read()
         self.link.up()
@@ -45,7 +46,7 @@ class Asker:
             self._wake.clear()
             queue, self._queue = self._queue, []
             self._sent.extend(answer for _, answer in queue)
-            async with asyncio.timeout(PATIENCE):
+            async with Patience():
                 await line.send([packed for packed, _ in queue])
                 while self._sent:
                     said = await self._read(line)

@@ -9,7 +9,8 @@ from collections import deque
 from typing import Any, NoReturn
 
 from palaver.bus.link import Link, Report, until_one_fails
-from palaver.bus.server import PATIENCE, PING, Line, RedisServer, pack
+from palaver.bus.patience import Patience
+from palaver.bus.server import PING, Line, RedisServer, pack
 
 log = logging.getLogger("palaver.bus")
 
@@ -79,7 +80,7 @@ class Publisher:
     async def _serve(self, line: Line) -> NoReturn:
         if self._lost:
             # The link is not up before this has worked: Redis may answer, and yet not let us publish.
-            async with asyncio.timeout(PATIENCE):
+            async with Patience():
                 await line.send([self._gap])
                 await line.read()
         self.link.up()
@@ -93,7 +94,7 @@ class Publisher:
         while True:
             await self._wake.wait()
             packed = self._take()
-            async with asyncio.timeout(PATIENCE):
+            async with Patience():
                 await line.send(packed)
                 while self._sent:
                     answer = await line.read()

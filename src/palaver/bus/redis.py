@@ -7,8 +7,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import NoReturn
 
 from palaver.bus.link import Report
+from palaver.bus.patience import Patience
 from palaver.bus.publisher import Publisher
-from palaver.bus.server import FAILURES, PATIENCE, RedisServer
+from palaver.bus.server import FAILURES, RedisServer
 from palaver.bus.subscriber import Subscriber
 from palaver.chat.ports import Hear
 
@@ -46,7 +47,7 @@ class RedisBus:
 
     async def count(self, channel: str) -> int:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with Patience():
                 # Redis hears by one connection what it is asked by the other.
                 await self.subscriber.settled()
                 found = await self.publisher.count(self._start + channel.encode())
@@ -89,7 +90,7 @@ async def _open(server: RedisServer, prefix: str) -> AsyncIterator[RedisBus]:
         await subscriber.link.tried.wait()
         yield bus
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with Patience():
                 await publisher.flushed()
     finally:
         for task in tasks:

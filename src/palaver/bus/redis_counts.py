@@ -15,6 +15,7 @@ from redis.exceptions import NoScriptError
 
 from palaver.bus.asker import Asker
 from palaver.bus.link import Report
+from palaver.bus.patience import Patience
 from palaver.bus.server import RedisServer, pack
 from palaver.chat.counts import ASK_AGAIN_SECONDS, LocalCounts
 from palaver.chat.ports import Standing, Wanted
@@ -96,7 +97,7 @@ class RedisCounts:
         if not self.asker.link.is_up:
             return None
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with Patience(ANSWER_SECONDS):
                 return await self._hear(b"EVALSHA", self._digest, questions)
         except TimeoutError:
             return None

@@ -13,8 +13,7 @@ from redis.asyncio.connection import Connection, parse_url
 from redis.exceptions import ConnectionError as Broken
 from redis.exceptions import RedisError
 
-# How long Redis may take to connect or to answer. Whoever waits for more than a second or so has been told otherwise.
-PATIENCE = 1.0
+from palaver.bus.patience import Patience
 
 # What can go wrong with a connection; the time-outs of asyncio are among the last.
 FAILURES = (RedisError, OSError)
@@ -87,7 +86,7 @@ class RedisServer:
         """A connection on which Redis has answered. Raises one of `FAILURES` within a second."""
         connection = self._make(**self._options)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with Patience():
                 await connection.connect()
                 # The system takes connections and bytes for a Redis that stands still: only an answer says more.
                 await connection.send_packed_command([PING], check_health=False)

@@ -7,11 +7,13 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from palaver.bus.link import Link, Report, until_one_fails
 from palaver.bus.listeners import Listeners
-from palaver.bus.server import PATIENCE, PING, Line, RedisServer, pack
+from palaver.bus.patience import Patience
+from palaver.bus.server import PING, Line, RedisServer, pack
 from palaver.chat.ports import Hear
 from palaver.watching.numbers import BUS_GAPS, BUS_SECONDS
 
@@ -43,7 +45,9 @@ class Batch:
 
     async def wait(self) -> None:
         # Not awaited itself: the first one that is cancelled would cancel it for all.
-        await asyncio.wait([self.confirmed], timeout=PATIENCE)
+        with suppress(TimeoutError):
+            async with Patience():
+                await asyncio.wait([self.confirmed])
 
 
 class Subscriber:
@@ -161,7 +165,7 @@ class Subscriber:
                 raise TimeoutError
             self._silent_beats += 1
             self._pinged = time.perf_counter()
-            async with asyncio.timeout(PATIENCE):
+            async with Patience():
                 await line.send([PING])
 
     def _pack(self, batch: Batch) -> list[bytes]:

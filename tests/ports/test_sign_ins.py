@@ -13,6 +13,7 @@ from palaver.bus import BusOptions, open_counts
 from palaver.chat.accounts import AccountRules, Accounts
 from palaver.chat.clock import SystemClock
 from palaver.store import SqlStore
+from tests.bus.patience import be_patient
 
 ATTEMPTS = 3
 NOBODYS = "nobody's password"
@@ -30,7 +31,10 @@ def crew(request: pytest.FixtureRequest) -> tuple[int, str | None]:
 
 
 @pytest.fixture
-async def workers(crew: tuple[int, str | None], store: SqlStore) -> AsyncIterator[tuple[Accounts, ...]]:
+async def workers(
+    crew: tuple[int, str | None], store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Accounts, ...]]:
+    be_patient(monkeypatch)
     number, url = crew
     async with AsyncExitStack() as stack:
         counts = [await stack.enter_async_context(open_counts(BusOptions(url), "palaver", 10)) for _ in range(number)]

@@ -182,12 +182,13 @@ async def test_session_begun_elsewhere_keeps_its_own_settings(alice: Client, llm
 
 
 async def test_client_that_goes_away_stops_nothing(newcomer: Client, llm: LLM) -> None:
-    await llm.control(first=1.5, text="All of it.")
+    await llm.control(hold="reply", text="All of it.")
     gone = asyncio.create_task(newcomer.post("/api/chat", message="hello"))
     await llm.record(n=1)
     gone.cancel()
     [session] = (await newcomer.get("/api/chat/sessions")).body
     assert await contents(newcomer, session["sessionId"]) == [("user", "hello")]
+    await llm.let_go("reply")
     await ask_until(
         lambda: newcomer.get(f"/api/chat/sessions/{session['sessionId']}/messages"),
         lambda answer: [message["content"] for message in answer.body] == ["hello", "All of it."],
@@ -323,12 +324,13 @@ async def test_deleting_a_session_frees_its_client_message_ids(newcomer: Client)
 
 async def test_busy_session_refuses_a_message_that_may_not_wait(alice: Client, llm: LLM) -> None:
     session = await begin(alice)
-    await llm.control(first=1.5)
+    await llm.control(hold="first")
     first = asyncio.create_task(begin(alice, "one", sessionId=session))
     await llm.record(n=2)
     refused = await alice.post("/api/chat", message="two", sessionId=session, whenBusy="reject")
     assert (refused.status, list(refused.body)) == (409, ["detail"])
     assert isinstance(refused.body["detail"], str)
+    await llm.let_go("first")
     await first
     assert len(await read(alice, session)) == 4
 
@@ -350,10 +352,11 @@ async def test_reply_that_is_stopped_from_elsewhere_is_200_with_the_text_so_far(
 
 async def test_reply_that_runs_is_not_listed_and_its_message_is(alice: Client, llm: LLM) -> None:
     session = await begin(alice)
-    await llm.control(first=1.5, text="Done.")
+    await llm.control(hold="reply", text="Done.")
     talking = asyncio.create_task(begin(alice, "one", sessionId=session))
     await llm.record(n=2)
     assert [text for _, text in await contents(alice, session)][2:] == ["one"]
+    await llm.let_go("reply")
     await talking
     assert [text for _, text in await contents(alice, session)][2:] == ["one", "Done."]
 

@@ -430,11 +430,12 @@ async def test_two_prompts_at_once_each_get_their_own_answer(alice: Client) -> N
 
 async def test_prompt_that_may_not_wait_is_refused_while_a_reply_runs(alice: Client, llm: LLM) -> None:
     session = await start(alice, provider="openai")
-    await llm.control(first=1.5, text="Done.")
+    await llm.control(hold="first", text="Done.")
     first = asyncio.create_task(say(alice, session, "one"))
     await llm.record(n=1)
     refused = await say(alice, session, "two", when_busy="reject")
     assert (refused.status, list(refused.body)) == (409, ["detail"])
+    await llm.let_go("first")
     assert (await first).body["response_message"] == "Done."
     assert await read(alice, session) == [("user", "one"), ("assistant", "Done.")]
 

@@ -282,7 +282,7 @@ async def test_who_has_nothing_left_is_refused_by_every_api_and_told_when_to_com
 
 async def test_who_only_waits_for_replies_that_run_is_told_to_come_back_soon(newcomer: Client, llm: LLM) -> None:
     # Each may take four hundred and some.
-    running = [asyncio.ensure_future(say(newcomer, "hi [[pieces=20&delay=0.08]]")) for _ in range(4)]
+    running = [asyncio.ensure_future(say(newcomer, "hi [[hold=running]]")) for _ in range(4)]
     await llm.record(n=4)
     refused = await say(newcomer)
     assert (refused.status, refused.headers["Retry-After"]) == (429, "5")
@@ -291,6 +291,7 @@ async def test_who_only_waits_for_replies_that_run_is_told_to_come_back_soon(new
         "Try again in 5 seconds."
     )
     assert refused.headers["RateLimit"].startswith(f'"tokens-day";r={A_DAY};t=')
+    await llm.let_go("running")
     assert [answer.status for answer in await asyncio.gather(*running)] == [200] * 4
     assert (await say(newcomer)).status == 200
 

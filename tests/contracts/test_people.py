@@ -426,7 +426,8 @@ async def test_list_tells_who_asked_the_bot_that_it_has_answered_though_others_l
 ) -> None:
     bot = await invite(ana, group)
     async with enter(carl.client, group) as carls, open_list(ben.client) as his, open_list(ana.client) as hers:
-        await hers.expect("chat_list_update")
+        for socket in (his, hers):
+            await socket.expect("chat_list_update")
         await ben.tell(group, f"@{bot} where to?")
         answer = next(one["message"] for one in await carls.turn() if one["type"] == "ai_message_complete")
         told = await his.until("notification")

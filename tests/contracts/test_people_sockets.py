@@ -257,6 +257,8 @@ async def test_list_tells_nothing_of_what_is_muted_or_of_who_is_blocked(
     assert (await ben.client.patch(f"{PEOPLE}/{group}", muted=True)).status == 200
     assert (await carl.client.send("POST", f"/api/people/blocks/{ana.name}", {})).status == 204
     async with open_list(ben.client) as his, open_list(carl.client) as carls:
+        for socket in (his, carls):
+            await socket.expect("chat_list_update")
         for who in (ana, ben):
             await who.tell(group, f"you cannot hide @{ben.name} @{carl.name}")
         # Of the second alone, as he has not blocked who says it.
@@ -279,6 +281,7 @@ async def test_application_opens_the_socket_for_its_user(nobody: Client, shared_
         enter(client, connection, "user_id=u-2") as two,
         open_socket(client, f"{LIST}?user_id=u-2") as listing,
     ):
+        await listing.expect("chat_list_update")
         await one.say("hi")
         for socket in (one, two):
             await socket.expect("user_message", sender_id="u-1")

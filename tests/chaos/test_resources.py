@@ -68,11 +68,6 @@ def descriptors(server: Server) -> list[int]:
     return [int(name) for name in os.listdir(f"/proc/{server.pid}/fd")]
 
 
-def cpu_seconds(server: Server) -> float:
-    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def address_space(server: Server) -> int:
     return int(Path(f"/proc/{server.pid}/statm").read_text().split()[0]) * resource.getpagesize()
 
@@ -134,7 +129,7 @@ async def test_server_without_descriptors_goes_on_with_what_is_open_and_takes_mo
             limited(server, resource.RLIMIT_NOFILE, max(descriptors(server)) + 1 + SPARE),
             ExitStack() as stack,
         ):
-            began, cpu = time.monotonic(), cpu_seconds(server)
+            began, cpu = time.monotonic(), server.cpu_seconds()
             many = connect(server, stack, connections)
             open_for_us = SPARE + 2
             assert await wait_until(lambda: sum(map(is_closed, many)) >= connections - open_for_us, seconds=20)
@@ -149,7 +144,7 @@ async def test_server_without_descriptors_goes_on_with_what_is_open_and_takes_mo
                 assert answer.status == 202, await answer.text()
                 document = (await answer.json())["id"]
             await streams
-            share = (cpu_seconds(server) - cpu) / (time.monotonic() - began)
+            share = (server.cpu_seconds() - cpu) / (time.monotonic() - began)
             assert share < MOST_OF_A_CORE
         await crew.wait_log(ENOUGH)
     assert len(crew.server.log_text().split("file descriptors are in use")) == 2, "it is said once"

@@ -1,6 +1,7 @@
 """Palaver's own server and command line, as processes, the way people run them."""
 
 import asyncio
+import os
 import signal
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -98,6 +99,11 @@ class Server:
 
     def thaw(self) -> None:
         self.process.thaw()
+
+    def cpu_seconds(self) -> float:
+        """What it has taken of the cores since its start, without workers of its own."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def log_text(self) -> str:
         """All that it has ever written, over all its starts."""

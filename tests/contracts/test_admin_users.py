@@ -15,7 +15,8 @@ from tests.parts.palaver import Server
 USERS = "/api/admin/users"
 APPS = "/api/admin/apps"
 ENDLESS = "[[pieces=6000&delay=0.01]]"
-SECONDS = 2.0
+# As long as a busy machine may take; tests/contracts/test_shut_out.py says how soon it is.
+SECONDS = 15.0
 
 # Each test finds the model as nobody has told it anything.
 pytestmark = pytest.mark.usefixtures("llm")
@@ -174,7 +175,7 @@ async def test_last_admin_cannot_be_shut_out(admin: Client) -> None:
     assert (await admin.delete(f"{USERS}/{other}")).status == 204
 
 
-async def test_who_is_disabled_hears_no_more_within_two_seconds(nobody: Client, admin: Client) -> None:
+async def test_who_is_disabled_hears_no_more(nobody: Client, admin: Client) -> None:
     added = await add(admin)
     name = added["user"]["name"]
     person = await enter_by(nobody, added["sign_in_link"])
@@ -199,7 +200,7 @@ async def test_person_is_signed_out_everywhere_and_may_sign_in_again(nobody: Cli
     browser = await enter_by(nobody, (await admin.post(f"{USERS}/{name}/sign-in-link")).body)
     async with open_list(browser) as listing:
         assert (await admin.post(f"{USERS}/{name}/sign-out")).status == 204
-        assert await listing.closed(seconds=SECONDS) == 4001
+        assert await listing.closed() == 4001
     for client in (script, browser):
         await ask_until(
             lambda client=client: client.get("/api/auth/me"),  # type: ignore[misc]
@@ -219,7 +220,7 @@ async def test_person_is_erased_with_all_that_is_theirs(nobody: Client, admin: C
         await socket.say(ENDLESS)
         await socket.until("ai_message_chunk")
         assert (await admin.delete(f"{USERS}/{name}")).status == 204
-        assert await socket.closed(seconds=SECONDS) == 4001
+        assert await socket.closed() == 4001
     assert (await admin.get(f"{USERS}/{name}")).status == 404
     assert (await admin.delete(f"{USERS}/{added['user']['user_id']}")).status == 404
     await ask_until(lambda: person.get("/api/auth/me"), lambda answer: answer.status == 401, seconds=SECONDS)

@@ -1,8 +1,12 @@
-"""Whose token is revoked, who is disabled or signs out, hears no more: sockets and streams end within two seconds."""
+"""Whose token is revoked, who is disabled or signs out, hears no more: sockets and streams end within two seconds.
+
+How soon depends on what else the machine does: only `make prove` holds it against the two seconds, in one place.
+"""
 
 import asyncio
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -10,16 +14,18 @@ import pytest
 from aiohttp import ClientResponse, ClientSession
 
 from tests.contracts.talking import SESSIONS, make
-from tests.journeys.client import Client, new_name, open_client, sign_in
+from tests.journeys.client import Client, ask_until, new_name, open_client, sign_in
 from tests.journeys.socket import Event, Socket, enter, open_list
 from tests.parts.palaver import Server
+from tests.promises import Measured
 
 # Each test finds the model as nobody has told it anything.
 pytestmark = pytest.mark.usefixtures("llm")
 
 # A minute of pieces, none of which may come once nobody may hear it any more.
 ENDLESS = "[[pieces=6000&delay=0.01]]"
-SECONDS = 2.0
+SECONDS = 15.0
+SECONDS_IN_FULL = 2.0
 
 ShutOut = Callable[[Server, str, Client], Awaitable[object]]
 
@@ -44,6 +50,11 @@ async def disable(server: Server, name: str, _person: Client) -> None:
     await server.cli("user", "disable", name)
 
 
+async def disable_over_the_api(server: Server, name: str, person: Client) -> None:
+    admin = person.bearing(await server.token("admin"))
+    assert (await admin.patch(f"/api/admin/users/{name}", disabled=True)).status == 200
+
+
 async def sign_out(_server: Server, _name: str, person: Client) -> None:
     assert (await person.post("/api/auth/logout")).status == 200
 
@@ -58,7 +69,9 @@ async def revoke_ones_own(_server: Server, _name: str, person: Client) -> None:
 
 
 every_way = pytest.mark.parametrize(
-    "shut_out", [revoke, disable, sign_out, sign_out_everywhere, revoke_ones_own], ids=lambda way: way.__name__
+    "shut_out",
+    [revoke, disable, disable_over_the_api, sign_out, sign_out_everywhere, revoke_ones_own],
+    ids=lambda way: way.__name__,
 )
 
 
@@ -73,11 +86,13 @@ async def read_to_the_end(response: ClientResponse) -> list[str]:
     return (await response.content.read()).decode().split("\n\n")
 
 
-@pytest.mark.proof("security")
+@pytest.mark.proof("security", alone=True)
 @every_way
 async def test_sockets_and_streams_end_within_two_seconds(
-    nobody: Client, shared_server: Server, shut_out: ShutOut
+    nobody: Client, shared_server: Server, shut_out: ShutOut, prove: bool, measured: Measured
 ) -> None:
+    """And by then whatever else is asked is refused."""
+    seconds = SECONDS_IN_FULL if prove else SECONDS
     name = new_name()
     person = nobody.bearing(await shared_server.token(name))
     session = await make(person)
@@ -88,7 +103,11 @@ async def test_sockets_and_streams_end_within_two_seconds(
         await socket.until("ai_message_chunk")
         hearing = asyncio.gather(hear_to_the_end(socket), hear_to_the_end(listing), read_to_the_end(response))
         await shut_out(shared_server, name, person)
-        (code, told), (list_code, list_told), events = await asyncio.wait_for(hearing, SECONDS)
+        began = time.monotonic()
+        async with asyncio.timeout(seconds):
+            (code, told), (list_code, list_told), events = await hearing
+            await ask_until(lambda: person.get(SESSIONS), lambda answer: answer.status == 401, seconds=seconds)
+        measured("the last ended after", round(time.monotonic() - began, 2), "s")
     error = {"type": "error", "message": "Sign in first: no valid credentials were sent.", "code": "unauthenticated"}
     assert (code, told[-1]) == (list_code, list_told[-1]) == (4001, error)
     # It was in the middle of it, and nothing says that it came to an end.
@@ -118,7 +137,7 @@ async def test_socket_that_a_cookie_opened_ends_with_the_session(nobody: Client,
     async with open_list(browser) as socket, open_list(other) as stays:
         await stays.until("chat_list_update")
         assert (await browser.having(X_CSRFToken=cookies["csrftoken"]).post("/sign-out")).status == 200
-        assert await socket.closed(seconds=SECONDS) == 4001
+        assert await socket.closed() == 4001
         # Another session of the same person goes on.
         assert await stays.settle() is not None
 
@@ -151,5 +170,5 @@ async def test_others_stay(nobody: Client, shared_server: Server) -> None:
     leaving, staying = [nobody.bearing(await shared_server.token(name)) for name in (gone, stays)]
     async with open_list(leaving) as socket, open_list(staying) as other:
         await disable(shared_server, gone, leaving)
-        assert await socket.closed(seconds=SECONDS) == 4001
+        assert await socket.closed() == 4001
         await other.settle()

@@ -57,9 +57,11 @@ async def behind(proxy: Proxy, server: Server) -> AsyncIterator[Client]:
     """Somebody who speaks to the proxy alone."""
     token = await server.token("alice")
     await proxy.start()
-    async with open_client(server) as client:
-        yield Client(client._http, proxy.url, {"Authorization": f"Bearer {token}"})
-    proxy.process.kill()
+    try:
+        async with open_client(server) as client:
+            yield Client(client._http, proxy.url, {"Authorization": f"Bearer {token}"})
+    finally:
+        proxy.process.kill()
 
 
 async def hear_events(person: Client, message: str) -> AsyncIterator[Event]:

@@ -28,6 +28,13 @@ from tests.parts.palaver import Server
 pytestmark = pytest.mark.usefixtures("llm")
 
 SLOW = "[[text=one two three four five six seven eight&pieces=8&delay=0.03]]"
+# The same, of which each piece comes when a test lets it go.
+HOLD = "pieces"
+HELD = SLOW.replace("delay=0.03", f"hold={HOLD}")
+
+# Of the events of a turn, the last one after which somebody is cut.
+LAST_CUT = 8
+FIRST_CHUNK = 3
 
 
 @pytest.fixture(scope="module")
@@ -110,27 +117,37 @@ async def test_who_comes_back_later_is_told_exactly_what_was_missed(
 
 @either_way
 async def test_who_is_cut_anywhere_in_a_turn_hears_all_of_it(
-    alice: Client, session: str, socket: Socket, come_back: ComeBack
+    alice: Client, session: str, socket: Socket, llm: LLM, come_back: ComeBack
 ) -> None:
     async def hear_until_cut(events: int) -> list[Event]:
         """All that somebody hears of the turn who is cut after so many events."""
         async with enter(alice, session) as cut:
-            ready.release()
             for _ in range(events):
+                waiting.release()
                 await cut.next()
             cut.cut()
         async with come_back(alice, session, cut.cursor) as back:
             await back.until("ai_typing_stop", reason="complete")
             return cut.heard[1:] + back.heard
 
-    ready = asyncio.Semaphore(0)
-    hearing = [asyncio.create_task(hear_until_cut(events)) for events in range(1, 9)]
-    for _ in hearing:
-        await ready.acquire()
-    await socket.say(SLOW)
-    whole = to_story(await socket.turn())
-    for told in await asyncio.gather(*hearing):
-        assert to_story(told) == whole
+    async def all_wait_for(event: int) -> None:
+        """Returns when whoever is to hear it has heard all before it: each piece is a chunk of its own for them."""
+        for _ in range(event, LAST_CUT + 1):
+            await waiting.acquire()
+
+    waiting = asyncio.Semaphore(0)
+    async with asyncio.TaskGroup() as tasks:
+        hearing = [tasks.create_task(hear_until_cut(events)) for events in range(1, LAST_CUT + 1)]
+        await all_wait_for(1)
+        await socket.say(HELD)
+        await all_wait_for(2)
+        for event in range(FIRST_CHUNK, LAST_CUT + 1):
+            await all_wait_for(event)
+            await llm.let_go(HOLD, pieces=1)
+        await llm.let_go(HOLD)
+        whole = to_story(await socket.turn())
+    for told in hearing:
+        assert to_story(told.result()) == whole
 
 
 async def test_who_is_cut_again_and_again_hears_all_of_it(alice: Client, session: str, socket: Socket) -> None:
@@ -356,11 +373,15 @@ async def test_snapshot_tells_the_reply_that_runs_and_it_goes_on_from_there(
         assert to_story(await back.turn()) == to_story(await socket.turn())
 
 
-async def test_text_from_a_snapshot_on_joins_to_the_whole(alice: Client, session: str, socket: Socket) -> None:
-    await socket.say(SLOW)
+async def test_text_from_a_snapshot_on_joins_to_the_whole(
+    alice: Client, session: str, socket: Socket, llm: LLM
+) -> None:
+    await socket.say(HELD)
+    await llm.let_go(HOLD, pieces=1)
     await socket.until("ai_message_chunk")
     async with come_back_by_address(alice, session, "x", recovered=False) as back:
         reply = (await back.expect("snapshot"))["reply"]
+        await llm.let_go(HOLD)
         events = await back.turn()
         assert reply["content"] + said_by(events) == events[-2]["message"]["content"]
 

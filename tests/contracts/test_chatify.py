@@ -138,8 +138,10 @@ async def _llm_as_at_first(llm: LLM) -> None:
 
 @pytest.fixture(scope="module")
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    # Sooner than the server closes a connection that says nothing: one could be closed just as it is used.
+    connector = aiohttp.TCPConnector(keepalive_timeout=2)
     async with aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(total=60)
+        cookie_jar=aiohttp.DummyCookieJar(), connector=connector, timeout=aiohttp.ClientTimeout(total=60)
     ) as session:
         yield session
 

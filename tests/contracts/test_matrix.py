@@ -159,7 +159,12 @@ async def world(shared_server: Server, server_environment: Mapping[str, str]) ->
     tokens = {caller: await _token(shared_server, caller, names) for caller in SIGNED_IN}
     tokens["bad"] = "x" * 43
     tokens["revoked"] = await shared_server.token(f"revoked-{names}")
-    async with open_store(options) as store, aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+    # Sooner than the server closes a connection that says nothing: one could be closed just as it is used.
+    connector = aiohttp.TCPConnector(keepalive_timeout=2)
+    async with (
+        open_store(options) as store,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=connector) as session,
+    ):
         guests = server_environment["PALAVER_GUESTS"] == "on"
         world = World(shared_server, store, session, tokens, guests, names)
         status, _ = await world.call("POST /api/auth/logout", "/api/auth/logout", "revoked", {})

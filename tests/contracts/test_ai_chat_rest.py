@@ -673,11 +673,16 @@ async def hear(
 
 async def test_stream_tells_the_message_the_pieces_and_the_whole_reply(alice: Client, llm: LLM) -> None:
     session = (await make(alice))["id"]
-    await llm.control(text=EMOJI, pieces=4, delay=0.05)
+    await llm.control(text=EMOJI, pieces=4, hold="turn")
     async with hear(alice, session, " Name a river. ") as hearing:
         assert (hearing.status, hearing.headers["Content-Type"]) == (200, "text/event-stream")
         assert hearing.headers["Cache-Control"] == "no-cache"
-        first, *chunks, complete, done = await hearing.rest()
+        first = await hearing.event()
+        await llm.let_go("turn", pieces=1)
+        begun = await hearing.event()
+        await llm.let_go("turn")
+        *others, complete, done = await hearing.rest()
+    chunks = [begun, *others]
     assert first == {
         "type": "user_message", "data": {"id": UUID, "content": "Name a river.", "created_at": TIME},
     }  # fmt: skip

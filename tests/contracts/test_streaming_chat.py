@@ -268,9 +268,13 @@ async def test_guest_without_cookies_keeps_a_session_by_our_uuid_alone(start_ser
 
 
 async def test_stream_is_whole_ascii_events_with_ids_and_ends_with_all_of_it(alice: Listener, llm: LLM) -> None:
-    await llm.control(text=EMOJI, pieces=5, delay=0.05)
+    await llm.control(text=EMOJI, pieces=5, hold="turn")
     async with alice.hear(session_id="s") as hearing:
-        events = await hearing.rest()
+        started = await hearing.event()
+        await llm.let_go("turn", pieces=1)
+        begun = await hearing.event()
+        await llm.let_go("turn")
+        events = [started, begun, *await hearing.rest()]
         assert hearing.headers["Content-Type"] == "text/event-stream"
         assert hearing.headers["Cache-Control"] == "no-cache"
         assert hearing.headers["X-Accel-Buffering"] == "no"

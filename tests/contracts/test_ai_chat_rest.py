@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from tests.journeys.client import (
 from tests.parts import PartFailed
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
+from tests.promises import Measured
 
 UNKNOWN = "0d2b8a54-6f0f-4c55-9e0a-5a3c1d2f7b10"
 SESSIONS = "/ai-chat/api/sessions/"
@@ -1262,12 +1264,18 @@ async def test_health_makes_no_guest(start_server: StartServer) -> None:
         assert (await client.get(STATS)).body["total_sessions"] == 0
 
 
-async def test_server_that_does_not_answer_is_unhealthy_within_five_seconds(alice: Client, llm: LLM) -> None:
+@pytest.mark.proof("faults", alone=True)
+async def test_server_that_does_not_answer_is_unhealthy_within_five_seconds(
+    alice: Client, llm: LLM, prove: bool, measured: Measured
+) -> None:
     await llm.control(fault="no-first-byte")
     before = time.monotonic()
     answer = await alice.get(HEALTH)
+    took = time.monotonic() - before
+    measured("it was unhealthy after", round(took, 2), "s")
     assert (answer.status, answer.body["llm_server_healthy"]) == (200, False)
-    assert time.monotonic() - before < 6
+    # Among other tests everything takes as long as they let it.
+    assert took < (6 if prove else inf)
 
 
 async def test_stats_count_what_the_caller_has(alice: Client, bob: Client) -> None:

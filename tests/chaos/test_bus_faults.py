@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 from uuid import uuid4
 
@@ -23,8 +24,13 @@ from tests.serve.crew import Crew
 
 pytestmark = pytest.mark.proof("streams")
 
+# These are looked at where nothing else runs. Otherwise it has to be enough that all is answered, and heard to its end,
+# before a fault that lasts is over.
 SECONDS_TO_ANSWER = 2.0
 """In which whatever is said is acknowledged, or refused."""
+
+SECONDS_SILENT = 1.0
+"""So long those who hear a reply where it is made may wait for its next piece."""
 
 SECONDS_BEHIND = 4.0
 """So late the others hear by the store: a checkpoint in each second, a look in each second, and a busy machine."""
@@ -103,14 +109,14 @@ def is_end(event: Event) -> bool:
     return bool(event["type"] == "ai_typing_stop")
 
 
-async def say_in_time(alice: Client, http: aiohttp.ClientSession) -> int:
-    """By a request of its own: the status of the answer, which comes in time."""
+async def say(alice: Client, http: aiohttp.ClientSession) -> tuple[int, float]:
+    """By a request of its own: the status of the answer, and after how many seconds it came."""
     body = {"message": "hello", "streaming": False}
     asked_at = time.monotonic()
     async with http.post(f"{alice.url}/api/chat/stream/", json=body, headers=alice._headers) as response:
-        assert time.monotonic() - asked_at < SECONDS_TO_ANSWER
+        took = time.monotonic() - asked_at
         assert "complete_response" in await response.text() or response.status == 503
-        return response.status
+        return response.status, took
 
 
 async def check_same(alice: Client, talk: Talk) -> None:
@@ -132,6 +138,7 @@ async def check_same(alice: Client, talk: Talk) -> None:
     assert said_by(talk.here.heard) == said_by(talk.there.heard) == kept
 
 
+@pytest.mark.proof("streams", alone=True)
 @pytest.mark.parametrize("fault", [restart, stand_still, take_no_writes, be_gone])
 async def test_fault_of_redis_stops_no_stream_loses_nothing_and_holds_nobody_up(
     alice: Client,
@@ -152,10 +159,13 @@ async def test_fault_of_redis_stops_no_stream_loses_nothing_and_holds_nobody_up(
         # While it lasts, replies go on to their ends, here and there, and turns are taken.
         here = asyncio.gather(*(longest_silence(talk.here, is_end) for talk in talks))
         there = asyncio.gather(*(longest_silence(talk.there, is_end) for talk in talks))
-        statuses = [await say_in_time(alice, http) for _ in range(10)]
+        said = [await say(alice, http) for _ in range(10)]
+        statuses = [status for status, _ in said]
         assert set(statuses) <= {200, 503}
-        assert max(await here) < 1.0
-        assert max(await there) < SECONDS_BEHIND
+        answered, silent, behind = max(took for _, took in said), max(await here), max(await there)
+        assert answered < (SECONDS_TO_ANSWER if prove else inf)
+        assert silent < (SECONDS_SILENT if prove else inf)
+        assert behind < (SECONDS_BEHIND if prove else inf)
         for talk in talks:
             await check_same(alice, talk)
         # A turn that begins and ends in the meantime.
@@ -169,10 +179,11 @@ async def test_fault_of_redis_stops_no_stream_loses_nothing_and_holds_nobody_up(
             await check_same(alice, talk)
         measured("streams", len(talks), "")
         measured("turns taken meanwhile", f"{statuses.count(200)} of {len(statuses)}", "")
-        measured("those at the other worker behind by at most", round(max(await there), 1), "s")
+        measured("those at the other worker behind by at most", round(behind, 1), "s")
     assert "Traceback" not in server.log_text()
 
 
+@pytest.mark.proof("streams", alone=True)
 async def test_redis_that_comes_and_goes_again_and_again_loses_nothing(
     alice: Client, server: Server, redis: Redis, prove: bool, measured: Measured
 ) -> None:
@@ -189,8 +200,8 @@ async def test_redis_that_comes_and_goes_again_and_again_loses_nothing(
             redis.process.freeze()
             await redis.reset()
             behind = max(behind, *await hearing)
-            assert behind < SECONDS_BEHIND
         measured("restarts", restarts, "")
         measured("behind by at most", round(behind, 1), "s")
+        assert behind < (SECONDS_BEHIND if prove else inf)
         for talk in talks:
             await check_same(alice, talk)

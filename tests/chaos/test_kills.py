@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import cast
 
 import aiohttp
@@ -15,8 +16,8 @@ import pytest
 
 from tests.chaos.kept import Kept, Message, turn_in
 from tests.chaos.person import APIS, ApiName, Person, Told
-from tests.chaos.upstream import asked, heard_of
-from tests.chaos.waiting import wait_while
+from tests.chaos.upstream import asked
+from tests.chaos.waiting import wait_for, wait_while
 from tests.parts.llm import LLM
 from tests.parts.palaver import StartServer
 from tests.promises import Measured
@@ -34,7 +35,7 @@ SECONDS_LOST = 1.0
 
 SECONDS_ON_THE_WAY = 0.5
 """What a checkpoint of the last second is itself on its way: from the stand-in to the server, and to the disk. Both
-take milliseconds; on two cores that other tests use as well, a process may wait some hundred for its turn."""
+take milliseconds; on two cores that are used otherwise as well, a process may wait some hundred for its turn."""
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +192,20 @@ async def test_server_killed_under_load_loses_and_doubles_nothing(
 REPLIES = 8
 PIECE_SECONDS = 0.01
 
+LOGGED = (
+    "SELECT p.client_message_id, l.text FROM reply_log l JOIN messages m ON m.id = l.message_id "
+    "AND m.attempt = l.attempt JOIN messages p ON p.conversation_id = m.conversation_id "
+    "AND p.number = m.parent_number ORDER BY l.message_id, l.position"
+)
+
+
+async def read_logged(kept: Kept) -> Mapping[str, str]:
+    """What is on disk of the replies that run, by the client ids of their prompts."""
+    logged: dict[str, str] = {}
+    for client_message_id, text in await kept.query(LOGGED):
+        logged[client_message_id] = logged.get(client_message_id, "") + text
+    return logged
+
 
 async def start_replies(person: Person, llm: LLM, dice: random.Random) -> dict[str, "asyncio.Task[object]"]:
     """Long replies whose pieces say when they were sent. They start one after the other: each is of another age."""
@@ -209,17 +224,19 @@ async def kill_while_they_talk(person: Person, llm: LLM, dice: random.Random) ->
     await llm.control(reset_record=True)
     running = await start_replies(person, llm, dice)
     await asyncio.wait(running.values(), timeout=dice.uniform(0.2, 3.0))
+    kept = Kept(person.server)
+    logged = await read_logged(kept)
     killed_at = time.monotonic()
     person.server.kill()
     await asyncio.gather(*running.values(), return_exceptions=True)
     heard = await llm.record("closed", n=REPLIES)
     await person.server.start()
-    kept = Kept(person.server)
     await wait_while(kept.open_replies, seconds=SECONDS_TO_TIDY_UP, what="replies that ran when the server died")
     messages = await kept.messages()
     missing = []
     for name in running:
         reply = turn_in(messages, name).reply
+        assert reply.content.startswith(logged.get(name, "")), "what was on disk before the kill is there"
         stamps = [int(stamp) / 1e9 for stamp in reply.content.split()]
         assert reply.status == ("interrupted" if stamps else "failed")
         (request,) = asked(heard, name)
@@ -230,6 +247,7 @@ async def kill_while_they_talk(person: Person, llm: LLM, dice: random.Random) ->
     return max(missing)
 
 
+@pytest.mark.proof("words", alone=True)
 async def test_kill_costs_a_running_reply_at_most_its_last_second(
     alice: Person, llm: LLM, kept: Kept, dice: random.Random, prove: bool, measured: Measured
 ) -> None:
@@ -238,7 +256,8 @@ async def test_kill_costs_a_running_reply_at_most_its_last_second(
     measured("kills", len(missing), "")
     measured("running replies at each", REPLIES, "")
     measured("lost of a reply at most", round(longest, 2), "s")
-    assert longest <= SECONDS_LOST + SECONDS_ON_THE_WAY
+    # In small, beside other tests, anything may be late: there it has to be enough that what was on disk is there.
+    assert longest <= (SECONDS_LOST + SECONDS_ON_THE_WAY if prove else inf)
     assert not await kept.log_rows()
     assert not await kept.miscounted()
 
@@ -246,11 +265,11 @@ async def test_kill_costs_a_running_reply_at_most_its_last_second(
 async def test_conversation_goes_on_from_what_a_kill_has_left(alice: Person, llm: LLM, kept: Kept) -> None:
     conversation = await alice.open_conversation()
     first = (await alice.say("first", conversation, client_message_id="first")).text
-    running = asyncio.ensure_future(
-        alice.say("second [[pieces=250&delay=0.01]]", conversation, client_message_id="second")
-    )
-    await heard_of(llm, "second")
-    await wait_while(lambda: _is_nothing_logged(kept), seconds=5, what="an empty log of a reply that runs")
+    # It runs for as long as it takes until something of it is on disk.
+    second = "second [[pieces=250&hold=second]]"
+    running = asyncio.ensure_future(alice.say(second, conversation, client_message_id="second"))
+    await llm.let_go("second", pieces=100)
+    await wait_for(kept.log_rows, seconds=10, what="something on disk of a reply that runs")
     alice.server.kill()
     assert isinstance((await asyncio.gather(running, return_exceptions=True))[0], aiohttp.ClientError)
     await alice.server.start()
@@ -262,15 +281,12 @@ async def test_conversation_goes_on_from_what_a_kill_has_left(alice: Person, llm
     assert "You said: second".startswith(broken_off.content[:16])
     (heard,) = asked(await llm.record(), "third")
     assert [message["content"] for message in heard.body["messages"][1:]] == [
-        "first", first, "second [[pieces=250&delay=0.01]]", broken_off.content, "third",
+        "first", first, second, broken_off.content, "third",
     ]  # fmt: skip
     assert third.text == "You said: third"
     # Asking again for what broke off replaces the text that was kept.
-    again = await alice.say("second [[pieces=250&delay=0.01]]", conversation, client_message_id="second")
+    await llm.let_go("second")
+    again = await alice.say(second, conversation, client_message_id="second")
     assert len(again.text) > len(broken_off.content)
     assert (await kept.turn("second")).reply.attempt == 2
     assert not await kept.miscounted()
-
-
-async def _is_nothing_logged(kept: Kept) -> bool:
-    return not await kept.log_rows()

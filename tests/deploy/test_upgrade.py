@@ -17,7 +17,7 @@ from tests.chaos.person import open_http
 from tests.parts import PartFailed
 from tests.parts.palaver import Server, StartServer, StoreKind
 from tests.parts.run import Run
-from tests.serve.crew import Crew
+from tests.serve.crew import Crew, wait_gone
 
 ROOT = Path(__file__).parents[2]
 NEWER = "99.0.0"
@@ -109,9 +109,13 @@ async def test_reload_brings_the_new_version_and_an_older_server_goes_on_but_can
     async with open_http() as http:
         assert await version_of(http, here) != NEWER
 
+        crew = Crew(here)
+        old = crew.pids().values()
         installed.take(installed.newer)
         here.process.send(signal.SIGHUP)
-        await Crew(here).wait_log("all workers are new")
+        await crew.wait_log("all workers are new")
+        # That is said before the last of the old ones has been told to leave.
+        await wait_gone(*old)
 
     # Over connections of its own: one from before is its old worker's until that closes it.
     async with open_http() as http:

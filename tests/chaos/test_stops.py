@@ -9,16 +9,18 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from uuid import uuid4
 
 import pytest
 
 from tests.chaos.device import list_messages, open_alice, open_session
 from tests.chaos.upstream import asked
+from tests.chaos.waiting import wait_for
 from tests.chaos.workers import enter_at
 from tests.journeys.client import Client
 from tests.journeys.socket import Event, Socket, said_by
-from tests.parts.llm import LLM
+from tests.parts.llm import LLM, Heard
 from tests.parts.palaver import Server, StartServer, StoreKind
 from tests.promises import Measured
 from tests.serve.crew import Crew
@@ -95,6 +97,17 @@ async def race(asker: Socket, stopper: Socket, dice: random.Random) -> Race:
     return Race(mark, reply, ends[0], said_by(asker.heard), stopped_at)
 
 
+async def read_all_ended(llm: LLM) -> list[Heard]:
+    """All that the model was asked, once none of that runs any more."""
+
+    async def all_ended() -> list[Heard] | None:
+        heard = await llm.record()
+        return heard if all(request.reached("ended") for request in heard) else None
+
+    return await wait_for(all_ended, seconds=30, what="an end of all that the model was asked")
+
+
+@pytest.mark.proof("streams", alone=True)
 async def test_stop_and_completion_that_race_give_one_end_and_nothing_after_it(
     alice: Client, server: Server, llm: LLM, dice: random.Random, prove: bool, measured: Measured
 ) -> None:
@@ -120,12 +133,13 @@ async def test_stop_and_completion_that_race_give_one_end_and_nothing_after_it(
     measured("races", len(races), "")
     measured("of them stopped", ends.count("stopped"), "")
     assert set(ends) == {"complete", "stopped"}
-    heard = await llm.record("ended", n=len(races))
+    heard = await read_all_ended(llm)
     took = []
     for one in races:
-        (request,) = asked(heard, one.mark)
+        requests = asked(heard, one.mark)
+        # One that was stopped at once was perhaps never asked for.
+        assert len(requests) == 1 or not (one.text or requests)
         if one.end == "stopped":
-            assert request.ended_at is not None
-            took.append(request.ended_at.monotonic - one.stopped_at)
+            took += [request.ended_at.monotonic - one.stopped_at for request in requests if request.ended_at]
     measured("the model's connection closed after at most", round(max(took), 3), "s")
-    assert max(took) < SECONDS_TO_STOP
+    assert max(took) < (SECONDS_TO_STOP if prove else inf)

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from math import inf
 from uuid import uuid4
 
 import pytest
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.proof("words")
 SLOW = "[[pieces=20&delay=0.03]]"
 ENDLESS = "[[pieces=3000&delay=0.01]]"
 SECONDS_TO_STOP = 2.0
+"""Looked at where nothing else runs. Otherwise it has to be enough that a reply that would last much longer is over."""
 
 
 @pytest.fixture
@@ -75,8 +77,9 @@ async def test_prompt_of_somebody_who_left_the_queue_is_answered_in_its_turn(
     ]
 
 
+@pytest.mark.proof("words", alone=True)
 async def test_deleting_a_conversation_hides_it_at_once_and_stops_the_model(
-    alice: Person, kept: Kept, llm: LLM
+    alice: Person, kept: Kept, llm: LLM, prove: bool
 ) -> None:
     conversation = await alice.open_conversation()
     running = asyncio.ensure_future(alice.say(f"running {ENDLESS}", conversation, client_message_id="running"))
@@ -93,7 +96,7 @@ async def test_deleting_a_conversation_hides_it_at_once_and_stops_the_model(
     (heard,) = await heard_of(llm, "running", "closed")
     assert heard.outcome == "closed_by_peer"
     assert heard.peer_closed_at is not None
-    assert heard.peer_closed_at.monotonic - deleted_at < SECONDS_TO_STOP
+    assert heard.peer_closed_at.monotonic - deleted_at < (SECONDS_TO_STOP if prove else inf)
 
     # Nobody goes on waiting for what will never come, and what had been said is there until it is purged.
     assert (await waiting).status == 404

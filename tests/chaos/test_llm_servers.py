@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from math import inf
 from statistics import quantiles
 
 import aiohttp
@@ -143,7 +144,7 @@ async def slowest(admin: Client) -> float:
 @pytest.mark.parametrize("hole", [never_answers, never_accepts])
 @pytest.mark.proof("faults", alone=True)
 async def test_black_hole_slows_nothing_else(
-    admin: Client, alice: Person, hole: Callable[[], AbstractContextManager[str]], measured: Measured
+    admin: Client, alice: Person, hole: Callable[[], AbstractContextManager[str]], prove: bool, measured: Measured
 ) -> None:
     before = await slowest(admin)
     with hole() as url:
@@ -164,7 +165,8 @@ async def test_black_hole_slows_nothing_else(
             measured("turns that hang", HANGING, "")
             measured("other answers, p95, before", round(before * 1000, 1), "ms")
             measured("and beside them", round(among * 1000, 1), "ms")
-            assert among < 2 * before + NOISE_SECONDS
+            # In small, other tests may have begun in between.
+            assert among < (2 * before + NOISE_SECONDS if prove else inf)
             # Its model is another's too, which answers.
             assert set(await talk(alice, 6)) <= {f"This is {name}." for name in NAMES}
             began = time.monotonic()

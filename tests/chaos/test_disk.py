@@ -17,6 +17,7 @@ from tests.chaos.waiting import wait_for
 from tests.contracts.knowing import COLLECTIONS, DOCUMENTS, keep, make_collection, search, upload
 from tests.journeys.client import open_client
 from tests.parts.palaver import Server, StartServer, StoreKind
+from tests.parts.process import wait_until
 from tests.promises import Measured
 
 pytestmark = pytest.mark.proof("faults")
@@ -127,8 +128,9 @@ async def test_where_the_servers_own_disk_is_full_and_the_database_is_elsewhere_
         assert server.log_text() == written
         resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         assert (await alice.post("/api/chat", message="hello")).status == 200
+        # Of a request it is told once its answer has been sent.
+        assert await wait_until(lambda: server.log_text() != written, seconds=20)
     assert server.is_running
-    assert server.log_text() != written
 
 
 async def test_while_another_process_holds_the_file_sending_waits_or_is_refused_and_goes_on(

@@ -1,6 +1,7 @@
 """SIGHUP: every worker is replaced, and nobody who talks with the server notices."""
 
 import asyncio
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -8,8 +9,10 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import aiohttp
+import asyncpg
 import pytest
 
+from palaver.store.migrate import ADVISORY_LOCK
 from tests.chaos.kept import Kept
 from tests.parts.palaver import Server, StartServer
 from tests.parts.postgres import Postgres
@@ -91,13 +94,19 @@ async def test_socket_of_a_replaced_worker_is_closed_with_1012(
 
 
 async def test_rolls_that_are_asked_for_during_a_roll_become_one(crew: Crew) -> None:
-    crew.server.process.send(signal.SIGHUP)
-    await crew.wait_served(3)
-    first = crew.pids()[1]
-    for _ in range(3):
+    database = await asyncpg.connect(crew.server.environment["PALAVER_DATABASE_URL"])
+    async with database.transaction():
+        # The first of the new workers cannot come while another Palaver seems to migrate.
+        await database.execute("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
         crew.server.process.send(signal.SIGHUP)
-    await crew.wait_log("all workers are new", 2)
-    assert crew.pids()[1] != first
+        await crew.wait_log("another Palaver changes the schema of the database just now")
+        for _ in range(3):
+            crew.server.process.send(signal.SIGHUP)
+    await database.close()
+    for times in (1, 2):
+        await crew.wait_log("all workers are new", times)
+    for slot in crew.pids():
+        assert len(re.findall(rf"worker \d+ serves in slot {slot}", crew.server.log_text())) == 3
     assert await crew.server.stop() == 0
     assert crew.server.log_text().count("all workers are replaced") == 2
     assert crew.count_served() == 6

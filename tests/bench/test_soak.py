@@ -1,4 +1,4 @@
-"""Everything at once for some seconds, and for half an hour under `make prove`: nothing grows, nothing breaks."""
+"""Everything at once for some seconds: nothing breaks. And for half an hour under `make prove`: nothing grows."""
 
 import re
 from pathlib import Path
@@ -33,8 +33,10 @@ def test_server_that_is_used_in_every_way_at_once_holds_no_more_in_the_end(
     )
     for what, *_, growth, may_be in to_cells(done)[2:]:
         measured(f"{what}: grown in the second half", growth, f"(may be {may_be})")
-    # Only now: what it came to is wanted most where it does not hold.
-    assert done.returncode == 0, done.stdout + done.stderr
+    # Only now: what it came to is wanted most where it does not hold. In seconds it cannot be told what grows from what
+    # is still warming up.
+    assert "Broken: none." in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 or not prove, done.stdout + done.stderr
     assert ElementTree.fromstring(picture.read_text()) is not None
 
 

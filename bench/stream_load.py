@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from time import monotonic_ns, perf_counter, process_time
 from typing import Literal, TypeVar, assert_never
 from urllib.parse import quote
+from uuid import uuid4
 
 import msgspec
 import uvloop
 
 from bench.gauge import Gauge
 from bench.stream_wire import Broken, Completion, Events, Frames, Hearing, to_get, to_handshake
-from bench.wire import to_request
+from bench.wire import connect, to_request
 
 # A reply whose end is not heard for so long after its last piece was due is lost.
 PATIENCE_SECONDS = 30
@@ -46,6 +47,9 @@ class StreamLoad(msgspec.Struct, frozen=True, kw_only=True, tag="stream"):
     path: str
     """Where one asks; of a socket, with `{}` for the session."""
     message: str
+    """With `hold={}` in its script where the model is told when it may begin."""
+    held_by: int | None = None
+    """The port of that model. It begins once all listeners are there, or later, as the script says."""
     sessions: list[str]
     listeners: int = 1
     pieces: int
@@ -118,6 +122,7 @@ class People:
         self.late: array[int] = array("q")
         self.firsts: array[int] = array("q")
         self.bytes = self.text_bytes = self.lost = self.replies = 0
+        self._hold = uuid4().hex
         self._sockets: dict[str, list[Frames]] = {}
         self._askers: dict[str, Frames] = {}
 
@@ -150,6 +155,21 @@ class People:
             case _:
                 assert_never(self.load.way)
 
+    @property
+    def _message(self) -> str:
+        return self.load.message.format(self._hold) if self.load.held_by else self.load.message
+
+    async def let_go(self) -> None:
+        """The model may begin with all that was asked; with what is asked from now on it waits again."""
+        if self.load.held_by is None:
+            return
+        connection = await connect("127.0.0.1", self.load.held_by)
+        answer = await connection.ask(to_request("/_let_go", msgspec.json.encode({"hold": self._hold})))
+        connection.close()
+        if answer.status != 200:
+            raise Broken(f"the model goes on holding: {answer}")
+        self._hold = uuid4().hex
+
     async def hear_out(self, talk: Talk) -> None:
         """Until all have heard the end; what was heard is added up."""
         self.replies += 1
@@ -173,7 +193,7 @@ class People:
         load = self.load
         asked_at = monotonic_ns()
         first = await self._connect(Events, load.port)
-        body = msgspec.json.encode({"message": load.message, "session_id": session})
+        body = msgspec.json.encode({"message": self._message, "session_id": session})
         first.say(to_request(load.path, body, load.token))
         await first.started
         hearers = [first]
@@ -195,7 +215,7 @@ class People:
             hearer.await_next()
         asker = self._askers.get(session, hearers[0])
         asked_at = monotonic_ns()
-        asker.say_text(msgspec.json.encode({"type": "send_message", "message": self.load.message}))
+        asker.say_text(msgspec.json.encode({"type": "send_message", "message": self._message}))
         if asker is not hearers[0]:
             await asker.started
             asker.close()
@@ -250,10 +270,13 @@ async def stream(load: StreamLoad) -> Heard:
         talks = await _ask_all(people, load)
         account = Account(load.gauges)
         heard_before = sum(talk.pieces for talk in talks)
+        await people.let_go()
         await asyncio.gather(*(people.hear_out(talk) for talk in talks))
     else:
         for session in load.sessions:
-            await people.hear_out(await people.ask(session))
+            talk = await people.ask(session)
+            await people.let_go()
+            await people.hear_out(talk)
     pieces = load.pieces * len(load.sessions) - heard_before
     return Heard(
         replies=people.replies,

@@ -135,7 +135,12 @@ class Bench:
                 say(f"A burst of {size.burst_pieces:,} pieces, {listeners} listening: {TITLES[kind]}.")
                 found = [
                     await self._take(
-                        kind, replies=size.burst_replies, listeners=listeners, pieces=size.burst_pieces, first=first
+                        kind,
+                        replies=size.burst_replies,
+                        listeners=listeners,
+                        pieces=size.burst_pieces,
+                        first=first,
+                        held=listeners > 1,
                     )
                     for _ in range(size.repeats)
                 ]
@@ -286,18 +291,21 @@ class Bench:
     ) -> Heard:
         return await self._take(
             kind, replies=replies, pieces=int(rate * seconds), delay=1 / rate, first=self._size.paced_first,
-            listeners=listeners, together=True, spread=self._size.paced_first / 4, seconds=seconds, system=system,
+            listeners=listeners, together=True, held=True, spread=self._size.paced_first / 4, seconds=seconds,
+            system=system,
         )  # fmt: skip
 
     async def _take(
         self, kind: Kind, *, replies: int, pieces: int, delay: float = 0.0, first: float = 0.0, listeners: int = 1,
-        together: bool = False, spread: float = 0.0, seconds: float = 0.0, stamped: bool = True,
+        together: bool = False, held: bool = False, spread: float = 0.0, seconds: float = 0.0, stamped: bool = True,
         system: System | None = None,
     ) -> Heard:  # fmt: skip
+        """`held`: however long they take to come, no piece is said before all listeners are there."""
         where = system or self._systems[kind]
         load = StreamLoad(
             way=_way_of(kind), port=where.port, elsewhere=where.elsewhere, token=where.token, path=_path_of(kind),
-            message=_to_message(pieces, delay, first, stamped=stamped),
+            message=_to_message(pieces, delay, first, stamped=stamped, held=held),
+            held_by=self._llm_port if held else None,
             sessions=await _add_sessions(kind, where, replies), listeners=listeners, pieces=pieces, stamped=stamped,
             together=together, spread=spread, seconds=seconds + first, gauges=where.gauges,
         )  # fmt: skip
@@ -357,8 +365,9 @@ def _path_of(kind: Kind) -> str:
             return "/ws/ai-chat/session/{}/"
 
 
-def _to_message(pieces: int, delay: float, first: float, *, stamped: bool) -> str:
-    return f"[[pieces={pieces}&delay={delay:g}&first={first:g}{'&stamp=true' if stamped else ''}]]"
+def _to_message(pieces: int, delay: float, first: float, *, stamped: bool, held: bool = False) -> str:
+    further = f"{'&stamp=true' if stamped else ''}{'&hold={}' if held else ''}"
+    return f"[[pieces={pieces}&delay={delay:g}&first={first:g}{further}]]"
 
 
 def _micros(heard: Heard, name: str = "server") -> float:

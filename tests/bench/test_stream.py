@@ -5,7 +5,7 @@ import pytest
 from tests.bench.started import run_bench, to_cells
 from tests.parts.run import Run
 
-SECONDS = 180
+SECONDS = 600
 
 ROWS = (
     "piece in a burst, CPU µs, 1 listening",

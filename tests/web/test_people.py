@@ -15,6 +15,16 @@ BEHIND = """(hidden) => {
   Object.defineProperty(document, "visibilityState", { configurable: true, get: () => hidden ? "hidden" : "visible" });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
+# The addresses of all that are opened from now on.
+NOTES_SOCKETS = """() => {
+  self.sockets = [];
+  self.WebSocket = class extends WebSocket {
+    constructor(address) {
+      super(address);
+      sockets.push(String(address));
+    }
+  };
+}"""
 FITS = """() => {
   const { scrollWidth, clientWidth } = document.documentElement;
   return scrollWidth <= clientWidth;
@@ -112,6 +122,17 @@ async def test_message_is_read_only_where_somebody_sees_it(shared_server: Server
     assert known["unread_count"] == 1
     await ana.page.evaluate(BEHIND, False)
     await expect(mira.page.get_by_text(f"Seen by {ana.name}")).to_be_visible()
+
+
+async def test_conversation_that_is_opened_is_asked_for_once(shared_server: Server, open_window: OpenWindow) -> None:
+    mira, ana = await open_window(shared_server), await open_window(shared_server)
+    conversation = await begin_with(mira, ana.name)
+    await mira.page.evaluate(NOTES_SOCKETS)
+    await open_conversation(mira, conversation)
+    await mira.write("Are you there?")
+    await expect(mira.page.locator(".people-talk .said:not(.pending)")).to_contain_text(["Are you there?"])
+    [address] = await mira.page.evaluate("() => sockets")
+    assert f"/session/{conversation}/" in address
 
 
 async def test_own_message_is_worded_anew_and_taken_away_for_everybody(

@@ -17,7 +17,6 @@ export function useLooking(
       clearTimeout(timer);
       if (document.visibilityState === "visible") {
         lookAt(id);
-        open.comeBack();
       } else {
         timer = setTimeout(() => {
           lookAt(null);
@@ -25,12 +24,17 @@ export function useLooking(
         }, AWAY_AFTER);
       }
     };
+    // Whoever has just come in is on the way already: to come back as well would begin that anew.
+    const turn = () => {
+      look();
+      if (document.visibilityState === "visible") open.comeBack();
+    };
     open.enter();
     look();
-    document.addEventListener("visibilitychange", look);
+    document.addEventListener("visibilitychange", turn);
     return () => {
       clearTimeout(timer);
-      document.removeEventListener("visibilitychange", look);
+      document.removeEventListener("visibilitychange", turn);
       open.leave();
       lookAt(null);
     };

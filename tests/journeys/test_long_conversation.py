@@ -26,7 +26,7 @@ async def talk(person: Client, session: str, turns: int) -> None:
 async def test_summary_of_what_was_cut_is_told_from_then_on_and_a_restart_makes_no_second(
     start_server: StartServer, llm: LLM
 ) -> None:
-    server = await start_server(PALAVER_SUMMARIES="on", PALAVER_CONTEXT_TOKENS="6000")
+    server = await start_server(PALAVER_SUMMARIES="on", PALAVER_CONTEXT_TOKENS="6000", PALAVER_DRAIN_SECONDS="60")
     token = await server.token("alice")
     async with open_client(server) as nobody:
         alice = nobody.bearing(token)

@@ -8,7 +8,7 @@ from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 from tests.web.test_everybody import find_faults
 from tests.web.test_keyboard import Keys
-from tests.web.window import Device, OpenWindow, Window
+from tests.web.window import LOOKS_AWAY, STAYS, Device, OpenWindow, Window
 
 # As it is for a tab that lies behind another: a test's own are always in front.
 BEHIND = """(hidden) => {
@@ -114,6 +114,7 @@ async def test_message_is_read_only_where_somebody_sees_it(shared_server: Server
     conversation = await begin_with(mira, ana.name)
     await open_conversation(mira, conversation)
     await open_conversation(ana, conversation)
+    await ana.page.evaluate(STAYS, [LOOKS_AWAY])
     await ana.page.evaluate(BEHIND, True)
     await mira.write("Look at this: https://example.org/x.")
     await expect(last_said(ana).get_by_role("link")).to_have_attribute("href", "https://example.org/x")
@@ -274,6 +275,8 @@ async def test_what_is_written_without_a_network_is_sent_once_when_it_is_back(
     await tab.close()
     await mira.composer.fill("Third, half writ")
     await ana.write("Meanwhile")
+    # What only waits to be said is shown, too.
+    await expect(ana.page.locator(".people-talk .said:not(.pending)").last).to_contain_text("Meanwhile")
     await mira.context.set_offline(False)
     await expect(bubbles(mira)).to_contain_text(["First", "Meanwhile", "Second"])
     await expect(bubbles(ana)).to_contain_text(["First", "Meanwhile", "Second"])

@@ -10,7 +10,7 @@ from playwright.async_api import CDPSession, Worker, expect
 from tests.parts.palaver import Server
 from tests.web.test_administration import add_admin
 from tests.web.test_people import begin_with
-from tests.web.window import SECONDS, OpenWindow, Window
+from tests.web.window import SECONDS, STAYS, OpenWindow, Window
 
 ANA, OLEG = "0195c3f0-7a41-7b1e-9a55-0c9d5e3b7f21", "0195c3f0-7a41-7b1e-9a55-0c9d5e3b7f22"
 # A point of the curve, as a browser gives it.
@@ -29,6 +29,8 @@ NOTES = """() => {
     noted.set(options.tag, [title, options]);
   };
 }"""
+# So many milliseconds the worker waits for a page to say that the conversation is looked at there.
+PATIENCE = 500
 # Returns once these were shown and no others, of each conversation the newest.
 SHOWS = """async (wanted) => {
   for (;;) {
@@ -143,6 +145,8 @@ async def test_nothing_is_shown_of_a_conversation_that_is_looked_at_and_its_noti
 ) -> None:
     ana = await open_window(shared_server)
     post = await open_post(away)
+    # The page answers, however little time the machine has for it.
+    await post.worker.evaluate(STAYS, [PATIENCE])
     conversation = await begin_with(away, ana.name)
     await post.deliver(conversation, "Ana")
     await post.wait_for([conversation, "Ana", ""])

@@ -27,14 +27,17 @@ PHONE = Device("phone", {"viewport": {"width": 390, "height": 844}, "has_touch":
 
 
 # What the page takes away by itself after so many milliseconds stays: a test may look later than that.
+# A service worker has no window.
 STAYS = """(those) => {
-  const begin = window.setTimeout;
-  window.setTimeout = (run, after, ...rest) => those.includes(after) ? 0 : begin(run, after, ...rest);
+  const begin = globalThis.setTimeout;
+  globalThis.setTimeout = (run, after, ...rest) => those.includes(after) ? 0 : begin(run, after, ...rest);
 }"""
 # A toast, and that somebody else writes.
 TAKEN_AWAY = [6_000, 8_000]
 # That one has stopped writing.
 WRITES_NO_MORE = 4_000
+# That one looks at a page which is out of sight.
+LOOKS_AWAY = 10_000
 
 
 class Counting:

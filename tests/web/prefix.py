@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
 
-from aiohttp import ClientSession, ClientTimeout, WSMsgType, web
+from aiohttp import ClientSession, ClientTimeout, TCPConnector, WSMsgType, web
 
 from tests.parts.palaver import Server
 
@@ -54,7 +54,9 @@ async def behind_a_prefix(
 
     app = web.Application()
     app.router.add_route("*", f"{prefix}/{{rest:.*}}", pass_on)
-    async with ClientSession(timeout=ClientTimeout(total=60), auto_decompress=False) as http:
+    # Sooner than the server closes a connection that says nothing: one could be closed just as it is used.
+    connector = TCPConnector(keepalive_timeout=2)
+    async with ClientSession(connector=connector, timeout=ClientTimeout(total=60), auto_decompress=False) as http:
         runner = web.AppRunner(app, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

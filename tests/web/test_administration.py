@@ -586,5 +586,4 @@ async def test_nothing_that_has_a_name_runs_or_fetches_in_the_pages_for_admins(
 
 async def remove(window: Window, path: str) -> None:
     """Where it can be removed: what comes with the server stays."""
-    csrf = next(one["value"] for one in await window.context.cookies() if one["name"] == "csrftoken")
-    await window.context.request.delete(f"{window.server.url}/{path}", headers={"X-CSRFToken": csrf})
+    await window.send("DELETE", path)

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from playwright.async_api import FilePayload, Locator, Route, expect
@@ -93,13 +94,8 @@ def row(window: Window, name: str) -> Locator:
 
 async def send_file(window: Window, collection: str, name: str, text: str) -> str:
     """As the app sends it; gives the document's id once it can be searched."""
-    csrf = next(one["value"] for one in await window.context.cookies() if one["name"] == "csrftoken")
-    sent = await window.context.request.post(
-        f"{window.server.url}/{COLLECTIONS}{collection}/documents/",
-        params={"name": name},
-        data=text.encode(),
-        headers={"X-CSRFToken": csrf, "Content-Type": "text/plain"},
-    )
+    path = f"{COLLECTIONS}{collection}/documents/?{urlencode({'name': name})}"
+    sent = await window.send("POST", path, text.encode(), {"Content-Type": "text/plain"})
     assert sent.ok, await sent.text()
     document: dict[str, Any] = await sent.json()
     while document["status"] in ("waiting", "reading"):

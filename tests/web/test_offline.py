@@ -9,7 +9,7 @@ from playwright.async_api import Route, expect
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 from tests.web.prefix import behind_a_prefix
-from tests.web.window import Device, OpenWindow, Window
+from tests.web.window import CLOSING, Device, OpenWindow, Window
 
 KEEPS = "async () => (await navigator.serviceWorker.ready).active.scriptURL"
 ONLY_STORE = """async (ending) => {
@@ -91,7 +91,7 @@ async def test_conversation_begun_without_a_network_begins_once_even_if_the_page
 
 async def test_conversation_is_begun_once_when_the_answer_to_that_is_lost(window: Window) -> None:
     async def lose(route: Route) -> None:
-        await route.fetch()
+        await route.fetch(headers={**route.request.headers, **CLOSING})
         await route.abort()
 
     await window.page.route(re.compile("/ai-chat/api/sessions/$"), lose, times=1)

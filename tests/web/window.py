@@ -1,10 +1,11 @@
 """A window of the web app, and what somebody in front of it does."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.async_api import APIResponse, Browser, BrowserContext, Locator, Page, expect
 
 from tests.journeys.client import PASSWORD, new_name
 from tests.parts.chromium import open_page
@@ -38,6 +39,9 @@ TAKEN_AWAY = [6_000, 8_000]
 WRITES_NO_MORE = 4_000
 # That one looks at a page which is out of sight.
 LOOKS_AWAY = 10_000
+
+# Playwright keeps the connections of its own requests, and loses a request on one that the server is just closing.
+CLOSING = {"Connection": "close"}
 
 
 class Counting:
@@ -111,12 +115,17 @@ class Window:
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
         """As the app asks, with the cookies of this window."""
-        csrf = next(one["value"] for one in await self.context.cookies() if one["name"] == "csrftoken")
-        answer = await self.context.request.fetch(
-            f"{self.server.url}/{path}", method=method, data=body, headers={"X-CSRFToken": csrf}
-        )
+        answer = await self.send(method, path, body)
         assert answer.ok, await answer.text()
         return await answer.json()
+
+    async def send(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> APIResponse:
+        """The same, whatever is answered."""
+        csrf = next(one["value"] for one in await self.context.cookies() if one["name"] == "csrftoken")
+        headers = {**CLOSING, "X-CSRFToken": csrf, **headers}
+        return await self.context.request.fetch(f"{self.server.url}/{path}", method=method, data=body, headers=headers)
 
 
 OpenWindow = Callable[..., Awaitable[Window]]
@@ -152,11 +161,11 @@ class Windows:
         if name is None:
             name = new_name()
             made = await context.request.post(
-                f"{server.url}/auth/register/", data={"username": name, "password": PASSWORD}
+                f"{server.url}/auth/register/", data={"username": name, "password": PASSWORD}, headers=CLOSING
             )
             assert made.ok, await made.text()
         signed_in = await context.request.post(
-            f"{url.rstrip('/')}/sign-in", data={"username": name, "password": PASSWORD}
+            f"{url.rstrip('/')}/sign-in", data={"username": name, "password": PASSWORD}, headers=CLOSING
         )
         assert signed_in.ok, await signed_in.text()
         window = Window(await open_page(context, own_pace=self._keeps_page), server, device, name)

@@ -9,17 +9,29 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from playwright.async_api import CDPSession, WebSocket, expect
+from playwright.async_api import CDPSession, expect
 
 from tests.parts.llm import LLM
 from tests.promises import Measured
-from tests.web.window import Window
+from tests.web.window import SECONDS, Window
 
 UI = Path(__file__).parents[2] / "src" / "palaver" / "ui"
 MOST_AT_START = 150_000
 MOST_GROWTH = 1.5
 # Of the page's own thread.
 MOST_SECONDS_TO_OPEN = 0.3
+# To the moment when these words stand in the last block of the reply: that one alone is read, however many there are.
+DRAWN = """(words) => new Promise((done) => {
+  const prose = document.querySelector(".reply .prose");
+  const look = () => {
+    if (!prose.lastElementChild?.lastElementChild?.textContent.includes(words)) return;
+    drawing.disconnect();
+    done();
+  };
+  const drawing = new MutationObserver(look);
+  drawing.observe(prose, { subtree: true, childList: true, characterData: true });
+  look();
+})"""
 # To the frame that has the newest message in view.
 OPEN = """([title, newest]) => new Promise((done) => {
   const look = () => {
@@ -54,62 +66,63 @@ def with_imports(manifest: dict[str, dict[str, list[str]]], name: str) -> Iterat
 async def test_piece_at_the_end_of_a_long_reply_costs_what_one_at_its_beginning_costs(
     window: Window, llm: LLM, prove: bool, measured: Measured
 ) -> None:
-    paragraphs, pieces = (400, 20_000) if prove else (100, 2_000)
-    text = long_reply(paragraphs)
-    await llm.control(text=text, pieces=pieces, delay=0.002)
-    meter = Meter(await window.context.new_cdp_session(window.page), len(text))
-    window.page.on("websocket", meter.listen)
+    in_a_tenth = 100 if prove else 20
+    # The first shows where to look, and the last keeps the end of the reply out of what is measured.
+    pieces = long_reply(10 * in_a_tenth + 2)
+    await llm.control(text="".join(pieces), pieces=len(pieces), hold="lean")
+    meter = Meter(await window.context.new_cdp_session(window.page))
     await meter.begin()
     await window.page.reload()
     await window.write("Go on at length.")
-    costs = await meter.costs_of_tenths()
-    measured("pieces", pieces, "")
+    number = 0
+    await llm.let_go("lean", pieces=1)
+    await expect(window.answers).to_contain_text(mark(number))
+    readings = [await meter.busy_seconds()]
+    for _ in range(10):
+        # Each is drawn by itself: as many as are drawn at once depends on what else the machine does.
+        for _ in range(in_a_tenth):
+            number += 1
+            await llm.let_go("lean", pieces=1)
+            await asyncio.wait_for(window.page.evaluate(DRAWN, mark(number)), SECONDS)
+        readings.append(await meter.busy_seconds())
+    await llm.let_go("lean")
+    await expect(window.page.locator(".reply .foot")).to_be_visible()
+    costs = [after - before for before, after in pairwise(readings)]
+    measured("pieces", 10 * in_a_tenth, "")
     measured("the last tenths cost", round(median(costs[-3:]) / median(costs[:5]), 2), "times the first")
     # The first tenth also pays for what is done only once, and any tenth may for what the browser does now and then.
     assert median(costs[-3:]) <= MOST_GROWTH * median(costs[:5]), costs
 
 
 class Meter:
-    """What the page's own thread is busy with: its processor time, which no neighbour can lengthen. For a reply of that
-    length, what each tenth costs: all have the same number of the model's pieces."""
+    """What the page's own thread is busy with: its processor time, which no neighbour can lengthen."""
 
-    def __init__(self, devtools: CDPSession, length: int = 0) -> None:
+    def __init__(self, devtools: CDPSession) -> None:
         self._devtools = devtools
-        self._length = length
-        self._readings: list[asyncio.Task[float]] = []
-        self._whole = asyncio.Event()
 
     async def begin(self) -> None:
         await self._devtools.send("Performance.enable", {"timeDomain": "threadTicks"})
-
-    def listen(self, socket: WebSocket) -> None:
-        socket.on("framereceived", self._hear)
-
-    def _hear(self, frame: str | bytes) -> None:
-        told = json.loads(frame)
-        position = told.get("position", 0)
-        if told["type"] == "ai_message_chunk" and position * 10 >= len(self._readings) * self._length:
-            self._readings.append(asyncio.ensure_future(self.busy_seconds()))
-        if len(self._readings) == 11:
-            self._whole.set()
-
-    async def costs_of_tenths(self) -> list[float]:
-        await asyncio.wait_for(self._whole.wait(), 300)
-        readings = await asyncio.gather(*self._readings)
-        return [after - before for before, after in pairwise(readings)]
 
     async def busy_seconds(self) -> float:
         metrics = (await self._devtools.send("Performance.getMetrics"))["metrics"]
         return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
 
 
-def long_reply(paragraphs: int) -> str:
+def long_reply(pieces: int) -> list[str]:
+    """Of one length, so that the stand-in cuts it just there. Each ends with words that no other has."""
     parts = [
-        "Some *words* and `code`, and a [link](https://example.org).",
-        "- one\n- two\n- three",
-        "```js\nlet a;\n```",
+        "word " * 12,
+        "word " * 12,
+        "Some *words* and `code`, and a [link](https://example.org).\n\n",
+        "word " * 12,
+        "\n\n- one\n- two\n- three\n\n",
+        "\n\n```js\nlet a;\n```\n\n",
     ]
-    return "\n\n".join(f"Paragraph {n}. {' '.join(['word'] * 25)}\n\n{parts[n % 3]}" for n in range(1, paragraphs + 1))
+    return [f"{parts[number % len(parts)]:x<64} {mark(number)} " for number in range(pieces)]
+
+
+def mark(number: int) -> str:
+    return f"Piece{number:05}"
 
 
 @pytest.mark.proof("load", alone=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis as Client
 
-from palaver.bus import BusOptions, open_bus
+from palaver.bus import BusOptions, open_bus, publisher
 from palaver.chat.ports import Bus
 from tests.bus.ear import Ear, wait_until_both_listen
 from tests.bus.patience import PATIENT_SECONDS, be_patient, hold_up, run
@@ -94,17 +94,33 @@ async def use_while_away(bus: Bus) -> None:
 
 
 async def test_after_a_restart_of_redis_everybody_is_told_and_hears_again(
-    redis: Redis, here: Bus, ear: Ear, log: pytest.LogCaptureFixture
+    redis: Redis, here: Bus, there: Bus, ear: Ear, log: pytest.LogCaptureFixture
 ) -> None:
     gap = asyncio.create_task(ear.wait_for_gaps(1))
     await asyncio.gather(redis.restart(), gap)
     await wait_until_both_listen(here, CHANNEL)
     here.publish(CHANNEL, b"again")
     await ear.wait_for(b"again")
+    await wait_until_both_listen(there, CHANNEL)
     # One for each worker, of two connections each.
     assert len(warnings(log)) == 2
     again = f"Redis at {redis.url[8:-2]} can be used again."
     assert len([message for message in log.messages if message.startswith(again)]) == 2
+
+
+async def test_outage_is_told_once_also_where_redis_is_back_before_it_is_looked_after(
+    redis: Redis, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "BEAT_SECONDS", 60.0)
+    async with open_workers(redis.url) as (here, there):
+        ear = Ear()
+        await here.subscribe(CHANNEL, Ear().hear)
+        await there.subscribe(CHANNEL, ear.hear)
+        gap = asyncio.create_task(ear.wait_for_gaps(1))
+        await asyncio.gather(redis.restart(), gap)
+        for bus in (here, there):
+            await wait_until_both_listen(bus, CHANNEL)
+        assert len(warnings(log)) == 2
 
 
 async def test_redis_that_stands_still_holds_nobody_up_and_is_found_again(

@@ -73,6 +73,11 @@ class Publisher:
         """Returns when all is sent that was published, or dropped."""
         await self._idle.wait()
 
+    def look(self) -> None:
+        """Finds out at once whether Redis has gone, and not with the next beat: something speaks for it."""
+        if self.link.is_up and not self._queue:
+            self._ask(PING)
+
     def stop(self) -> None:
         if self._gap_timer is not None:
             self._gap_timer.cancel()

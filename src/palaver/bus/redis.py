@@ -27,7 +27,9 @@ class RedisBus:
         self._origin = secrets.token_bytes(ORIGIN_BYTES)
         report = Report(server)
         self.publisher = Publisher(server, report, gap=(self._start, self._origin))
-        self.subscriber = Subscriber(server, report, start=self._start, origin=self._origin)
+        # The publisher reads nothing while nothing is said. Redis may be back before it notices by itself, and the log
+        # would tell of a second time that it is away.
+        self.subscriber = Subscriber(server, report, start=self._start, origin=self._origin, broken=self.publisher.look)
 
     @property
     def alone(self) -> bool:

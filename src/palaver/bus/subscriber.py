@@ -6,7 +6,7 @@ What changes in a turn of the loop is told to Redis together; it answers in orde
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -53,13 +53,17 @@ class Batch:
 class Subscriber:
     """Channels are told to Redis as `start` and their name. What begins with `origin` is our own, and not heard.
 
-    Whatever comes on the channel of no name says that somebody's publishing was dropped.
+    Whatever comes on the channel of no name says that somebody's publishing was dropped. `broken` is called when a
+    connection breaks that there was.
     """
 
-    def __init__(self, server: RedisServer, report: Report, *, start: bytes, origin: bytes) -> None:
+    def __init__(
+        self, server: RedisServer, report: Report, *, start: bytes, origin: bytes, broken: Callable[[], None]
+    ) -> None:
         self.link = Link("subscriber", server, report, serve=self._serve, broken=self._forget)
         self._start = start
         self._origin = origin
+        self._broken = broken
         self._listeners = Listeners()
         self._listeners.add("", self._hear_of_gap)
         self._gap_timer: asyncio.TimerHandle | None = None
@@ -202,6 +206,7 @@ class Subscriber:
         self._told.clear()
         self._next = Batch()
         self._asked = self._answered = 0
+        self._broken()
         self.tell_of_a_gap()
 
     def _hear_of_gap(self, data: bytes | None) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palaver.bus import Hub, MemoryBus
+from palaver.chat import reply as replying
 from palaver.chat import rooms as waiting
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId
 from palaver.chat.cursor import Mark, encode_cursor
@@ -568,6 +569,50 @@ async def test_stop_at_one_worker_ends_the_reply_of_the_other_for_all(
     messages = await talker.messages()
     assert [message.status for message in messages] == ["complete", "stopped"]
     check_heard_everything(ear, messages)
+
+
+# What a dead worker had said
+
+
+async def test_whoever_ends_the_reply_of_a_dead_worker_waits_until_all_have_told_what_they_heard(
+    start_chat: StartChat,
+    hub: Hub,
+    bot: HandBot,
+    alice: User,
+    conversation: Conversation,
+    ear: Ear,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(replying, "CHECKPOINT_SECONDS", 60.0)
+    # Within the time that is given to all anyway, it would be heard without being waited for.
+    monkeypatch.setattr(waiting, "ANSWER_SECONDS", 0.0)
+    dies, slow = LossyBus(hub), LossyBus(hub)
+    talker = Talker(await start_chat("dead", bus=dies), bot, alice, conversation)
+    there = await start_chat("there", bus=slow)
+    quick, here = await start_chat("quick"), await start_chat("here")
+    await ear.come(there.rooms)
+    await talker.ask()
+    await talker.say("one ")
+    assert talker.begun is not None
+    reply = talker.begun.turn.reply
+    await ear.hear_until(lambda: ear.texts.get(reply.uuid) == "one ")
+    hub.leave(dies)
+    # This one knows no more than is kept, and answers at once.
+    await Ear(ear.reader, ear.uuid).come(quick.rooms)
+
+    asked = asyncio.Event()
+
+    def is_late() -> bool:
+        asked.set()
+        return True
+
+    slow.is_late = is_late
+    ending = asyncio.create_task(here.rooms.heard_elsewhere(conversation.uuid, reply.id))
+    await asyncio.wait_for(asked.wait(), 10)
+    await settle()
+    slow.is_late = lambda: False
+    slow.hear_late()
+    assert await asyncio.wait_for(ending, 10) == "one "
 
 
 # Cursors that are wrong

@@ -51,13 +51,17 @@ class Turned(Struct, frozen=True, tag="turned"):
 Lasting = MessageSaid | ReplyStarted | ReplyEnded | MessageRead | Turned
 
 
-class TextAdded(Struct, frozen=True, tag="text"):
-    """What was said of a reply from `start` on, for workers that asked for it."""
+class TextAdded(Struct, frozen=True, tag="text", omit_defaults=True):
+    """What was said of a reply from `start` on, for workers that asked for it.
+
+    `worker` has told all that it knows, as everybody was asked.
+    """
 
     reply_id: MessageId
     attempt: int
     start: int
     text: str
+    worker: str = ""
 
 
 class Typing(Struct, frozen=True, tag="typing"):

@@ -42,7 +42,7 @@ from palaver.chat.lists import Lists
 from palaver.chat.ports import Begun, Bus, Since, Store
 from palaver.chat.relay import Relay
 from palaver.chat.room import Listener, Room, is_kept, to_events
-from palaver.chat.telling import Pace, Telling, Wake
+from palaver.chat.telling import Pace, Telling, Wake, Waker
 from palaver.chat.user import NOT_STORED, Reader, UserId
 
 log = logging.getLogger("palaver.rooms")
@@ -63,8 +63,23 @@ READ_AT_ONCE = 4
 # A worker that makes a reply answers at once; one that is gone never does.
 ANSWER_SECONDS = 0.5
 
+# All who have a conversation open tell whoever ends its reply for a dead worker. One that stands still never does.
+EVERYBODY_SECONDS = 5.0
+
 # So often whoever comes back with more of a reply than is known here has it asked for, before that is not believed.
 ASKED_TIMES = 4
+
+
+class Answers:
+    """Which workers have told all that they know of a reply."""
+
+    def __init__(self) -> None:
+        self.workers: set[str] = set()
+        self.waker = Waker()
+
+    def hear(self, worker: str) -> None:
+        self.workers.add(worker)
+        self.waker()
 
 
 class Rooms:
@@ -77,6 +92,8 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._relays: dict[MessageId, Relay] = {}
+        self._asked: dict[MessageId, Answers] = {}
+        """What everybody is asked about just now."""
         # While the bus is away all rooms look into the store; the database is to notice as little as possible.
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
         self.lists = Lists(bus)
@@ -352,6 +369,7 @@ class Rooms:
                 self._pass_on(room, notice)
             case TextWanted():
                 self._tell_text(notice)
+                self._say_told(notice)
             case _:
                 log.warning("a notice came over a channel that is not its own: %s", type(notice).__name__)
 
@@ -364,6 +382,8 @@ class Rooms:
             return
         if not telling.hear(added.start, added.text):
             self._want_text(room, again=True)
+        elif added.worker and added.reply_id in self._asked:
+            self._asked[added.reply_id].hear(added.worker)
 
     def _pass_on(self, room: Room, event: Typing | Dropped | Gone) -> None:
         if isinstance(event, Gone):
@@ -406,6 +426,11 @@ class Rooms:
             self._relays[wanted.reply_id] = relay
         relay.ask(wanted.position)
 
+    def _say_told(self, wanted: TextWanted) -> None:
+        """Whoever has asked everybody waits until all have told what they know, also where that is nothing."""
+        told = TextAdded(wanted.reply_id, wanted.attempt, wanted.position, "", self._worker)
+        self._bus.publish(conversation_channel(wanted.conversation), encode_notice(told))
+
     def _publish_text(self, channel: str, telling: Telling, start: int) -> None:
         text = telling.log.since(start)
         if text:
@@ -437,10 +462,23 @@ class Rooms:
             telling = room.telling
             if telling is None or telling.id != reply_id:
                 return None
-            wanted = TextWanted(uuid, reply_id, telling.attempt, telling.log.length)
-            self._bus.publish(conversation_channel(uuid), encode_notice(wanted))
-            await asyncio.sleep(ANSWER_SECONDS)
+            answers = self._asked[reply_id] = Answers()
+            try:
+                # For its own worker, which may live after all: it was asked with the room.
+                await asyncio.sleep(ANSWER_SECONDS)
+                with suppress(TimeoutError), telling.waking(answers.waker):
+                    async with asyncio.timeout(EVERYBODY_SECONDS):
+                        await self._hear_everybody(uuid, telling, answers)
+            finally:
+                del self._asked[reply_id]
             return telling.log.text()
+
+    async def _hear_everybody(self, uuid: str, telling: Telling, answers: Answers) -> None:
+        channel = conversation_channel(uuid)
+        others = await self._bus.count(channel) - 1
+        self._bus.publish(channel, encode_notice(TextWanted(uuid, telling.id, telling.attempt, telling.log.length)))
+        while len(answers.workers) < others and telling.ended is None:
+            await answers.waker.wait()
 
     # Looking anew
 

@@ -1,12 +1,19 @@
 """How a server with workers ends: asked, pressed, or left behind by its supervisor."""
 
+import asyncio
+import logging
 import os
 import signal
+import socket
 from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import pytest
 
+from palaver.chat.reply import Replies
+from palaver.serve.draining import Draining
+from palaver.serve.server import Server as Serving
+from palaver.settings import Settings
 from tests.chaos.kept import Kept
 from tests.contracts.raw import connect, request
 from tests.parts.palaver import Server
@@ -107,3 +114,23 @@ async def test_workers_of_a_supervisor_that_was_killed_finish_their_replies_and_
             await check_whole(stream)
     await wait_gone(*left.values())
     assert not set(crew.pids().values()) & set(left.values())
+
+
+async def test_death_of_the_supervisor_is_said_once_its_port_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
+    address = listening.sockets[0].getsockname()
+    serving = Serving.__new__(Serving)
+    serving.servers = [listening]
+    started: list[str] = []
+
+    class Next(logging.Handler):
+        """The next server, started by who has read that."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            with socket.create_server(address):
+                started.append(record.getMessage())
+
+    monkeypatch.setattr(Draining, "begin", lambda _: None)
+    monkeypatch.setattr(logging.getLogger("palaver"), "handlers", [Next()])
+    Draining(Replies.__new__(Replies), serving, Settings()).orphaned()
+    assert started == ["the supervisor has gone"]

@@ -52,9 +52,9 @@ class Draining:
         self._go("leaving", self._leave(self._settings.reply_seconds))
 
     def orphaned(self) -> None:
-        """The supervisor has died. The port is freed at once, so that the next one can start."""
-        log.warning("the supervisor has gone")
+        """The supervisor has died. The port is freed at once, so that the next one can start: by when it is said."""
         self._server.stop_accepting()
+        log.warning("the supervisor has gone")
         self.begin()
 
     def _go(self, stage: Literal["leaving", "draining"], how: Coroutine[Any, Any, None]) -> None:

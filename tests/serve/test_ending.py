@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from contextlib import AsyncExitStack
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -25,8 +26,13 @@ AWHILE = "[[pieces=25&delay=0.1]]"
 ENDLESS = "[[pieces=3000&delay=0.01]]"
 
 NEWCOMERS = 8
-# Of 10 ms each. Meanwhile a worker that has nothing to wait for would be gone.
-PIECES_LATER = 60
+LISTENS = "0A"
+
+
+def listening_at(port: int) -> int:
+    """How many sockets listen there: a worker that lets nobody in any more has closed its own."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum((int(fields[1].split(":")[1], 16), fields[3]) == (port, LISTENS) for fields in lines)
 
 
 @pytest.mark.parametrize("to_all", [False, True], ids=["to the supervisor", "to all its processes"])
@@ -56,9 +62,11 @@ async def test_whoever_comes_while_one_worker_after_the_other_ends_is_answered(
         stream = await stack.enter_async_context(alice.ask(ENDLESS, uuid4().hex))
         await stream.wait_piece()
         newcomers = [await stack.enter_async_context(connect(server.url)) for _ in range(NEWCOMERS)]
+        port = int(server.url.rpartition(":")[2])
+        assert listening_at(port) == 2
         server.process.send(signal.SIGTERM)
-        for _ in range(PIECES_LATER):
-            await stream.wait_piece()
+        # From now on a worker that does not wait for newcomers would be gone.
+        assert await wait_until(lambda: listening_at(port) == 1, seconds=20)
         for raw in newcomers:
             await raw.send(request("/api/v1/", {}))
         assert [(await raw.head())[0] for raw in newcomers] == [200] * NEWCOMERS

@@ -311,8 +311,9 @@ class Waiting:
 
 
 async def start_waiting(alice: Person, script: str) -> Waiting:
+    """A script may hold its answers by the message's id: `hold={}`."""
     conversation, id_ = await alice.open_conversation(), uuid4().hex
-    said = f"{id_} [[{script}]]"
+    said = f"{id_} [[{script.format(id_)}]]"
     return Waiting(conversation, said, id_, asyncio.ensure_future(alice.say(said, conversation, client_message_id=id_)))
 
 
@@ -349,13 +350,16 @@ async def test_replies_of_a_frozen_server_are_ended_by_the_other_and_stay_as_the
     alice: Person, elsewhere: Person, kept: Kept, llm: LLM
 ) -> None:
     # The first is at its end when the server wakes; in the second the model still talks.
-    all_waiting = [await start_waiting(alice, f"pieces={pieces}&delay=0.01") for pieces in (250, 3000)]
+    all_waiting = [await start_waiting(alice, script) for script in ("pieces=250&hold={}", "pieces=3000&delay=0.01")]
+    await llm.let_go(all_waiting[0].id, pieces=3)
     await wait_until_kept(kept, *all_waiting)
     alice.server.freeze()
+    await llm.let_go()
     ended = [await wait_until_ended(kept, waiting) for waiting in all_waiting]
     behind = await elsewhere.say("behind", all_waiting[1].conversation)
     assert behind.text == "You said: behind"
 
+    await heard_of(llm, all_waiting[0].id, "ended")
     alice.server.thaw()
     for waiting, reply in zip(all_waiting, ended, strict=True):
         assert (await waiting.told).says_model_failed
@@ -372,20 +376,28 @@ async def test_replies_of_a_frozen_server_are_ended_by_the_other_and_stay_as_the
 async def test_frozen_server_that_wakes_does_not_touch_what_was_answered_meanwhile(
     alice: Person, elsewhere: Person, kept: Kept, llm: LLM
 ) -> None:
-    all_waiting = [await start_waiting(alice, f"pieces={pieces}&delay=0.01") for pieces in (150, 280)]
+    all_waiting = [await start_waiting(alice, f"pieces={pieces}&hold={{}}") for pieces in (150, 280)]
+    for waiting in all_waiting:
+        await llm.let_go(waiting.id, pieces=3)
     await wait_until_kept(kept, *all_waiting)
     alice.server.freeze()
+    # Both are at their ends when it wakes. What is asked from now on is held anew.
+    await llm.let_go()
     for waiting in all_waiting:
+        await heard_of(llm, waiting.id, "ended")
         await wait_until_ended(kept, waiting)
     # The first is answered by the other server before this one wakes, the second while it does.
     first, second = (
         asyncio.ensure_future(elsewhere.say(waiting.said, waiting.conversation, client_message_id=waiting.id))
         for waiting in all_waiting
     )
+    await llm.let_go(all_waiting[0].id)
     answers = [(await first).text]
+    await llm.let_go(all_waiting[1].id, pieces=3)
     await wait_until_kept(kept, all_waiting[1])
     assert not second.done()
     alice.server.thaw()
+    await llm.let_go(all_waiting[1].id)
     told = await asyncio.gather(*(waiting.told for waiting in all_waiting))
     answers += [(await second).text]
     for waiting, answer, own in zip(all_waiting, answers, told, strict=True):

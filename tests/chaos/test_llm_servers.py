@@ -53,7 +53,8 @@ async def llms(run: Run) -> AsyncIterator[Sequence[LLM]]:
 @pytest.fixture(scope="module")
 def server_environment(llms: Sequence[LLM]) -> Mapping[str, str]:
     named = [{"name": name, "url": llm.url} for name, llm in zip(NAMES, llms, strict=True)]
-    return {"LLM_SERVER_URL": "", "PALAVER_LLM_SERVERS": json.dumps(named), "PALAVER_LLM_PATIENCE_SECONDS": "1"}
+    # More patience than a living one needs on a busy machine: it would be taken for one that stalls.
+    return {"LLM_SERVER_URL": "", "PALAVER_LLM_SERVERS": json.dumps(named), "PALAVER_LLM_PATIENCE_SECONDS": "3"}
 
 
 @pytest.fixture
@@ -95,7 +96,9 @@ async def test_nobody_hears_of_servers_that_die_stall_or_refuse_while_one_lives(
         answers += await talk(alice, 6)
     measured("turns, none of which failed", len(answers), "")
     assert len(answers) == 30
-    assert await breakers(admin) == {"one": "open", "two": "open", "three": "closed"}
+    # Their pauses may be over by now: then they are half open, until a trial succeeds.
+    found = await breakers(admin)
+    assert "closed" not in (found["one"], found["two"])
     assert set(await talk(alice, 6)) == {"This is three."}
 
     # They are well again: a trial of each closes its breaker, and they have their share as before.

@@ -20,6 +20,8 @@ from tests.promises import Measured
 pytestmark = pytest.mark.proof("words")
 
 TIMES = 20
+# By its id, until it is let go.
+HELD = "hold={}"
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Message:
 async def prepare(alice: Person, place: Place, *, script: str = "first=0.3") -> Message:
     mark = uuid4().hex
     conversation = None if place.is_new else await alice.open_conversation(place.api)
-    return Message(place, conversation, f"{mark} [[{script}]]", mark)
+    return Message(place, conversation, f"{mark} [[{script.format(mark)}]]", mark)
 
 
 async def check_said_once(alice: Person, kept: Kept, llm: LLM, message: Message, told: list[Told]) -> None:
@@ -128,18 +130,21 @@ async def test_message_sent_again_after_a_restart_is_the_same_message(
 async def test_who_never_got_the_answer_gets_it_by_asking_again(
     alice: Person, kept: Kept, llm: LLM, place: Place
 ) -> None:
-    message = await prepare(alice, place)
+    message = await prepare(alice, place, script=HELD)
     await hang_up_when(message.by(alice), lambda: heard_of(llm, message.id))
     # While it still runs, and once it has been answered.
-    told = [await message.by(alice)]
-    told += [await message.by(alice)]
+    again = asyncio.ensure_future(message.by(alice))
+    assert await kept.open_replies(to=message.id)
+    await llm.let_go(message.id)
+    told = [await again, await message.by(alice)]
     await check_said_once(alice, kept, llm, message, told)
 
 
 @every_place
 async def test_who_left_before_the_answer_finds_it_later(alice: Person, kept: Kept, llm: LLM, place: Place) -> None:
-    message = await prepare(alice, place)
+    message = await prepare(alice, place, script=HELD)
     await hang_up_when(message.by(alice), lambda: heard_of(llm, message.id))
+    await llm.let_go(message.id)
     await wait_while(kept.open_replies, seconds=10, what="the reply of somebody who left")
     await check_said_once(alice, kept, llm, message, [await message.by(alice)])
 

@@ -16,7 +16,8 @@ from tests.parts.palaver import Server
 
 pytestmark = pytest.mark.proof("words")
 
-SLOW = "[[pieces=20&delay=0.03]]"
+# Until it is let go.
+HELD = "[[pieces=20&hold=reply]]"
 ENDLESS = "[[pieces=3000&delay=0.01]]"
 SECONDS_TO_STOP = 2.0
 """Looked at where nothing else runs. Otherwise it has to be enough that a reply that would last much longer is over."""
@@ -45,16 +46,17 @@ async def test_reply_to_somebody_who_left_is_completed_and_listed(
     alice: Person, kept: Kept, llm: LLM, api: ApiName
 ) -> None:
     conversation = await alice.open_conversation(api)
-    saying = alice.say(f"left {SLOW}", conversation, api=api, client_message_id="left")
+    saying = alice.say(f"left {HELD}", conversation, api=api, client_message_id="left")
     waiting: asyncio.Task[object] = asyncio.ensure_future(saying)
     await heard_of(llm, "left")
     await leave(waiting)
+    await llm.let_go("reply")
     await wait_while(kept.open_replies, seconds=10, what="the reply to somebody who left")
     (heard,) = await heard_of(llm, "left", "ended")
     assert (heard.outcome, heard.pieces_sent) == ("complete", 20)
     reply = turn_in(await kept.messages(conversation), "left").reply
     assert reply.status == "complete"
-    assert await alice.list_messages(conversation) == [("user", f"left {SLOW}"), ("assistant", reply.content)]
+    assert await alice.list_messages(conversation) == [("user", f"left {HELD}"), ("assistant", reply.content)]
     assert not await kept.miscounted()
 
 
@@ -62,15 +64,16 @@ async def test_prompt_of_somebody_who_left_the_queue_is_answered_in_its_turn(
     alice: Person, kept: Kept, llm: LLM
 ) -> None:
     conversation = await alice.open_conversation()
-    first = asyncio.ensure_future(alice.say(f"first {SLOW}", conversation, client_message_id="first"))
+    first = asyncio.ensure_future(alice.say(f"first {HELD}", conversation, client_message_id="first"))
     await heard_of(llm, "first")
     second: asyncio.Task[object] = asyncio.ensure_future(alice.say("second", conversation, client_message_id="second"))
     await wait_while(lambda: _is_missing(kept, conversation, "second"), seconds=10, what="the second prompt, unknown")
     await leave(second)
+    await llm.let_go("reply")
     first_answer = (await first).text
     await wait_while(kept.open_replies, seconds=10, what="the reply to somebody who left")
     assert await alice.list_messages(conversation) == [
-        ("user", f"first {SLOW}"),
+        ("user", f"first {HELD}"),
         ("assistant", first_answer),
         ("user", "second"),
         ("assistant", "You said: second"),

@@ -2,6 +2,7 @@
 plain words, and all goes on by itself when there is room again."""
 
 import asyncio
+import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +17,14 @@ from tests.chaos.person import Person
 from tests.chaos.waiting import wait_for
 from tests.contracts.knowing import COLLECTIONS, DOCUMENTS, keep, make_collection, search, upload
 from tests.journeys.client import open_client
+from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer, StoreKind
 from tests.parts.process import wait_until
 from tests.promises import Measured
 
 pytestmark = pytest.mark.proof("faults")
 
+CANNOT_BE_KEPT = re.compile(r"the end of reply \d+ cannot be kept yet")
 REFUSED = "The server cannot reach its data just now. Try again in a moment."
 
 LOCKED_SECONDS = 1.0
@@ -65,14 +68,15 @@ def held(server: Server) -> Iterator[None]:
 
 
 async def test_where_the_disk_is_full_reading_goes_on_and_sending_is_refused_until_there_is_room(
-    server: Server, alice: Person, kept: Kept
+    server: Server, alice: Person, kept: Kept, llm: LLM
 ) -> None:
     conversation = await alice.open_conversation()
     acknowledged = [await alice.say(f"before {number}", conversation) for number in range(3)]
     assert all(told.is_answer for told in acknowledged)
     before = await alice.list_messages(conversation)
     # Its end comes when there is no room, and waits for some.
-    running = asyncio.create_task(alice.say("meanwhile [[first=0.2]]", conversation, client_message_id="meanwhile"))
+    held = "meanwhile [[hold=meanwhile]]"
+    running = asyncio.create_task(alice.say(held, conversation, client_message_id="meanwhile"))
     await wait_for(kept.open_replies, seconds=10, what="a reply that runs")
     with full_disk(server):
         told = [await alice.say("x" * 3000, conversation, client_message_id=f"full-{number}") for number in range(3)]
@@ -80,6 +84,8 @@ async def test_where_the_disk_is_full_reading_goes_on_and_sending_is_refused_unt
         assert {answer.json["detail"] for answer in told} == {REFUSED}
         assert "palaver.sqlite3" not in "".join(answer.everything for answer in told)
         assert (await alice.list_messages(conversation))[: len(before)] == before
+        await llm.let_go("meanwhile")
+        assert await wait_until(lambda: CANNOT_BE_KEPT.search(server.log_text()) is not None, seconds=10)
         assert not running.done()
     assert (await running).is_answer
     again = [await alice.say("x" * 3000, conversation, client_message_id=f"full-{number}") for number in range(3)]

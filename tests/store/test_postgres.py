@@ -347,6 +347,40 @@ async def test_what_ends_while_somebody_waits_is_counted_once(store: SqlStore) -
     assert await waiting is not None
 
 
+PLENTY = Budgets(Budget(tokens_a_day=1_000_000, money_a_month=1_000_000))
+
+
+async def test_budget_costs_a_turn_no_round_trip(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    trips = within = 0
+
+    def counted(ask: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def count(*asked: object) -> object:
+            nonlocal trips, within
+            trips += not within
+            within += 1
+            try:
+                return await ask(*asked)
+            finally:
+                within -= 1
+
+        return count
+
+    for name in ("one", "all", "run", "all_many", "run_many"):
+        monkeypatch.setattr(PostgresTransaction, name, counted(getattr(PostgresTransaction, name)))
+    alice = await store.accounts.add_user(new_user("alice"))
+    talk = new_conversation(alice)
+    needed = []
+    # What comes first in a conversation, and what is first paid for, is more.
+    for turn, budgets in enumerate((None, None, PLENTY, PLENTY)):
+        trips = 0
+        begun = await store.turns.begin(replace(said(alice, "hello", talk.uuid if turn else talk), budgets=budgets))
+        assert begun.is_reserved == (budgets is not None)
+        assert [one.content for one in begun.history] == ["An answer.", "hello"] * turn
+        assert (await answer(store, begun, usage=Usage(10, 5))).done
+        needed.append(trips)
+    assert needed[3] == needed[1]
+
+
 async def test_ends_that_the_same_people_pay_for_never_wait_for_each_other(
     store: SqlStore, postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

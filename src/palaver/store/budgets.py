@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec import Struct
 
 from palaver.chat.clock import DAY, Micros
-from palaver.chat.conversation import ConversationId, Speaking, Usage
+from palaver.chat.context import TOKENS_AROUND
+from palaver.chat.conversation import ConversationId, Past, Speaking, Usage
 from palaver.chat.errors import OverBudget
 from palaver.chat.ledger import (
     BILLED_BY_MODEL,
@@ -31,8 +32,10 @@ from palaver.chat.ledger import (
 from palaver.chat.limit import LimitOf
 from palaver.chat.user import UserId
 from palaver.store.database import Row, Transaction
+from palaver.store.going_on import read_histories, to_histories
 from palaver.store.prices import MARK, Prices
 from palaver.store.prompt_size import PROMPT_SIZE
+from palaver.store.summaries import select_past
 
 OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
 FROM_LEDGER = (
@@ -70,6 +73,16 @@ LOOK_AND_LOCK: Mapping[LimitOf, str] = {
     f"WHERE spending.scope = $3 RETURNING {SPENT}, spending.looks = seen.looks + 1"
     for of, held in HELD_BY.items()
 }
+# For PostgreSQL the same, or what a bot is to see of the past, as $1 to $3 or $4 to $7 are NULL: together they take one
+# round trip, which is most of their cost.
+LOOK_LOCK_OR_READ: Mapping[LimitOf, str] = {
+    of: "WITH looked (scope, day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, "
+    f"is_sure) AS ({sql}) SELECT past.*, CAST(NULL AS BIGINT[]) FROM ({select_past(4)}) AS past UNION ALL "
+    "SELECT NULL, NULL, scope, mark, NULL, ARRAY[day, month, tokens_today, tokens_this_month, money, held_tokens, "
+    "held_money, CAST(is_sure AS INTEGER)] FROM looked"
+    for of, sql in LOOK_AND_LOCK.items()
+}
+NOBODY, NOTHING_PAST = (None,) * 3, (None,) * 4
 HELD_IN_CONVERSATION = (
     "SELECT CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) FROM messages "
     "WHERE conversation_id = $1 AND payer_id = $2 AND status IN ('queued', 'running')"
@@ -104,6 +117,9 @@ class Wish(Struct):
     past: int | None = None
     standing: int | None = None
     payers: Sequence[Payer] | None = None
+    reads_past: bool = False
+    """Whether the `history` is wanted, and not its size alone."""
+    history: Sequence[Past] | None = None
 
 
 class _Bot(Struct, frozen=True):
@@ -127,7 +143,8 @@ async def reserve(
     if not counted:
         return [None] * len(wishes)
     await _measure(tx, counted)
-    spent, mark = await _lock_spending(tx, payers, now)
+    reading = [wish for wish in wishes if wish is not None and wish.reads_past and wish.before > 1]
+    spent, mark = await _lock_spending(tx, payers, reading, now)
     # What is known of a bot is looked up once for all that ask the same one.
     speaking = {(wish.speaking.provider, wish.speaking.model): wish.speaking for wish in counted}
     prices: Mapping[str, Price] = {}
@@ -236,11 +253,16 @@ async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mappin
 
 
 async def _measure(tx: Transaction, wishes: Sequence[Wish]) -> None:
+    """Sets what is not known, but for the size of a past that is going to be read."""
     # Nothing was said before in a conversation that is yet to be made.
-    unknown = [wish for wish in wishes if wish.conversation_id and (wish.past is None or wish.standing is None)]
+    unknown = [
+        wish
+        for wish in wishes
+        if wish.conversation_id and (wish.standing is None or (wish.past is None and not wish.reads_past))
+    ]
     if not unknown:
         return
-    asked = [(wish.conversation_id, wish.context_from, wish.before, wish.limit) for wish in unknown]
+    asked = [_past_of(wish) for wish in unknown]
     for wish, row in zip(unknown, await tx.all_many(PROMPT_SIZE, asked), strict=True):
         wish.past, wish.standing = row
 
@@ -259,13 +281,18 @@ def _may_be_billed_as(speaking: Speaking, budgets: Budgets) -> Sequence[str]:
 
 
 async def _lock_spending(
-    tx: Transaction, payers: Mapping[str, Payer], now: Micros
+    tx: Transaction, payers: Mapping[str, Payer], reading: Sequence[Wish], now: Micros
 ) -> tuple[Mapping[str, Spent], str | None]:
-    """What each of them has spent, and the mark of the prices. What is held may be told as more than it is."""
+    """What each of them has spent, and the mark of the prices. What is held may be told as more than it is. With it the
+    past is read that is wanted."""
+    if reading and not (tx.lock and payers):
+        _keep_past(reading, await read_histories(tx, [_past_of(wish) for wish in reading]))
+        reading = ()
     rows: dict[str, Row] = {}
     for of in HELD_BY:
         if some := [payers[scope] for scope in sorted(payers) if payers[scope].of == of]:
-            rows |= await _look(tx, of, some, now)
+            rows |= await _look(tx, of, some, now, reading)
+            reading = ()
     day, month = now // DAY, month_of(now).first_day
     spent = {scope: _to_spent(row, day, month) for scope, row in rows.items()}
     if unsure := [payers[scope] for scope, row in rows.items() if not row[9]]:
@@ -273,9 +300,18 @@ async def _lock_spending(
     return spent, next((row[6] for row in reversed(rows.values())), None)
 
 
-async def _look(tx: Transaction, of: LimitOf, payers: Sequence[Payer], now: Micros) -> dict[str, Row]:
-    sql = (LOOK_AND_LOCK if tx.lock else LOOK)[of]
-    rows = {row[0]: row for row in await tx.all_many(sql, [(payer.id, now, payer.scope) for payer in payers])}
+async def _look(
+    tx: Transaction, of: LimitOf, payers: Sequence[Payer], now: Micros, reading: Sequence[Wish] = ()
+) -> dict[str, Row]:
+    asked = [(payer.id, now, payer.scope) for payer in payers]
+    if reading:
+        past = [(*NOBODY, *_past_of(wish)) for wish in reading]
+        found = await tx.all_many(LOOK_LOCK_OR_READ[of], past + [(*one, *NOTHING_PAST) for one in asked])
+        _keep_past(reading, to_histories(row[:5] for row in found if row[5] is None))
+        looked = [(row[2], *row[5][:5], row[3], *row[5][5:]) for row in found if row[5] is not None]
+        rows: dict[str, Row] = {row[0]: row for row in looked}
+    else:
+        rows = {row[0]: row for row in await tx.all_many((LOOK_AND_LOCK if tx.lock else LOOK)[of], asked)}
     new = [payer for payer in payers if payer.scope not in rows]
     if not new:
         return rows
@@ -283,6 +319,16 @@ async def _look(tx: Transaction, of: LimitOf, payers: Sequence[Payer], now: Micr
     for payer in new:
         await tx.run(OPEN_SPENDING.format(whose=f"{of}_id"), payer.scope, day, month, payer.id)
     return rows | await _look(tx, of, new, now)
+
+
+def _past_of(wish: Wish) -> tuple[ConversationId, int, int, int]:
+    return wish.conversation_id, wish.context_from, wish.before, wish.limit
+
+
+def _keep_past(wishes: Sequence[Wish], histories: Mapping[ConversationId, Sequence[Past]]) -> None:
+    for wish in wishes:
+        wish.history = histories.get(wish.conversation_id, ())
+        wish.past = sum([one.token_count for one in wish.history]) + TOKENS_AROUND * len(wish.history)
 
 
 async def _add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping[str, Spent], now: Micros) -> None:

@@ -1,6 +1,6 @@
 """A turn as it stands in the database, with what the bot is to see of the past; and the one that waits for its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from msgspec.structs import replace
@@ -11,7 +11,7 @@ from palaver.chat.conversation import ConversationId, Message, MessageId, Past, 
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import NotFound
 from palaver.chat.ports import Begun
-from palaver.store.database import Transaction
+from palaver.store.database import Row, Transaction
 from palaver.store.events import ONE_MORE_EVENT, lowest_open
 from palaver.store.people.history import among_people, paid_by
 from palaver.store.rows import CONVERSATION, MESSAGE, to_conversation, to_message
@@ -47,8 +47,12 @@ async def read_histories(
     tx: Transaction, asked: Sequence[tuple[ConversationId, int, int, int]]
 ) -> Mapping[ConversationId, Sequence[Past]]:
     """What the bots are to see of the past, newest first: from one number on, before another, and at most so many."""
+    return to_histories(await tx.all_many(PAST, [one for one in asked if one[2] > 1]) if asked else ())
+
+
+def to_histories(rows: Iterable[Row]) -> Mapping[ConversationId, Sequence[Past]]:
+    """Of the rows of `PAST`."""
     past: dict[ConversationId, list[Past]] = {}
-    rows = await tx.all_many(PAST, [one for one in asked if one[2] > 1]) if asked else ()
     for conversation_id, number, role, content, token_count in rows:
         past.setdefault(conversation_id, []).append(Past(number, role, content, token_count or 0))
     return past

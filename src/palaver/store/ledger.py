@@ -62,11 +62,12 @@ SPEND = (
     "day = CASE WHEN day < $2 THEN $2 ELSE day END, month = CASE WHEN month < $3 THEN $3 ELSE month END "
     "WHERE scope = $1"
 )
-# For PostgreSQL either of the two, as $1 or $6 is NULL: together they take one round trip, which is most of their cost.
-SPEND_OR_ADD_UP = (
-    f"WITH spent AS ({SPEND}) {INTO_LEDGER}SELECT CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT), "
+# For PostgreSQL both, or one of the two as $1 or $6 is NULL: together they take one round trip, which is most of their
+# cost. What is said before is carried out last: so it is spent first, see store/locks.py.
+SPEND_AND_ADD_UP = (
+    f"WITH added AS ({INTO_LEDGER}SELECT CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT), "
     "CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), CAST($12 AS BIGINT), CAST($13 AS BIGINT), "
-    f"CAST($14 AS BIGINT), CAST($15 AS BIGINT) WHERE CAST($6 AS BIGINT) IS NOT NULL {IF_IT_IS_THERE}"
+    f"CAST($14 AS BIGINT), CAST($15 AS BIGINT) WHERE CAST($6 AS BIGINT) IS NOT NULL {IF_IT_IS_THERE}) {SPEND}"
 )
 NOTHING_SPENT, NOTHING_ADDED = (None,) * 5, (None,) * 10
 ADD_RESERVATION = (
@@ -143,8 +144,9 @@ async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) 
     spent = _to_spending(sums) if budgets else ()
     if spent and tx.lock:
         # In this order, see store/locks.py.
-        rows = [(*row, *NOTHING_ADDED) for row in spent] + [(*NOTHING_SPENT, *row) for row in added]
-        await tx.run_many(SPEND_OR_ADD_UP, rows)
+        rows = [(*row, *NOTHING_ADDED) for row in spent[:-1]] + [(*spent[-1], *added[0])]
+        rows += [(*NOTHING_SPENT, *row) for row in added[1:]]
+        await tx.run_many(SPEND_AND_ADD_UP, rows)
         return
     if spent:
         await tx.run_many(SPEND, spent)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from palaver.chat.clock import Micros
-from palaver.chat.context import TOKENS_AROUND, count_tokens, history_limit
+from palaver.chat.context import count_tokens, history_limit
 from palaver.chat.conversation import Conversation, Message, Past
 from palaver.chat.errors import ChatError, OverBudget
 from palaver.chat.ledger import Budgets, Reservation
@@ -13,7 +13,6 @@ from palaver.chat.ports import NewTurn
 from palaver.chat.turn import decide_known, decide_new
 from palaver.store.budgets import Wish, reserve
 from palaver.store.database import Transaction
-from palaver.store.going_on import read_histories
 from palaver.store.locks import LOCK_RUNNING
 from palaver.store.prices import Prices
 from palaver.store.texts import Texts
@@ -46,32 +45,16 @@ async def reserve_all(
     ]
     if tx.lock and stops:
         await tx.all(LOCK_RUNNING, stops)
-    await _measure(tx, turns, places, wishes, texts)
-    return await reserve(tx, wishes, budgets, prices, turns[0].now)
-
-
-async def _measure(
-    tx: Transaction,
-    turns: Sequence[NewTurn],
-    places: Sequence[Place | None],
-    wishes: Sequence[Wish | None],
-    texts: Texts,
-) -> None:
-    """Of replies that start at once, what their bots are to see is read now, and only once."""
-    starting = [
-        (place, wish)
-        for turn, place, wish in zip(turns, places, wishes, strict=True)
-        if place is not None and wish is not None and turn.edits is None and not place.conversation.open_replies
-    ]
-    if not starting:
-        return
-    histories = await read_histories(
-        tx, [(wish.conversation_id, wish.context_from, wish.before, wish.limit) for _, wish in starting]
-    )
-    for place, wish in starting:
-        history = place.history = histories.get(wish.conversation_id, ())
-        wish.past = sum([one.token_count for one in history]) + TOKENS_AROUND * len(history)
-        wish.standing = _standing(place.conversation, texts)
+    for turn, place, wish in zip(turns, places, wishes, strict=True):
+        if place is not None and wish is not None and turn.edits is None and not place.conversation.open_replies:
+            # Its reply starts at once: what its bot is to see is read now, and only once.
+            wish.reads_past = True
+            wish.standing = _standing(place.conversation, texts)
+    held = await reserve(tx, wishes, budgets, prices, turns[0].now)
+    for place, wish in zip(places, wishes, strict=True):
+        if place is not None and wish is not None:
+            place.history = wish.history
+    return held
 
 
 def _standing(conversation: Conversation, texts: Texts) -> int | None:

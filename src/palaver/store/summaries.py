@@ -8,12 +8,19 @@ from palaver.chat.conversation import ConversationId, Past
 from palaver.chat.ports import Unsummarised
 from palaver.store.database import Database, Transaction
 
-# What is in view and was said: a failed reply and one that has only begun are no part of what a bot sees.
-PAST = (
-    "SELECT conversation_id, number, role, content, token_count FROM messages "
-    "WHERE conversation_id = $1 AND number >= $2 AND number < $3 AND in_view AND role IN ('user', 'assistant') "
-    "AND content <> '' AND status IN ('complete', 'stopped', 'interrupted') ORDER BY number DESC LIMIT $4"
-)
+
+def select_past(first: int) -> str:
+    """What is in view and was said: a failed reply and one that has only begun are no part of what a bot sees. The
+    values from the `first` on: the conversation, from which number, before which, and how many at most."""
+    return (
+        "SELECT conversation_id, number, role, content, token_count FROM messages "
+        f"WHERE conversation_id = ${first} AND number >= ${first + 1} AND number < ${first + 2} AND in_view "
+        "AND role IN ('user', 'assistant') AND content <> '' AND status IN ('complete', 'stopped', 'interrupted') "
+        f"ORDER BY number DESC LIMIT ${first + 3}"
+    )
+
+
+PAST = select_past(1)
 # One maker at a time, in any worker. Whoever died while making it is followed once the lease has run out.
 CLAIM = (
     "UPDATE conversations SET summary_lease = $3 WHERE id = $1 AND context_from = $2 AND summary_to < $2 "

@@ -226,7 +226,7 @@ class People:
     async def _ask_directly(self) -> Talk:
         asked_at = monotonic_ns()
         hearer = await self._connect(Completion, self.load.port)
-        messages = [{"role": "user", "content": self.load.message}]
+        messages = [{"role": "user", "content": self._message}]
         body = msgspec.json.encode({"model": "gpt-4", "messages": messages, "stream": True})
         hearer.say(to_request(self.load.path, body))
         return Talk([hearer], asked_at)

@@ -615,6 +615,34 @@ async def test_whoever_ends_the_reply_of_a_dead_worker_waits_until_all_have_told
     assert await asyncio.wait_for(ending, 10) == "one "
 
 
+async def test_whoever_cannot_be_counted_is_given_the_time_to_tell_what_a_dead_worker_had_said(
+    start_chat: StartChat,
+    hub: Hub,
+    bot: HandBot,
+    alice: User,
+    conversation: Conversation,
+    ear: Ear,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(replying, "CHECKPOINT_SECONDS", 60.0)
+    dies, alone = LossyBus(hub), LossyBus(hub)
+
+    async def count_nobody(_channel: str) -> int:
+        return 1
+
+    monkeypatch.setattr(alone, "count", count_nobody)
+    talker = Talker(await start_chat("dead", bus=dies), bot, alice, conversation)
+    there, here = await start_chat("there"), await start_chat("here", bus=alone)
+    await ear.come(there.rooms)
+    await talker.ask()
+    await talker.say("one ")
+    assert talker.begun is not None
+    reply = talker.begun.turn.reply
+    await ear.hear_until(lambda: ear.texts.get(reply.uuid) == "one ")
+    hub.leave(dies)
+    assert await asyncio.wait_for(here.rooms.heard_elsewhere(conversation.uuid, reply.id), 10) == "one "
+
+
 # Cursors that are wrong
 
 

@@ -407,6 +407,29 @@ async def test_ends_that_the_same_people_pay_for_never_wait_for_each_other(
     assert [one.turns for one in await store.ledger.usage("user", day_of(NOW))] == [2, 2, 2]
 
 
+async def test_what_is_spent_is_locked_before_the_ledger(store: SqlStore, postgres_url: str) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    await store.ledger.reserve_answer(alice.id, None, SPEAKING, 10, ONE_AT_A_TIME, NOW, NOW)
+
+    async def settle() -> None:
+        entry = Spending(alice.id, None, None, "gpt-4", Usage(50, 20), 0, NOW)
+        await store.database.write(lambda tx: spend(tx, [entry], budgets=True))
+
+    await settle()
+    holder = await asyncpg.connect(postgres_url)
+    holding = holder.transaction()
+    await holding.start()
+    await holder.execute("SELECT 1 FROM ledger FOR UPDATE")
+    settling = asyncio.create_task(settle())
+    await wait_for_waiting(store, 1)
+    assert await rows(store, "SELECT 1 FROM spending WHERE scope > '' FOR UPDATE SKIP LOCKED") == []
+    await holding.rollback()
+    await holder.close()
+    await settling
+    [used] = await store.ledger.usage("user", day_of(NOW))
+    assert (used.turns, used.total_tokens) == (2, 140)
+
+
 async def test_reply_whose_prompt_is_taken_back_while_it_is_read_is_read_as_it_was(
     store: SqlStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,8 @@ from types import TracebackType
 PATIENCE = 1.0
 
 # A turn of the loop takes up one of these at most, however long it is. From a question to its answer there are up to
-# five: what was asked before is read, it is sent, it comes, it is read, and whoever asked goes on.
+# five: what was asked before is read, it is sent, it comes, it is read, and whoever asked goes on. Two questions that
+# are asked in a row share them.
 BEATS = 8
 
 

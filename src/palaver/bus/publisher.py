@@ -125,8 +125,7 @@ class Publisher:
         """Finds out that Redis has gone before something is published that would be lost by it."""
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            if not self._queue:
-                self._ask(PING)
+            self.look()
 
     def _ask(self, packed: bytes) -> asyncio.Future[Any]:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -104,16 +104,20 @@ class Orphans:
 
     async def _end(self, left: Ending) -> None:
         replies = self._replies
-        ending = replace(
-            left, promote_to=None if replies.draining else replies.worker, lease_until=replies.lease_until()
-        )
+        ending = left
         try:
             # What its worker had said since the last checkpoint may have been heard elsewhere.
             heard = await self._rooms.heard_elsewhere(left.conversation, left.reply_id)
             if heard is not None and len(heard) > len(left.text):
                 ending = replace(ending, end="interrupted", text=heard, token_count=count_tokens(heard))
             billed = await abandoned_as(self._bots, ending)
-            ending = replace(ending, usage=to_abandoned_usage(ending), billed_as=billed)
+            ending = replace(
+                ending,
+                usage=to_abandoned_usage(ending),
+                billed_as=billed,
+                promote_to=None if replies.draining else replies.worker,
+                lease_until=replies.lease_until(),
+            )
             ended = await self._turns.finish(ending)
         except OSError:
             raise

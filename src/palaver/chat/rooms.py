@@ -381,7 +381,8 @@ class Rooms:
             # It is made here.
             return
         if not telling.hear(added.start, added.text):
-            self._want_text(room, again=True)
+            if added.text:
+                self._want_text(room, again=True)
         elif added.worker and added.reply_id in self._asked:
             self._asked[added.reply_id].hear(added.worker)
 
@@ -462,21 +463,28 @@ class Rooms:
             telling = room.telling
             if telling is None or telling.id != reply_id:
                 return None
+            if telling.worker is None:
+                # It was made here, where all of it is known.
+                return telling.log.text()
             answers = self._asked[reply_id] = Answers()
             try:
-                # For its own worker, which may live after all: it was asked with the room.
-                await asyncio.sleep(ANSWER_SECONDS)
                 with suppress(TimeoutError), telling.waking(answers.waker):
                     async with asyncio.timeout(EVERYBODY_SECONDS):
                         await self._hear_everybody(uuid, telling, answers)
             finally:
                 del self._asked[reply_id]
-            return telling.log.text()
+            # Where the room was read anew meanwhile, that was begun anew, too, and has heard the rest.
+            latest = room.telling
+            if latest is None or (latest.id, latest.attempt) != (telling.id, telling.attempt):
+                latest = telling
+            return max(telling.log.text(), latest.log.text(), key=len)
 
     async def _hear_everybody(self, uuid: str, telling: Telling, answers: Answers) -> None:
         channel = conversation_channel(uuid)
         others = await self._bus.count(channel) - 1
         self._bus.publish(channel, encode_notice(TextWanted(uuid, telling.id, telling.attempt, telling.log.length)))
+        # For its own worker, which may live after all, and for those that were not counted.
+        await asyncio.sleep(ANSWER_SECONDS)
         while len(answers.workers) < others and telling.ended is None:
             await answers.waker.wait()
 

@@ -52,7 +52,8 @@ class Draining:
         self._go("leaving", self._leave(self._settings.reply_seconds))
 
     def orphaned(self) -> None:
-        """The supervisor has died. The port is freed at once, so that the next one can start: by when it is said."""
+        """The supervisor has died. This worker gives up the port at once, so that the next one can start, and
+        says so once it has."""
         self._server.stop_accepting()
         log.warning("the supervisor has gone")
         self.begin()

@@ -43,6 +43,7 @@ FROM_LEDGER = (
     "AS BIGINT), CAST(COALESCE(SUM(prompt_tokens + completion_tokens), 0) AS BIGINT), "
     "CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM ledger WHERE {whose} = $4 AND day >= CAST($3 AS BIGINT)"
 )
+# A reply that began before its payer had a budget, and ends just while this is made, is not in it.
 OPEN_SPENDING = (
     "INSERT INTO spending (scope, day, month, tokens_today, tokens_this_month, money_this_month) "
     "SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), " + FROM_LEDGER + " "
@@ -308,8 +309,7 @@ async def _look(
         past = [(*NOBODY, *_past_of(wish)) for wish in reading]
         found = await tx.all_many(LOOK_LOCK_OR_READ[of], past + [(*one, *NOTHING_PAST) for one in asked])
         _keep_past(reading, to_histories(row[:5] for row in found if row[5] is None))
-        looked = [(row[2], *row[5][:5], row[3], *row[5][5:]) for row in found if row[5] is not None]
-        rows: dict[str, Row] = {row[0]: row for row in looked}
+        rows: dict[str, Row] = {row[2]: _to_looked(row) for row in found if row[5] is not None}
     else:
         rows = {row[0]: row for row in await tx.all_many((LOOK_AND_LOCK if tx.lock else LOOK)[of], asked)}
     new = [payer for payer in payers if payer.scope not in rows]
@@ -319,6 +319,12 @@ async def _look(
     for payer in new:
         await tx.run(OPEN_SPENDING.format(whose=f"{of}_id"), payer.scope, day, month, payer.id)
     return rows | await _look(tx, of, new, now)
+
+
+def _to_looked(row: Row) -> Row:
+    """What stands in a row of `LOOK_LOCK_OR_READ` in the columns of the past, as `LOOK_AND_LOCK` tells it."""
+    scope, mark, numbers = row[2], row[3], row[5]
+    return (scope, *numbers[:5], mark, *numbers[5:])
 
 
 def _past_of(wish: Wish) -> tuple[ConversationId, int, int, int]:

@@ -63,11 +63,12 @@ SPEND = (
     "WHERE scope = $1"
 )
 # For PostgreSQL both, or one of the two as $1 or $6 is NULL: together they take one round trip, which is most of their
-# cost. What is said before is carried out last: so it is spent first, see store/locks.py.
+# cost. What is spent comes first, as the ledger asks for it; see store/locks.py.
 SPEND_AND_ADD_UP = (
-    f"WITH added AS ({INTO_LEDGER}SELECT CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS BIGINT), "
-    "CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), CAST($12 AS BIGINT), CAST($13 AS BIGINT), "
-    f"CAST($14 AS BIGINT), CAST($15 AS BIGINT) WHERE CAST($6 AS BIGINT) IS NOT NULL {IF_IT_IS_THERE}) {SPEND}"
+    f"WITH spent AS ({SPEND} RETURNING 1) {INTO_LEDGER}SELECT CAST($6 AS BIGINT), CAST($7 AS BIGINT), "
+    "CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), CAST($12 AS BIGINT), "
+    "CAST($13 AS BIGINT), CAST($14 AS BIGINT), CAST($15 AS BIGINT) "
+    f"WHERE CAST($6 AS BIGINT) IS NOT NULL AND (SELECT COUNT(*) FROM spent) >= 0 {IF_IT_IS_THERE}"
 )
 NOTHING_SPENT, NOTHING_ADDED = (None,) * 5, (None,) * 10
 ADD_RESERVATION = (

@@ -31,7 +31,8 @@ ANYHOW_KIB = 1024
 
 STAMPED = "[[stamp=true&pieces={}&delay=0.01]]"
 # More than the system and the server keep for a connection: whoever does not read stops what is sent to it.
-FLOODING: Mapping[str, str | int] = {"text": "flood " * 40_000, "pieces": 60}
+FLOOD_PIECES = 60
+FLOODING: Mapping[str, str | int] = {"text": "flood " * 40_000, "pieces": FLOOD_PIECES}
 FLOOD = "[[delay=0.004]]"
 # What a room remembers is the same after so many as after more.
 WARM_UPS = 3
@@ -269,8 +270,8 @@ class Stream:
         self.pieces += [text] * bool(text)
         return event, to_delays(text, since=self.since)
 
-    async def until_piece(self) -> None:
-        while not self.pieces:
+    async def until_pieces(self, count: int) -> None:
+        while len(self.pieces) < count:
             await self.next()
 
     async def rest(self) -> list[float]:
@@ -328,8 +329,13 @@ class Show:
         async with AsyncExitStack() as stack:
             self.flood, *others = await self._come(message, stack)
             self.slow = await asyncio.gather(*(self._come_slowly(staying) for _ in range(self._readers)))
+            reading = asyncio.gather(*(stream.rest() for stream in others))
+            # Whoever reads is told each by itself, however slow all is.
+            for heard in range(2, FLOOD_PIECES + 1):
+                await self._llm.let_go(self._hold, pieces=1)
+                await self.flood.until_pieces(heard)
             await self._llm.let_go(self._hold)
-            await asyncio.gather(*(stream.rest() for stream in (self.flood, *others)))
+            await asyncio.gather(self.flood.rest(), reading)
 
     async def _come(self, message: str, stack: AsyncExitStack) -> list[Stream]:
         url, query = self._url + STREAM, {"session_id": self.session}
@@ -338,7 +344,7 @@ class Show:
         held = message.replace("]]", f"&hold={self._hold}]]")
         asked = await stack.enter_async_context(self._http.post(url, json={"message": held, **query}))
         asker = Stream(asked)
-        await asker.until_piece()
+        await asker.until_pieces(1)
         coming = [stack.enter_async_context(self._http.get(url, params=query)) for _ in range(self._readers - 1)]
         return [asker, *map(Stream, await asyncio.gather(*coming))]
 

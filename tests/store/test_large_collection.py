@@ -30,7 +30,7 @@ SYLLABLES = [first + second for first in "bdfgklmnprstvz" for second in "aeiou"]
 # beside it, each of its milliseconds does less, by half and more.
 A_YARD = 2.5
 MOST_FOR_A_STEP = 20
-MOST_FOR_A_SEARCH = {5000: 10, 100_000: 30}
+MOST_FOR_A_SEARCH = {5000: 12, 100_000: 40}
 LOOKED_UP_THE_LONG_WAY = 20
 
 

@@ -10,6 +10,11 @@ from tests.parts.run import Run
 BENCH = Path(__file__).parents[2] / "bench"
 
 
+def to_seconds(*, prove: bool) -> float:
+    """How long a long one may take. In small pytest would end its worker otherwise (`faulthandler_timeout`)."""
+    return 600 if prove else 280
+
+
 def run_bench(
     run: Run, name: str, *arguments: str, seconds: float, may_fail: bool = False
 ) -> subprocess.CompletedProcess[str]:

@@ -9,16 +9,14 @@ from math import inf
 
 import pytest
 
-from tests.bench.started import run_bench, to_cells
+from tests.bench.started import run_bench, to_cells, to_seconds
 from tests.parts.run import Run
 from tests.promises import Measured
-
-SECONDS = 600
 
 
 @pytest.mark.proof("load", alone=True)
 def test_three_times_the_peak_is_answered_and_nobody_is_lost(prove: bool, measured: Measured, run: Run) -> None:
-    done = run_bench(run, "overload.py", *([] if prove else ["--quick"]), seconds=SECONDS)
+    done = run_bench(run, "overload.py", *([] if prove else ["--quick"]), seconds=to_seconds(prove=prove))
     figures = {row[0].removeprefix("- "): row[2].strip(" *") for row in to_cells(done)}
     for what in ("peak, stored turns a second", "3 × the peak offered: done, % of the peak", "refused after ms, p99"):
         measured(what, figures[what], "")

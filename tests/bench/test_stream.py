@@ -2,10 +2,8 @@
 
 import pytest
 
-from tests.bench.started import run_bench, to_cells
+from tests.bench.started import run_bench, to_cells, to_seconds
 from tests.parts.run import Run
-
-SECONDS = 600
 
 ROWS = (
     "piece in a burst, CPU µs, 1 listening",
@@ -40,9 +38,9 @@ ROWS = (
 
 
 @pytest.fixture(scope="module")
-def table(run: Run) -> list[list[str]]:
+def table(run: Run, prove: bool) -> list[list[str]]:
     """Its lines, divided into cells."""
-    done = run_bench(run, "stream.py", "--quick", seconds=SECONDS)
+    done = run_bench(run, "stream.py", "--quick", seconds=to_seconds(prove=prove))
     assert "lost:" not in done.stderr, done.stderr
     return to_cells(done)
 

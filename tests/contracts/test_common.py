@@ -1185,32 +1185,35 @@ async def test_server_that_is_told_to_go_answers_what_runs_and_starts_no_turn(
         session = await begin(person)
         await llm.control(hold="first", text="The last word.")
         running = asyncio.create_task(person.post("/api/chat", message="one", sessionId=session))
-        await llm.record(n=2)
-        queued = asyncio.create_task(person.post("/api/chat", message="two", sessionId=session))
-        await ask_until(
-            lambda: person.get(f"/api/chat/sessions/{session}/messages"),
-            lambda answer: len(answer.body) == 4,
-            seconds=SECONDS,
-        )
-        server.process.send(signal.SIGTERM)
-        await ask_until(lambda: client.get("/health"), lambda answer: answer.status == 503, seconds=SECONDS)
-        for path in ("/health", "/api/v1/health", "/api/health/"):
-            health = await client.get(path)
-            assert (health.status, health.body) == (503, {"status": "draining"})
-        for caller in (person, client):
-            for path, body in (
-                ("/api/chat", {"message": "hi"}),
-                (f"/api/chat/session/{session}/chat", {"prompt": "hi"}),
-                (f"/api/v1/chatbot/session/{session}/message", {"message": "hi"}),
-            ):
-                refused = await caller.send("POST", path, body)
-                assert (refused.status, refused.body) == (503, {"detail": TEXT})
-                assert int(refused.headers["Retry-After"]) > 0
-        assert (await client.sending(JSON).send("POST", "/api/chat", LARGE)).status == 413
-        assert (await person.get("/api/chat/sessions")).status == 200
-        waited = await queued
-        assert (waited.status, "Retry-After" in waited.headers) == (503, True)
-        await llm.let_go("first")
+        try:
+            await llm.record(n=2)
+            queued = asyncio.create_task(person.post("/api/chat", message="two", sessionId=session))
+            await ask_until(
+                lambda: person.get(f"/api/chat/sessions/{session}/messages"),
+                lambda answer: len(answer.body) == 4,
+                seconds=SECONDS,
+            )
+            server.process.send(signal.SIGTERM)
+            await ask_until(lambda: client.get("/health"), lambda answer: answer.status == 503, seconds=SECONDS)
+            for path in ("/health", "/api/v1/health", "/api/health/"):
+                health = await client.get(path)
+                assert (health.status, health.body) == (503, {"status": "draining"})
+            for caller in (person, client):
+                for path, body in (
+                    ("/api/chat", {"message": "hi"}),
+                    (f"/api/chat/session/{session}/chat", {"prompt": "hi"}),
+                    (f"/api/v1/chatbot/session/{session}/message", {"message": "hi"}),
+                ):
+                    refused = await caller.send("POST", path, body)
+                    assert (refused.status, refused.body) == (503, {"detail": TEXT})
+                    assert int(refused.headers["Retry-After"]) > 0
+            assert (await client.sending(JSON).send("POST", "/api/chat", LARGE)).status == 413
+            assert (await person.get("/api/chat/sessions")).status == 200
+            waited = await queued
+            assert (waited.status, "Retry-After" in waited.headers) == (503, True)
+        finally:
+            # Whatever has failed, the server does not wait for it when it is ended.
+            await llm.let_go("first")
         last = await running
         assert (last.status, last.body["message"]) == (200, "The last word.")
         assert await server.process.wait_for_end(seconds=20) == 0

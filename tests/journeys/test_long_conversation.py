@@ -7,6 +7,7 @@ from tests.parts.palaver import StartServer
 
 HEAD = "What was said before, summarised:\n"
 SUMMARY = "They talked of roses."
+DRAIN_SECONDS = 60
 
 
 def is_summary(heard: Heard) -> bool:
@@ -26,7 +27,9 @@ async def talk(person: Client, session: str, turns: int) -> None:
 async def test_summary_of_what_was_cut_is_told_from_then_on_and_a_restart_makes_no_second(
     start_server: StartServer, llm: LLM
 ) -> None:
-    server = await start_server(PALAVER_SUMMARIES="on", PALAVER_CONTEXT_TOKENS="6000", PALAVER_DRAIN_SECONDS="60")
+    server = await start_server(
+        PALAVER_SUMMARIES="on", PALAVER_CONTEXT_TOKENS="6000", PALAVER_DRAIN_SECONDS=str(DRAIN_SECONDS)
+    )
     token = await server.token("alice")
     async with open_client(server) as nobody:
         alice = nobody.bearing(token)
@@ -39,7 +42,8 @@ async def test_summary_of_what_was_cut_is_told_from_then_on_and_a_restart_makes_
             heard = await llm.record("ended", n=len(heard) + 1)
         await llm.control()
         # It ends with the server, and whatever was on its way is kept first.
-        await server.restart()
+        await server.stop(seconds=DRAIN_SECONDS + 20)
+        await server.start()
         await talk(alice, session, 1)
         await server.restart()
         await talk(alice, session, 1)

@@ -1,8 +1,4 @@
-"""Time as the bus sees it: a Redis that may take its while, and a worker that is held up itself."""
-
-import asyncio
-from collections.abc import Coroutine
-from typing import Any
+"""A Redis that may take its while."""
 
 import pytest
 
@@ -17,25 +13,3 @@ def be_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "PATIENCE", PATIENT_SECONDS)
     monkeypatch.setattr(subscriber, "BEAT_SECONDS", PATIENT_SECONDS)
     monkeypatch.setattr(redis_counts, "ANSWER_SECONDS", PATIENT_SECONDS)
-
-
-class HeldUpLoop(asyncio.SelectorEventLoop):
-    """A loop to be run for one test alone, as its clock is put forward."""
-
-    held_up_seconds = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.held_up_seconds
-
-
-def hold_up(seconds: float) -> None:
-    """The loop finds itself so much later in its next turn, as if a task had not let it go on."""
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, HeldUpLoop)
-    loop.held_up_seconds += seconds
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """In a loop that can be held up."""
-    with asyncio.Runner(loop_factory=HeldUpLoop) as runner:
-        runner.run(main)

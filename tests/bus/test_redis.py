@@ -15,7 +15,8 @@ from redis.asyncio import Redis as Client
 from palaver.bus import BusOptions, open_bus, publisher
 from palaver.chat.ports import Bus
 from tests.bus.ear import Ear, wait_until_both_listen
-from tests.bus.patience import PATIENT_SECONDS, be_patient, hold_up, run
+from tests.bus.patience import PATIENT_SECONDS, be_patient
+from tests.parts.loop import hold_up, run
 from tests.parts.redis import Redis
 
 CHANNEL = "conversation:7"

@@ -12,7 +12,8 @@ from palaver.bus import BusOptions, open_counts
 from palaver.bus.redis_counts import RedisCounts
 from palaver.chat.counts import LocalCounts
 from palaver.chat.ports import Counts, Standing, Wanted
-from tests.bus.patience import PATIENT_SECONDS, be_patient, hold_up, run
+from tests.bus.patience import PATIENT_SECONDS, be_patient
+from tests.parts.loop import hold_up, run
 
 CountsKind = Literal["memory", "redis"]
 

@@ -116,7 +116,12 @@ async def test_in_no_window_are_there_more_than_may_be(here: Counts) -> None:
     async with asyncio.timeout(PATIENT_SECONDS):
         while len(told) < 40:
             before = clock()
-            if await had(here, Wanted("alice", 10, 0.25)):
+            [standing] = await here.take([Wanted("alice", 10, 0.25)])
+            if standing.wait:
+                # Nor fewer: nobody is refused before, or for longer than a window.
+                assert len(told) >= 10
+                assert standing.wait <= 0.25
+            else:
                 asked.append(before)
                 told.append(clock())
             await asyncio.sleep(0)

@@ -95,14 +95,16 @@ async def test_socket_of_a_replaced_worker_is_closed_with_1012(
 
 async def test_rolls_that_are_asked_for_during_a_roll_become_one(crew: Crew) -> None:
     database = await asyncpg.connect(crew.server.environment["PALAVER_DATABASE_URL"])
-    async with database.transaction():
-        # The first of the new workers cannot come while another Palaver seems to migrate.
-        await database.execute("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
-        crew.server.process.send(signal.SIGHUP)
-        await crew.wait_log("another Palaver changes the schema of the database just now")
-        for _ in range(3):
+    try:
+        async with database.transaction():
+            # The first of the new workers cannot come while another Palaver seems to migrate.
+            await database.execute("SELECT pg_advisory_xact_lock($1)", ADVISORY_LOCK)
             crew.server.process.send(signal.SIGHUP)
-    await database.close()
+            await crew.wait_log("another Palaver changes the schema of the database just now")
+            for _ in range(3):
+                crew.server.process.send(signal.SIGHUP)
+    finally:
+        await database.close()
     for times in (1, 2):
         await crew.wait_log("all workers are new", times)
     for slot in crew.pids():

@@ -95,6 +95,9 @@ class Person:
         """The same person at another server on the same database."""
         return Person(self._http, server, self.token)
 
+    def through(self, http: aiohttp.ClientSession) -> "Person":
+        return Person(http, self.server, self.token)
+
     async def open_conversation(self, api: ApiName = "chat_flow") -> str:
         """The UUID of a new one, in which nothing was said."""
         if api == "chatify":
@@ -157,9 +160,9 @@ class Person:
 
 
 @asynccontextmanager
-async def open_http() -> AsyncIterator[aiohttp.ClientSession]:
+async def open_http(*traces: aiohttp.TraceConfig) -> AsyncIterator[aiohttp.ClientSession]:
     """A client that keeps no connection: a server that was killed leaves none that only looks alive."""
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     timeout = aiohttp.ClientTimeout(total=_SECONDS)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, trace_configs=list(traces)) as http:
         yield http

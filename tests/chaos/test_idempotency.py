@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.chaos.kept import Kept
-from tests.chaos.person import APIS, ApiName, Person, Told
+from tests.chaos.person import APIS, ApiName, Person, Told, open_http
 from tests.chaos.upstream import asked, heard_of
 from tests.chaos.waiting import wait_while
 from tests.parts.llm import LLM
@@ -95,6 +95,17 @@ async def hang_up_when(telling: Awaitable[Told], happened: Callable[[], Awaitabl
         await waiting
 
 
+def noting_what_is_sent() -> tuple[asyncio.Event, aiohttp.TraceConfig]:
+    """For a client: set once the body of a request is on its way."""
+    sent, tracing = asyncio.Event(), aiohttp.TraceConfig()
+
+    async def note(*_: object) -> None:
+        sent.set()
+
+    tracing.on_request_chunk_sent.append(note)
+    return sent, tracing
+
+
 @every_place
 async def test_message_sent_twenty_times_at_once_is_one_message(
     alice: Person, kept: Kept, llm: LLM, place: Place, measured: Measured
@@ -132,11 +143,14 @@ async def test_who_never_got_the_answer_gets_it_by_asking_again(
 ) -> None:
     message = await prepare(alice, place, script=HELD)
     await hang_up_when(message.by(alice), lambda: heard_of(llm, message.id))
-    # While it still runs, and once it has been answered.
-    again = asyncio.ensure_future(message.by(alice))
-    assert await kept.open_replies(to=message.id)
-    await llm.let_go(message.id)
-    told = [await again, await message.by(alice)]
+    # It is on its way before the reply may go on, and once more when it has been answered.
+    sent, tracing = noting_what_is_sent()
+    async with open_http(tracing) as http:
+        again = asyncio.ensure_future(message.by(alice.through(http)))
+        await sent.wait()
+        assert await kept.open_replies(to=message.id)
+        await llm.let_go(message.id)
+        told = [await again, await message.by(alice)]
     await check_said_once(alice, kept, llm, message, told)
 
 

@@ -79,16 +79,20 @@ def elsewhere(alice: Person, second_server: Server) -> Person:
 
 @asynccontextmanager
 async def watching(kept: Kept) -> AsyncIterator[Counter[int]]:
-    """How often so many replies of one conversation were seen running, while the block ran."""
+    """How often so many replies of one conversation were seen running, from before the block until its end."""
     seen: Counter[int] = Counter()
-
-    async def watch(store: asyncpg.Connection) -> None:
-        while True:
-            rows = await store.fetch("SELECT count(*) FROM messages WHERE status = 'running' GROUP BY conversation_id")
-            seen.update(row[0] for row in rows)
-
     connection = await asyncpg.connect(kept.url)
-    task = asyncio.create_task(watch(connection))
+
+    async def look() -> None:
+        rows = await connection.fetch("SELECT count(*) FROM messages WHERE status = 'running' GROUP BY conversation_id")
+        seen.update(row[0] for row in rows)
+
+    async def watch() -> None:
+        while True:
+            await look()
+
+    await look()
+    task = asyncio.create_task(watch())
     try:
         yield seen
     finally:
@@ -101,7 +105,7 @@ def check_one_at_a_time(heard: Sequence[Heard]) -> None:
     """None of them began before the one before it had come to its end.
 
     That we have left one, the stand-in may notice in the same moment as that we ask for the next: of those,
-    `watching` tells.
+    `watching` and `let_go_in_turn` tell.
     """
     spans = sorted((request.arrived_at.monotonic, _end(request), request.outcome) for request in heard)
     assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans) if earlier[2] == "complete"), spans
@@ -128,6 +132,17 @@ async def say_at_both(
         for number, text in enumerate(texts)
     ]
     return await asyncio.gather(*sayings)
+
+
+async def let_go_in_turn(llm: LLM, holds: Mapping[str, str]) -> None:
+    """Each reply but the first is held until all that were asked for before it have come to their ends.
+
+    `holds`: by their prompts.
+    """
+    for before in range(1, len(holds)):
+        heard = await llm.record("arrived", n=before + 1)
+        await llm.record("ended", n=before)
+        await llm.let_go(holds[heard[before].body["messages"][-1]["content"]])
 
 
 # Many prompts at once
@@ -203,9 +218,24 @@ async def test_prompts_that_race_and_interrupt_never_run_beside_each_other(
     alice: Person, elsewhere: Person, kept: Kept, llm: LLM
 ) -> None:
     conversation = await alice.open_conversation()
-    texts = [f"prompt {number} [[pieces=60&delay=0.01]]" for number in range(5)]
-    async with watching(kept) as seen:
-        told = await say_at_both([alice, elsewhere], conversation, texts, api="chat_domain", when_busy="interrupt")
+    holds = {f"prompt {number} [[pieces=60&hold={number}]]": str(number) for number in range(6)}
+    texts = list(holds)
+    for hold in holds.values():
+        await llm.let_go(hold, pieces=4)
+
+    async def talks() -> bool:
+        return any(request.pieces_sent == 4 for request in await llm.record())
+
+    first = asyncio.ensure_future(alice.say(texts[0], conversation))
+    await wait_for(talks, seconds=30, what="the reply that is interrupted")
+    async with watching(kept) as seen, asyncio.TaskGroup() as group:
+        letting_go = group.create_task(let_go_in_turn(llm, holds))
+        others = await say_at_both(
+            [alice, elsewhere], conversation, texts[1:], api="chat_domain", when_busy="interrupt"
+        )
+        # A reply that was stopped before it was asked for never comes.
+        letting_go.cancel()
+    told = [await first, *others]
     assert set(seen) == {1}
     turns = to_turns(await kept.messages(conversation))
     answers = dict(zip(texts, (answer.text for answer in told), strict=True))
@@ -267,7 +297,7 @@ async def test_prompt_that_interrupts_stops_the_reply_of_the_other_server(
     asked_at = asyncio.get_running_loop().time()
     async with watching(kept) as seen:
         second = await elsewhere.say("second", conversation, when_busy="interrupt")
-    assert set(seen) <= {1}
+    assert set(seen) == {1}
     await check_closed(llm, "first", asked_at, within=SECONDS_TO_STOP if prove else inf)
     assert second.text == "You said: second"
     stopped = (await first).text

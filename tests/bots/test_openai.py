@@ -375,14 +375,14 @@ async def test_connection_is_used_again_where_its_end_comes_late(monkeypatch: py
 
 # Neither says anything more, so that nothing but leaving can close it.
 @pytest.mark.parametrize("script", ["fault=stall&after=1", "text=one two three four&delay=3600"])
-async def test_leaving_a_reply_closes_its_connection_at_once(bot: OpenAIBot, llm: Running, script: str) -> None:
+async def test_leaving_a_reply_closes_its_connection(bot: OpenAIBot, llm: Running, script: str) -> None:
     async with talking(bot, f"[[{script}]]") as pieces:
         assert isinstance(await anext(pieces), Text)
     await llm.stand_in.record.wait_for("closed")
 
 
 @pytest.mark.parametrize("fault", ["stall", "no-first-byte", "headers-only"])
-async def test_cancelling_a_reply_closes_its_connection_at_once(bot: OpenAIBot, llm: Running, fault: str) -> None:
+async def test_cancelling_a_reply_closes_its_connection(bot: OpenAIBot, llm: Running, fault: str) -> None:
     reply = asyncio.create_task(hear(bot, to_prompt(f"[[fault={fault}&text=one two&after=1]]")))
     await llm.stand_in.record.wait_for("arrived")
     reply.cancel()

@@ -21,7 +21,7 @@ from palaver.api.call import Call, Site
 from palaver.api.keepalive import PING_SECONDS, keepalive
 from palaver.chat.clock import SECOND
 from palaver.store import StoreOptions, open_store
-from tests.journeys.client import open_beside
+from tests.journeys.client import new_connector, open_beside
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 from tests.parts.run import Run
@@ -138,10 +138,9 @@ async def _llm_as_at_first(llm: LLM) -> None:
 
 @pytest.fixture(scope="module")
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    # Sooner than the server closes a connection that says nothing: one could be closed just as it is used.
-    connector = aiohttp.TCPConnector(keepalive_timeout=2)
+    timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(
-        cookie_jar=aiohttp.DummyCookieJar(), connector=connector, timeout=aiohttp.ClientTimeout(total=60)
+        cookie_jar=aiohttp.DummyCookieJar(), connector=new_connector(), timeout=timeout
     ) as session:
         yield session
 

@@ -14,6 +14,7 @@ from palaver.app import operations
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.database import Transaction
 from tests.contracts.matrix import ROWS, Row
+from tests.journeys.client import new_connector
 from tests.parts.palaver import Server
 
 # What nobody changes but who calls.
@@ -159,11 +160,9 @@ async def world(shared_server: Server, server_environment: Mapping[str, str]) ->
     tokens = {caller: await _token(shared_server, caller, names) for caller in SIGNED_IN}
     tokens["bad"] = "x" * 43
     tokens["revoked"] = await shared_server.token(f"revoked-{names}")
-    # Sooner than the server closes a connection that says nothing: one could be closed just as it is used.
-    connector = aiohttp.TCPConnector(keepalive_timeout=2)
     async with (
         open_store(options) as store,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=connector) as session,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), connector=new_connector()) as session,
     ):
         guests = server_environment["PALAVER_GUESTS"] == "on"
         world = World(shared_server, store, session, tokens, guests, names)

@@ -111,13 +111,16 @@ class Client:
             yield socket
 
 
+def new_connector() -> TCPConnector:
+    """Leaves a connection that says nothing sooner than the server does: one could be closed just as it is used."""
+    return TCPConnector(keepalive_timeout=2)
+
+
 @asynccontextmanager
 async def open_client(server: Server, **headers: str) -> AsyncIterator[Client]:
     """Somebody without credentials."""
-    # Sooner than the server closes a connection that says nothing: one could be closed just as it is used.
-    connector = TCPConnector(keepalive_timeout=2)
     timeout = ClientTimeout(total=_SECONDS)
-    async with ClientSession(cookie_jar=DummyCookieJar(), connector=connector, timeout=timeout) as http:
+    async with ClientSession(cookie_jar=DummyCookieJar(), connector=new_connector(), timeout=timeout) as http:
         yield Client(http, server.url, {name.replace("_", "-"): value for name, value in headers.items()})
 
 

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Any
 
-from aiohttp import ClientSession, ClientTimeout, TCPConnector, WSMsgType, web
+from aiohttp import ClientSession, ClientTimeout, WSMsgType, web
 
+from tests.journeys.client import new_connector
 from tests.parts.palaver import Server
 
 PASSED = {"host", "cookie", "origin", "content-type", "accept", "accept-encoding", "accept-language", "x-csrftoken"}
@@ -54,9 +55,8 @@ async def behind_a_prefix(
 
     app = web.Application()
     app.router.add_route("*", f"{prefix}/{{rest:.*}}", pass_on)
-    # Sooner than the server closes a connection that says nothing: one could be closed just as it is used.
-    connector = TCPConnector(keepalive_timeout=2)
-    async with ClientSession(connector=connector, timeout=ClientTimeout(total=60), auto_decompress=False) as http:
+    timeout = ClientTimeout(total=60)
+    async with ClientSession(connector=new_connector(), timeout=timeout, auto_decompress=False) as http:
         runner = web.AppRunner(app, shutdown_timeout=1)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -120,9 +120,10 @@ async def test_where_the_disk_is_full_documents_are_read_and_none_is_taken_until
 
 
 async def test_where_the_servers_own_disk_is_full_and_the_database_is_elsewhere_all_goes_on(
-    start_server: StartServer, postgres_url: str, tmp_path: Path
+    postgres_url: str, start_server: StartServer, tmp_path: Path
 ) -> None:
     """Of its own it writes nothing but its log, and needs no room for temporary files."""
+    # The database comes before the server, which has to have ended before it is dropped.
     server = await start_server(PALAVER_DATABASE_URL=postgres_url, TMPDIR=str(tmp_path / "nowhere"))
     async with open_alice(server, await server.token("admin")) as alice:
         collection = await make_collection(alice)

@@ -574,6 +574,17 @@ async def test_stop_at_one_worker_ends_the_reply_of_the_other_for_all(
 # What a dead worker had said
 
 
+async def say_and_die(talker: Talker, ear: Ear, hub: Hub, dies: LossyBus) -> MessageId:
+    """The reply of which `ear` has heard "one ", and nothing is kept."""
+    await talker.ask()
+    await talker.say("one ")
+    assert talker.begun is not None
+    reply = talker.begun.turn.reply
+    await ear.hear_until(lambda: ear.texts.get(reply.uuid) == "one ")
+    hub.leave(dies)
+    return reply.id
+
+
 async def test_whoever_ends_the_reply_of_a_dead_worker_waits_until_all_have_told_what_they_heard(
     start_chat: StartChat,
     hub: Hub,
@@ -591,12 +602,7 @@ async def test_whoever_ends_the_reply_of_a_dead_worker_waits_until_all_have_told
     there = await start_chat("there", bus=slow)
     quick, here = await start_chat("quick"), await start_chat("here")
     await ear.come(there.rooms)
-    await talker.ask()
-    await talker.say("one ")
-    assert talker.begun is not None
-    reply = talker.begun.turn.reply
-    await ear.hear_until(lambda: ear.texts.get(reply.uuid) == "one ")
-    hub.leave(dies)
+    reply = await say_and_die(talker, ear, hub, dies)
     # This one knows no more than is kept, and answers at once.
     await Ear(ear.reader, ear.uuid).come(quick.rooms)
 
@@ -607,7 +613,7 @@ async def test_whoever_ends_the_reply_of_a_dead_worker_waits_until_all_have_told
         return True
 
     slow.is_late = is_late
-    ending = asyncio.create_task(here.rooms.heard_elsewhere(conversation.uuid, reply.id))
+    ending = asyncio.create_task(here.rooms.heard_elsewhere(conversation.uuid, reply))
     await asyncio.wait_for(asked.wait(), 10)
     await settle()
     slow.is_late = lambda: False
@@ -634,13 +640,8 @@ async def test_whoever_cannot_be_counted_is_given_the_time_to_tell_what_a_dead_w
     talker = Talker(await start_chat("dead", bus=dies), bot, alice, conversation)
     there, here = await start_chat("there"), await start_chat("here", bus=alone)
     await ear.come(there.rooms)
-    await talker.ask()
-    await talker.say("one ")
-    assert talker.begun is not None
-    reply = talker.begun.turn.reply
-    await ear.hear_until(lambda: ear.texts.get(reply.uuid) == "one ")
-    hub.leave(dies)
-    assert await asyncio.wait_for(here.rooms.heard_elsewhere(conversation.uuid, reply.id), 10) == "one "
+    reply = await say_and_die(talker, ear, hub, dies)
+    assert await asyncio.wait_for(here.rooms.heard_elsewhere(conversation.uuid, reply), 10) == "one "
 
 
 # Cursors that are wrong

@@ -123,6 +123,21 @@ class Wish(Struct):
     history: Sequence[Past] | None = None
 
 
+class _Looked(Struct, frozen=True):
+    """What was found of one who pays: `SPENT` in its order, and whether what is held may be relied on."""
+
+    scope: str
+    day: int
+    month: int
+    tokens_today: int
+    tokens_this_month: int
+    money_this_month: int
+    mark: str | None
+    held_tokens: int
+    held_money: int
+    is_sure: bool
+
+
 class _Bot(Struct, frozen=True):
     """Who is going to answer, as far as that is known: what its model takes, and the prices that may hold for it."""
 
@@ -289,42 +304,45 @@ async def _lock_spending(
     if reading and not (tx.lock and payers):
         _keep_past(reading, await read_histories(tx, [_past_of(wish) for wish in reading]))
         reading = ()
-    rows: dict[str, Row] = {}
+    looked: list[_Looked] = []
     for of in HELD_BY:
         if some := [payers[scope] for scope in sorted(payers) if payers[scope].of == of]:
-            rows |= await _look(tx, of, some, now, reading)
+            looked += await _look(tx, of, some, now, reading)
             reading = ()
     day, month = now // DAY, month_of(now).first_day
-    spent = {scope: _to_spent(row, day, month) for scope, row in rows.items()}
-    if unsure := [payers[scope] for scope, row in rows.items() if not row[9]]:
+    spent = {one.scope: _to_spent(one, day, month) for one in looked}
+    if unsure := [payers[one.scope] for one in looked if not one.is_sure]:
         await _add_up_held(tx, unsure, spent, now)
-    return spent, next((row[6] for row in reversed(rows.values())), None)
+    return spent, looked[-1].mark if looked else None
 
 
 async def _look(
     tx: Transaction, of: LimitOf, payers: Sequence[Payer], now: Micros, reading: Sequence[Wish] = ()
-) -> dict[str, Row]:
+) -> list[_Looked]:
     asked = [(payer.id, now, payer.scope) for payer in payers]
     if reading:
         past = [(*NOBODY, *_past_of(wish)) for wish in reading]
         found = await tx.all_many(LOOK_LOCK_OR_READ[of], past + [(*one, *NOTHING_PAST) for one in asked])
         _keep_past(reading, to_histories(row[:5] for row in found if row[5] is None))
-        rows: dict[str, Row] = {row[2]: _to_looked(row) for row in found if row[5] is not None}
+        looked = [_looked_by(row) for row in found if row[5] is not None]
     else:
-        rows = {row[0]: row for row in await tx.all_many((LOOK_AND_LOCK if tx.lock else LOOK)[of], asked)}
-    new = [payer for payer in payers if payer.scope not in rows]
-    if not new:
-        return rows
+        looked = [_Looked(*row) for row in await tx.all_many((LOOK_AND_LOCK if tx.lock else LOOK)[of], asked)]
+    if len(looked) == len(payers):
+        return looked
+    known = {one.scope for one in looked}
+    new = [payer for payer in payers if payer.scope not in known]
     day, month = day_of(now).first_day, month_of(now).first_day
     for payer in new:
         await tx.run(OPEN_SPENDING.format(whose=f"{of}_id"), payer.scope, day, month, payer.id)
-    return rows | await _look(tx, of, new, now)
+    return looked + await _look(tx, of, new, now)
 
 
-def _to_looked(row: Row) -> Row:
-    """What stands in a row of `LOOK_LOCK_OR_READ` in the columns of the past, as `LOOK_AND_LOCK` tells it."""
-    scope, mark, numbers = row[2], row[3], row[5]
-    return (scope, *numbers[:5], mark, *numbers[5:])
+def _looked_by(row: Row) -> _Looked:
+    """What stands in a row of `LOOK_LOCK_OR_READ`, in the columns of the past."""
+    day, month, tokens_today, tokens_this_month, money, held_tokens, held_money, is_sure = row[5]
+    return _Looked(
+        row[2], day, month, tokens_today, tokens_this_month, money, row[3], held_tokens, held_money, bool(is_sure)
+    )  # fmt: skip
 
 
 def _past_of(wish: Wish) -> tuple[ConversationId, int, int, int]:
@@ -345,14 +363,14 @@ async def _add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mappin
             spent[payer.scope].held_tokens, spent[payer.scope].held_money = row
 
 
-def _to_spent(row: Row, day: int, month: int) -> Spent:
-    of_day, of_month, today, this_month, money = row[1:6]
+def _to_spent(looked: _Looked, day: int, month: int) -> Spent:
+    is_of_day, is_of_month = looked.day >= day, looked.month >= month
     return Spent(
-        tokens_today=today if of_day >= day else 0,
-        tokens_this_month=this_month if of_month >= month else 0,
-        money_this_month=money if of_month >= month else 0,
-        held_tokens=row[7],
-        held_money=row[8],
+        tokens_today=looked.tokens_today if is_of_day else 0,
+        tokens_this_month=looked.tokens_this_month if is_of_month else 0,
+        money_this_month=looked.money_this_month if is_of_month else 0,
+        held_tokens=looked.held_tokens,
+        held_money=looked.held_money,
     )
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palaver.bus import Hub, MemoryBus
+from palaver.chat import last_words
 from palaver.chat import reply as replying
 from palaver.chat import rooms as waiting
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId
@@ -91,6 +92,7 @@ class Talker:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(last_words, "ANYBODY_SECONDS", 0.2)
 
 
 @pytest.fixture
@@ -596,7 +598,7 @@ async def test_whoever_ends_the_reply_of_a_dead_worker_waits_until_all_have_told
 ) -> None:
     monkeypatch.setattr(replying, "CHECKPOINT_SECONDS", 60.0)
     # Within the time that is given to all anyway, it would be heard without being waited for.
-    monkeypatch.setattr(waiting, "ANSWER_SECONDS", 0.0)
+    monkeypatch.setattr(last_words, "ANYBODY_SECONDS", 0.0)
     dies, slow = LossyBus(hub), LossyBus(hub)
     talker = Talker(await start_chat("dead", bus=dies), bot, alice, conversation)
     there = await start_chat("there", bus=slow)

@@ -38,11 +38,12 @@ from palaver.chat.events import (
     open_channel,
     worker_channel,
 )
+from palaver.chat.last_words import LastWords
 from palaver.chat.lists import Lists
 from palaver.chat.ports import Begun, Bus, Since, Store
 from palaver.chat.relay import Relay
 from palaver.chat.room import Listener, Room, is_kept, to_events
-from palaver.chat.telling import Pace, Telling, Wake, Waker
+from palaver.chat.telling import Pace, Telling, Wake
 from palaver.chat.user import NOT_STORED, Reader, UserId
 
 log = logging.getLogger("palaver.rooms")
@@ -63,23 +64,8 @@ READ_AT_ONCE = 4
 # A worker that makes a reply answers at once; one that is gone never does.
 ANSWER_SECONDS = 0.5
 
-# All who have a conversation open tell whoever ends its reply for a dead worker. One that stands still never does.
-EVERYBODY_SECONDS = 5.0
-
 # So often whoever comes back with more of a reply than is known here has it asked for, before that is not believed.
 ASKED_TIMES = 4
-
-
-class Answers:
-    """Which workers have told all that they know of a reply."""
-
-    def __init__(self) -> None:
-        self.workers: set[str] = set()
-        self.waker = Waker()
-
-    def hear(self, worker: str) -> None:
-        self.workers.add(worker)
-        self.waker()
 
 
 class Rooms:
@@ -92,8 +78,7 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._relays: dict[MessageId, Relay] = {}
-        self._asked: dict[MessageId, Answers] = {}
-        """What everybody is asked about just now."""
+        self._last_words = LastWords(bus)
         # While the bus is away all rooms look into the store; the database is to notice as little as possible.
         self._reading = asyncio.Semaphore(READ_AT_ONCE)
         self.lists = Lists(bus)
@@ -383,8 +368,8 @@ class Rooms:
         if not telling.hear(added.start, added.text):
             if added.text:
                 self._want_text(room, again=True)
-        elif added.worker and added.reply_id in self._asked:
-            self._asked[added.reply_id].hear(added.worker)
+        elif added.worker:
+            self._last_words.hear(added.reply_id, added.worker)
 
     def _pass_on(self, room: Room, event: Typing | Dropped | Gone) -> None:
         if isinstance(event, Gone):
@@ -452,41 +437,22 @@ class Rooms:
         """The longest that any worker has heard of a reply whose own worker is gone; None where nobody can tell."""
         if self._bus.alone:
             return None
-        try:
-            return await self._ask_everybody(uuid, reply_id)
-        except NotFound:
-            # Deleted meanwhile: nobody has it open.
-            return None
-
-    async def _ask_everybody(self, uuid: str, reply_id: MessageId) -> str | None:
-        async with self.following(uuid, lambda: None) as room:
-            telling = room.telling
-            if telling is None or telling.id != reply_id:
-                return None
-            if telling.worker is None:
-                # It was made here, where all of it is known.
-                return telling.log.text()
-            answers = self._asked[reply_id] = Answers()
-            try:
-                with suppress(TimeoutError), telling.waking(answers.waker):
-                    async with asyncio.timeout(EVERYBODY_SECONDS):
-                        await self._hear_everybody(uuid, telling, answers)
-            finally:
-                del self._asked[reply_id]
-            # Where the room was read anew meanwhile, that was begun anew, too, and has heard the rest.
-            latest = room.telling
-            if latest is None or (latest.id, latest.attempt) != (telling.id, telling.attempt):
-                latest = telling
-            return max(telling.log.text(), latest.log.text(), key=len)
-
-    async def _hear_everybody(self, uuid: str, telling: Telling, answers: Answers) -> None:
-        channel = conversation_channel(uuid)
-        others = await self._bus.count(channel) - 1
-        self._bus.publish(channel, encode_notice(TextWanted(uuid, telling.id, telling.attempt, telling.log.length)))
-        # For its own worker, which may live after all, and for those that were not counted.
-        await asyncio.sleep(ANSWER_SECONDS)
-        while len(answers.workers) < others and telling.ended is None:
-            await answers.waker.wait()
+        with suppress(NotFound):
+            # Deleted meanwhile, nobody has it open.
+            async with self.following(uuid, lambda: None) as room:
+                telling = room.telling
+                if telling is None or telling.id != reply_id:
+                    return None
+                if telling.worker is None:
+                    # It was made here, where all of it is known.
+                    return telling.log.text()
+                await self._last_words.ask(telling, uuid)
+                # Where the room was read anew meanwhile, that was begun anew, too, and has heard the rest.
+                latest = room.telling
+                if latest is None or (latest.id, latest.attempt) != (telling.id, telling.attempt):
+                    latest = telling
+                return max(telling.log.text(), latest.log.text(), key=len)
+        return None
 
     # Looking anew
 

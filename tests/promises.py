@@ -133,6 +133,8 @@ def _tests_in(module: ast.Module) -> Iterator[Test]:
 
 def _group_of_file(node: ast.stmt) -> str | None:
     match node:
+        case ast.Assign(targets=[ast.Name(id="pytestmark")], value=ast.List(elts=marks)):
+            return next((group for mark in marks if (group := _group(mark)) is not None), None)
         case ast.Assign(targets=[ast.Name(id="pytestmark")], value=mark):
             return _group(mark)
         case _:

@@ -21,9 +21,7 @@ from tests.journeys.socket import open_conversation, open_list
 from tests.parts.palaver import Server, StoreKind
 from tests.promises import Measured
 
-pytestmark = pytest.mark.proof("security")
-
-pytestmark = pytest.mark.usefixtures("llm")
+pytestmark = [pytest.mark.proof("security"), pytest.mark.usefixtures("llm")]
 
 OPERATIONS = {f"{operation.method} {operation.path}": operation for operation in operations()}
 

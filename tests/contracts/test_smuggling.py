@@ -19,14 +19,12 @@ from tests.parts.proxies import DeployedNginx, HAProxy, Nginx, Proxy
 from tests.parts.run import Run
 from tests.promises import Measured
 
-pytestmark = pytest.mark.proof("security")
+pytestmark = [pytest.mark.proof("security"), pytest.mark.usefixtures("llm")]
 
 SECONDS = 10.0
 PROBES = 8
 # So many requests after each other find nothing new where nothing more comes.
 QUIET = 50
-
-pytestmark = pytest.mark.usefixtures("llm")
 
 
 @pytest.fixture(scope="module")

@@ -57,6 +57,11 @@ def test_no_test_is_skipped_or_expected_to_fail() -> None:
     assert {name(file): lines for file in TESTS if (lines := list(find_skips(read(file))))} == {}
 
 
+def test_marks_of_a_test_file_are_given_once() -> None:
+    # The last ones count alone.
+    assert [name(file) for file in TESTS if len(re.findall(r"^pytestmark\b", read(file), re.M)) > 1] == []
+
+
 def test_addresses_that_people_give_are_called_by_the_guard_alone() -> None:
     """The others call what the operator has set. Another one has to say whose addresses it calls."""
     package = ROOT / "src" / "palaver"

@@ -156,9 +156,14 @@ def test_promise_is_found_by_its_own_mark_or_its_file_s(root: Path) -> None:
         '@pytest.mark.proof("faults")\nasync def test_nobody_waits(): ...\n\ndef other(): ...\n'
     )
     (root / "tests" / "test_b.py").write_text("def test_something(): ...\n")
+    (root / "tests" / "test_c.py").write_text(
+        'pytestmark = [pytest.mark.usefixtures("llm"), pytest.mark.proof("words")]\n\n'
+        "def test_nothing_is_doubled(): ...\n"
+    )
     assert find_promises(root) == [
         Promise("tests/test_a.py::test_nothing_is_lost", "words", "Nothing is lost", "Ever."),
         Promise("tests/test_a.py::test_nobody_waits", "faults", "Nobody waits", ""),
+        Promise("tests/test_c.py::test_nothing_is_doubled", "words", "Nothing is doubled", ""),
     ]
 
 

@@ -1,8 +1,9 @@
 """Three times the peak, in the smallest size, and in full under `make prove`: everybody has an answer.
 
-How many turns are left and how soon the rest is refused depends on what else the machine does: in small nothing is said
-of it, nor that anybody is refused, as a peak that was found too low is no more than can be done even three times. The
-bars are in docs/performance.md.
+How many turns are left and how soon the rest is refused depends on the machine and on what else it does: the bars are
+in docs/performance.md, which says whether they are met, and here is only held what no machine excuses. In small nothing
+is said of it, nor that anybody is refused, as a peak that was found too low is no more than can be done even three
+times.
 """
 
 from math import inf
@@ -23,5 +24,5 @@ def test_three_times_the_peak_is_answered_and_nobody_is_lost(prove: bool, measur
     assert figures["neither done nor refused"] == "0 met", done.stderr
     assert float(figures["peak, stored turns a second"]) > 0
     assert float(figures["3 × the peak offered: done, % of the peak"].split()[0]) > (60 if prove else 0), done.stderr
-    least, most = (0, 200) if prove else (-inf, inf)
+    least, most = (0, 1000) if prove else (-inf, inf)
     assert least < float(figures["refused after ms, p99"].split()[0]) < most, done.stderr

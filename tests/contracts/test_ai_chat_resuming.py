@@ -150,6 +150,40 @@ async def test_who_is_cut_anywhere_in_a_turn_hears_all_of_it(
         assert to_story(told.result()) == whole
 
 
+async def test_who_is_cut_before_what_was_missed_is_told_hears_it_the_next_time(
+    alice: Client, session: str, socket: Socket
+) -> None:
+    connected = socket.cursor
+    await socket.say("hello")
+    await socket.turn()
+    async with enter(alice, session, f"cursor={connected}") as cut:
+        cut.cut()
+    missed = await missed_since(come_back_by_address, alice, session, cut.cursor)
+    assert to_story(missed) == to_story(socket.heard[1:])
+
+
+async def test_who_is_cut_before_the_snapshot_is_told_it_the_next_time(alice: Client, session: str) -> None:
+    await say(alice, session)
+    async with enter(alice, session, "cursor=nonsense") as cut:
+        cut.cut()
+    snapshot, after = await looked_anew(come_back_by_address, alice, session, cut.cursor)
+    assert snapshot["session"] == await read(alice, session)
+    assert after == []
+
+
+async def test_who_is_cut_at_once_while_a_reply_runs_hears_it_while_it_runs(
+    alice: Client, session: str, socket: Socket
+) -> None:
+    await socket.say(STALLED)
+    chunk = await socket.until("ai_message_chunk")
+    async with enter(alice, session) as cut:
+        cut.cut()
+    async with come_back_by_address(alice, session, cut.cursor) as back:
+        assert (await back.until("ai_message_chunk"))["full_content"] == chunk["full_content"]
+    await socket.send("stop")
+    await socket.turn()
+
+
 async def test_who_is_cut_again_and_again_hears_all_of_it(alice: Client, session: str, socket: Socket) -> None:
     told: list[Event] = []
     cursor = socket.cursor

@@ -679,7 +679,8 @@ async def test_stop_where_nothing_runs_is_said_so(socket: Socket) -> None:
     await socket.refused("not_running")
     await socket.send("stop", message_id=socket.heard[2]["message"]["id"])
     await socket.refused("not_running")
-    await socket.send("stop", message_id=chunk["message_id"])
+    # What is not asked of it is not looked at.
+    await socket.send("stop", message_id=chunk["message_id"], when_busy="nonsense")
     await socket.turn()
     await socket.send("stop", message_id=chunk["message_id"])
     await socket.refused("not_running")
@@ -807,7 +808,7 @@ async def test_edit_twice_under_one_id_is_one_edit(alice: Client, session: str, 
     first = await socket.turn()
     await socket.send("edit", message_id=old, message="uno", client_message_id="k")
     again = await socket.turn()
-    assert again[0]["message"] == first[0]["message"]
+    assert (again[0]["message"], again[0]["replaces"]) == (first[0]["message"], old)
     assert to_story(again[1:]) == to_story(first[1:])
     assert said(await read_messages(alice, session)) == [("user", "uno"), ("assistant", "You said: uno")]
 

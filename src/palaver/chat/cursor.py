@@ -10,6 +10,9 @@ from msgspec import Struct
 
 LENGTH = 200
 
+# Of no moment: whoever comes back with it is shown all anew.
+ANEW = "anew"
+
 _SHAPE = re.compile(r"e([0-9a-f]{8})((?:\.\d{1,15}){3})(?:\.(\d{1,15})\.(\d{1,15}|end))?", re.ASCII)
 
 

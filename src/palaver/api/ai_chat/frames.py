@@ -103,8 +103,8 @@ def typing(event: Typing, cursor: str) -> str:
     return _close(_encode({"type": kind, "user": event.user}).decode()[:-1], cursor)
 
 
-def said(message: Message, cursor: str) -> str:
-    return with_cursor(_said(message, None), cursor)
+def said(message: Message, cursor: str, replaces: str | None = None) -> str:
+    return with_cursor(_said(message, replaces), cursor)
 
 
 def running(uuid: str, cursor: str) -> str:

@@ -113,9 +113,12 @@ class ListSocket(JsonSocket):
             told += await self._notification(conversation, reply)
         if self._is_list_due():
             # Before it is read: what changes while it is read is told again.
-            self._dirty, self._told_at = False, self._loop.time()
+            self._dirty = False
             async with self.call.chat.rooms.lists.reading:
                 update = msgspec.json.encode(await self._list()).decode()
+            self._told_at = self._loop.time()
+            if self._dirty:
+                self.changed()
             # While the bus is away it may have changed at any time, and mostly has not.
             if hash(update) != self._told:
                 self._told = hash(update)

@@ -19,7 +19,7 @@ from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
 from palaver.chat import connections, invited
 from palaver.chat.citing import cite
 from palaver.chat.conversation import Message, MessageId
-from palaver.chat.cursor import Cursor, decode_cursor
+from palaver.chat.cursor import ANEW, Cursor, decode_cursor
 from palaver.chat.errors import BotUnavailable, ChatError, Ended, NotFound
 from palaver.chat.events import Dropped, Gone, MessageRead, MessageSaid, ReplyEnded, ReplyStarted, Turned, Typing
 from palaver.chat.flow import ask_for_another, check_answered, continue_chat, read_up_to, stop_reply
@@ -48,8 +48,11 @@ class Edit(Say):
     message_id = required(MESSAGE_ID)
 
 
-class Reply(Body):
+class Stop(Body):
     message_id = optional(MESSAGE_ID)
+
+
+class Another(Stop):
     when_busy = optional(WHEN_BUSY)
 
 
@@ -98,13 +101,16 @@ class SessionSocket(JsonSocket):
         cursor = None if given is None else decode_cursor(given)
         self._room, missed = await rooms.enter(self.call.reader, self._uuid, cursor)
         self._listener = await rooms.listen(self._room, self.wake, self.call.user.id)
-        self.say(frames.connected(self._uuid, self._listener.cursor))
         if given is not None:
+            # Nothing of what was missed is told yet: whoever is cut before that comes back from where it was.
+            self.say(frames.connected(self._uuid, ANEW if cursor is None else given))
             await self._go_back(cursor, missed)
             return
         telling = self._room.telling
         if telling is not None:
             self._listener.place(self._room.mark, telling.number)
+        self.say(frames.connected(self._uuid, self._listener.cursor))
+        if telling is not None:
             self.say(frames.running(telling.uuid, self._listener.cursor))
 
     def leave(self) -> None:
@@ -206,7 +212,7 @@ class SessionSocket(JsonSocket):
                 request_id=self.call.request_id,
                 granted=granted,
             )
-            await self._asked_for(begun)
+            await self._asked_for(begun, edits)
 
     async def _granted(self) -> Grant:
         return await self.call.site.limits.allow_turn(self.call.user, self.call.counted_as)
@@ -218,13 +224,13 @@ class SessionSocket(JsonSocket):
             return False
         return True
 
-    async def _asked_for(self, begun: Begun) -> None:
+    async def _asked_for(self, begun: Begun, edits: str | None) -> None:
         self._note_asked(begun)
         if begun.state == "known":
-            await self._say_again(begun)
+            await self._say_again(begun, edits)
         elif begun.turn.reply.attempt > 1:
             # It was said before, and only its reply is made anew.
-            self.say(frames.said(begun.turn.prompt, self._cursor))
+            self.say(frames.said(begun.turn.prompt, self._cursor, edits))
 
     def _note_asked(self, begun: Begun) -> None:
         reply = begun.turn.reply
@@ -234,11 +240,11 @@ class SessionSocket(JsonSocket):
                 # Its end was passed over, by a snapshot.
                 del self._asked[next(iter(self._asked))]
 
-    async def _say_again(self, begun: Begun) -> None:
+    async def _say_again(self, begun: Begun, edits: str | None) -> None:
         """A turn that was asked for before, once more to this one alone; what is still to come of it comes as ever."""
         prompt = begun.turn.prompt
         [reply] = await cite(self.call.chat.store.passages, self.call.reader, [begun.turn.reply])
-        self.say(frames.said(prompt, self._cursor))
+        self.say(frames.said(prompt, self._cursor, edits))
         telling = self.call.chat.replies.telling(reply.id) or self._room.telling
         if telling is not None and telling.id != reply.id:
             telling = None
@@ -262,7 +268,7 @@ class SessionSocket(JsonSocket):
             self.say(ended)
 
     async def _stop(self, payload: dict[str, Any]) -> None:
-        body = Reply.read(payload)
+        body = Stop.read(payload)
         conversation = self._room.conversation
         assert conversation is not None, "a room that somebody is in is open"
         if await stop_reply(self.call.chat, conversation.id, body.message_id) is not None:
@@ -271,7 +277,7 @@ class SessionSocket(JsonSocket):
         self.error("not_running", text("not_running", self.call.language), **named)
 
     async def _regenerate(self, payload: dict[str, Any]) -> None:
-        body = Reply.read(payload)
+        body = Another.read(payload)
         with self._not_listening(), await self._granted() as granted:
             begun = await ask_for_another(
                 self.call.chat,

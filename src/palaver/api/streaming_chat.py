@@ -193,7 +193,11 @@ async def _events(call: Call, place: Place, session_id: str) -> AsyncIterator[by
 
 
 def _last(call: Call, reply: Message) -> str:
-    cause = _failure(call, reply)
+    try:
+        cause = _failure(call, reply)
+    except ChatError as error:
+        # The conversation ended, or somebody took the message back, while it waited: this reply is over all the same.
+        cause = text(error.code, call.language)
     if cause is not None:
         return f'"type": "error", "error": {quote(cause)}'
     stopped = ', "stopped": true' if reply.status == "stopped" else ""

@@ -8,14 +8,15 @@ from msgspec.structs import replace
 
 from palaver.api import streaming_chat
 from palaver.api.call import Call, Site
-from palaver.api.streaming_chat import ChatAnswer
+from palaver.api.streaming_chat import ChatAnswer, Stopped
 from palaver.chat.accounts import AccountRules, Accounts, Caller
 from palaver.chat.conversation import Conversation
-from palaver.chat.flow import Chat
+from palaver.chat.flow import Chat, continue_chat
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
 from palaver.store.conversations import SqlConversations
 from palaver.store.texts import Texts
+from tests.chat.conftest import StartChat
 from tests.chat.talking import HandBot
 from tests.ports.talking import NOW
 
@@ -43,6 +44,12 @@ class Vanishing(SqlConversations):
         return found
 
 
+def vanishing(store: SqlStore) -> SqlStore:
+    over = SqlStore(store.database, store.engine)
+    over.conversations = Vanishing(store.database, Texts(store.database))
+    return over
+
+
 async def say_yes(bot: HandBot) -> None:
     talk = await bot.asked()
     await talk.say("Yes.")
@@ -61,10 +68,35 @@ async def test_session_that_is_deleted_just_while_a_message_comes_begins_anew(
     chat: Chat, store: SqlStore, bot: HandBot, alice: User, name: str | None
 ) -> None:
     session = (await ask(chat, bot, alice, "one", name)).session_id
-    vanishing = SqlStore(store.database, store.engine)
-    vanishing.conversations = Vanishing(store.database, Texts(store.database))
-    answer = await ask(replace(chat, store=vanishing), bot, alice, "two", session)
+    answer = await ask(replace(chat, store=vanishing(store)), bot, alice, "two", session)
     assert (answer.response, answer.session_id, answer.success) == ("Yes.", session, True)
     anew = await store.conversations.by_name(Reader(alice.id), session)
     assert anew is not None
     assert [turn.prompt for turn in await store.conversations.recent_turns(Reader(alice.id), anew, 5)] == ["two"]
+
+
+async def begin_elsewhere(elsewhere: Chat, bot: HandBot, who: User, conversation: Conversation) -> None:
+    """A reply that has said one word, and runs on another worker than the one that is asked."""
+    await continue_chat(elsewhere, Reader(who.id), "count", conversation=conversation.uuid)
+    await (await bot.asked()).say("one")
+
+
+async def test_reply_of_another_worker_is_stopped_by_one_that_goes_away(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    here, elsewhere = await start_chat("here"), await start_chat("elsewhere")
+    await begin_elsewhere(elsewhere, bot, alice, conversation)
+    here.replies.draining = True
+    stopped = await streaming_chat.stop(call_of(here, alice, session_id=conversation.uuid))
+    assert stopped == Stopped(success=True, stopped=True)
+    [turn] = await store.conversations.recent_turns(Reader(alice.id), conversation, 5)
+    assert turn.answer == "one"
+
+
+async def test_nothing_is_stopped_where_the_session_is_deleted_just_then(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    here, elsewhere = await start_chat("here"), await start_chat("elsewhere")
+    await begin_elsewhere(elsewhere, bot, alice, conversation)
+    call = call_of(replace(here, store=vanishing(store)), alice, session_id=conversation.uuid)
+    assert await streaming_chat.stop(call) == Stopped(success=True, stopped=False)

@@ -14,7 +14,7 @@ from palaver.api.sse import HEADERS, HEARTBEAT, hear, quote
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
 from palaver.chat.conversation import Conversation, Message
 from palaver.chat.cursor import decode_cursor, encode_cursor
-from palaver.chat.errors import BotUnavailable, ChatError, Draining, NotFound
+from palaver.chat.errors import BotUnavailable, ChatError, Draining, NotFound, Withdrawn
 from palaver.chat.flow import check_answered, continue_chat, stop_reply
 from palaver.chat.listening import Over, TextSaid
 from palaver.chat.places import Place, find_place
@@ -116,7 +116,11 @@ async def stop(call: Call) -> Stopped:
     if stopped is None:
         return Stopped(success=True, stopped=False)
     # It may end by itself meanwhile; and once this is answered, the history holds what was said.
-    outcome = await call.chat.replies.wait_end(stopped)
+    try:
+        outcome = await call.chat.replies.wait_end(stopped, is_stopped=True)
+    except (NotFound, Withdrawn):
+        # It went with its conversation before it could end.
+        return Stopped(success=True, stopped=False)
     return Stopped(success=True, stopped=outcome.turn.reply.status == "stopped")
 
 

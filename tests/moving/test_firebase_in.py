@@ -1,5 +1,6 @@
 """`palaver import firebase` at its port: what becomes of an export, of the same once more, and of a newer one."""
 
+import json
 import uuid
 from typing import Any
 
@@ -293,6 +294,25 @@ async def test_template_whose_id_is_taken_gets_another_and_its_sessions_find_it(
     assert (await bring(store, export)).lines == ["templates/general: its id is general-2 here"]
     assert (await read_session(store))[0].preset_slug == "general-2"
     assert (await bring(store, export)).counts["templates"] == (0, 1, 0)
+
+
+@pytest.mark.parametrize("key", ["motivationalCoach", "-NxAbC_9", "UPPER", "x" * 100])
+async def test_template_keeps_its_id_as_it_is_written(store: SqlStore, key: str) -> None:
+    template = {"personalityPrompt": "Be one."}
+    export = {"templates": {key.lower(): template | {"name": "Other"}, key: template}}
+    assert (await bring(store, export)).lines == []
+    preset = await store.presets.find(key)
+    assert preset is not None
+    assert (preset.slug, preset.prompt) == (key, "Be one.")
+    taken = await take(store)
+    assert list(json.loads(taken)["templates"]) == list(export["templates"])
+    assert (await bring(store, taken)).counts["templates"] == (0, len(export["templates"]), 0)
+
+
+@pytest.mark.parametrize(("key", "slug"), [("Sea Wolf", "sea-wolf"), ("Käpt'n", "kptn"), ("X" * 101, "x" * 100)])
+async def test_template_whose_key_can_be_no_id_gets_one_made_of_it(store: SqlStore, key: str, slug: str) -> None:
+    told = await bring(store, {"templates": {key: {"personalityPrompt": "Be one."}}})
+    assert told.lines == [f"templates/{key}: its id is {slug} here"]
 
 
 async def test_messages_of_a_connection_are_by_time_and_unread_as_if_they_had_been_said_here(store: SqlStore) -> None:

@@ -107,6 +107,26 @@ async def test_field_that_makes_no_sense_is_told_with_its_path_and_the_rest_is_t
     assert (preset.is_public, preset.speaking.temperature, preset.speaking.max_tokens) == (False, 0.9, 50)
 
 
+async def test_number_of_any_size_that_makes_no_sense_is_told_with_its_path(store: SqlStore) -> None:
+    huge, digits = 10**400, "9" * 5000
+    told = await bring(
+        store,
+        {
+            "templates": {"odd": {"personalityPrompt": "Be odd.", "temperature": huge, "maxTokens": -huge}},
+            **one_session(
+                {"role": "user", "content": "x", "timestamp": digits}, created_at=AT, last_activity=digits,
+                message_count=huge,
+            ),
+        },
+    )  # fmt: skip
+    assert [line.partition(":")[0] for line in sorted(told.lines)] == [
+        "templates/odd/maxTokens", "templates/odd/temperature",
+        f"userSessions/{SESSION}/last_activity", f"userSessions/{SESSION}/message_count",
+    ]  # fmt: skip
+    _, [said] = await read_session(store)
+    assert said.created_at == AT * 1000
+
+
 @pytest.mark.parametrize(
     ("written", "is_public"),
     [({}, True), ({"isPublic": None}, True), ({"isPublic": True}, True), ({"isPublic": "true"}, True),

@@ -271,6 +271,22 @@ async def test_times_come_in_any_form_and_go_on_where_they_are_missing(store: Sq
     assert [one.created_at - whole for one in messages] == after
 
 
+async def test_time_that_is_the_very_first_one_is_a_time(store: SqlStore) -> None:
+    at_first = [{"role": "user", "content": "a", "timestamp": AT}, {"role": "user", "content": "b", "timestamp": 0}]
+    first = {"senderId": "u-1", "content": "a", "timestamp": "1970-01-01T00:00:00Z"}
+    undated = one_connection(first, {"senderId": "u-1", "content": "b", "timestamp": AT})
+    ended = {"status": "ended", "last_activity": 0, "ended_at": 0, "created_at": None}
+    silent = {
+        "userSessions": {"silent": {"user_id": "u-1", **ended, "conversation_history": [first | {"role": "user"}]}}
+    }
+    await bring(store, {**one_session(*at_first), **undated})
+    await bring(store, silent)
+    times = await rows(store, "SELECT created_at FROM messages ORDER BY conversation_id, number")
+    assert [row[0] for row in times] == [AT * 1000, 0, 0, AT * 1000, 0]
+    kept = await rows(store, "SELECT created_at, last_message_at, ended_at FROM conversations ORDER BY id")
+    assert kept == [(AT * 1000, AT * 1000, None), (0, AT * 1000, None), (0, 0, 0)]
+
+
 async def test_session_that_has_ended_stays_so(store: SqlStore) -> None:
     ended = {"status": "timeout", "ended_at": AT + 5, "last_activity": AT + 4, "message_count": 9}
     await bring(store, one_session(("user", "x"), **ended))

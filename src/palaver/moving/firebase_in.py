@@ -148,7 +148,9 @@ class FirebaseImport:
         if created_at is None:
             created_at = await self._arriving.made_at(self._app, "session", found.key)
         if created_at is None:
-            created_at = _first_time(found.entries) or last_activity or self._clock.now()
+            created_at = _first_time(found.entries)
+        if created_at is None:
+            created_at = self._clock.now() if last_activity is None else last_activity
         session = MovedSession(
             key=found.key,
             uuid=to_uuid(found.key),
@@ -166,7 +168,7 @@ class FirebaseImport:
     def _to_history(self, found: Found, created_at: Micros) -> Iterator[MovedMessage]:
         alike, at = Alike(), created_at
         for _, entry in found.entries:
-            at = entry.at or at
+            at = at if entry.at is None else entry.at
             role = ROLES.get(entry.role or "")
             why_not = entry.why_not or (None if role else "unknown role")
             if why_not or role is None or entry.content is None:
@@ -188,7 +190,7 @@ class FirebaseImport:
         if created_at is None:
             created_at = await self._arriving.made_at(self._app, "connection", found.key)
         if created_at is None:
-            created_at = min(_times(found.entries), default=None) or self._clock.now()
+            created_at = min(_times(found.entries), default=self._clock.now())
         connection = MovedConnection(
             key=found.key,
             uuid=to_uuid(found.key) or to_uuid(to_name(fields.get("connectionId")) or ""),
@@ -200,7 +202,7 @@ class FirebaseImport:
         with Spool(Entry) as by_time:
             at = created_at
             for _, entry in found.entries:
-                at = entry.at or at
+                at = at if entry.at is None else entry.at
                 by_time.add(at, entry, len(entry.content or ""))
             await self._bring_parts(found.path, connection, self._to_messages(found.path, users, by_time))
 

@@ -295,6 +295,18 @@ async def test_session_that_has_ended_stays_so(store: SqlStore) -> None:
     assert session.exchange_count == 9
 
 
+async def test_session_that_was_ended_here_keeps_its_end(store: SqlStore) -> None:
+    await bring(store, one_session(("user", "x")))
+    app = await store.accounts.find_app("firebase")
+    assert app is not None
+    ended_here = Micros(AT * 1000 + SECOND)
+    await store.conversations.end(Reader(app.id, app_id=app.id), SESSION, ended_here)
+    for told in ({}, {"ended_at": AT + 60_000}):
+        newer = one_session(("user", "x"), ("user", f"and {len(told)}"), status="ended", **told)
+        assert (await bring(store, newer)).counts["conversation_history"] == (1, 1, 0)
+        assert (await read_session(store))[0].ended_at == ended_here
+
+
 async def test_message_count_is_counted_where_it_is_missing(store: SqlStore) -> None:
     await bring(
         store, one_session(("assistant", "Hello!"), ("user", "a"), ("user", "b"), ("assistant", "c"), ("system", "d"))
@@ -431,7 +443,7 @@ async def test_long_session_comes_in_parts_and_is_whole(store: SqlStore, monkeyp
     monkeypatch.setattr(firebase_in, "MOST_MESSAGES", 7)
     monkeypatch.setattr("palaver.moving.spool.MOST_IN_MEMORY", 2_000)
     entries = {
-        str(number): {"role": ("user", "assistant")[number % 2], "content": f"{number}", "timestamp": AT}
+        str(number): {"role": ("user", "assistant")[number % 2], "content": f"{number}", "timestamp": AT + number}
         for number in reversed(range(50))
     }
     session = {"user_id": "u-1", "status": "ended", "conversation_history": entries}
@@ -440,5 +452,5 @@ async def test_long_session_comes_in_parts_and_is_whole(store: SqlStore, monkeyp
     conversation, messages = await read_session(store)
     assert [one.content for one in messages] == [str(number) for number in range(50)]
     assert (conversation.message_count, conversation.exchange_count, conversation.revision) == (50, 25, 8)
-    assert (conversation.ended, conversation.created_at) == (True, AT * 1000)
+    assert (conversation.ended_at, conversation.created_at) == ((AT + 49) * 1000, AT * 1000)
     assert (await bring(store, {"userSessions": {SESSION: session}})).counts["conversation_history"] == (0, 50, 0)

@@ -97,6 +97,8 @@ async def add_messages(
     (last, leaf, leaf_uuid, count, exchange_count, _, event, revision, updated_at, last_at, status, ended_at, _) = state
     role_before = await tx.one(ROLE_AT, known.id, leaf) if leaf else None
     before = None if role_before is None else role_before[0]
+    # What was ended here was so after all that had been said; an end of the file's own moves with what it brings.
+    ended_with_the_last = ended_at == (part.of.created_at if last_at is None else last_at)
     rows: list[tuple[object, ...]] = []
     numbers: list[tuple[int, UserId | None]] = []
     counted = 0
@@ -130,11 +132,9 @@ async def add_messages(
         await _seat(tx, known.id, numbers)
     if known.ends:
         status = "ended"
-    quiet_since = of.created_at if last_at is None else last_at
-    if status == "ended" and of.ended:
-        ended_at = _latest(ended_at, quiet_since) if told_end is None else told_end
-    elif known.ends:
-        ended_at = quiet_since
+    if known.ends or (status == "ended" and of.ended and ended_with_the_last):
+        quiet_since = of.created_at if last_at is None else last_at
+        ended_at = quiet_since if told_end is None else told_end
     await tx.run(
         ADVANCE, known.id, last, leaf, leaf_uuid, count, exchange_count + exchanges - known.exchanges, event,
         revision if known.is_new else revision + 1, max(updated_at, last_at or 0), last_at, status, ended_at,

@@ -2,17 +2,22 @@
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from palaver.chat.clock import SECOND, Micros
 from palaver.chat.conversation import Conversation
+from palaver.chat.moved import Arrived, Part
+from palaver.chat.ports import Begun
 from palaver.chat.user import Reader
 from palaver.moving import firebase_in
 from palaver.moving.json_stream import Unreadable
 from palaver.store import SqlStore
 from palaver.store.database import Row
+from palaver.store.moving import SqlArriving
+from palaver.store.texts import Texts
 from tests.moving.bringing import (
     EXAMPLE,
     SESSION,
@@ -22,6 +27,7 @@ from tests.moving.bringing import (
     read_session,
     take,
 )
+from tests.ports.talking import ending, said
 
 AT = 1_772_439_331_000
 
@@ -437,6 +443,43 @@ async def test_erased_application_leaves_nothing_of_what_was_brought(store: SqlS
     await store.accounts.erase_user(app.id, Micros(AT))
     for table in ("moved", "moved_messages", "messages", "conversations"):
         assert await rows(store, f"SELECT * FROM {table}") == []
+
+
+class TalkedInMeanwhile(SqlArriving):
+    """In the session somebody has said something once its first part is here, and waits for the answer."""
+
+    def __init__(self, store: SqlStore) -> None:
+        super().__init__(store.database, Texts(store.database))
+        self._store = store
+        self.begun: Begun | None = None
+
+    async def add_parts(self, app: str, parts: Sequence[Part], now: Micros, *, dry: bool) -> Sequence[Arrived]:
+        arrived = await super().add_parts(app, parts, now, dry=dry)
+        if self.begun is None:
+            found = await self._store.accounts.find_app(app)
+            assert found is not None
+            user = await self._store.accounts.app_user(found, "u-1", "", now)
+            self.begun = await self._store.turns.begin(said(user, "And now?", SESSION))
+        return arrived
+
+
+async def test_rest_of_a_long_session_that_cannot_be_brought_is_told_and_comes_whole_the_next_time(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firebase_in, "MOST_MESSAGES", 3)
+    export = one_session(*(("user", str(number)) for number in range(10)))
+    store.arriving = arriving = TalkedInMeanwhile(store)
+    told = await bring(store, export)
+    assert told.lines == [
+        f"skipped userSessions/{SESSION}/conversation_history: the rest: "
+        "a reply is written in it just now: bring it again later"
+    ]
+    assert (told.counts["userSessions"], told.counts["conversation_history"]) == ((1, 0, 0), (3, 0, 1))
+    assert arriving.begun is not None
+    await store.turns.finish(ending(arriving.begun, "Nothing."))
+    assert (await bring(store, export)).counts["conversation_history"] == (7, 3, 0)
+    messages = (await read_session(store))[1]
+    assert [one.content for one in messages] == [*"012", "And now?", "Nothing.", *"3456789"]
 
 
 async def test_long_session_comes_in_parts_and_is_whole(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -293,6 +293,13 @@ async def test_time_that_is_the_very_first_one_is_a_time(store: SqlStore) -> Non
     assert kept == [(AT * 1000, AT * 1000, None), (0, AT * 1000, None), (0, 0, 0)]
 
 
+async def test_session_that_goes_on_is_active_however_long_it_is_silent(store: SqlStore) -> None:
+    await bring(store, one_session(("user", "x")))
+    for _ in range(2):
+        assert await store.conversations.active() == [SESSION]
+        assert await store.conversations.end_idle(Micros(AT * 2000), Micros(AT * 2000)) == []
+
+
 async def test_session_that_has_ended_stays_so(store: SqlStore) -> None:
     ended = {"status": "timeout", "ended_at": AT + 5, "last_activity": AT + 4, "message_count": 9}
     await bring(store, one_session(("user", "x"), **ended))

@@ -69,6 +69,8 @@ class NewPreset(Struct, frozen=True):
     tags: tuple[str, ...] = ()
     is_public: bool = False
     is_default: bool = False
+    slug: str = ""
+    """The name id that is wanted; empty: made of the name."""
 
 
 class PresetChange(Struct, frozen=True):

@@ -1058,6 +1058,17 @@ async def test_id_is_made_of_the_name_and_never_changes(alice: Client, name: str
     assert (await alice.delete(f"{PERSONALITIES}{id_}")).status == 200
 
 
+async def test_id_may_be_given_beside_the_name(alice: Client, bob: Client, name: str) -> None:
+    wanted = f"Sea {name}!"
+    made = await alice.make("\u4f60\u597d", id=wanted, isPublic=True)
+    assert (made["id"], made["name"]) == (f"sea-{to_id(name)}", "\u4f60\u597d")
+    assert (await alice.get(f"{PERSONALITIES}{made['id']}")).body == made
+    refused = await bob.post(PERSONALITIES, {"name": name, "id": made["id"], "personalityPrompt": PIRATE_PROMPT})
+    assert (refused.status, type(refused.detail)) == (400, str)
+    assert (await bob.make(name, id=None))["id"] == to_id(name)
+    assert (await alice.delete(f"{PERSONALITIES}{made['id']}")).status == 200
+
+
 async def test_id_that_the_caller_sees_is_taken(alice: Client, bob: Client, name: str) -> None:
     await alice.make(name, isPublic=True)
     for client, taken in ((bob, name.upper()), (alice, name), (bob, "General")):
@@ -1096,6 +1107,8 @@ async def test_ten_of_one_name_at_once_make_one(alice: Client, name: str) -> Non
         ({"name": ""}, ["body", "name"]),
         ({"name": "n" * 101}, ["body", "name"]),
         ({"name": "\u4f60\u597d"}, ["body", "name"]),
+        ({"id": "\u4f60\u597d"}, ["body", "id"]),
+        ({"id": 7}, ["body", "id"]),
         ({"title": "t" * 201}, ["body", "title"]),
         ({"description": "d" * 501}, ["body", "description"]),
         ({"category": "c" * 101}, ["body", "category"]),

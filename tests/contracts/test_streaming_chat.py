@@ -349,6 +349,23 @@ async def test_id_that_is_not_of_this_reply_hears_all_of_it(alice: Listener) -> 
         await alice.post("/api/chat/stop/", session_id="s")
 
 
+async def test_message_whose_session_ends_while_it_waits_is_over_once_that_is_told(alice: Listener, llm: LLM) -> None:
+    session = (await alice.post("/api/v1/chatbot/session", user_id="u-81")).body["session_id"]
+    running = asyncio.create_task(ask(alice, "[[hold=turn]] one", session_id=session))
+    await llm.record(n=1)
+    async with alice.hear("two", session_id=session) as waiting:
+        start, _ = await waiting.event()
+        assert (await alice.delete(f"/api/v1/chatbot/session/{session}")).status == 200
+        [(last, told)] = await waiting.rest()
+    assert told == {"type": "error", "error": TEXT}
+    await llm.let_go("turn")
+    await running
+    async with alice.hear_on(session, start) as back:
+        assert (back.status, await back.rest()) == (200, [(last, told)])
+    async with alice.hear_on(session, last) as after:
+        assert after.status == 204
+
+
 async def test_session_that_is_unknown_or_anothers_is_204(alice: Listener, bob: Listener) -> None:
     async with bob.hear(session_id="his") as hearing:
         [(first, _), *_] = await hearing.rest()

@@ -1,17 +1,23 @@
 """`palaver import firebase` at its port: what becomes of an export, of the same once more, and of a newer one."""
 
+import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from palaver.chat.clock import SECOND, Micros
 from palaver.chat.conversation import Conversation
+from palaver.chat.moved import Arrived, Part
+from palaver.chat.ports import Begun
 from palaver.chat.user import Reader
 from palaver.moving import firebase_in
 from palaver.moving.json_stream import Unreadable
 from palaver.store import SqlStore
 from palaver.store.database import Row
+from palaver.store.moving import SqlArriving
+from palaver.store.texts import Texts
 from tests.moving.bringing import (
     EXAMPLE,
     SESSION,
@@ -21,6 +27,7 @@ from tests.moving.bringing import (
     read_session,
     take,
 )
+from tests.ports.talking import ending, said
 
 AT = 1_772_439_331_000
 
@@ -104,6 +111,26 @@ async def test_field_that_makes_no_sense_is_told_with_its_path_and_the_rest_is_t
     preset = await store.presets.find("odd")
     assert preset is not None
     assert (preset.is_public, preset.speaking.temperature, preset.speaking.max_tokens) == (False, 0.9, 50)
+
+
+async def test_number_of_any_size_that_makes_no_sense_is_told_with_its_path(store: SqlStore) -> None:
+    huge, digits = 10**400, "9" * 5000
+    told = await bring(
+        store,
+        {
+            "templates": {"odd": {"personalityPrompt": "Be odd.", "temperature": huge, "maxTokens": -huge}},
+            **one_session(
+                {"role": "user", "content": "x", "timestamp": digits}, created_at=AT, last_activity=digits,
+                message_count=huge,
+            ),
+        },
+    )  # fmt: skip
+    assert [line.partition(":")[0] for line in sorted(told.lines)] == [
+        "templates/odd/maxTokens", "templates/odd/temperature",
+        f"userSessions/{SESSION}/last_activity", f"userSessions/{SESSION}/message_count",
+    ]  # fmt: skip
+    _, [said] = await read_session(store)
+    assert said.created_at == AT * 1000
 
 
 @pytest.mark.parametrize(
@@ -250,12 +277,47 @@ async def test_times_come_in_any_form_and_go_on_where_they_are_missing(store: Sq
     assert [one.created_at - whole for one in messages] == after
 
 
+async def test_time_that_is_the_very_first_one_is_a_time(store: SqlStore) -> None:
+    at_first = [{"role": "user", "content": "a", "timestamp": AT}, {"role": "user", "content": "b", "timestamp": 0}]
+    first = {"senderId": "u-1", "content": "a", "timestamp": "1970-01-01T00:00:00Z"}
+    undated = one_connection(first, {"senderId": "u-1", "content": "b", "timestamp": AT})
+    ended = {"status": "ended", "last_activity": 0, "ended_at": 0, "created_at": None}
+    silent = {
+        "userSessions": {"silent": {"user_id": "u-1", **ended, "conversation_history": [first | {"role": "user"}]}}
+    }
+    await bring(store, {**one_session(*at_first), **undated})
+    await bring(store, silent)
+    times = await rows(store, "SELECT created_at FROM messages ORDER BY conversation_id, number")
+    assert [row[0] for row in times] == [AT * 1000, 0, 0, AT * 1000, 0]
+    kept = await rows(store, "SELECT created_at, last_message_at, ended_at FROM conversations ORDER BY id")
+    assert kept == [(AT * 1000, AT * 1000, None), (0, AT * 1000, None), (0, 0, 0)]
+
+
+async def test_session_that_goes_on_is_active_however_long_it_is_silent(store: SqlStore) -> None:
+    await bring(store, one_session(("user", "x")))
+    for _ in range(2):
+        assert await store.conversations.active() == [SESSION]
+        assert await store.conversations.end_idle(Micros(AT * 2000), Micros(AT * 2000)) == []
+
+
 async def test_session_that_has_ended_stays_so(store: SqlStore) -> None:
     ended = {"status": "timeout", "ended_at": AT + 5, "last_activity": AT + 4, "message_count": 9}
     await bring(store, one_session(("user", "x"), **ended))
     session, _ = await read_session(store)
     assert (session.ended, session.ended_at, session.last_message_at) == (True, (AT + 5) * 1000, (AT + 4) * 1000)
     assert session.exchange_count == 9
+
+
+async def test_session_that_was_ended_here_keeps_its_end(store: SqlStore) -> None:
+    await bring(store, one_session(("user", "x")))
+    app = await store.accounts.find_app("firebase")
+    assert app is not None
+    ended_here = Micros(AT * 1000 + SECOND)
+    await store.conversations.end(Reader(app.id, app_id=app.id), SESSION, ended_here)
+    for told in ({}, {"ended_at": AT + 60_000}):
+        newer = one_session(("user", "x"), ("user", f"and {len(told)}"), status="ended", **told)
+        assert (await bring(store, newer)).counts["conversation_history"] == (1, 1, 0)
+        assert (await read_session(store))[0].ended_at == ended_here
 
 
 async def test_message_count_is_counted_where_it_is_missing(store: SqlStore) -> None:
@@ -293,6 +355,25 @@ async def test_template_whose_id_is_taken_gets_another_and_its_sessions_find_it(
     assert (await bring(store, export)).lines == ["templates/general: its id is general-2 here"]
     assert (await read_session(store))[0].preset_slug == "general-2"
     assert (await bring(store, export)).counts["templates"] == (0, 1, 0)
+
+
+@pytest.mark.parametrize("key", ["motivationalCoach", "-NxAbC_9", "UPPER", "x" * 100])
+async def test_template_keeps_its_id_as_it_is_written(store: SqlStore, key: str) -> None:
+    template = {"personalityPrompt": "Be one."}
+    export = {"templates": {key.lower(): template | {"name": "Other"}, key: template}}
+    assert (await bring(store, export)).lines == []
+    preset = await store.presets.find(key)
+    assert preset is not None
+    assert (preset.slug, preset.prompt) == (key, "Be one.")
+    taken = await take(store)
+    assert list(json.loads(taken)["templates"]) == list(export["templates"])
+    assert (await bring(store, taken)).counts["templates"] == (0, len(export["templates"]), 0)
+
+
+@pytest.mark.parametrize(("key", "slug"), [("Sea Wolf", "sea-wolf"), ("Käpt'n", "kptn"), ("X" * 101, "x" * 100)])
+async def test_template_whose_key_can_be_no_id_gets_one_made_of_it(store: SqlStore, key: str, slug: str) -> None:
+    told = await bring(store, {"templates": {key: {"personalityPrompt": "Be one."}}})
+    assert told.lines == [f"templates/{key}: its id is {slug} here"]
 
 
 async def test_messages_of_a_connection_are_by_time_and_unread_as_if_they_had_been_said_here(store: SqlStore) -> None:
@@ -371,11 +452,48 @@ async def test_erased_application_leaves_nothing_of_what_was_brought(store: SqlS
         assert await rows(store, f"SELECT * FROM {table}") == []
 
 
+class TalkedInMeanwhile(SqlArriving):
+    """In the session somebody has said something once its first part is here, and waits for the answer."""
+
+    def __init__(self, store: SqlStore) -> None:
+        super().__init__(store.database, Texts(store.database))
+        self._store = store
+        self.begun: Begun | None = None
+
+    async def add_parts(self, app: str, parts: Sequence[Part], now: Micros, *, dry: bool) -> Sequence[Arrived]:
+        arrived = await super().add_parts(app, parts, now, dry=dry)
+        if self.begun is None:
+            found = await self._store.accounts.find_app(app)
+            assert found is not None
+            user = await self._store.accounts.app_user(found, "u-1", "", now)
+            self.begun = await self._store.turns.begin(said(user, "And now?", SESSION))
+        return arrived
+
+
+async def test_rest_of_a_long_session_that_cannot_be_brought_is_told_and_comes_whole_the_next_time(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firebase_in, "MOST_MESSAGES", 3)
+    export = one_session(*(("user", str(number)) for number in range(10)))
+    store.arriving = arriving = TalkedInMeanwhile(store)
+    told = await bring(store, export)
+    assert told.lines == [
+        f"skipped userSessions/{SESSION}/conversation_history: the rest: "
+        "a reply is written in it just now: bring it again later"
+    ]
+    assert (told.counts["userSessions"], told.counts["conversation_history"]) == ((1, 0, 0), (3, 0, 1))
+    assert arriving.begun is not None
+    await store.turns.finish(ending(arriving.begun, "Nothing."))
+    assert (await bring(store, export)).counts["conversation_history"] == (7, 3, 0)
+    messages = (await read_session(store))[1]
+    assert [one.content for one in messages] == [*"012", "And now?", "Nothing.", *"3456789"]
+
+
 async def test_long_session_comes_in_parts_and_is_whole(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firebase_in, "MOST_MESSAGES", 7)
     monkeypatch.setattr("palaver.moving.spool.MOST_IN_MEMORY", 2_000)
     entries = {
-        str(number): {"role": ("user", "assistant")[number % 2], "content": f"{number}", "timestamp": AT}
+        str(number): {"role": ("user", "assistant")[number % 2], "content": f"{number}", "timestamp": AT + number}
         for number in reversed(range(50))
     }
     session = {"user_id": "u-1", "status": "ended", "conversation_history": entries}
@@ -384,5 +502,5 @@ async def test_long_session_comes_in_parts_and_is_whole(store: SqlStore, monkeyp
     conversation, messages = await read_session(store)
     assert [one.content for one in messages] == [str(number) for number in range(50)]
     assert (conversation.message_count, conversation.exchange_count, conversation.revision) == (50, 25, 8)
-    assert (conversation.ended, conversation.created_at) == (True, AT * 1000)
+    assert (conversation.ended_at, conversation.created_at) == ((AT + 49) * 1000, AT * 1000)
     assert (await bring(store, {"userSessions": {SESSION: session}})).counts["conversation_history"] == (0, 50, 0)

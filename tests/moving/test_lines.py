@@ -192,6 +192,8 @@ async def test_what_is_not_right_is_told_with_its_line(store: SqlStore) -> None:
         "is_admin": False, "shows_presence": True, "created_at": 1,
     }  # fmt: skip
     share = {"kind": "preset_share", "preset": "none", "user": alice["uuid"]}
+    texts = ("slug", "name", "title", "description", "category", "prompt", "welcome", "tags", "visibility")
+    preset = {"kind": "preset", **dict.fromkeys(texts, "x"), "temperature": 10**400}
     told = await read(
         store,
         with_lines(
@@ -204,6 +206,7 @@ async def test_what_is_not_right_is_told_with_its_line(store: SqlStore) -> None:
             share,
             {"kind": "ledger", "user": alice["uuid"], "day": "x"},
             {"kind": "rules", "rules": 7},
+            preset,
         ),
     )
     assert told.lines == [
@@ -215,6 +218,7 @@ async def test_what_is_not_right_is_told_with_its_line(store: SqlStore) -> None:
         'skipped line 8: its preset, "none", is not here',
         "skipped line 9: its day is no whole number",
         "skipped line 10: they are no rules",
+        "skipped line 11: its temperature is not what it should be",
     ]
     assert [row[0] for row in await rows(store, "SELECT name FROM users")] == ["alice"]
 

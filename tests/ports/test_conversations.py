@@ -239,9 +239,9 @@ async def test_only_idle_sessions_without_an_open_reply_end_by_themselves(store:
     later = Micros(NOW + 31 * MINUTE)
     begun = await store.turns.begin(said(alice, "hello", spoken.uuid, now=later))
     await store.turns.finish(replace(ending(begun), now=later))
-    assert set(await store.conversations.active()) == {idle.uuid, spoken.uuid, busy.uuid}
+    assert set(await store.conversations.active()) == {idle.uuid, spoken.uuid, busy.uuid, lasting.uuid}
     assert await store.conversations.end_idle(Micros(NOW + MINUTE), later) == [alice.id]
-    assert set(await store.conversations.active()) == {spoken.uuid, busy.uuid}
+    assert set(await store.conversations.active()) == {spoken.uuid, busy.uuid, lasting.uuid}
     ended = [(await seen(store, one)).ended for one in (idle, spoken, busy, lasting)]
     assert ended == [True, False, False, False]
     assert await store.conversations.end_idle(Micros(NOW + MINUTE), later) == []

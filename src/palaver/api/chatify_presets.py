@@ -49,6 +49,7 @@ DEFAULT_NAMES = ("isDefault", "is_default")
 
 
 class NewPersonality(Body):
+    id = optional(Text())
     name = required(NAME)
     title = optional(TITLE)
     description = defaulting(DESCRIPTION, "")
@@ -130,8 +131,9 @@ async def list_personalities(call: Call) -> list[Personality]:
 )
 async def add_personality(call: Call) -> Personality:
     body = call.read(NewPersonality)
-    if not to_slug(body.name):
-        raise InvalidValue("name", "no_id_left")
+    slug = to_slug(body.id or body.name)
+    if not slug:
+        raise InvalidValue("id" if body.id else "name", "no_id_left")
     new = NewPreset(
         name=body.name,
         prompt=body.prompt,
@@ -149,6 +151,7 @@ async def add_personality(call: Call) -> Personality:
         tags=body.tags,
         is_public=body.is_public,
         is_default=body.is_default,
+        slug=slug,
     )
     maker = await call.stored_user()
     return _personality(await add_preset(call.chat, maker, call.reader, new, refuse_taken_id=True))

@@ -12,9 +12,9 @@ from palaver.api.language import text
 from palaver.api.operation import EVENT_STREAM, Also, Api, Style
 from palaver.api.sse import HEADERS, HEARTBEAT, hear, quote
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY, check_length
-from palaver.chat.conversation import Message
+from palaver.chat.conversation import Conversation, Message
 from palaver.chat.cursor import decode_cursor, encode_cursor
-from palaver.chat.errors import BotUnavailable, ChatError, Draining
+from palaver.chat.errors import BotUnavailable, ChatError, Draining, NotFound, Withdrawn
 from palaver.chat.flow import check_answered, continue_chat, stop_reply
 from palaver.chat.listening import Over, TextSaid
 from palaver.chat.places import Place, find_place
@@ -116,7 +116,11 @@ async def stop(call: Call) -> Stopped:
     if stopped is None:
         return Stopped(success=True, stopped=False)
     # It may end by itself meanwhile; and once this is answered, the history holds what was said.
-    outcome = await call.chat.replies.wait_end(stopped)
+    try:
+        outcome = await call.chat.replies.wait_end(stopped, is_stopped=True)
+    except (NotFound, Withdrawn):
+        # It went with its conversation before it could end.
+        return Stopped(success=True, stopped=False)
     return Stopped(success=True, stopped=outcome.turn.reply.status == "stopped")
 
 
@@ -139,14 +143,30 @@ async def _begin(call: Call, body: Say) -> tuple[Begun, str]:
     if len(body.message) > most:
         raise Invalid([FieldProblem("message", "string_too_long", {"at_most": most})], "body")
     name = body.session_id
-    found = None if name is None else await call.chat.store.conversations.by_name(call.reader, name)
+    found = await _find(call, name)
+    try:
+        begun = await _continue(call, body, found)
+    except NotFound:
+        if found is None:
+            raise
+        # It was deleted since: its string is free again.
+        begun = await _continue(call, body, await _find(call, name))
+    return begun, name or begun.turn.conversation.uuid
+
+
+async def _find(call: Call, name: str | None) -> Conversation | None:
+    return None if name is None else await call.chat.store.conversations.by_name(call.reader, name)
+
+
+async def _continue(call: Call, body: Say, found: Conversation | None) -> Begun:
+    """In the conversation that was found, else in a new one. Raises `NotFound` where it is there no more."""
     new = None
     if found is None:
         user = await call.stored_user()
         new = await new_streaming_conversation(
-            call.chat, user, body.message, name=name, client_id=body.client_message_id
+            call.chat, user, body.message, name=body.session_id, client_id=body.client_message_id
         )
-    begun = await continue_chat(
+    return await continue_chat(
         call.chat,
         call.reader,
         body.message,
@@ -157,7 +177,6 @@ async def _begin(call: Call, body: Say) -> tuple[Begun, str]:
         request_id=call.request_id,
         granted=call.granted,
     )
-    return begun, name or begun.turn.conversation.uuid
 
 
 async def _events(call: Call, place: Place, session_id: str) -> AsyncIterator[bytes]:
@@ -193,7 +212,11 @@ async def _events(call: Call, place: Place, session_id: str) -> AsyncIterator[by
 
 
 def _last(call: Call, reply: Message) -> str:
-    cause = _failure(call, reply)
+    try:
+        cause = _failure(call, reply)
+    except ChatError as error:
+        # The conversation ended, or somebody took the message back, while it waited: this reply is over all the same.
+        cause = text(error.code, call.language)
     if cause is not None:
         return f'"type": "error", "error": {quote(cause)}'
     stopped = ', "stopped": true' if reply.status == "stopped" else ""

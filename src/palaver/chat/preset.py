@@ -12,6 +12,7 @@ from palaver.chat.user import UserId
 
 # Every preset can be named where an API wants its id.
 SLUG_LENGTH = 100
+SLUG = re.compile(rf"[A-Za-z0-9_-]{{1,{SLUG_LENGTH}}}")
 
 GENERAL_ID = PresetId(1)
 GENERAL = "general"
@@ -68,6 +69,8 @@ class NewPreset(Struct, frozen=True):
     tags: tuple[str, ...] = ()
     is_public: bool = False
     is_default: bool = False
+    slug: str = ""
+    """The name id that is wanted; empty: made of the name."""
 
 
 class PresetChange(Struct, frozen=True):
@@ -155,6 +158,11 @@ class RulesChange(Struct, frozen=True):
 def to_slug(name: str) -> str:
     """The name id made of a name; empty where nothing usable is left."""
     return re.sub(r"[^a-z0-9_-]", "", re.sub(r"\s", "-", name.lower()))[:SLUG_LENGTH]
+
+
+def keep_slug(key: str) -> str:
+    """The name id of what has a key already: that, where it can be one; what is made here has small letters alone."""
+    return key if SLUG.fullmatch(key) else to_slug(key)
 
 
 def to_numbered(slug: str, number: int) -> str:

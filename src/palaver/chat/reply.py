@@ -122,11 +122,12 @@ class Replies:
         self._rooms.tell(turn.conversation.uuid, started, reply.telling)
         self.tell(reply.id)
 
-    async def wait_end(self, begun: Begun) -> Outcome:
+    async def wait_end(self, begun: Begun, *, is_stopped: bool = False) -> Outcome:
         """The turn once its reply has ended, whichever worker makes it.
 
-        Raises `Draining` where it still waits for its turn when this server goes away, `Withdrawn` where its prompt was
-        taken back, and `NotFound` where it is gone with its conversation.
+        Raises `Draining` where it still waits for its turn, or is made elsewhere, when this server goes away;
+        `Withdrawn` where its prompt was taken back, and `NotFound` where it is gone with its conversation.
+        `is_stopped`: it was asked to end, which is near enough to be waited for by a server that goes away, too.
         """
         reply_id = begun.turn.reply.id
         while True:
@@ -135,13 +136,13 @@ class Replies:
                 return await asyncio.shield(running.done)
             if begun.turn.reply.status not in ("queued", "running"):
                 return Outcome(begun.turn, begun.exchanges)
-            if self.draining:
+            if self.draining and not is_stopped:
                 raise Draining
             async with self._rooms.following(begun.turn.conversation.uuid, lambda: self.tell(reply_id)):
                 # Whatever was told before it was followed is looked up first.
                 latest = await self._store.turns.get(reply_id)
                 while latest is not None and latest.turn.reply.status in ("queued", "running"):
-                    if reply_id in self._running or self.draining:
+                    if reply_id in self._running or (self.draining and not is_stopped):
                         break
                     await self.wait_for_news(reply_id)
                     latest = await self._store.turns.get(reply_id)

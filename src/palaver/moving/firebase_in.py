@@ -1,7 +1,7 @@
 """`palaver import firebase`: what a Firebase export tells, made conversations, presets and messages here."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from palaver.chat.clock import Clock, Micros
 from palaver.chat.conversation import Speaking
@@ -75,6 +75,14 @@ ENOUGH_MESSAGES, ENOUGH_PARTS = 2_000, 100
 ROLES: dict[str, MovedRole] = {"user": "user", "assistant": "assistant", "system": "system"}
 
 
+class _Waiting(NamedTuple):
+    """To be brought with others. `is_rest`: the conversation itself was told of with its first part."""
+
+    path: str
+    part: Part
+    is_rest: bool
+
+
 class FirebaseImport:
     """Brings one file into one application. `report` tells what came of it."""
 
@@ -84,7 +92,7 @@ class FirebaseImport:
         self._app = app
         self._report = report
         self._dry = dry
-        self._waiting: list[tuple[str, Part]] = []
+        self._waiting: list[_Waiting] = []
         self._weight = 0
 
     async def run(self, file: BinaryIO) -> None:
@@ -148,7 +156,9 @@ class FirebaseImport:
         if created_at is None:
             created_at = await self._arriving.made_at(self._app, "session", found.key)
         if created_at is None:
-            created_at = _first_time(found.entries) or last_activity or self._clock.now()
+            created_at = _first_time(found.entries)
+        if created_at is None:
+            created_at = self._clock.now() if last_activity is None else last_activity
         session = MovedSession(
             key=found.key,
             uuid=to_uuid(found.key),
@@ -166,7 +176,7 @@ class FirebaseImport:
     def _to_history(self, found: Found, created_at: Micros) -> Iterator[MovedMessage]:
         alike, at = Alike(), created_at
         for _, entry in found.entries:
-            at = entry.at or at
+            at = at if entry.at is None else entry.at
             role = ROLES.get(entry.role or "")
             why_not = entry.why_not or (None if role else "unknown role")
             if why_not or role is None or entry.content is None:
@@ -188,7 +198,7 @@ class FirebaseImport:
         if created_at is None:
             created_at = await self._arriving.made_at(self._app, "connection", found.key)
         if created_at is None:
-            created_at = min(_times(found.entries), default=None) or self._clock.now()
+            created_at = min(_times(found.entries), default=self._clock.now())
         connection = MovedConnection(
             key=found.key,
             uuid=to_uuid(found.key) or to_uuid(to_name(fields.get("connectionId")) or ""),
@@ -200,7 +210,7 @@ class FirebaseImport:
         with Spool(Entry) as by_time:
             at = created_at
             for _, entry in found.entries:
-                at = entry.at or at
+                at = at if entry.at is None else entry.at
                 by_time.add(at, entry, len(entry.content or ""))
             await self._bring_parts(found.path, connection, self._to_messages(found.path, users, by_time))
 
@@ -227,32 +237,41 @@ class FirebaseImport:
             weight += len(message.content)
             if len(part) >= MOST_MESSAGES or weight >= MOST_CHARACTERS:
                 # What it waits for comes first, so that what is told of it is told once.
-                await self._add(path, Part(of, part), weight, is_rest=is_long)
-                await self._flush()
+                self._add(path, Part(of, part), weight, is_rest=is_long)
+                if not await self._flush():
+                    # What comes next would stand before it, once it is brought again.
+                    return
                 part, weight, is_long = [], 0, True
         if part or not is_long:
-            await self._add(path, Part(of, part), weight, is_rest=is_long)
+            self._add(path, Part(of, part), weight, is_rest=is_long)
+            if self._weight >= ENOUGH_MESSAGES or len(self._waiting) >= ENOUGH_PARTS:
+                await self._flush()
 
-    async def _add(self, path: str, part: Part, weight: int, *, is_rest: bool) -> None:
-        self._waiting.append(("" if is_rest else path, part))
+    def _add(self, path: str, part: Part, weight: int, *, is_rest: bool) -> None:
+        self._waiting.append(_Waiting(path, part, is_rest))
         self._weight += len(part.messages) + weight * ENOUGH_MESSAGES // MOST_CHARACTERS
-        if self._weight >= ENOUGH_MESSAGES or len(self._waiting) >= ENOUGH_PARTS:
-            await self._flush()
 
-    async def _flush(self) -> None:
+    async def _flush(self) -> bool:
+        """Whether the last of those that waited was taken, where any did."""
         waiting, self._waiting, self._weight = self._waiting, [], 0
         if not waiting:
-            return
-        parts = [part for _, part in waiting]
+            return True
+        parts = [one.part for one in waiting]
         arrived = await self._arriving.add_parts(self._app, parts, self._clock.now(), dry=self._dry)
-        for (path, part), one in zip(waiting, arrived, strict=True):
-            is_session = isinstance(part.of, MovedSession)
-            if path:
-                self._count(SESSIONS if is_session else CONNECTIONS, path, one)
-            if one.refused is None:
-                kind = HISTORY if is_session else MESSAGES
-                self._report.added[kind] += one.added
-                self._report.unchanged[kind] += one.unchanged
+        for waited, came in zip(waiting, arrived, strict=True):
+            self._tell(waited, came)
+        return arrived[-1].refused is None
+
+    def _tell(self, waited: _Waiting, came: Arrived) -> None:
+        is_session = isinstance(waited.part.of, MovedSession)
+        kind = HISTORY if is_session else MESSAGES
+        if not waited.is_rest:
+            self._count(SESSIONS if is_session else CONNECTIONS, waited.path, came)
+        elif came.refused is not None:
+            self._report.skip(kind, f"{waited.path}/{kind}", f"the rest: {came.refused}")
+        if came.refused is None:
+            self._report.added[kind] += came.added
+            self._report.unchanged[kind] += came.unchanged
 
     def _count(self, kind: str, path: str, arrived: Arrived) -> None:
         if arrived.refused is not None:

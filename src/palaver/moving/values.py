@@ -11,6 +11,9 @@ from palaver.moving.spool import Place
 MILLISECOND = 1000
 LATEST = 253_402_300_800 * 1_000_000  # the year 10000
 
+# In milliseconds, and more than any of them has; Python refuses to make a number of very many.
+LEAST_DIGITS, MOST_DIGITS = 9, 20
+
 NOT_KEPT = re.compile("[\x00\ud800-\udfff]")
 INTEGER_KEY = re.compile(r"0|[1-9]\d{0,14}")
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
@@ -33,7 +36,13 @@ def to_line(value: Scalar | Odd, most: int) -> str:
 
 
 def to_number(value: Scalar | Odd) -> float | None:
-    return float(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        # A whole number may have hundreds of digits.
+        return None
 
 
 def to_count(value: Scalar | Odd) -> int | None:
@@ -58,7 +67,7 @@ def to_micros(value: Scalar | Odd) -> Micros | None:
     """A time in ISO 8601, in UTC unless it says otherwise, or in milliseconds since 1970. None for what is no time."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and value.isdecimal() and len(value) > 8:
+    if isinstance(value, str) and value.isdecimal() and LEAST_DIGITS <= len(value) <= MOST_DIGITS:
         value = int(value)
     if isinstance(value, int | Decimal):
         return _in_range(int(value * MILLISECOND)) if -LATEST < value < LATEST else None

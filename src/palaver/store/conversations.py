@@ -235,7 +235,7 @@ class SqlConversations:
         rows = await self._database.read(
             lambda tx: tx.all(
                 "SELECT uuid FROM conversations WHERE origin = 'chatify' AND status = 'active' "
-                "AND deleted_at IS NULL AND ends_when_idle ORDER BY id"
+                "AND deleted_at IS NULL ORDER BY id"
             )
         )
         return [row[0] for row in rows]

@@ -91,7 +91,7 @@ class SqlPresets:
     async def add(self, owner: User, new: NewPreset, now: Micros, *, refuse_taken: Reader | None) -> Preset:
         async def work(tx: Transaction) -> Preset:
             await _check_name(tx, owner.id, new.name)
-            slug = await _free_slug(tx, to_slug(new.name), refuse_taken)
+            slug = await _free_slug(tx, new.slug or to_slug(new.name), refuse_taken)
             row = await tx.one(
                 ADD, slug, owner.id, new.name, new.title or new.name, new.description, new.category, new.prompt,
                 new.welcome, json.dumps(new.tags), "public" if new.is_public else "private", new.is_default, now,

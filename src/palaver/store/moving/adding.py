@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from palaver.chat.clock import Micros
 from palaver.chat.context import count_tokens
 from palaver.chat.conversation import ConversationId
 from palaver.chat.moved import MovedMessage, MovedSession, Part, known_by_words
@@ -96,6 +97,8 @@ async def add_messages(
     (last, leaf, leaf_uuid, count, exchange_count, _, event, revision, updated_at, last_at, status, ended_at, _) = state
     role_before = await tx.one(ROLE_AT, known.id, leaf) if leaf else None
     before = None if role_before is None else role_before[0]
+    # What was ended here was so after all that had been said; an end of the file's own moves with what it brings.
+    ended_with_the_last = ended_at == (part.of.created_at if last_at is None else last_at)
     rows: list[tuple[object, ...]] = []
     numbers: list[tuple[int, UserId | None]] = []
     counted = 0
@@ -114,7 +117,7 @@ async def add_messages(
         numbers.append((last, sender))
         count += not is_reply or message.content != ""
         leaf, leaf_uuid, before = last, uuid, message.role
-        last_at = max(last_at or 0, message.at)
+        last_at = _latest(last_at, message.at)
     if rows:
         await tx.run_many(ADD, rows)
         await tx.run_many(KNOW, [(known.id, message.known_by) for message in messages])
@@ -123,21 +126,24 @@ async def add_messages(
     told_end = None
     if isinstance(of, MovedSession):
         exchanges = exchanges if of.exchanges is None else max(of.exchanges, known.exchanges)
-        last_at = max(last_at or 0, of.last_activity or 0) or None
+        last_at = _latest(last_at, of.last_activity)
         told_end = of.ended_at
     else:
         await _seat(tx, known.id, numbers)
     if known.ends:
         status = "ended"
-    if status == "ended" and of.ended:
-        ended_at = told_end or max(ended_at or 0, last_at or of.created_at)
-    elif known.ends:
-        ended_at = last_at or of.created_at
+    if known.ends or (status == "ended" and of.ended and ended_with_the_last):
+        quiet_since = of.created_at if last_at is None else last_at
+        ended_at = quiet_since if told_end is None else told_end
     await tx.run(
         ADVANCE, known.id, last, leaf, leaf_uuid, count, exchange_count + exchanges - known.exchanges, event,
         revision if known.is_new else revision + 1, max(updated_at, last_at or 0), last_at, status, ended_at,
     )  # fmt: skip
     await tx.run(REMEMBERED_TO, known.id, last, exchanges)
+
+
+def _latest(*times: Micros | None) -> Micros | None:
+    return max((at for at in times if at is not None), default=None)
 
 
 async def _seat(tx: Transaction, conversation_id: ConversationId, said: Sequence[tuple[int, UserId | None]]) -> None:

@@ -19,7 +19,7 @@ from palaver.chat.moved import (
     Part,
     known_by_key,
 )
-from palaver.chat.preset import GENERAL, NewPreset, Preset, Rules, to_numbered, to_slug
+from palaver.chat.preset import GENERAL, NewPreset, Preset, Rules, keep_slug, to_numbered
 from palaver.chat.ranges import NAME_LENGTH
 from palaver.chat.user import UserId
 from palaver.store.database import Database, Row, Transaction
@@ -141,7 +141,7 @@ async def _add_template(tx: Transaction, app_id: UserId, template: MovedTemplate
     digest = known_by_key(template.key)
     if await tx.one(MOVED, app_id, "template", digest) is not None:
         return Arrived()
-    slug = to_slug(template.key)
+    slug = keep_slug(template.key)
     row = await tx.one(BY_SLUG, slug)
     if row is not None and _says(to_preset(row)) == template.new:
         await tx.run(REMEMBER, app_id, "template", digest, None, row[0], 0, 0)

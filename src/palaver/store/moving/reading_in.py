@@ -6,6 +6,7 @@ import re
 from base64 import b64decode
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 
@@ -237,7 +238,9 @@ class _Putting:
                     return value
             case "real":
                 if isinstance(value, int | float) and not isinstance(value, bool):
-                    return float(value)
+                    # A whole number may have hundreds of digits.
+                    with suppress(OverflowError):
+                        return float(value)
             case "bytes":
                 if isinstance(value, str):
                     try:

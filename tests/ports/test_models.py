@@ -114,6 +114,12 @@ async def test_vanished_name_is_marked_and_comes_back_as_it_was(store: SqlStore)
     assert await default(store) == "a"
 
 
+async def test_name_is_had_from_when_it_was_first_told_for_ever(store: SqlStore) -> None:
+    await store.models.sync(ModelSync(offer("a", "b"), NOW))
+    await store.models.sync(ModelSync(offer("b"), LATER))
+    assert [await store.models.has(name) for name in ("a", "b", "c")] == [True, True, False]
+
+
 async def test_list_without_any_name_leaves_the_default_for_when_it_comes_back(store: SqlStore) -> None:
     await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="b"))
     await store.models.sync(ModelSync([], LATER))

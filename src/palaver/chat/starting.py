@@ -65,16 +65,7 @@ async def new_domain_conversation(chat: Chat, user: User, message: str, client_i
     """chat_domain's way: a conversation that its first message makes."""
     preset = await chat.store.presets.find(DOMAIN)
     assert preset is not None, "the built-in preset cannot be deleted"
-    speaking = preset.speaking
-    if not preset.is_changed:
-        speaking = replace(
-            speaking,
-            model=chat.rules.domain_model or speaking.model,
-            temperature=speaking.temperature
-            if chat.rules.domain_temperature is None
-            else chat.rules.domain_temperature,
-        )
-    new = _new(user, "chat_domain", preset.prompt, speaking, preset, title=to_title(message))
+    new = _new(user, "chat_domain", preset.prompt, preset.speaking, preset, title=to_title(message))
     return replace(new, client_id=client_id)
 
 

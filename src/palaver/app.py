@@ -241,7 +241,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await orphans.take_over(everything=store.engine == "sqlite")
         if store.engine == "sqlite":
             await store.outbox.release_all(clock.now())
-        known = Models(store, bots, clock, settings.llm_default_model)
+        known = Models(store, bots, clock)
         await known.follow()
         counting = [use_tokenizer(tokens)] if settings.exact_tokens else []
         await books.follow(bots.default_model())

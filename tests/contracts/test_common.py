@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
+from yarl import URL
 
 from tests.journeys.client import (
     PASSWORD,
@@ -126,7 +127,9 @@ def seen(answer: Answer) -> tuple[int, str]:
         "/api/chat/sessions/", "/api/v1/personalities", "/api/v1/chatbot/session/", "/api/v1/chat", "/api/v1",
         "/api/health", "/health/", "/api/v1/health/", "/schema", "/openapi.json/", "/auth/login", "/auth/register",
         "/api/users/token/", "/api/auth/login/", "/sign-in/", "/sign-out/", "//", "/API/CHAT", "/api//chat", "/docs//",
-        "/api/chat/sessions/a/b", "/ws/keepalive", "/%00",
+        "/api/chat/sessions/a/b", "/ws/keepalive", "/%00", "/api/chat%2F", "/api/chat%2f", "/api%2Fchat",
+        "/api%2fhealth/", "/%2Fapi/chat", "/health%2F", "/api/chat%2Fcontexts", "/api/chat/sessions/a%2Fb",
+        "/api/chat/sessions/%2f",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -185,11 +188,14 @@ async def test_head_works_on_a_thing_and_on_none(alice: Client, nobody: Client) 
     assert (refused.status, refused.content, refused.headers["WWW-Authenticate"]) == (401, b"", "Bearer")
 
 
-@pytest.mark.parametrize("path", ["/ws/nowhere", "/ws/keepalive/", "/", "/api/chat", "/ws/ai-chat/x"])
+@pytest.mark.parametrize(
+    "path",
+    ["/ws/nowhere", "/ws/keepalive/", "/", "/api/chat", "/ws/ai-chat/x", "/ws%2Fkeepalive", "/ws/ai-chat/sessions%2f"],
+)
 async def test_socket_that_nobody_has_is_refused_with_404(shared_server: Server, path: str) -> None:
     async with ClientSession(headers={"X-Request-Id": "socket-1"}) as http:
         with pytest.raises(WSServerHandshakeError) as refused:
-            await http.ws_connect(f"{shared_server.url}{path}")
+            await http.ws_connect(URL(f"{shared_server.url}{path}", encoded=True))
     assert refused.value.status == 404
     assert refused.value.headers is not None
     assert refused.value.headers["X-Request-Id"] == "socket-1"

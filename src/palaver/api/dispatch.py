@@ -123,8 +123,9 @@ class Dispatcher:
                 call.granted.release()
 
     def _find_socket(self, call: Call) -> Socket | None:
+        asked = to_path(call.scope)
         for path, pattern, socket in self._sockets:
-            found = pattern.fullmatch(call.scope["path"])
+            found = pattern.fullmatch(asked)
             if found is not None:
                 call.route, call.parameters = path, found.groupdict()
                 return socket
@@ -197,7 +198,7 @@ class Dispatcher:
         What is offered beyond what can be done must cost next to nothing: no task, no look at who asks, no line in the
         log. It says what `_carry_out` would, in whose order of checks this comes before the caller.
         """
-        operations, _ = self._routes.find(scope["path"])
+        operations, _ = self._routes.find(to_path(scope))
         operation = operations.get(scope["method"])
         if operation is None or not (operation.starts_turn or operation.to_people):
             return None
@@ -231,7 +232,7 @@ class Dispatcher:
         method = call.scope["method"]
         if method == "OPTIONS" and origin and call.header(b"access-control-request-method"):
             return self._preflight(call, origin)
-        operations, call.parameters = self._routes.find(call.scope["path"])
+        operations, call.parameters = self._routes.find(to_path(call.scope))
         if not operations:
             return _plain(404, {"detail": NO_SUCH_PATH})
         operation = operations.get("GET" if method == "HEAD" else method)
@@ -354,6 +355,14 @@ class Dispatcher:
 def to_request_id(sent: str) -> str:
     """The client's own id where it will do, else a new one. It names a request and guards nothing."""
     return sent if REQUEST_ID.fullmatch(sent) else f"{getrandbits(64):016x}"
+
+
+def to_path(scope: Scope) -> str:
+    """The path that is asked for; none where a slash in it is spelled as %2F. That parts nothing (RFC 3986, 2.2), and
+    spelled out it would make another path of it, which somebody has."""
+    path: str = scope["path"]
+    spelled: bytes = scope.get("raw_path") or b""
+    return "" if b"%2f" in spelled.lower() else path
 
 
 def _to_pattern(path: str) -> re.Pattern[str]:

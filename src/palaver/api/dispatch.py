@@ -8,7 +8,6 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from random import getrandbits
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -40,11 +39,10 @@ from palaver.watching import spans
 from palaver.watching.asking import asked_by
 from palaver.watching.lines import REQUEST, REQUEST_OF
 from palaver.watching.numbers import REQUEST_SECONDS, REQUESTS, STREAMS, WEBSOCKETS
+from palaver.watching.request_id import to_request_id
 from palaver.watching.security import asked_in
 
 log = logging.getLogger("palaver.api")
-
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 JSON = b"application/json"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -350,11 +348,6 @@ class Dispatcher:
             # With the wildcard credentials would let any page act as the person who visits it.
             headers = [(b"access-control-allow-origin", b"*")]
         return [*headers, (b"access-control-expose-headers", EXPOSED)]
-
-
-def to_request_id(sent: str) -> str:
-    """The client's own id where it will do, else a new one. It names a request and guards nothing."""
-    return sent if REQUEST_ID.fullmatch(sent) else f"{getrandbits(64):016x}"
 
 
 def to_path(scope: Scope) -> str:

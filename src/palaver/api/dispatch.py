@@ -274,9 +274,7 @@ class Dispatcher:
                 call.granted = await self.site.limits.allow_turn(
                     call.user, call.counted_as, may_wait=not operation.stateless
                 )
-            if operation.body is not None:
-                call.payload = _parse(call, operation, body)
-            answer = await operation.handler(call)
+            answer = await _handle(call, operation, body)
             spelled = _spell_answer(answer, operation)
         except TooLong:
             # The connection stays open: closed on who still sends, it would be reset before the answer is read.
@@ -417,6 +415,22 @@ def _announces_more(scope: Scope, limit: int) -> bool:
     """Whether the body would be too long, before any of it is read."""
     lengths = [value for name, value in scope["headers"] if name == b"content-length"]
     return any(not value.isdigit() or int(value) > limit for value in lengths)
+
+
+async def _handle(call: Call, operation: Operation, body: bytes) -> Any:
+    """What the handler says. Raises, besides what that does, `WrongMediaType` and `MalformedBody`."""
+    try:
+        if operation.body is not None:
+            call.payload = _parse(call, operation, body)
+        return await operation.handler(call)
+    except (WrongMediaType, MalformedBody, Invalid, InvalidValue):
+        granted = call.granted
+        if granted is None or granted.refusal is None:
+            raise
+        # There are too many replies at once, and that comes before what is wrong with the body. It was put off for a
+        # turn that may be known, or have to wait; this is none.
+        granted.undo()
+        raise granted.refusal from None
 
 
 def _parse(call: Call, operation: Operation, body: bytes) -> dict[str, Any]:

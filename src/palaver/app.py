@@ -98,6 +98,7 @@ from palaver.options import (
     account_rules,
     bot_options,
     budgets,
+    domain_settings,
     embedding_options,
     limit_rules,
     notify_options,
@@ -195,6 +196,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         knowing = Knowing(finding, store.collections, seconds)
         installed = await opened.enter_async_context(open_bots(bot_options(settings, port), knowing))
         await migrate(store.database, store.engine)
+        await store.presets.follow_settings(domain_settings(settings))
         secret = await store.accounts.server_secret()
         bus_options, prefix = BusOptions(settings.redis_url), channel_prefix(secret)
         bus = await opened.enter_async_context(open_bus(bus_options, prefix))
@@ -239,7 +241,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await orphans.take_over(everything=store.engine == "sqlite")
         if store.engine == "sqlite":
             await store.outbox.release_all(clock.now())
-        known = Models(store, bots, clock, settings.llm_default_model)
+        known = Models(store, bots, clock)
         await known.follow()
         counting = [use_tokenizer(tokens)] if settings.exact_tokens else []
         await books.follow(bots.default_model())

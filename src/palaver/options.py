@@ -9,6 +9,7 @@ from palaver.chat.flow import Rules
 from palaver.chat.knowledge import Quota, Sizes
 from palaver.chat.ledger import MILLION, Budget, Budgets
 from palaver.chat.limits import LimitRules
+from palaver.chat.preset import DomainSettings
 from palaver.chat.running import ReplyLimits
 from palaver.chat.sender import BACKOFF, SendRules
 from palaver.chat.server import NamedServer
@@ -159,14 +160,20 @@ def rules(settings: Settings) -> Rules:
         guests=settings.guests,
         idle_seconds=settings.session_idle_minutes * 60,
         retention_seconds=settings.retention_days * 86_400,
-        domain_model=settings.openai_model,
-        domain_temperature=settings.openai_temperature,
         default_model=settings.llm_default_model,
         default_temperature=settings.llm_temperature,
         default_tools=settings.llm_enable_tools,
         quota=knowledge_quota(settings),
         document_bytes=settings.knowledge_document_megabytes * MEGABYTE,
         notices_kept_seconds=settings.notify_keep_days * 86_400,
+    )
+
+
+def domain_settings(settings: Settings) -> DomainSettings:
+    built_in, temperature = DomainSettings(), settings.openai_temperature
+    return DomainSettings(
+        model=settings.openai_model or built_in.model,
+        temperature=built_in.temperature if temperature is None else temperature,
     )
 
 

@@ -571,12 +571,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     )
     openai_model: Annotated[
         str | None,
-        Setting("OPENAI_MODEL", "The model of chat_domain until an admin changes its preset.", kinds.TEXT),
+        Setting("OPENAI_MODEL", "The model of chat_domain until an admin gives its preset another.", kinds.TEXT),
     ] = None
     openai_temperature: Annotated[
         float | None,
         Setting(
-            "OPENAI_TEMPERATURE", "The temperature of chat_domain until an admin changes its preset.", kinds.TEMPERATURE
+            "OPENAI_TEMPERATURE",
+            "The temperature of chat_domain until an admin gives its preset another.",
+            kinds.TEMPERATURE,
         ),
     ] = None
 

@@ -143,7 +143,7 @@ class Worker:
         self._chat = Chat(store, bots, replies, rooms, clock, Rules(), Books(store, clock, Budgets()))
         stays = Stays(store=store, accounts=self._accounts, bus=bus, clock=clock)
         self._app = make_app(
-            Settings(), self._chat, self._accounts, stays, Models(store, bots, clock, ""), Searcher(store.passages)
+            Settings(), self._chat, self._accounts, stays, Models(store, bots, clock), Searcher(store.passages)
         )
 
     async def sign_in(self, user: User) -> str:

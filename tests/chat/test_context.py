@@ -100,7 +100,10 @@ def test_front_stays_the_same_until_it_is_cut_and_is_then_cut_to_half(
             continue
         assert now.context_from > before
         assert (
-            len(now.history) <= (MOST_MESSAGES if window is None else window) // 2 or cost(now.history) <= budget // 2
+            len(now.history) <= (MOST_MESSAGES if window is None else window) // 2
+            or cost(now.history) <= budget // 2
+            # The last exchange is seen, also where it is more than half.
+            or [past.role for past in now.history] in (["user", "assistant"], ["user"])
         )
         # It goes on with a question, not with an answer to one that is not there.
         assert not now.history or now.history[0].role == "user"
@@ -180,6 +183,17 @@ def test_window_is_cut_in_one_go_and_grows_again() -> None:
     assert lengths == [0, 2, 4, 6, 8, 4, 6, 8, 4, 6, 8, 4, 6, 8]
 
 
+@pytest.mark.parametrize("window", [2, 3])
+def test_last_exchange_is_seen_in_the_smallest_windows_too(window: int) -> None:
+    story = Story(Speaking(window=window))
+    assert [[past.number for past in story.turn().history] for _ in range(5)] == [[], [1, 2], [3, 4], [5, 6], [7, 8]]
+
+
+def test_window_of_one_holds_no_exchange() -> None:
+    story = Story(Speaking(window=1))
+    assert [len(story.turn().history) for _ in range(5)] == [0, 0, 0, 0, 0]
+
+
 def test_conversation_without_a_window_is_cut_in_one_go_too() -> None:
     story = Story(Speaking())
     lengths = [len(story.turn(0, 0).history) for _ in range(MOST_MESSAGES)]
@@ -199,6 +213,11 @@ def test_budget_is_cut_to_half_in_one_go() -> None:
     story = Story(Speaking(), budget=(10 + TOKENS_AROUND) * 10)
     lengths = [len(story.turn().history) for _ in range(10)]
     assert lengths == [0, 2, 4, 6, 8, 10, 4, 6, 8, 10]
+
+
+def test_last_exchange_is_seen_where_half_the_budget_is_too_little_for_it() -> None:
+    story = Story(Speaking(), budget=(10 + TOKENS_AROUND) * 3)
+    assert [[past.number for past in story.turn().history] for _ in range(5)] == [[], [1, 2], [3, 4], [5, 6], [7, 8]]
 
 
 def test_message_longer_than_the_budget_leaves_nothing_before_it_and_the_next_is_seen_again() -> None:

@@ -18,29 +18,25 @@ def known(name: str, *, default: bool = False) -> KnownModel:
     return KnownModel(ModelId(1), name, name, "", None, "", None, True, default, NOW, NOW)
 
 
-def sync(
-    *offered: str, first_default: str | None = None, usual_default: str | None = None, chosen: str | None = None
-) -> ModelSync:
-    return ModelSync([OfferedModel(name) for name in offered], NOW, first_default, usual_default, chosen)
+def sync(*offered: str, first_default: str | None = None, chosen: str | None = None) -> ModelSync:
+    return ModelSync([OfferedModel(name) for name in offered], NOW, first_default, chosen)
 
 
 @pytest.mark.parametrize(
     ("before", "asked", "default"),
     [
-        ([], sync("a", "b", first_default="b", usual_default="a"), "b"),
-        ([], sync("b", "a", first_default="x", usual_default="b"), "a"),
+        ([], sync("a", "b", first_default="b"), "b"),
+        ([], sync("b", "a", first_default="x"), "a"),
         ([], sync("a", "b", first_default="a", chosen="b"), "b"),
         ([], sync(), None),
-        ([known("b", default=True)], sync("a", "b", first_default="a", usual_default="a"), "b"),
+        ([known("b", default=True)], sync("a", "b", first_default="a"), "b"),
         ([known("b", default=True)], sync("a", "b", chosen="a"), "a"),
         ([known("x", default=True)], sync("b", "a", first_default="b"), "a"),
-        ([known("x", default=True)], sync("b", "a", usual_default="b"), "b"),
-        ([known("x", default=True)], sync("b", "a", usual_default="y"), "a"),
         ([known("x", default=True)], sync(), "x"),
         ([known("a")], sync(), None),
     ],
 )
-def test_default_stays_as_long_as_it_is_offered(
+def test_default_stays_as_long_as_it_is_offered_and_then_is_the_first_by_name(
     before: list[KnownModel], asked: ModelSync, default: str | None
 ) -> None:
     assert choose_default(before, asked) == default
@@ -87,7 +83,7 @@ async def names(models: Models) -> list[str]:
 
 async def test_list_follows_what_the_server_has_told_and_asks_nobody(store: SqlStore, clock: HandClock) -> None:
     bots = OfferingBots("a", "b")
-    models = Models(store, bots, clock, "b")
+    models = Models(store, bots, clock)
     assert await names(models) == []
     bots.tell()
     assert await names(models) == ["a", "b"]
@@ -101,16 +97,16 @@ async def test_list_that_was_told_before_does_not_undo_what_another_process_has_
     store: SqlStore, clock: HandClock
 ) -> None:
     bots = OfferingBots("a")
-    models = Models(store, bots, clock, "a")
+    models = Models(store, bots, clock)
     bots.tell()
     assert await names(models) == ["a"]
-    await Models(store, OfferingBots("b"), clock, "b").sync()
+    await Models(store, OfferingBots("b"), clock).sync()
     assert await names(models) == ["b"]
 
 
 async def test_sync_that_is_refused_leaves_every_model_as_it_was(store: SqlStore, clock: HandClock) -> None:
     bots = OfferingBots("a", "b")
-    models = Models(store, bots, clock, "b")
+    models = Models(store, bots, clock)
     before = await models.sync()
     bots.offer("b", "c")
     with pytest.raises(NotFound):
@@ -124,7 +120,7 @@ async def test_sync_that_is_refused_leaves_every_model_as_it_was(store: SqlStore
 
 async def test_bots_hear_of_the_default_that_another_process_chose(store: SqlStore, clock: HandClock) -> None:
     bots, others = OfferingBots("a", "b"), OfferingBots("a", "b")
-    models, beside = Models(store, bots, clock, "a"), Models(store, others, clock, "a")
+    models, beside = Models(store, bots, clock), Models(store, others, clock)
     await models.sync()
     assert bots.preferred == "a"
     await beside.sync(chosen="b")
@@ -134,7 +130,7 @@ async def test_bots_hear_of_the_default_that_another_process_chose(store: SqlSto
 
 async def test_bots_hear_of_the_context_that_an_admin_says_a_model_takes(store: SqlStore, clock: HandClock) -> None:
     bots = OfferingBots("a", "b")
-    models, beside = Models(store, bots, clock, "a"), Models(store, OfferingBots("a", "b"), clock, "a")
+    models, beside = Models(store, bots, clock), Models(store, OfferingBots("a", "b"), clock)
     first, _ = await models.sync()
     await beside.change(first.id, ModelChange(context_length=32_768))
     await models.follow()
@@ -146,7 +142,7 @@ async def test_bots_hear_of_the_context_that_an_admin_says_a_model_takes(store: 
 
 async def test_bots_hear_of_the_servers_that_another_process_has_changed(store: SqlStore, clock: HandClock) -> None:
     bots, others = OfferingBots(), OfferingBots()
-    models, beside = Models(store, bots, clock, "a"), Models(store, others, clock, "a")
+    models, beside = Models(store, bots, clock), Models(store, others, clock)
     servers = Servers(store, bots, clock, models)
     await servers.add(NamedServer("one", "http://h", "key", ("a",), 2.0, 3))
     await beside.follow()
@@ -164,7 +160,7 @@ async def test_bots_hear_of_the_servers_that_another_process_has_changed(store: 
 
 
 async def test_models_are_listed_by_the_names_that_are_shown(store: SqlStore, clock: HandClock) -> None:
-    models = Models(store, OfferingBots("a", "b"), clock, "a")
+    models = Models(store, OfferingBots("a", "b"), clock)
     await models.sync()
     await store.database.write(lambda tx: tx.run("UPDATE models SET display_name = 'z' WHERE name = 'a'"))
     assert await names(models) == ["b", "a"]

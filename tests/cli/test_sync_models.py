@@ -1,5 +1,7 @@
 """`palaver sync-models`, on each of the stores."""
 
+import json
+
 from tests.cli.conftest import Command
 from tests.parts.llm import LLM
 
@@ -19,6 +21,18 @@ async def test_default_that_was_chosen_stays(palaver: Command, llm: LLM) -> None
     palaver("sync-models", "--set-default", "qwen3:8b", LLM_SERVER_URL=llm.url, LLM_DEFAULT_MODEL="gpt-4")
     done = palaver("sync-models", LLM_SERVER_URL=llm.url, LLM_DEFAULT_MODEL="gpt-4")
     assert done.rows[-1] == ["qwen3:8b", "qwen3:8b", "default"]
+
+
+def offering(*models: str) -> str:
+    """A server that need not be asked for its models."""
+    return json.dumps([{"name": "one", "url": "http://127.0.0.1:9", "models": models}])
+
+
+async def test_first_by_name_becomes_the_default_where_the_one_that_was_is_offered_no_more(palaver: Command) -> None:
+    preferred = {"LLM_DEFAULT_MODEL": "b"}
+    palaver("sync-models", "--set-default", "c", PALAVER_LLM_SERVERS=offering("b", "c"), **preferred)
+    done = palaver("sync-models", PALAVER_LLM_SERVERS=offering("a", "b"), **preferred)
+    assert (done.code, done.rows) == (0, [["a", "a", "default"], ["b", "b"]])
 
 
 async def test_model_that_is_not_offered_cannot_be_the_default(palaver: Command, llm: LLM) -> None:

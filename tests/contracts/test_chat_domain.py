@@ -162,6 +162,28 @@ async def test_model_and_temperature_are_settings_until_an_admin_changes_them(
     assert asked == [("gpt-4o-mini", 0.2), ("gpt-4.1-mini", 1.1)]
 
 
+async def test_settings_hold_for_what_an_admin_has_left_and_are_what_is_shown(
+    start_server: StartServer, llm: LLM
+) -> None:
+    server = await start_server(OPENAI_MODEL="gpt-4o-mini", OPENAI_TEMPERATURE="0.2")
+    path = "/ai-chat/api/presets/2/"
+    async with open_client(server) as client:
+        admin = client.bearing(await server.token("admin"))
+        shown = (await admin.get(path)).body
+        assert (shown["model_name"], shown["temperature"]) == ("gpt-4o-mini", 0.2)
+        assert (await admin.patch(path, system_prompt="Be brief.")).status == 200
+        await begin(admin)
+        # What is built in is as good as any other value.
+        assert (await admin.patch(path, temperature=0.7)).body["temperature"] == 0.7
+        server.environment["OPENAI_MODEL"] = "gpt-4.1-mini"
+        await server.restart()
+        await begin(admin)
+        shown = (await admin.get(path)).body
+        assert (shown["model_name"], shown["temperature"]) == ("gpt-4.1-mini", 0.7)
+    asked = [(request.body["model"], request.body["temperature"]) for request in await llm.record(n=2)]
+    assert asked == [("gpt-4o-mini", 0.2), ("gpt-4.1-mini", 0.7)]
+
+
 async def test_model_that_is_not_offered_is_replaced_by_the_servers_default(
     start_server: StartServer, llm: LLM
 ) -> None:

@@ -158,6 +158,29 @@ async def test_model_of_the_catalogue_is_known_while_its_server_is_down(alice: C
     assert (await start(alice, model="gpt-4", provider="openai"))["model"] == "gpt-4"
 
 
+@pytest.mark.parametrize("servers", [{}, {"LLM_SERVER_URL": ""}], ids=["down", "none"])
+async def test_model_of_the_catalogue_is_known_where_no_server_has_told_it_since_the_start(
+    server: Server, llm: LLM, servers: Mapping[str, str]
+) -> None:
+    async with open_client(server) as client:
+        admin = client.bearing(await server.token("admin"))
+        await ask_until(
+            lambda: admin.get("/ai-chat/api/models/"),
+            lambda answer: "gpt-4" in [model["name"] for model in answer.body],
+            seconds=10,
+        )
+        llm.process.kill()
+        server.environment.update(servers)
+        await server.restart()
+        assert (await start(admin, model="gpt-4"))["model"] == "gpt-4"
+        context = await make_context(admin, model="gpt-4")
+        assert (await start(admin, context_id=context["id"]))["model"] == "gpt-4"
+        changed = await admin.patch(f"/api/chat/contexts/{context['id']}", model="gpt-4o-mini")
+        assert (changed.status, changed.body["model"]) == (200, "gpt-4o-mini")
+        unknown = await admin.post("/api/chat/start", context_id=1, initial_message="hi", model="gpt-9")
+        assert (unknown.status, list(unknown.body)) == (400, ["model"])
+
+
 async def test_known_model_that_is_not_offered_is_replaced_for_the_turn(alice: Client, llm: LLM) -> None:
     session = await start(alice, model="gpt-5-nano", provider="openai")
     assert (await say(alice, session)).status == 201

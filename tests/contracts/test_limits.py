@@ -17,6 +17,7 @@ from tests.contracts.talking import SESSIONS, UNKNOWN, make
 from tests.journeys.client import PASSWORD, Answer, Client, ask_until, new_name, open_beside, open_client, register
 from tests.journeys.client import sign_in as follow_link
 from tests.journeys.socket import LIST, Socket, enter, open_socket
+from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.process import wait_until
 from tests.parts.run import Run
@@ -284,6 +285,47 @@ async def test_reply_that_fails_and_message_that_is_invalid_hold_no_place(bob: C
         assert (await bob.post("/api/chat", message="[[fault=cut]]")).status == 503
         assert (await bob.post("/api/chat", message=" ")).status == 422
         assert (await bob.post("/api/chat", message="hi", sessionId=UNKNOWN)).status == 404
+
+
+async def test_too_many_replies_come_before_the_type_and_the_body_and_a_known_turn_is_given_all_the_same(
+    bob: Client, llm: LLM
+) -> None:
+    known = {"message": "hello", "clientMessageId": "c-1"}
+    said = await bob.post("/api/chat", **known)
+    assert said.status == 200
+    context = {"context_id": 1, "initial_message": "hi", "provider": "dummy"}
+    session = (await bob.post("/api/chat/start", **context)).body["id"]
+    sessions = [uuid4().hex for _ in range(REPLIES)]
+    asking = [asyncio.create_task(bob.post("/api/chat/", message=ENDLESS, session_id=session)) for session in sessions]
+    await llm.record(n=1 + REPLIES)
+    plain, broken = {"Content-Type": "text/plain"}, {"Content-Type": "application/json"}
+    refused = [
+        await bob.sending(plain).send("POST", "/api/chat", b"hi"),
+        await bob.sending(broken).send("POST", "/api/chat", b"{"),
+        await bob.post("/api/chat", message=" "),
+        await bob.post("/api/chat/", message=""),
+        await bob.post(f"/api/chat/session/{session}/chat", prompt="x" * 501),
+    ]
+    assert [answer.status for answer in refused] == [429] * 5
+    assert all(answer.headers["RateLimit"].startswith('"replies";r=0') for answer in refused)
+    assert (await bob.post("/api/chat", **known)).body == said.body
+    for name in sessions:
+        assert (await bob.post("/api/chat/stop/", session_id=name)).status == 200
+    assert [(await answer).status for answer in asking] == [200] * REPLIES
+
+
+async def test_body_that_is_not_looked_at_for_too_many_replies_counts_for_no_other_limit(
+    run: Run, shared_server: Server, llm: LLM
+) -> None:
+    async with open_beside(run, shared_server, PALAVER_REPLIES_AT_ONCE="1") as server, open_client(server) as client:
+        carol = await register(client)
+        asking = asyncio.create_task(carol.post("/api/chat/", message=ENDLESS, session_id="endless"))
+        await llm.record(n=1)
+        assert await flood(lambda: carol.post("/api/chat", message=" "), times=2 * TURNS) == {429: 2 * TURNS}
+        assert (await carol.post("/api/chat/stop/", session_id="endless")).status == 200
+        assert (await asking).status == 200
+        answer = await ask_until(lambda: say(carol), lambda answer: answer.status == 200, seconds=5)
+        assert f'"turns";r={TURNS - 2};' in answer.headers["RateLimit"]
 
 
 async def test_message_that_waits_for_its_turn_holds_no_place_until_it_is_answered(bob: Client) -> None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from palaver.chat.clock import SystemClock
 from palaver.chat.conversation import Speaking, Usage
-from palaver.chat.preset import NewPreset, PresetChange
+from palaver.chat.preset import DOMAIN, DomainSettings, NewPreset, PresetChange
 from palaver.chat.user import User, UserId
 from palaver.moving.lines import LinesImport, NotOurs, write_lines
 from palaver.moving.report import Report
@@ -98,6 +98,19 @@ async def test_export_brought_into_an_empty_server_is_exported_byte_for_byte(
         assert all(line.split(": ")[1].startswith("0 added") for line in (await read(one, exported)).totals)
     assert await write(store, with_secrets=True) == exported
     assert (await empty.accounts.find_user(people[0].name) or (None, None))[1] == "hash of alice"
+
+
+async def test_domain_that_nobody_has_changed_is_what_the_settings_say_where_it_was_brought(
+    store: SqlStore, empty: SqlStore
+) -> None:
+    await store.presets.follow_settings(DomainSettings("theirs", 0.1))
+    await empty.presets.follow_settings(DomainSettings("ours", 0.2))
+    exported = await write(store)
+    for _ in range(2):
+        await read(empty, exported)
+        found = await empty.presets.find(DOMAIN)
+        assert found is not None
+        assert (found.speaking.model, found.speaking.temperature) == ("ours", 0.2)
 
 
 @pytest.mark.usefixtures("people")

@@ -88,11 +88,11 @@ async def test_model_that_is_made_the_default_is_the_only_one(store: SqlStore) -
 
 async def test_list_that_is_not_whole_takes_no_model_away(store: SqlStore) -> None:
     await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="b"))
-    await store.models.sync(ModelSync(offer("a"), LATER, whole=False, usual_default="a"))
+    await store.models.sync(ModelSync(offer("a"), LATER, whole=False))
     assert [(model.is_available, model.is_default) for model in (await known(store)).values()] == [
         (True, False), (True, True),
     ]  # fmt: skip
-    await store.models.sync(ModelSync(offer("a"), LATER, usual_default="a"))
+    await store.models.sync(ModelSync(offer("a"), LATER))
     assert [model.is_available for model in (await known(store)).values()] == [True, False]
 
 
@@ -105,20 +105,26 @@ async def test_looking_for_news_is_one_cheap_read(store: SqlStore) -> None:
 async def test_vanished_name_is_marked_and_comes_back_as_it_was(store: SqlStore) -> None:
     await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="b"))
     before = await known(store)
-    await store.models.sync(ModelSync(offer("a", "c"), LATER, first_default="c", usual_default="c"))
+    await store.models.sync(ModelSync(offer("a", "c"), LATER, first_default="c"))
     listed = await known(store)
     assert [(name, model.is_available) for name, model in listed.items()] == [("a", True), ("b", False), ("c", True)]
-    assert [name for name, model in listed.items() if model.is_default] == ["c"]
+    assert [name for name, model in listed.items() if model.is_default] == ["a"]
     await store.models.sync(ModelSync(offer("a", "b"), LATER))
     assert (await known(store))["b"].id == before["b"].id
     assert await default(store) == "a"
+
+
+async def test_name_is_had_from_when_it_was_first_told_for_ever(store: SqlStore) -> None:
+    await store.models.sync(ModelSync(offer("a", "b"), NOW))
+    await store.models.sync(ModelSync(offer("b"), LATER))
+    assert [await store.models.has(name) for name in ("a", "b", "c")] == [True, True, False]
 
 
 async def test_list_without_any_name_leaves_the_default_for_when_it_comes_back(store: SqlStore) -> None:
     await store.models.sync(ModelSync(offer("a", "b"), NOW, first_default="b"))
     await store.models.sync(ModelSync([], LATER))
     assert await default(store) is None
-    await store.models.sync(ModelSync(offer("a", "b"), LATER, usual_default="a"))
+    await store.models.sync(ModelSync(offer("a", "b"), LATER))
     assert await default(store) == "b"
 
 

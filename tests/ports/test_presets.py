@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import PresetId, Speaking
 from palaver.chat.errors import NotFound, Taken
-from palaver.chat.preset import GENERAL_ID, NewPreset, PresetChange, Rules, RulesChange
+from palaver.chat.preset import DOMAIN, GENERAL_ID, DomainSettings, NewPreset, Preset, PresetChange, Rules, RulesChange
 from palaver.chat.user import NOT_STORED, Reader, User
 from palaver.store import SqlStore
 from tests.ports.talking import LATER, NOW, dump, new_conversation, seen
@@ -48,6 +48,49 @@ async def test_built_in_presets_are_there_from_the_start(store: SqlStore) -> Non
         Reader(NOT_STORED), Reader(NOT_STORED, is_admin=True),
     )]  # fmt: skip
     assert shown == [["general"], ["general", "domain", "streaming"]]
+
+
+async def find_domain(store: SqlStore) -> Preset:
+    domain = await store.presets.find(DOMAIN)
+    assert domain is not None
+    return domain
+
+
+async def test_domain_follows_the_settings_and_is_not_changed_by_that(store: SqlStore) -> None:
+    built_in = await find_domain(store)
+    for settings in (DomainSettings("gpt-9", 0.2), DomainSettings("gpt-9"), DomainSettings()):
+        await store.presets.follow_settings(settings)
+        speaking = replace(built_in.speaking, model=settings.model, temperature=settings.temperature)
+        assert await find_domain(store) == replace(built_in, speaking=speaking)
+
+
+async def test_field_of_domain_that_an_admin_has_changed_follows_the_settings_no_more(store: SqlStore) -> None:
+    domain = await find_domain(store)
+    four, five = DomainSettings("four", 0.4), DomainSettings("five", 0.5)
+    told = [DomainSettings("one", 0.1), DomainSettings("two", 0.2), DomainSettings("three", 0.3), four, five]
+    # The last but one says what the admin has said before.
+    changes = [PresetChange(prompt="Mine."), PresetChange(temperature=0.4), PresetChange(model="four")]
+    heard = []
+    for settings, change in zip(told, [*changes, PresetChange(), PresetChange()], strict=True):
+        await store.presets.follow_settings(settings)
+        heard.append((await find_domain(store)).speaking)
+        await store.presets.change(domain.id, change, LATER)
+    assert [(speaking.model, speaking.temperature) for speaking in heard] == [
+        ("one", 0.1), ("two", 0.2), ("three", 0.4), ("four", 0.4), ("four", 0.4),
+    ]  # fmt: skip
+    # What the fields were when they were changed is among the versions.
+    kept = [(await store.presets.version(domain.id, number)).content.speaking for number in (1, 2, 3)]
+    assert [(speaking.model, speaking.temperature) for speaking in kept] == [
+        ("one", 0.1), ("two", 0.2), ("three", 0.4),
+    ]  # fmt: skip
+
+
+async def test_servers_that_start_at_once_follow_the_settings_as_one(store: SqlStore, other_store: SqlStore) -> None:
+    both = (store.presets, other_store.presets) * 4
+    await asyncio.gather(*(presets.follow_settings(DomainSettings("gpt-9", 0.2)) for presets in both))
+    await other_store.presets.follow_settings(DomainSettings())
+    domain = await find_domain(store)
+    assert (domain.speaking.model, domain.speaking.temperature) == ("gpt-4", 0.7)
 
 
 async def test_private_presets_are_seen_by_their_makers_and_admins(store: SqlStore, alice: User, bob: User) -> None:

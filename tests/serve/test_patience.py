@@ -1,6 +1,7 @@
 """Who sends too slowly, or reads nothing, holds a connection for so long and no longer, and others are served then."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import islice
@@ -190,9 +191,9 @@ async def test_body_has_the_time_that_so_much_of_it_takes() -> None:
         assert await small_body(raw) == b"5001"
 
 
-async def small_body(raw: Raw) -> bytes:
+async def small_body(raw: Raw, size: int = 4) -> bytes:
     async with asyncio.timeout(SECONDS):
-        return await raw._reader.readexactly(4)
+        return await raw._reader.readexactly(size)
 
 
 async def test_body_that_breaks_off_under_its_answer_gets_no_second_one() -> None:
@@ -278,6 +279,69 @@ async def test_idle_sockets_are_left_alone() -> None:
         await raw.send(request("/", UPGRADE))
         assert (await raw.head())[0] == 101
         assert small.connections == []
+
+
+POST = {"X-Request-Id": "mine-1", "Transfer-Encoding": "chunked"}
+A_HEAD = request("/", POST, method="POST")
+
+
+@pytest.mark.parametrize("door", [None, ClosedDoor()])
+async def test_body_that_comes_too_slowly_is_refused_by_the_name_of_its_request(door: Door | None) -> None:
+    async with serving(door=door) as small, connect(small.url) as raw:
+        await raw.send(A_HEAD + b"1\r\nx\r\n")
+        await small.until(has_come(1))
+        small.pass_seconds(PATIENCE + 1)
+        status, headers = await raw.head()
+    assert (status, headers["x-request-id"]) == (408, "mine-1")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (A_HEAD + b"no size", 400),
+        (A_HEAD + b"0\r\nX-Y: behind it\r\n\r\n", 400),
+        (A_HEAD + b"0\r\nX-Y: " + b"y" * 200_000, 431),
+        # Whose it is cannot be said, and it came whole all the same.
+        (request("/", {**POST, "host": "another"}, method="POST"), 400),
+        (request("/", {**UPGRADE, "X-Request-Id": "mine-1", "Sec-WebSocket-Version": "7"}), 400),
+    ],
+    ids=["broken chunk", "trailer", "endless trailer", "two hosts", "bad handshake"],
+)
+async def test_request_whose_head_came_whole_is_refused_by_its_own_name(sent: bytes, status: int) -> None:
+    async with serving() as small, connect(small.url) as raw:
+        await raw.send(sent)
+        answered, headers = await raw.head()
+    assert (answered, headers["x-request-id"]) == (status, "mine-1")
+
+
+async def test_socket_in_the_middle_of_an_answer_is_refused_by_its_own_name() -> None:
+    go = asyncio.Event()
+
+    async def slow(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await go.wait()
+        await say(send, b"")
+
+    async with serving(slow) as small, connect(small.url) as raw:
+        await raw.send(A_REQUEST + request("/", {**UPGRADE, "X-Request-Id": "mine-1"}))
+        await small.until(lambda one: one._refusal is not None)
+        go.set()
+        assert (await raw.head())[0] == 200
+        status, headers = await raw.head()
+    assert (status, headers["x-request-id"]) == (400, "mine-1")
+
+
+@pytest.mark.parametrize(
+    "behind", [b"\0\r\n\r\n", request("/", {})[:-2] + b": none\r\n\r\n"], ids=["no request", "broken head"]
+)
+async def test_what_comes_behind_a_request_is_not_refused_by_the_name_of_that(behind: bytes) -> None:
+    async with serving() as small, connect(small.url) as raw:
+        await raw.send(request("/", {"X-Request-Id": "mine-1"}))
+        assert (await raw.head())[0] == 200
+        await small_body(raw, 1)
+        await raw.send(behind)
+        status, headers = await raw.head()
+    assert status == 400
+    assert re.fullmatch("[0-9a-f]{16}", headers["x-request-id"])
 
 
 async def test_more_connections_than_there_may_be_are_refused_at_once() -> None:

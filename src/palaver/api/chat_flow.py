@@ -139,7 +139,7 @@ async def list_contexts(call: Call) -> list[Context]:
 @api.add("POST", "/api/chat/contexts", who="admin", body=NewContext, answer=Context, status=201)
 async def add_context(call: Call) -> Context:
     body = call.read(NewContext)
-    check_speaks(call.chat, provider=body.provider, model=body.model)
+    await check_speaks(call.chat, provider=body.provider, model=body.model)
     new = NewPreset(
         name=body.name,
         prompt=body.system_prompt,
@@ -163,7 +163,7 @@ async def add_context(call: Call) -> Context:
 async def change_context(call: Call) -> Context:
     preset = await access_preset(call.chat, call.reader, _preset_id(call))
     body = call.read(ContextChange)
-    check_speaks(
+    await check_speaks(
         call.chat,
         provider=None if body.provider is UNSET else body.provider,
         model=None if body.model is UNSET else body.model,

@@ -8,7 +8,6 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-from random import getrandbits
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -40,11 +39,10 @@ from palaver.watching import spans
 from palaver.watching.asking import asked_by
 from palaver.watching.lines import REQUEST, REQUEST_OF
 from palaver.watching.numbers import REQUEST_SECONDS, REQUESTS, STREAMS, WEBSOCKETS
+from palaver.watching.request_id import to_request_id
 from palaver.watching.security import asked_in
 
 log = logging.getLogger("palaver.api")
-
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 JSON = b"application/json"
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -123,8 +121,9 @@ class Dispatcher:
                 call.granted.release()
 
     def _find_socket(self, call: Call) -> Socket | None:
+        asked = to_path(call.scope)
         for path, pattern, socket in self._sockets:
-            found = pattern.fullmatch(call.scope["path"])
+            found = pattern.fullmatch(asked)
             if found is not None:
                 call.route, call.parameters = path, found.groupdict()
                 return socket
@@ -197,7 +196,7 @@ class Dispatcher:
         What is offered beyond what can be done must cost next to nothing: no task, no look at who asks, no line in the
         log. It says what `_carry_out` would, in whose order of checks this comes before the caller.
         """
-        operations, _ = self._routes.find(scope["path"])
+        operations, _ = self._routes.find(to_path(scope))
         operation = operations.get(scope["method"])
         if operation is None or not (operation.starts_turn or operation.to_people):
             return None
@@ -231,7 +230,7 @@ class Dispatcher:
         method = call.scope["method"]
         if method == "OPTIONS" and origin and call.header(b"access-control-request-method"):
             return self._preflight(call, origin)
-        operations, call.parameters = self._routes.find(call.scope["path"])
+        operations, call.parameters = self._routes.find(to_path(call.scope))
         if not operations:
             return _plain(404, {"detail": NO_SUCH_PATH})
         operation = operations.get("GET" if method == "HEAD" else method)
@@ -275,9 +274,7 @@ class Dispatcher:
                 call.granted = await self.site.limits.allow_turn(
                     call.user, call.counted_as, may_wait=not operation.stateless
                 )
-            if operation.body is not None:
-                call.payload = _parse(call, operation, body)
-            answer = await operation.handler(call)
+            answer = await _handle(call, operation, body)
             spelled = _spell_answer(answer, operation)
         except TooLong:
             # The connection stays open: closed on who still sends, it would be reset before the answer is read.
@@ -351,9 +348,12 @@ class Dispatcher:
         return [*headers, (b"access-control-expose-headers", EXPOSED)]
 
 
-def to_request_id(sent: str) -> str:
-    """The client's own id where it will do, else a new one. It names a request and guards nothing."""
-    return sent if REQUEST_ID.fullmatch(sent) else f"{getrandbits(64):016x}"
+def to_path(scope: Scope) -> str:
+    """The path that is asked for; none where a slash in it is spelled as %2F. That parts nothing (RFC 3986, 2.2), and
+    spelled out it would make another path of it, which somebody has."""
+    path: str = scope["path"]
+    spelled: bytes = scope.get("raw_path") or b""
+    return "" if b"%2f" in spelled.lower() else path
 
 
 def _to_pattern(path: str) -> re.Pattern[str]:
@@ -415,6 +415,22 @@ def _announces_more(scope: Scope, limit: int) -> bool:
     """Whether the body would be too long, before any of it is read."""
     lengths = [value for name, value in scope["headers"] if name == b"content-length"]
     return any(not value.isdigit() or int(value) > limit for value in lengths)
+
+
+async def _handle(call: Call, operation: Operation, body: bytes) -> Any:
+    """What the handler says. Raises, besides what that does, `WrongMediaType` and `MalformedBody`."""
+    try:
+        if operation.body is not None:
+            call.payload = _parse(call, operation, body)
+        return await operation.handler(call)
+    except (WrongMediaType, MalformedBody, Invalid, InvalidValue):
+        granted = call.granted
+        if granted is None or granted.refusal is None:
+            raise
+        # There are too many replies at once, and that comes before what is wrong with the body. It was put off for a
+        # turn that may be known, or have to wait; this is none.
+        granted.undo()
+        raise granted.refusal from None
 
 
 def _parse(call: Call, operation: Operation, body: bytes) -> dict[str, Any]:

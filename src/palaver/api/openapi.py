@@ -81,7 +81,7 @@ Schemas = Mapping[int, Mapping[str, Any]]
 
 
 def describe(operations: Iterable[Operation], version: str) -> bytes:
-    operations = list(operations)
+    operations = [operation for operation in operations if operation.described]
     told = [[operation.answer, *(also.answer for also in operation.also.values())] for operation in operations]
     answers = [answer for answer in chain.from_iterable(told) if answer is not None]
     schemas, components = msgspec.json.schema_components(answers, ref_template="#/components/schemas/{name}")

@@ -101,6 +101,8 @@ class Operation(Struct, frozen=True):
     """Statuses whose body is `{"error": text}`, whatever the style."""
     name: str = ""
     summary: str = ""
+    described: bool = True
+    """OpenAPI tells of it; it does not of what the operator's own tools and the web app's page ask for."""
 
 
 class Api:

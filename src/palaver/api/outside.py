@@ -51,7 +51,7 @@ async def home(call: Call) -> Answer:
     return Answer(Welcome("Palaver is running", call.site.version, "/docs"), headers=(vary,))
 
 
-@api.add("GET", "/assets/{name}", who="open", content_types=("*/*",), raises=(NotFound,))
+@api.add("GET", "/assets/{name}", who="open", content_types=("*/*",), raises=(NotFound,), described=False)
 async def asset(call: Call) -> Answer:
     """A file of the web app."""
     found = app_file(call, call.parameters["name"])
@@ -60,7 +60,9 @@ async def asset(call: Call) -> Answer:
     return found
 
 
-@api.add("GET", "/service-worker.js", who="open", content_types=("text/javascript",), raises=(NotFound,))
+@api.add(
+    "GET", "/service-worker.js", who="open", content_types=("text/javascript",), raises=(NotFound,), described=False
+)
 async def worker(call: Call) -> Answer:
     """What keeps the web app in the browser for when there is no network."""
     found = service_worker(call)

@@ -25,7 +25,7 @@ OF_PROXIES = frozenset(
 )
 
 
-@api.add("GET", "/ready", who="open", answer=Status, also={503: UNWELL})
+@api.add("GET", "/ready", who="open", answer=Status, also={503: UNWELL}, described=False)
 async def ready(call: Call) -> Answer:
     """Redis need not be there: without it workers hear of each other later, and nothing is refused."""
     if call.chat.replies.draining:
@@ -43,6 +43,7 @@ async def ready(call: Call) -> Answer:
     # Whoever may not know of it hears what a path says that nobody has.
     refusals={NotFound: fixed(404, NO_SUCH_PATH)},
     also={401: Also("Another token is wanted")},
+    described=False,
 )
 async def metrics(call: Call) -> Answer:
     """Of all workers of this server, whichever is asked; with `?by=worker` each by itself."""

@@ -95,8 +95,18 @@ def to_seen(conversation: Conversation, newest_first: Sequence[Past], budget: in
     # What is cut ends with an answer: a past that begins with one would answer nothing.
     while kept and kept[-1].role == "assistant":
         kept.pop()
+    # Half may hold no exchange: the last one is seen as long as the whole does.
+    kept = kept or _last_exchange(messages[:window])
     first = kept[-1].number if kept else newest_first[0].number + 1
     return Seen(tuple(reversed(kept)), first)
+
+
+def _last_exchange(newest_first: Sequence[Past]) -> list[Past]:
+    """The newest prompt and what follows it; nothing where it is not among them."""
+    for index, message in enumerate(newest_first, 1):
+        if message.role != "assistant":
+            return list(newest_first[:index])
+    return []
 
 
 def within_budget(newest_first: Sequence[Past], budget: int) -> Sequence[Past]:

@@ -70,20 +70,19 @@ class ModelSync(Struct, frozen=True):
     """The list of all servers on its way into the store. `chosen`: becomes the default, whatever it was before.
 
     `whole`: every server has told, and what is not listed is offered no more; else it may be that of a server which is
-    down just now. `first_default` is that of a store which has known no model yet, `usual_default` what
-    follows one that vanished.
+    down just now. `first_default` is that of a store which has known no model yet.
     """
 
     offered: Sequence[OfferedModel]
     now: Micros
     first_default: str | None = None
-    usual_default: str | None = None
     chosen: str | None = None
     whole: bool = True
 
 
 def choose_default(before: Sequence[KnownModel], sync: ModelSync) -> str | None:
-    """The name of the model that is the default from now on: the one that was, as long as it is offered."""
+    """The name of the model that is the default from now on: the one that was, as long as it is offered; then the first
+    by name."""
     offered = {model.name for model in sync.offered}
     if not sync.whole:
         offered |= {model.name for model in before if model.is_available}
@@ -91,5 +90,5 @@ def choose_default(before: Sequence[KnownModel], sync: ModelSync) -> str | None:
     if not offered:
         # There is nothing to put in its place, and it may come back.
         return was
-    wanted = (sync.chosen, was, sync.usual_default if before else sync.first_default)
+    wanted = (sync.chosen, was, None if before else sync.first_default)
     return next((name for name in wanted if name in offered), min(offered))

@@ -10,14 +10,13 @@ from palaver.chat.ports import Bots, Store
 
 
 class Models:
-    """The list as this process has kept it up. `usual_default` is the model to fall back to where the default went."""
+    """The list as this process has kept it up."""
 
-    def __init__(self, store: Store, bots: Bots, clock: Clock, usual_default: str) -> None:
+    def __init__(self, store: Store, bots: Bots, clock: Clock) -> None:
         self._store = store.models
         self._servers = store.servers
         self._bots = bots
         self._clock = clock
-        self._usual_default = usual_default
         self._kept: tuple[Sequence[OfferedModel], bool] | None = None
         self._seen_servers: str | None = None
         self._following = asyncio.Lock()
@@ -94,7 +93,6 @@ class Models:
             offered=offered,
             now=self._clock.now(),
             first_default=self._bots.default_model(),
-            usual_default=self._usual_default,
             chosen=chosen,
             whole=self._bots.models_are_whole(),
         )

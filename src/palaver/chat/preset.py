@@ -58,6 +58,13 @@ class Preset(Struct, frozen=True):
         return self.visibility == "public"
 
 
+class DomainSettings(Struct, frozen=True):
+    """What the operator's settings make of `domain`, each until an admin says otherwise; unset, what is built in."""
+
+    model: str = "gpt-4"
+    temperature: float = 0.7
+
+
 class NewPreset(Struct, frozen=True):
     name: str
     prompt: str

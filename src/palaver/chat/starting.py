@@ -39,11 +39,11 @@ async def start_from_context(
         preset = await access_preset(chat, reader, PresetId(context_id))
     except NotFound as error:
         raise Invalid("context_id", "context_not_found") from error
-    check_speaks(chat, provider=provider, model=model)
+    await check_speaks(chat, provider=provider, model=model)
     speaking = replace(
         preset.speaking,
         provider=provider or preset.speaking.provider or await chat.bots.default_provider(),
-        model=model or _model_of(chat, preset),
+        model=model or await _model_of(chat, preset),
     )
     prompt = f"{preset.prompt}\n{message}"
     new = _new(await owner(), "chat_flow", prompt, speaking, preset, title=to_title(message))
@@ -65,16 +65,7 @@ async def new_domain_conversation(chat: Chat, user: User, message: str, client_i
     """chat_domain's way: a conversation that its first message makes."""
     preset = await chat.store.presets.find(DOMAIN)
     assert preset is not None, "the built-in preset cannot be deleted"
-    speaking = preset.speaking
-    if not preset.is_changed:
-        speaking = replace(
-            speaking,
-            model=chat.rules.domain_model or speaking.model,
-            temperature=speaking.temperature
-            if chat.rules.domain_temperature is None
-            else chat.rules.domain_temperature,
-        )
-    new = _new(user, "chat_domain", preset.prompt, speaking, preset, title=to_title(message))
+    new = _new(user, "chat_domain", preset.prompt, preset.speaking, preset, title=to_title(message))
     return replace(new, client_id=client_id)
 
 
@@ -121,18 +112,23 @@ async def start_from_preset(chat: Chat, user: User, preset: Preset) -> Conversat
     return await create_conversation(chat, replace(new, lists_prompt=True))
 
 
-def check_speaks(chat: Chat, *, provider: str | None, model: str | None) -> None:
+async def check_speaks(chat: Chat, *, provider: str | None, model: str | None) -> None:
     """Raises `Invalid` for a provider or model that nobody here knows."""
     if provider is not None and not chat.bots.known(provider):
         raise Invalid("provider", "provider_unknown")
-    if model is not None and not chat.bots.knows_model(model):
+    if model is not None and not await _knows_model(chat, model):
         raise Invalid("model", "model_unknown")
 
 
-def _model_of(chat: Chat, preset: Preset) -> str:
+async def _knows_model(chat: Chat, name: str) -> bool:
+    """The bots know what servers have told this process, the store what they ever told any."""
+    return chat.bots.knows_model(name) or await chat.store.models.has(name)
+
+
+async def _model_of(chat: Chat, preset: Preset) -> str:
     """What a session in this context shows as its model where its maker names none."""
     default, own = chat.bots.default_model(), preset.speaking.model
-    if own is not None and (default is not None or chat.bots.knows_model(own)):
+    if own is not None and (default is not None or await _knows_model(chat, own)):
         return own
     return default or MODEL_OF_NONE
 

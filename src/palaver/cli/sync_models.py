@@ -23,7 +23,7 @@ async def command(installation: Installation, chosen: str | None) -> None:
     settings = installation.settings
     try:
         async with open_bots(bot_options(settings, settings.port)) as bots:
-            models = Models(installation.store, bots, installation.clock, settings.llm_default_model)
+            models = Models(installation.store, bots, installation.clock)
             available = await models.sync(chosen=chosen)
     except BadBotOptions as error:
         raise CannotBeConfigured(str(error)) from error

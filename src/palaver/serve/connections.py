@@ -7,7 +7,6 @@ client that reads nothing into memory, and holds such a client's connection afte
 """
 
 from asyncio import Task, TimerHandle, Transport
-from random import getrandbits
 from typing import Any, Protocol, cast
 
 from starlette.types import Scope
@@ -23,6 +22,7 @@ from websockets.typing import StatusLike
 from palaver.guards import GUARDS
 from palaver.serve.streams import Cycle
 from palaver.watching.numbers import REFUSED
+from palaver.watching.request_id import sent_id, to_request_id
 
 # A request's first line and its headers, beyond what comes in one read. Browsers send a few KiB.
 MOST_HEAD_BYTES = 65_536
@@ -87,6 +87,8 @@ class HttpConnection(HttpToolsProtocol):
 
     _in_head = False
     _head_bytes = 0
+    # The head of a request is whole, and the rest of it still comes. Its headers tell what the client calls it.
+    _head_is_whole = False
     # The last request that was begun. The one whose body is still to come, what has come of that, and since when it,
     # or a head, is waited for.
     _begun: RequestResponseCycle | None = None
@@ -99,7 +101,7 @@ class HttpConnection(HttpToolsProtocol):
     _unread = 0
     _unread_since: float | None = None
     # What cannot be read is refused once all that came before it has its answers.
-    _refusal: tuple[int, str] | None = None
+    _refusal: tuple[int, str, str] | None = None
     # The answer to a request that the door has turned away, until that has come whole.
     _turned_away: bytes | None = None
 
@@ -115,6 +117,7 @@ class HttpConnection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         super().on_message_begin()
         self._in_head, self._head_bytes, self._body_bytes = True, -1, 0
+        self._head_is_whole = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
@@ -123,7 +126,7 @@ class HttpConnection(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._beyond_bytes = False, 0
+        self._in_head, self._beyond_bytes, self._head_is_whole = False, 0, True
         if not self._is_plain() or self.transport.is_closing():
             raise NotTaken
         if self.door is not None and self.door.is_busy:
@@ -178,6 +181,7 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._open_cycle = self._awaited_since = None
+        self._head_is_whole = False
         if self._turned_away is None:
             super().on_message_complete()
             return
@@ -211,6 +215,7 @@ class HttpConnection(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         if self._is_answering():
             # It would take over a connection on which an answer is under way.
+            self._head_is_whole = True
             self._refuse(*INVALID)
         else:
             super().handle_websocket_upgrade()
@@ -277,14 +282,15 @@ class HttpConnection(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self._in_head, self._awaited_since = False, None
+        request_id = to_request_id(sent_id(self.headers) if self._head_is_whole else "")
         broken, self._open_cycle = self._open_cycle, None
         if broken is not None and not self._give_up(broken):
             self.transport.close()
         elif self._is_answering():
             # Before another's answer, or in the middle of it, this would be taken for that.
-            self._refusal = (status, text)
+            self._refusal = (status, text, request_id)
         else:
-            self._send_refusal(status, text)
+            self._send_refusal(status, text, request_id)
 
     def _give_up(self, broken: RequestResponseCycle) -> bool:
         """Does nothing more for a request that does not come whole. Whether that can still be its answer."""
@@ -296,10 +302,10 @@ class HttpConnection(HttpToolsProtocol):
         broken.message_event.set()
         return can_be_told
 
-    def _send_refusal(self, status: int, text: str) -> None:
+    def _send_refusal(self, status: int, text: str, request_id: str) -> None:
         body = f'{{"detail":"{text}"}}'
         head = (
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-request-id: {_new_request_id()}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\nx-request-id: {request_id}\r\n"
             f"{_GUARD_LINES}connection: close\r\n\r\n"
         )
         self.transport.write(STATUS_LINE[status] + head.encode() + body.encode())
@@ -329,9 +335,17 @@ def connections_of(seconds: float, most_connections: int | None, door: Door | No
 
 
 class Handshake(ServerProtocol):
+    def accept(self, request: Request) -> Response:
+        response = super().accept(request)
+        sent = request.headers.get_all("X-Request-Id")
+        if sent and response.status_code != 101:
+            del response.headers["X-Request-Id"]
+            response.headers["X-Request-Id"] = to_request_id(sent[-1])
+        return response
+
     def reject(self, status: StatusLike, text: str) -> Response:
         response = super().reject(status, text)
-        response.headers["X-Request-Id"] = _new_request_id()
+        response.headers["X-Request-Id"] = to_request_id("")
         response.headers.update(_GUARDS)
         return response
 
@@ -444,7 +458,3 @@ class SocketConnection(WebSocketsSansIOProtocol):
         super().connection_lost(exc)
         if self._last_call is not None:
             self._last_call.cancel()
-
-
-def _new_request_id() -> str:
-    return f"{getrandbits(64):016x}"

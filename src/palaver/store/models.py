@@ -26,6 +26,7 @@ MODEL = (
 AS_SAID = MODEL.format(context_length="COALESCE(own_context_length, context_length)")
 LIST = f"SELECT {AS_SAID} FROM models ORDER BY id"
 BY_ID = f"SELECT {AS_SAID} FROM models WHERE id = $1"
+BY_NAME = "SELECT 1 FROM models WHERE name = $1"
 AS_TOLD = f"SELECT {MODEL.format(context_length='context_length')} FROM models ORDER BY id"
 # One row is about the servers, all others are models.
 NEWS = (
@@ -56,6 +57,9 @@ class SqlModels:
     async def get(self, model_id: ModelId) -> KnownModel | None:
         row = await self._database.read(lambda tx: tx.one(BY_ID, model_id))
         return None if row is None else _to_model(row)
+
+    async def has(self, name: str) -> bool:
+        return await self._database.read(lambda tx: tx.one(BY_NAME, name)) is not None
 
     async def news(self) -> ModelNews:
         rows = await self._database.read(lambda tx: tx.all(NEWS))

@@ -4,13 +4,15 @@ import json
 from collections.abc import Mapping, Sequence
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import PresetId
 from palaver.chat.errors import Invalid, NotFound, Taken
 from palaver.chat.preset import (
+    DOMAIN,
+    DomainSettings,
     NewPreset,
     Preset,
     PresetChange,
@@ -60,10 +62,22 @@ PERSON = "SELECT id FROM users WHERE kind = 'person' AND name_key = $1"
 EVERYTHING = 1 << 62
 RULES = "SELECT value FROM server WHERE name = 'rules'"
 ADD_RULES = "INSERT INTO server (name, value) VALUES ('rules', $1) ON CONFLICT (name) DO NOTHING"
+FOLLOWED = "SELECT value FROM server WHERE name = 'domain_settings'"
+FOLLOW = "INSERT INTO server (name, value) VALUES ('domain_settings', $1) ON CONFLICT (name) DO UPDATE SET value = $1"
 NO_RULES = Rules("", "1.0", True, Micros(0))
 
 # The fields of a change, and the columns they are kept in where the names differ.
 COLUMNS = {"window": "history_window"}
+
+
+class _Followed(Struct, frozen=True):
+    """The settings that `domain` has followed, without what an admin has made another: that is followed no more."""
+
+    model: str | UnsetType = UNSET
+    temperature: float | UnsetType = UNSET
+
+
+BUILT_IN = _Followed(DomainSettings().model, DomainSettings().temperature)
 
 
 class SqlPresets:
@@ -124,6 +138,32 @@ class SqlPresets:
             return await _must_get(tx, preset_id)
 
         return await self._database.write(work)
+
+    async def follow_settings(self, settings: DomainSettings) -> None:
+        """Gives `domain` the model and the temperature that the operator's settings name, but for what an admin has
+        made another. That is no change of the preset: its time and its version stay.
+        """
+
+        async def work(tx: Transaction) -> None:
+            # Held: of servers that start at once, each sees what the one before it has followed.
+            row = await tx.one(BY_SLUG + tx.lock, DOMAIN)
+            assert row is not None, "the built-in preset cannot be deleted"
+            domain = to_preset(row)
+            kept = await tx.one(FOLLOWED)
+            before = BUILT_IN if kept is None else msgspec.json.decode(kept[0], type=_Followed)
+            model, temperature = domain.speaking.model, domain.speaking.temperature
+            now = _Followed(
+                settings.model if model == before.model or not domain.is_changed else UNSET,
+                settings.temperature if temperature == before.temperature or not domain.is_changed else UNSET,
+            )
+            if now.model is not UNSET and now.model != model:
+                await tx.run("UPDATE presets SET model = $2 WHERE id = $1", domain.id, now.model)
+            if now.temperature is not UNSET and now.temperature != temperature:
+                await tx.run("UPDATE presets SET temperature = $2 WHERE id = $1", domain.id, now.temperature)
+            if now != before:
+                await tx.run(FOLLOW, msgspec.json.encode(now).decode())
+
+        await self._database.write(work)
 
     async def delete(self, preset_id: PresetId, now: Micros) -> None:
         sql = "UPDATE presets SET deleted_at = $2 WHERE id = $1"

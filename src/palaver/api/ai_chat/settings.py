@@ -70,7 +70,7 @@ async def change_preset_settings(call: Call) -> SettingsShown:
     preset = await access_own_preset(call.chat, call.reader, preset_id(call))
     body = call.read(PresetSettingsChange)
     provider, collection = _or_none(body.provider), _or_none(body.collection)
-    _check_provider(call, provider)
+    await _check_provider(call, provider)
     change = PresetChange(
         provider=provider,
         collection=collection,
@@ -99,7 +99,7 @@ async def change_session_settings(call: Call) -> SettingsShown:
     conversation = await call.chat.store.conversations.access(call.reader, call.parameters["id"])
     body = call.read(SessionSettingsChange)
     provider = _or_none(body.provider)
-    _check_provider(call, provider)
+    await _check_provider(call, provider)
     change = replace(
         to_change(body),
         provider=provider,
@@ -133,6 +133,6 @@ def _or_none(name: str | UnsetType | None) -> str | UnsetType | None:
     return name if name is UNSET else name or None
 
 
-def _check_provider(call: Call, provider: str | UnsetType | None) -> None:
+async def _check_provider(call: Call, provider: str | UnsetType | None) -> None:
     """Raises `Invalid`."""
-    check_speaks(call.chat, provider=provider if isinstance(provider, str) else None, model=None)
+    await check_speaks(call.chat, provider=provider if isinstance(provider, str) else None, model=None)

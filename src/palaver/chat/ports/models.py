@@ -12,6 +12,10 @@ class KnownModels(Protocol):
 
     async def list(self) -> Sequence[KnownModel]: ...
     async def get(self, model_id: ModelId) -> KnownModel | None: ...
+    async def has(self, name: str) -> bool:
+        """Whether one of that name is or was offered."""
+        ...
+
     async def news(self) -> ModelNews:
         """The name of the default, while it is available, the lengths that were set, and whether servers were changed:
         in one cheap look."""

@@ -12,7 +12,7 @@ import msgspec
 
 from palaver.chat.clock import Micros
 from palaver.chat.moved import Put
-from palaver.chat.preset import Rules
+from palaver.chat.preset import DOMAIN, Rules
 from palaver.store.database import Database, Transaction
 from palaver.store.limits import CHANGED as LIMITS_CHANGED
 from palaver.store.moving import kinds
@@ -155,6 +155,9 @@ class _Putting:
         row = await self._tx.one(UNTOUCHED, values["slug"]) if values["owner_id"] is None else None
         if row is None:
             return Put()
+        if slug == DOMAIN and (values["version"], values["updated_at"]) == (1, values["created_at"]):
+            # What the settings said there; here they say it, too.
+            del values["model"], values["temperature"]
         names = ", ".join(f"{column} = ${place}" for place, column in enumerate(values, 2))
         before = await self._tx.one(f"SELECT {', '.join(values)} FROM presets WHERE id = $1", row[0])
         await self._tx.run(f"UPDATE presets SET {names} WHERE id = $1", row[0], *values.values())

@@ -1275,7 +1275,7 @@ async def test_server_that_does_not_answer_is_unhealthy_within_five_seconds(
     measured("it was unhealthy after", round(took, 2), "s")
     assert (answer.status, answer.body["llm_server_healthy"]) == (200, False)
     # Among other tests everything takes as long as they let it.
-    assert took < (6 if prove else inf)
+    assert took < (5 if prove else inf)
 
 
 async def test_stats_count_what_the_caller_has(alice: Client, bob: Client) -> None:

@@ -1229,8 +1229,11 @@ async def test_health_tells_persons_where_the_server_is(
     assert (await nobody.get(HEALTH)).body == {
         "llm_server_healthy": True, "llm_server_url": None, "timestamp": None,
     }  # fmt: skip
-    session = (await make(alice, system_prompt="Be kind."))["id"]
+    await make(alice)
     assert (await alice.get(HEALTH)).body["timestamp"] is None
+    prompted = await make(alice, system_prompt="Be kind.")
+    assert (await alice.get(HEALTH)).body["timestamp"] == prompted["messages"][0]["created_at"]
+    session = prompted["id"]
     await say(alice, session)
     assert (await alice.get(HEALTH)).body["timestamp"] == (await read(alice, session))["last_message_time"]
     await shared_server.cli("app", "add", "clinic")

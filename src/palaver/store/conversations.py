@@ -68,7 +68,9 @@ OWN = "FROM conversations c WHERE c.owner_id = $1 AND c.kind = 'bot' AND c.delet
 COUNT = f"SELECT COUNT(*) {OWN}"
 COUNT_IN_LIST = f"{COUNT} AND (c.archived_at IS NOT NULL) = $2"
 MARK = "UPDATE conversations SET pinned_at = $2, archived_at = $3 WHERE id = $1"
-TOTALS = f"SELECT COUNT(*), CAST(COALESCE(SUM(c.message_count), 0) AS BIGINT), MAX(c.last_message_at) {OWN}"
+# A system prompt is a message as old as its conversation, and moves nothing.
+NEWEST_AT = "COALESCE(c.last_message_at, CASE WHEN c.message_count > 0 THEN c.created_at END)"
+TOTALS = f"SELECT COUNT(*), CAST(COALESCE(SUM(c.message_count), 0) AS BIGINT), MAX({NEWEST_AT}) {OWN}"
 FAVORITE = (
     f"SELECT COALESCE(c.model, $2) AS name, COUNT(*) AS times {OWN} GROUP BY name ORDER BY times DESC, name LIMIT 1"
 )

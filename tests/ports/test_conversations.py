@@ -210,7 +210,7 @@ async def test_conversation_ends_once(
     )
     assert [type(outcome) for outcome in outcomes].count(Ended) == 5
     ended = await seen(store, conversation)
-    assert (ended.ended, ended.ended_at) == (True, LATER)
+    assert (ended.ended, ended.ended_at, ended.updated_at) == (True, LATER, LATER)
 
 
 async def test_deleted_conversation_is_gone_at_once_for_everyone(
@@ -242,8 +242,10 @@ async def test_only_idle_sessions_without_an_open_reply_end_by_themselves(store:
     assert set(await store.conversations.active()) == {idle.uuid, spoken.uuid, busy.uuid}
     assert await store.conversations.end_idle(Micros(NOW + MINUTE), later) == [alice.id]
     assert set(await store.conversations.active()) == {spoken.uuid, busy.uuid}
-    ended = [(await seen(store, one)).ended for one in (idle, spoken, busy, lasting)]
-    assert ended == [True, False, False, False]
+    found = [await seen(store, one) for one in (idle, spoken, busy, lasting)]
+    assert [one.ended for one in found] == [True, False, False, False]
+    # It does not come to the top of the list: nobody has done anything there.
+    assert found[0].updated_at == NOW
     assert await store.conversations.end_idle(Micros(NOW + MINUTE), later) == []
 
 

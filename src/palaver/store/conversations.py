@@ -75,7 +75,9 @@ FAVORITE = (
     f"SELECT COALESCE(c.model, $2) AS name, COUNT(*) AS times {OWN} GROUP BY name ORDER BY times DESC, name LIMIT 1"
 )
 DELETE = "UPDATE conversations SET deleted_at = $2, kept = $3, creation_key = NULL, client_name = NULL WHERE id = $1"
-END = "UPDATE conversations SET status = 'ended', ended_at = $2 WHERE id = $1"
+END = "UPDATE conversations SET status = 'ended', ended_at = $2, updated_at = $2 WHERE id = $1"
+# Nobody has done anything in it: it keeps its place in the list.
+END_IDLE = "UPDATE conversations SET status = 'ended', ended_at = $2 WHERE id = $1"
 DROP_WAITING = (
     "UPDATE messages SET status = 'failed', reason = $2 WHERE conversation_id = $1 AND status = 'queued' RETURNING id"
 )
@@ -228,7 +230,8 @@ class SqlConversations:
             found = await _open(tx, reader, uuid, tx.lock)
             if found.ended:
                 raise Ended
-            waiting = await _end(tx, found.id, now)
+            await tx.run(END, found.id, now)
+            waiting = await _drop_waiting(tx, found.id, "ended")
             return await _open(tx, reader, uuid), waiting
 
         return await self._database.write(work)
@@ -245,8 +248,8 @@ class SqlConversations:
     async def end_idle(self, before: Micros, now: Micros) -> Sequence[UserId]:
         async def work(tx: Transaction) -> Sequence[Row]:
             rows = await tx.all(IDLE + tx.lock, before, CLEANED_AT_ONCE)
-            for row in rows:
-                await _end(tx, row[0], now)
+            # Nothing waits there.
+            await tx.run_many(END_IDLE, [(row[0], now) for row in rows])
             return rows
 
         owners: list[UserId] = []
@@ -285,11 +288,6 @@ def _marked(since: Micros | None, wanted: bool | UnsetType, now: Micros) -> Micr
         return since
     # What is marked already keeps its place.
     return (since or now) if wanted else None
-
-
-async def _end(tx: Transaction, conversation_id: ConversationId, now: Micros) -> list[MessageId]:
-    await tx.run(END, conversation_id, now)
-    return await _drop_waiting(tx, conversation_id, "ended")
 
 
 async def _drop_waiting(tx: Transaction, conversation_id: ConversationId, reason: str) -> list[MessageId]:

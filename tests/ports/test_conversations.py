@@ -198,6 +198,22 @@ async def test_preset_counts_the_conversations_that_start_with_it(store: SqlStor
     assert used[0] == 4
 
 
+# What was said last
+
+
+async def test_newest_turns_of_all_are_found_behind_conversations_whose_replies_ended_late(
+    store: SqlStore, alice: User
+) -> None:
+    texts = [f"turn {number}" for number in range(12)]
+    for number, text in enumerate(texts):
+        begun = await store.turns.begin(said(alice, text, new_conversation(alice), now=Micros(NOW + number)))
+        if number < 7:
+            await answer(store, begun)
+    for limit in (1, 3, 5, 12, 20):
+        turns = await store.conversations.recent_turns(Reader(alice.id), None, limit)
+        assert [turn.prompt for turn in turns] == texts[::-1][:limit]
+
+
 # How they end
 
 

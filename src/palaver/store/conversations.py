@@ -1,6 +1,6 @@
 """Conversations read and changed, always together with the right to do so."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from msgspec import UNSET, UnsetType
@@ -48,8 +48,8 @@ OPEN_OR_NAMED = (
     "ORDER BY (c.uuid = $1) DESC LIMIT 1"
 )
 LAST_TALKED_IN = (
-    "SELECT id FROM conversations WHERE owner_id = $1 AND kind = 'bot' AND deleted_at IS NULL "
-    "AND last_message_at IS NOT NULL ORDER BY last_message_at DESC LIMIT $2"
+    "SELECT id, last_message_at FROM conversations WHERE owner_id = $1 AND kind = 'bot' AND deleted_at IS NULL "
+    "AND last_message_at IS NOT NULL ORDER BY last_message_at DESC, id LIMIT $2 OFFSET $3"
 )
 # A reply stands behind its message, in the usual straight conversation right behind it.
 TURNS = (
@@ -122,13 +122,10 @@ class SqlConversations:
     async def recent_turns(self, reader: Reader, conversation: Conversation | None, limit: int) -> Sequence[Said]:
         async def work(tx: Transaction) -> list[Said]:
             if conversation is None:
-                # The newest turns of all are among the newest of the conversations that were talked in last.
-                ids = [row[0] for row in await tx.all(LAST_TALKED_IN, reader.user_id, limit)]
+                rows = await _newest_turns(tx, reader.user_id, limit)
             else:
-                ids = [conversation.id]
-            rows = await tx.all_many(TURNS, [(id_, limit) for id_ in ids]) if ids else ()
-            newest_first = sorted(rows, key=lambda row: (row[3], row[4]), reverse=True)
-            return [Said(*row[:4]) for row in newest_first[:limit]]
+                rows = _newest_first(await tx.all(TURNS, conversation.id, limit))
+            return [Said(*row[:4]) for row in rows[:limit]]
 
         return await self._database.read(work)
 
@@ -281,6 +278,25 @@ async def _open(tx: Transaction, reader: Reader, conversation: str | Conversatio
     if row is None:
         raise NotFound
     return to_conversation(row)
+
+
+async def _newest_turns(tx: Transaction, owner: UserId, limit: int) -> Sequence[Row]:
+    """Of all the conversations, newest first; there may be more than `limit`. Where a reply has ended late, its
+    conversation stands before others that have newer turns: these are looked at as long as there can be any."""
+    found: dict[MessageId, Row] = {}
+    offset = 0
+    while True:
+        talked_in = await tx.all(LAST_TALKED_IN, owner, limit + 1, offset)
+        asked = [(row[0], limit) for row in talked_in[:limit]]
+        found |= {row[4]: row for row in (await tx.all_many(TURNS, asked) if asked else ())}
+        newest = _newest_first(found.values())
+        if len(talked_in) <= limit or (len(newest) >= limit and newest[limit - 1][3] > talked_in[limit][1]):
+            return newest
+        offset += limit
+
+
+def _newest_first(turns: Iterable[Row]) -> Sequence[Row]:
+    return sorted(turns, key=lambda row: (row[3], row[4]), reverse=True)
 
 
 def _marked(since: Micros | None, wanted: bool | UnsetType, now: Micros) -> Micros | None:

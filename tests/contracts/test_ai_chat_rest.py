@@ -862,6 +862,31 @@ async def test_draining_server_takes_no_messages(start_server: StartServer) -> N
         await stopping
 
 
+async def test_stream_of_a_message_that_still_waits_when_the_server_goes_away_ends_with_an_error(
+    start_server: StartServer,
+) -> None:
+    server = await start_server(PALAVER_DRAIN_SECONDS="60")
+    async with open_client(server) as client:
+        token = await server.token("admin")
+        admin = client.bearing(token)
+        session = (await make(admin))["id"]
+        async with hear(admin, session, STALLED) as running, hear(admin, session, "and then?") as waiting:
+            for hearing, events in ((running, 2), (waiting, 1)):
+                for _ in range(events):
+                    await hearing.event()
+            stopping = asyncio.create_task(server.stop())
+            await until_refused(admin, session)
+            # Over a connection of its own: those that say nothing are closed at any moment now.
+            async with open_client(server) as another:
+                await another.bearing(token).post("/api/chat/stop/", session_id=session)
+            await running.rest()
+            assert await waiting.rest() == [
+                {"type": "error", "data": {"error": "The server is restarting. Try again in a moment."}},
+                "[DONE]",
+            ]
+        await stopping
+
+
 async def until_refused(person: Client, session: str) -> Answer:
     async with asyncio.timeout(10):
         while (answer := await person.post(at(session, "send_message/"))).status == 400:

@@ -306,9 +306,12 @@ async def test_reply_that_broke_off_is_listed_with_its_status_and_reason(alice: 
 
 async def test_last_message_time_moves_with_the_messages(alice: Client) -> None:
     session = (await make(alice, system_prompt="Be brief."))["id"]
-    await say(alice, session)
+    turn = await say(alice, session)
     after = await read(alice, session)
-    assert after["created_at"] < after["messages"][-1]["created_at"] <= after["last_message_time"]
+    times = [after["created_at"], turn["user_message"]["created_at"], turn["ai_message"]["created_at"]]
+    assert times == [message["created_at"] for message in after["messages"]]
+    assert times == sorted(set(times))
+    assert after["last_message_time"] == times[-1]
     assert (after["message_count"], after["updated_at"]) == (3, after["last_message_time"])
 
 

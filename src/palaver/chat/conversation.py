@@ -173,6 +173,7 @@ class Message(Struct, frozen=True):
     status: Status
     content: str
     created_at: Micros
+    """Of a reply that has ended: when it did."""
     sender_id: UserId | None = None
     client_message_id: str | None = None
     token_count: int | None = None

@@ -25,7 +25,7 @@ from palaver.store.answers import FORGET_ANSWERS
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.locks import LOCK_CONVERSATION
 from palaver.store.prompts import change_prompt, list_prompt
-from palaver.store.rows import CONVERSATION, MESSAGE, OPEN, READABLE, to_conversation, to_message
+from palaver.store.rows import CONVERSATION, MESSAGE, OPEN, PARENT, READABLE, to_conversation, to_message
 from palaver.store.search import FORGET_WORDS
 from palaver.store.texts import Texts
 from palaver.store.turns import KEEP_USAGE_OF_ALL, add_conversation, count_use
@@ -64,6 +64,9 @@ IN_VIEW = (
     "AND m.status NOT IN ('queued', 'running') AND (m.content <> '' OR m.role <> 'assistant') "
 )
 NEWEST = f"{IN_VIEW} ORDER BY m.number DESC LIMIT $2"
+# Where these stand in the columns of a message.
+NUMBER, FOLLOWS = 3, 4
+PARENT_OF = f"SELECT m.number, {PARENT} FROM messages m WHERE m.conversation_id = $1 AND m.number = $2"
 OWN = "FROM conversations c WHERE c.owner_id = $1 AND c.kind = 'bot' AND c.deleted_at IS NULL"
 COUNT = f"SELECT COUNT(*) {OWN}"
 COUNT_IN_LIST = f"{COUNT} AND (c.archived_at IS NOT NULL) = $2"
@@ -175,16 +178,22 @@ class SqlConversations:
     async def messages(
         self, conversation: Conversation, *, limit: int | None, offset: int, roles: Sequence[Role] = ALL_ROLES
     ) -> Sequence[Message]:
-        # The one before the first is read as well: it is the first one's parent.
+        # The one before the first is read as well: mostly it is the first one's parent.
         back = 1 if offset else 0
         values = (conversation.id, min(limit or EVERYTHING, EVERYTHING) + back, offset - back)
-        rows = await self._database.read(lambda tx: tx.all(_in_order(tuple(roles)), *values))
-        return _to_messages(rows)[back:]
+
+        async def work(tx: Transaction) -> list[Message]:
+            rows = await tx.all(_in_order(tuple(roles)), *values)
+            return await _to_messages(tx, rows, rows[back:])
+
+        return await self._database.read(work)
 
     async def newest(self, conversation: Conversation, limit: int) -> tuple[Sequence[Message], bool]:
-        rows = await self._database.read(lambda tx: tx.all(NEWEST, conversation.id, limit + 1))
-        messages = _to_messages(rows[::-1])
-        return messages[-limit:], len(messages) > limit
+        async def work(tx: Transaction) -> tuple[list[Message], bool]:
+            rows = (await tx.all(NEWEST, conversation.id, limit + 1))[::-1]
+            return await _to_messages(tx, rows, rows[-limit:]), len(rows) > limit
+
+        return await self._database.read(work)
 
     async def totals(self, reader: Reader, default_model: str) -> Totals:
         async def work(tx: Transaction) -> Totals:
@@ -346,14 +355,14 @@ def _in_order(roles: tuple[Role, ...]) -> str:
     return f"{IN_VIEW} AND m.role IN ({which}) ORDER BY m.number LIMIT $2 OFFSET $3"
 
 
-def _to_messages(rows: Sequence[Row]) -> list[Message]:
-    """Messages that follow each other."""
-    messages: list[Message] = []
-    parent = None
-    for row in rows:
-        messages.append(to_message(row, parent))
-        parent = row[1]
-    return messages
+async def _to_messages(tx: Transaction, rows: Sequence[Row], shown: Sequence[Row]) -> list[Message]:
+    """Those that are `shown`, each with the one that it follows: among `rows`, but for replies that are still to come
+    and such as have ended without a word."""
+    listed = {row[NUMBER]: row[1] for row in rows}
+    apart = [(row[2], row[NUMBER]) for row in shown if row[FOLLOWS] and row[FOLLOWS] not in listed]
+    parents = {row[NUMBER]: listed.get(row[FOLLOWS] or 0) for row in shown if row[NUMBER]}
+    parents |= {row[0]: row[1] for row in (await tx.all_many(PARENT_OF, apart) if apart else ())}
+    return [to_message(row, parents.get(row[NUMBER])) for row in shown]
 
 
 def _columns(change: ConversationChange) -> dict[str, object]:

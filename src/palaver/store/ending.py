@@ -16,7 +16,7 @@ from palaver.store.ledger import COST, spend
 from palaver.store.locks import LOCK_CONVERSATIONS
 from palaver.store.outbox import add_reply_notices
 from palaver.store.prompt_size import PROMPT_SIZE
-from palaver.store.rows import from_sources
+from palaver.store.rows import SHOW_LEAF, from_sources
 
 # An ended conversation counts no more exchanges: what was told when it ended stays true.
 # The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
@@ -72,6 +72,9 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
         ],
     )
     counts = {row[0]: row[1:] for row in counted}
+    silent = [(ending.conversation_id,) for ending in kept if not ending.text]
+    if silent:
+        await tx.run_many(SHOW_LEAF, silent)
     cited = [(ending.reply_id, from_sources(ending.sources)) for ending in kept if ending.sources]
     if cited:
         await tx.run_many(KEEP_SOURCES, cited)

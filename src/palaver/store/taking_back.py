@@ -6,10 +6,10 @@ from palaver.chat.cursor import Mark
 from palaver.chat.errors import NotFound, NotWaiting
 from palaver.chat.ports import TakenBack
 from palaver.chat.user import Reader
-from palaver.store.branches import BY_NUMBER, LISTED, UUID_OF, find_message, open_conversation
+from palaver.store.branches import BY_NUMBER, LISTED, find_message, open_conversation
 from palaver.store.database import Transaction
 from palaver.store.events import lowest_open
-from palaver.store.rows import MESSAGE, to_message
+from palaver.store.rows import MESSAGE, SHOW_LEAF, UUID_OF, to_message
 
 WAITING_REPLY = (
     f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'queued' AND m.parent_number = $2 "
@@ -41,6 +41,7 @@ async def take_back(tx: Transaction, reader: Reader, conversation: str, message:
     answered = reply.attempt > 1 or await tx.one(ANSWERED_BEFORE, found.id, prompt.number, reply.number) is not None
     if answered:
         await tx.run(NOT_ANSWERED, reply.id)
+        await tx.run(SHOW_LEAF, found.id)
     else:
         await tx.run(FOLLOW, found.id, reply.number, prompt.parent_number)
         await tx.run_many(REMOVE, [(prompt.id,), (reply.id,)])

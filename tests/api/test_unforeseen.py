@@ -27,10 +27,17 @@ class BrokenBots(HandBots):
         raise RuntimeError(SECRET)
 
 
+class Staying:
+    """As much of `Replies` as says whether the server goes away."""
+
+    def check_stays(self) -> None:
+        """It does not."""
+
+
 def site() -> Site:
-    # The operations of these tests look at nothing but the bots.
+    # The operations of these tests look at nothing but the bots, and whether the server stays.
     nothing = cast(Any, None)
-    chat = Chat(nothing, BrokenBots(HandBot()), nothing, nothing, nothing, Rules(), nothing)
+    chat = Chat(nothing, BrokenBots(HandBot()), cast(Any, Staying()), nothing, nothing, Rules(), nothing)
     return Site(chat, cast(Accounts, None), cast(Stays, None), cast(Models, None), "1", nothing, nothing)
 
 

@@ -718,7 +718,9 @@ async def test_clock_that_jumps_costs_no_reply_that_somebody_makes(
     await Orphans(there).take_over(everything=False)
     await talk.say("what time is it?")
     talk.finish()
-    assert (await wait_for_answer(here, begun)).turn.reply.content == "what time is it?"
+    turn = (await wait_for_answer(here, begun)).turn
+    assert turn.reply.content == "what time is it?"
+    assert turn.reply.created_at == max(clock.now(), turn.prompt.created_at + 1)
 
 
 @pytest.mark.parametrize("jump", [HOUR, YEAR, -YEAR])
@@ -733,6 +735,9 @@ async def test_clock_that_jumps_leaves_no_reply_running_that_nobody_makes(
     clock.move(jump)
     await Orphans(there).take_over(everything=False)
     assert await stored(store, begun) == ("interrupted", "as far as this", "worker_lost")
+    kept = await store.turns.get(begun.turn.reply.id)
+    assert kept is not None
+    assert kept.turn.reply.created_at == max(clock.now(), kept.turn.prompt.created_at + 1)
     await here.replies._checkpoint()
     assert (await end_of(here, begun)).turn.reply.content == "as far as this"
 

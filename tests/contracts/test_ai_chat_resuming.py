@@ -245,6 +245,24 @@ async def test_failure_is_replayed_without_the_senders_error(
     assert to_story(missed) == to_story(whole)
 
 
+async def test_what_follows_a_failure_is_shown_to_follow_what_failed_to_be_answered(
+    alice: Client, session: str, socket: Socket, llm: LLM
+) -> None:
+    connected = socket.cursor
+    await llm.control(fault="500")
+    await socket.say("hello")
+    [asked, *_] = await socket.turn()
+    await llm.control()
+    await socket.say("hello?")
+    [asked_anew, *_] = told = await socket.turn()
+    assert asked_anew["message"]["parent_id"] == asked["message"]["id"]
+    missed = await missed_since(come_back_by_address, alice, session, connected)
+    assert to_story(missed)[-len(to_story(told)) :] == to_story(told)
+    snapshot, _ = await looked_anew(come_back_by_address, alice, session, "x")
+    for shown in (snapshot["session"], await read(alice, session)):
+        assert shown["messages"][:2] == [asked["message"], asked_anew["message"]]
+
+
 async def test_queued_prompts_are_replayed_in_their_order(alice: Client, session: str, socket: Socket) -> None:
     connected = socket.cursor
     await socket.say(STALLED)

@@ -344,6 +344,7 @@ async def test_turn_is_told_in_order_and_whole(socket: Socket, llm: LLM) -> None
         "cursor": CURSOR,
     }
     assert complete["message"]["metadata"]["model"] == "gpt-4"
+    assert complete["message"]["created_at"] > asked["message"]["created_at"]
     assert quiet == {
         "type": "ai_typing_stop",
         "message_id": reply,

@@ -1211,6 +1211,10 @@ async def test_server_that_is_told_to_go_answers_what_runs_and_starts_no_turn(
                     refused = await caller.send("POST", path, body)
                     assert (refused.status, refused.body) == (503, {"detail": TEXT})
                     assert int(refused.headers["Retry-After"]) > 0
+            for caller in (person, client, client.bearing("x" * 43)):
+                refused = await caller.get("/ai-chat/api/health/llm_server/")
+                assert (refused.status, refused.body) == (503, {"detail": TEXT})
+                assert int(refused.headers["Retry-After"]) > 0
             assert (await client.sending(JSON).send("POST", "/api/chat", LARGE)).status == 413
             assert (await person.get("/api/chat/sessions")).status == 200
             waited = await queued

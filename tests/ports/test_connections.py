@@ -282,6 +282,9 @@ async def test_what_was_taken_back_is_answered_no_more(store: SqlStore, alice: U
     for who, spoken, begun in ((bob, two, waiting), (alice, one, running)):
         _, changed = await store.connections.remove(Seat(who.id), group, spoken.written.message.uuid, LATER)
         assert changed.stopped == [begun.turn.reply.id]
+    # The reply that was dropped is in no list: who speaks next is not shown to follow it.
+    following = (await say(store, bob, group, "Never mind.")).written.message
+    assert following.parent_uuid == two.written.message.uuid
     ended = await answer(store, running, "", "stopped", promote=True)
     assert (ended.done, ended.next) == (True, None)
     assert (await see(store, bob, group)).conversation.open_replies == 0

@@ -198,6 +198,22 @@ async def test_preset_counts_the_conversations_that_start_with_it(store: SqlStor
     assert used[0] == 4
 
 
+# What was said last
+
+
+async def test_newest_turns_of_all_are_found_behind_conversations_whose_replies_ended_late(
+    store: SqlStore, alice: User
+) -> None:
+    texts = [f"turn {number}" for number in range(12)]
+    for number, text in enumerate(texts):
+        begun = await store.turns.begin(said(alice, text, new_conversation(alice), now=Micros(NOW + number)))
+        if number < 7:
+            await answer(store, begun)
+    for limit in (1, 3, 5, 12, 20):
+        turns = await store.conversations.recent_turns(Reader(alice.id), None, limit)
+        assert [turn.prompt for turn in turns] == texts[::-1][:limit]
+
+
 # How they end
 
 
@@ -210,7 +226,7 @@ async def test_conversation_ends_once(
     )
     assert [type(outcome) for outcome in outcomes].count(Ended) == 5
     ended = await seen(store, conversation)
-    assert (ended.ended, ended.ended_at) == (True, LATER)
+    assert (ended.ended, ended.ended_at, ended.updated_at) == (True, LATER, LATER)
 
 
 async def test_deleted_conversation_is_gone_at_once_for_everyone(
@@ -242,8 +258,10 @@ async def test_only_idle_sessions_without_an_open_reply_end_by_themselves(store:
     assert set(await store.conversations.active()) == {idle.uuid, spoken.uuid, busy.uuid, lasting.uuid}
     assert await store.conversations.end_idle(Micros(NOW + MINUTE), later) == [alice.id]
     assert set(await store.conversations.active()) == {spoken.uuid, busy.uuid, lasting.uuid}
-    ended = [(await seen(store, one)).ended for one in (idle, spoken, busy, lasting)]
-    assert ended == [True, False, False, False]
+    found = [await seen(store, one) for one in (idle, spoken, busy, lasting)]
+    assert [one.ended for one in found] == [True, False, False, False]
+    # It does not come to the top of the list: nobody has done anything there.
+    assert found[0].updated_at == NOW
     assert await store.conversations.end_idle(Micros(NOW + MINUTE), later) == []
 
 

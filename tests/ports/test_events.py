@@ -4,15 +4,15 @@ import pytest
 from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
-from palaver.chat.conversation import Conversation
+from palaver.chat.conversation import Conversation, End
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import NotFound
 from palaver.chat.events import MessageRead, MessageSaid, ReplyEnded, ReplyStarted
-from palaver.chat.ports import Begun, Checkpoint, Since
+from palaver.chat.ports import AnotherReply, Begun, Checkpoint, Since
 from palaver.chat.room import to_events
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore
-from tests.ports.talking import HERE, LATER, LEASE, NOW, THERE, answer, ending, said
+from tests.ports.talking import HERE, LATER, LEASE, NOW, THERE, answer, ending, said, seen
 
 Told = list[tuple[str, int, str]]
 
@@ -85,6 +85,70 @@ async def test_message_carries_the_one_it_follows(store: SqlStore, alice: User, 
     assert [message.parent_uuid for message in found.messages] == [
         None, first.turn.prompt.uuid, first.turn.reply.uuid, second.turn.prompt.uuid
     ]  # fmt: skip
+
+
+async def parents(store: SqlStore, conversation: Conversation) -> dict[str, str | None]:
+    """What each message follows by what is said of it, the same wherever it is shown: in the list and each page of it,
+    among the newest, beside its siblings, and told again."""
+    found = await seen(store, conversation)
+    listed = await store.conversations.messages(found, limit=None, offset=0)
+    told = (await store.events.since(None, found.uuid, Mark(found.revision, 0, 1))).messages
+    shown = {message.uuid: message.parent_uuid for message in listed}
+    pages = [await store.conversations.messages(found, limit=1, offset=place) for place in range(len(listed))]
+    newest = [(await store.conversations.newest(found, most))[0] for most in range(1, len(listed) + 2)]
+    reader = Reader(found.owner_id)
+    beside = [await store.branches.siblings(reader, found.uuid, message.uuid) for message in listed]
+    for some in (told, *pages, *newest, *beside):
+        assert {one.uuid: one.parent_uuid for one in some if one.uuid in shown}.items() <= shown.items()
+    return shown
+
+
+@pytest.mark.parametrize("end", ["failed", "stopped"])
+async def test_whoever_follows_a_reply_without_a_word_is_shown_to_follow_what_that_was_to_answer(
+    store: SqlStore, alice: User, conversation: Conversation, end: End
+) -> None:
+    first = await store.turns.begin(said(alice, "one", conversation.uuid))
+    waiting = await store.turns.begin(said(alice, "two", conversation.uuid, client_id="k"))
+    one, two = first.turn.prompt.uuid, waiting.turn.prompt.uuid
+    # As long as it may have something to say it is what is followed.
+    assert waiting.turn.prompt.parent_uuid == first.turn.reply.uuid
+    assert await parents(store, conversation) == {one: None, two: first.turn.reply.uuid}
+    ended = await answer(store, first, "", end, promote=True)
+    assert await parents(store, conversation) == {one: None, two: one}
+    known = await store.turns.begin(said(alice, "two", conversation.uuid, client_id="k"))
+    assert (known.state, known.turn.prompt.parent_uuid) == ("known", one)
+    assert ended.next is not None
+    await answer(store, ended.next, "", end)
+    third = await store.turns.begin(said(alice, "three", conversation.uuid))
+    assert third.turn.prompt.parent_uuid == two
+    three = third.turn.prompt.uuid
+    assert await parents(store, conversation) == {one: None, two: one, three: two}
+    edited = await store.turns.begin(replace(said(alice, "drei", conversation.uuid), edits=three))
+    assert edited.turn.prompt.parent_uuid == two
+
+
+async def test_reply_that_is_asked_for_again_is_followed_until_it_is_known_to_have_nothing_to_say(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    failed = await store.turns.begin(said(alice, "one", conversation.uuid, client_id="k"))
+    await answer(store, failed, "", "failed")
+    again = await store.turns.begin(said(alice, "one", conversation.uuid, client_id="k"))
+    waiting = await store.turns.begin(said(alice, "two", conversation.uuid, client_id="l"))
+    one, reply, two = again.turn.prompt.uuid, again.turn.reply.uuid, waiting.turn.prompt.uuid
+    assert waiting.turn.prompt.parent_uuid == reply
+    assert await parents(store, conversation) == {one: None, two: reply}
+    ended = await answer(store, again, "ONE", promote=True)
+    assert await parents(store, conversation) == {one: None, reply: one, two: reply}
+    assert ended.next is not None
+    await answer(store, ended.next, "", "failed")
+    # Asked for again behind another one, and then not any more.
+    await store.turns.begin_another(AnotherReply(Reader(alice.id), conversation.uuid, reply, NOW, HERE, LEASE, "queue"))
+    another = AnotherReply(Reader(alice.id), conversation.uuid, None, NOW, HERE, LEASE, "queue")
+    waits = await store.turns.begin_another(another)
+    await store.turns.take_back(Reader(alice.id), conversation.uuid, waits.turn.reply.uuid, NOW)
+    after = await store.turns.begin(said(alice, "three", conversation.uuid))
+    assert after.turn.prompt.parent_uuid == one
+    assert await parents(store, conversation) == {one: None, after.turn.prompt.uuid: one}
 
 
 async def test_asking_again_begins_another_story(store: SqlStore, alice: User, conversation: Conversation) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from palaver.chat.clock import Micros
 from palaver.chat.conversation import Conversation
 from palaver.chat.errors import NotFound, NotWaiting
 from palaver.chat.ports import AnotherReply
@@ -56,6 +57,19 @@ async def test_what_waits_behind_it_follows_what_it_had_followed(
     assert (found.message_count, found.open_replies, found.leaf_uuid) == (4, 0, third.turn.reply.uuid)
     await store.branches.show(Reader(alice.id), conversation.uuid, running.turn.prompt.uuid, LATER)
     assert await shown(store, conversation) == ["one", "ONE", "three", "THREE"]
+
+
+async def test_conversation_was_talked_in_when_what_is_left_of_it_was_said(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    first = await store.turns.begin(said(alice, "one", conversation.uuid))
+    await store.turns.begin(said(alice, "two", conversation.uuid))
+    third = await store.turns.begin(said(alice, "three", conversation.uuid))
+    await answer(store, first, "ONE")
+    # The reply that runs from then on is no message yet.
+    assert len(await store.turns.promote_waiting(HERE, Micros(LATER + 1), LEASE)) == 1
+    await store.turns.take_back(Reader(alice.id), conversation.uuid, third.turn.prompt.uuid, LATER)
+    assert (await seen(store, conversation)).last_message_at == LATER
 
 
 async def test_what_is_answered_or_anothers_is_not_taken_back(

@@ -55,6 +55,33 @@ async def test_what_begin_gives_is_what_the_store_holds(
     assert (kept.turn.prompt, kept.turn.reply, kept.state) == (begun.turn.prompt, begun.turn.reply, "known")
 
 
+async def test_reply_is_as_old_as_its_end_which_is_when_the_conversation_was_last_talked_in(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    first = await begin(store, alice, "one", conversation)
+    waiting = await begin(store, alice, "two", conversation)
+    ended = await store.turns.finish(ending(first, now=LATER, promote=True))
+    assert ended.next is not None
+    [prompt, reply, _] = await list_messages(store, conversation)
+    assert (prompt.created_at, reply.created_at) == (NOW, LATER)
+    assert (await seen(store, conversation)).last_message_at == LATER
+    latest = Micros(LATER + 1)
+    await store.turns.finish(ending(ended.next, now=latest))
+    told = await store.turns.get(waiting.turn.reply.id)
+    assert told is not None
+    times = [message.created_at for message in await list_messages(store, conversation)]
+    assert (times, told.turn.reply.created_at) == ([NOW, LATER, NOW, latest], latest)
+    assert (await seen(store, conversation)).last_message_at == latest
+
+
+async def test_reply_without_a_word_leaves_the_time_of_what_was_said_last(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    await answer(store, await begin(store, alice, "one", conversation), "", "failed")
+    [prompt] = await list_messages(store, conversation)
+    assert (await seen(store, conversation)).last_message_at == prompt.created_at
+
+
 async def test_messages_are_numbered_in_order_and_each_follows_the_one_before(
     store: SqlStore, alice: User, conversation: Conversation
 ) -> None:

@@ -251,7 +251,7 @@ class Dispatcher:
         new_guest: str | None = None
         try:
             body = await self._take_body(call, operation, receive)
-            if operation.starts_turn or operation.to_people:
+            if operation.starts_turn or operation.to_people or operation.until_draining:
                 call.chat.replies.check_stays()
                 if FULL in call.scope:
                     call.chat.replies.crowd.ask_room()

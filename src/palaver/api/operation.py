@@ -92,6 +92,8 @@ class Operation(Struct, frozen=True):
     """It starts none, and costs as much: it is under the caller's limit of turns a minute."""
     to_people: bool = False
     """It says something from person to person: that counts as a turn as well, and starts none."""
+    until_draining: bool = False
+    """It starts nothing, and is refused all the same once the server goes away."""
     signs_in: bool = False
     refusals: Refusals = {}
     raises: tuple[type[ChatError], ...] = ()

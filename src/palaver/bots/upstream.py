@@ -23,7 +23,8 @@ log = logging.getLogger("palaver.bots")
 
 CONNECT_SECONDS = 5.0
 MODELS_SECONDS = 5.0
-HEALTH_SECONDS = 5.0
+# What is promised is an answer within five seconds: its own way back is part of them.
+HEALTH_SECONDS = 4.8
 
 # Answers that another try may change.
 PASSING = frozenset({429, 500, 502, 503, 504})

@@ -74,7 +74,7 @@ class Conversation(Struct, frozen=True):
     event: int = 0
     """The number of the last event that was told here (`chat/events.py`)."""
     leaf_uuid: str | None = None
-    """The message that the next one follows."""
+    """The message that the next one is shown to follow."""
     open_by_id: bool = False
     """Whether it is a guest's: whoever knows its id opens it, where guests are let in."""
     summary_to: int = 0
@@ -173,6 +173,7 @@ class Message(Struct, frozen=True):
     status: Status
     content: str
     created_at: Micros
+    """Of a reply that has ended: when it did."""
     sender_id: UserId | None = None
     client_message_id: str | None = None
     token_count: int | None = None

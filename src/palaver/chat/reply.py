@@ -35,6 +35,7 @@ from palaver.chat.summary import Summaries
 from palaver.chat.telling import Telling
 from palaver.chat.tokens import Tokens
 from palaver.chat.told import to_name
+from palaver.chat.turn import to_end
 
 T = TypeVar("T")
 
@@ -374,7 +375,7 @@ class Replies:
             reply_id=turn.reply.id,
             attempt=turn.reply.attempt,
             worker=self.worker,
-            now=self._clock.now(),
+            now=to_end(self._clock.now(), turn.prompt.created_at),
             end=end,
             reason=why,
             text=text,

@@ -16,10 +16,9 @@ from palaver.chat.ports import Branching, OpenReply, Overview, Silent
 from palaver.chat.turn import number_in
 from palaver.chat.user import Reader, UserId
 from palaver.store.database import Database, Row, Transaction
-from palaver.store.rows import MESSAGE, OPEN, to_conversation, to_message
+from palaver.store.rows import MESSAGE, MESSAGE_COLUMNS, OPEN, PARENT, UUID_OF, to_conversation, to_message
 
 BY_NUMBER = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.number = $2"
-UUID_OF = "SELECT uuid FROM messages WHERE conversation_id = $1 AND number = $2"
 # 1 where a message is listed: it has ended, and has text unless a person said it.
 LISTED = "CASE WHEN status IN ('queued', 'running') OR (role = 'assistant' AND content = '') THEN 0 ELSE 1 END"
 LEAVING = f"SELECT id, status, {LISTED} FROM messages WHERE conversation_id = $1 AND in_view AND number > $2"
@@ -45,7 +44,7 @@ SHOW = (
     "leaf_uuid = $3, message_count = $4, updated_at = $5 WHERE id = $1"
 )
 SIBLINGS = (
-    f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.role = $2 "
+    f"SELECT {MESSAGE}, {PARENT} FROM messages m WHERE m.conversation_id = $1 AND m.role = $2 "
     "AND COALESCE(m.parent_number, 0) = $3 AND m.status NOT IN ('queued', 'running') "
     "AND (m.content <> '' OR m.role <> 'assistant') ORDER BY m.number"
 )
@@ -157,7 +156,7 @@ class SqlBranches:
             found = await open_conversation(tx, reader, conversation)
             wanted = await find_message(tx, found, message)
             rows = await tx.all(SIBLINGS, found.id, wanted.role, wanted.parent_number or 0)
-            return [to_message(row) for row in rows]
+            return [to_message(row, row[MESSAGE_COLUMNS]) for row in rows]
 
         return await self._database.read(work)
 

@@ -1,6 +1,6 @@
 """Conversations read and changed, always together with the right to do so."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from msgspec import UNSET, UnsetType
@@ -25,7 +25,7 @@ from palaver.store.answers import FORGET_ANSWERS
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.locks import LOCK_CONVERSATION
 from palaver.store.prompts import change_prompt, list_prompt
-from palaver.store.rows import CONVERSATION, MESSAGE, OPEN, READABLE, to_conversation, to_message
+from palaver.store.rows import CONVERSATION, MESSAGE, OPEN, PARENT, READABLE, to_conversation, to_message
 from palaver.store.search import FORGET_WORDS
 from palaver.store.texts import Texts
 from palaver.store.turns import KEEP_USAGE_OF_ALL, add_conversation, count_use
@@ -48,8 +48,8 @@ OPEN_OR_NAMED = (
     "ORDER BY (c.uuid = $1) DESC LIMIT 1"
 )
 LAST_TALKED_IN = (
-    "SELECT id FROM conversations WHERE owner_id = $1 AND kind = 'bot' AND deleted_at IS NULL "
-    "AND last_message_at IS NOT NULL ORDER BY last_message_at DESC LIMIT $2"
+    "SELECT id, last_message_at FROM conversations WHERE owner_id = $1 AND kind = 'bot' AND deleted_at IS NULL "
+    "AND last_message_at IS NOT NULL ORDER BY last_message_at DESC, id LIMIT $2 OFFSET $3"
 )
 # A reply stands behind its message, in the usual straight conversation right behind it.
 TURNS = (
@@ -64,16 +64,23 @@ IN_VIEW = (
     "AND m.status NOT IN ('queued', 'running') AND (m.content <> '' OR m.role <> 'assistant') "
 )
 NEWEST = f"{IN_VIEW} ORDER BY m.number DESC LIMIT $2"
+# Where these stand in the columns of a message.
+NUMBER, FOLLOWS = 3, 4
+PARENT_OF = f"SELECT m.number, {PARENT} FROM messages m WHERE m.conversation_id = $1 AND m.number = $2"
 OWN = "FROM conversations c WHERE c.owner_id = $1 AND c.kind = 'bot' AND c.deleted_at IS NULL"
 COUNT = f"SELECT COUNT(*) {OWN}"
 COUNT_IN_LIST = f"{COUNT} AND (c.archived_at IS NOT NULL) = $2"
 MARK = "UPDATE conversations SET pinned_at = $2, archived_at = $3 WHERE id = $1"
-TOTALS = f"SELECT COUNT(*), CAST(COALESCE(SUM(c.message_count), 0) AS BIGINT), MAX(c.last_message_at) {OWN}"
+# A system prompt is a message as old as its conversation, and moves nothing.
+NEWEST_AT = "COALESCE(c.last_message_at, CASE WHEN c.message_count > 0 THEN c.created_at END)"
+TOTALS = f"SELECT COUNT(*), CAST(COALESCE(SUM(c.message_count), 0) AS BIGINT), MAX({NEWEST_AT}) {OWN}"
 FAVORITE = (
     f"SELECT COALESCE(c.model, $2) AS name, COUNT(*) AS times {OWN} GROUP BY name ORDER BY times DESC, name LIMIT 1"
 )
 DELETE = "UPDATE conversations SET deleted_at = $2, kept = $3, creation_key = NULL, client_name = NULL WHERE id = $1"
-END = "UPDATE conversations SET status = 'ended', ended_at = $2 WHERE id = $1"
+END = "UPDATE conversations SET status = 'ended', ended_at = $2, updated_at = $2 WHERE id = $1"
+# Nobody has done anything in it: it keeps its place in the list.
+END_IDLE = "UPDATE conversations SET status = 'ended', ended_at = $2 WHERE id = $1"
 DROP_WAITING = (
     "UPDATE messages SET status = 'failed', reason = $2 WHERE conversation_id = $1 AND status = 'queued' RETURNING id"
 )
@@ -118,13 +125,10 @@ class SqlConversations:
     async def recent_turns(self, reader: Reader, conversation: Conversation | None, limit: int) -> Sequence[Said]:
         async def work(tx: Transaction) -> list[Said]:
             if conversation is None:
-                # The newest turns of all are among the newest of the conversations that were talked in last.
-                ids = [row[0] for row in await tx.all(LAST_TALKED_IN, reader.user_id, limit)]
+                rows = await _newest_turns(tx, reader.user_id, limit)
             else:
-                ids = [conversation.id]
-            rows = await tx.all_many(TURNS, [(id_, limit) for id_ in ids]) if ids else ()
-            newest_first = sorted(rows, key=lambda row: (row[3], row[4]), reverse=True)
-            return [Said(*row[:4]) for row in newest_first[:limit]]
+                rows = _newest_first(await tx.all(TURNS, conversation.id, limit))
+            return [Said(*row[:4]) for row in rows[:limit]]
 
         return await self._database.read(work)
 
@@ -174,16 +178,22 @@ class SqlConversations:
     async def messages(
         self, conversation: Conversation, *, limit: int | None, offset: int, roles: Sequence[Role] = ALL_ROLES
     ) -> Sequence[Message]:
-        # The one before the first is read as well: it is the first one's parent.
+        # The one before the first is read as well: mostly it is the first one's parent.
         back = 1 if offset else 0
         values = (conversation.id, min(limit or EVERYTHING, EVERYTHING) + back, offset - back)
-        rows = await self._database.read(lambda tx: tx.all(_in_order(tuple(roles)), *values))
-        return _to_messages(rows)[back:]
+
+        async def work(tx: Transaction) -> list[Message]:
+            rows = await tx.all(_in_order(tuple(roles)), *values)
+            return await _to_messages(tx, rows, rows[back:])
+
+        return await self._database.read(work)
 
     async def newest(self, conversation: Conversation, limit: int) -> tuple[Sequence[Message], bool]:
-        rows = await self._database.read(lambda tx: tx.all(NEWEST, conversation.id, limit + 1))
-        messages = _to_messages(rows[::-1])
-        return messages[-limit:], len(messages) > limit
+        async def work(tx: Transaction) -> tuple[list[Message], bool]:
+            rows = (await tx.all(NEWEST, conversation.id, limit + 1))[::-1]
+            return await _to_messages(tx, rows, rows[-limit:]), len(rows) > limit
+
+        return await self._database.read(work)
 
     async def totals(self, reader: Reader, default_model: str) -> Totals:
         async def work(tx: Transaction) -> Totals:
@@ -226,7 +236,8 @@ class SqlConversations:
             found = await _open(tx, reader, uuid, tx.lock)
             if found.ended:
                 raise Ended
-            waiting = await _end(tx, found.id, now)
+            await tx.run(END, found.id, now)
+            waiting = await _drop_waiting(tx, found.id, "ended")
             return await _open(tx, reader, uuid), waiting
 
         return await self._database.write(work)
@@ -243,8 +254,8 @@ class SqlConversations:
     async def end_idle(self, before: Micros, now: Micros) -> Sequence[UserId]:
         async def work(tx: Transaction) -> Sequence[Row]:
             rows = await tx.all(IDLE + tx.lock, before, CLEANED_AT_ONCE)
-            for row in rows:
-                await _end(tx, row[0], now)
+            # Nothing waits there.
+            await tx.run_many(END_IDLE, [(row[0], now) for row in rows])
             return rows
 
         owners: list[UserId] = []
@@ -278,16 +289,30 @@ async def _open(tx: Transaction, reader: Reader, conversation: str | Conversatio
     return to_conversation(row)
 
 
+async def _newest_turns(tx: Transaction, owner: UserId, limit: int) -> Sequence[Row]:
+    """Of all the conversations, newest first; there may be more than `limit`. Where a reply has ended late, its
+    conversation stands before others that have newer turns: these are looked at as long as there can be any."""
+    found: dict[MessageId, Row] = {}
+    offset = 0
+    while True:
+        talked_in = await tx.all(LAST_TALKED_IN, owner, limit + 1, offset)
+        asked = [(row[0], limit) for row in talked_in[:limit]]
+        found |= {row[4]: row for row in (await tx.all_many(TURNS, asked) if asked else ())}
+        newest = _newest_first(found.values())
+        if len(talked_in) <= limit or (len(newest) >= limit and newest[limit - 1][3] > talked_in[limit][1]):
+            return newest
+        offset += limit
+
+
+def _newest_first(turns: Iterable[Row]) -> Sequence[Row]:
+    return sorted(turns, key=lambda row: (row[3], row[4]), reverse=True)
+
+
 def _marked(since: Micros | None, wanted: bool | UnsetType, now: Micros) -> Micros | None:
     if wanted is UNSET:
         return since
     # What is marked already keeps its place.
     return (since or now) if wanted else None
-
-
-async def _end(tx: Transaction, conversation_id: ConversationId, now: Micros) -> list[MessageId]:
-    await tx.run(END, conversation_id, now)
-    return await _drop_waiting(tx, conversation_id, "ended")
 
 
 async def _drop_waiting(tx: Transaction, conversation_id: ConversationId, reason: str) -> list[MessageId]:
@@ -330,14 +355,14 @@ def _in_order(roles: tuple[Role, ...]) -> str:
     return f"{IN_VIEW} AND m.role IN ({which}) ORDER BY m.number LIMIT $2 OFFSET $3"
 
 
-def _to_messages(rows: Sequence[Row]) -> list[Message]:
-    """Messages that follow each other."""
-    messages: list[Message] = []
-    parent = None
-    for row in rows:
-        messages.append(to_message(row, parent))
-        parent = row[1]
-    return messages
+async def _to_messages(tx: Transaction, rows: Sequence[Row], shown: Sequence[Row]) -> list[Message]:
+    """Those that are `shown`, each with the one that it follows: among `rows`, but for replies that are still to come
+    and such as have ended without a word."""
+    listed = {row[NUMBER]: row[1] for row in rows}
+    apart = [(row[2], row[NUMBER]) for row in shown if row[FOLLOWS] and row[FOLLOWS] not in listed]
+    parents = {row[NUMBER]: listed.get(row[FOLLOWS] or 0) for row in shown if row[NUMBER]}
+    parents |= {row[0]: row[1] for row in (await tx.all_many(PARENT_OF, apart) if apart else ())}
+    return [to_message(row, parents.get(row[NUMBER])) for row in shown]
 
 
 def _columns(change: ConversationChange) -> dict[str, object]:

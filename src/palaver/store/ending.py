@@ -8,6 +8,7 @@ from palaver.chat.conversation import Usage
 from palaver.chat.cursor import Mark
 from palaver.chat.ledger import Spending
 from palaver.chat.ports import EndedReply, Ending
+from palaver.chat.turn import to_end
 from palaver.store.database import Row, Transaction
 from palaver.store.events import KEPT, lowest_open
 from palaver.store.going_on import promote
@@ -15,14 +16,15 @@ from palaver.store.ledger import COST, spend
 from palaver.store.locks import LOCK_CONVERSATIONS
 from palaver.store.outbox import add_reply_notices
 from palaver.store.prompt_size import PROMPT_SIZE
-from palaver.store.rows import from_sources
+from palaver.store.rows import SHOW_LEAF, from_sources
 
 # An ended conversation counts no more exchanges: what was told when it ended stays true.
 # The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
 END_REPLY = (
-    "UPDATE messages SET status = $4, reason = $5, content = $6, token_count = $7, model = $8, prompt_tokens = $9, "
-    "completion_tokens = $10, cached_tokens = $11, usage_estimated = $14, cached = $16, details = $12, worker = NULL, "
-    "lease_until = NULL, exchange = CASE WHEN $15 THEN (SELECT c.exchange_count + 1 FROM conversations c "
+    "UPDATE messages SET status = $4, reason = $5, content = $6, created_at = $19, token_count = $7, model = $8, "
+    "prompt_tokens = $9, completion_tokens = $10, cached_tokens = $11, usage_estimated = $14, cached = $16, "
+    "details = $12, worker = NULL, lease_until = NULL, "
+    "exchange = CASE WHEN $15 THEN (SELECT c.exchange_count + 1 FROM conversations c "
     "WHERE c.id = conversation_id AND c.status = 'active') END, "
     "end_event = (SELECT c.event + 2 FROM conversations c WHERE c.id = conversation_id), "
     "cost = CASE WHEN CAST($9 AS BIGINT) IS NOT NULL THEN "
@@ -47,7 +49,8 @@ KEEP_SOURCES = "UPDATE messages SET sources = $2 WHERE id = $1"
 FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
 LEFT_RUNNING = (
     "SELECT m.id, m.conversation_id, m.attempt, m.worker, COALESCE(m.sender_id, c.owner_id), c.context_from, c.uuid, "
-    "c.model, m.parent_number, c.provider, m.lease_until FROM messages m "
+    "c.model, m.parent_number, c.provider, m.lease_until, COALESCE((SELECT p.created_at FROM messages p "
+    "WHERE p.conversation_id = m.conversation_id AND p.number = m.parent_number), 0) FROM messages m "
     "JOIN conversations c ON c.id = m.conversation_id "
     "WHERE m.status = 'running' AND (m.lease_until < $1 OR m.lease_until > $2)"
 )
@@ -69,6 +72,9 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
         ],
     )
     counts = {row[0]: row[1:] for row in counted}
+    silent = [(ending.conversation_id,) for ending in kept if not ending.text]
+    if silent:
+        await tx.run_many(SHOW_LEAF, silent)
     cited = [(ending.reply_id, from_sources(ending.sources)) for ending in kept if ending.sources]
     if cited:
         await tx.run_many(KEEP_SOURCES, cited)
@@ -114,14 +120,14 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
 
 async def abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micros) -> Ending:
     (reply_id, conversation_id, attempt, worker, owner_id, context_from, uuid, model, parent_number, provider,
-     lease_until) = row  # fmt: skip
+     lease_until, said_at) = row  # fmt: skip
     kept = await tx.all(KEPT, reply_id, attempt)
     text = "".join(part for (part,) in kept)
     asked = await tx.one(PROMPT_SIZE, conversation_id, context_from, parent_number + 1, MOST_MESSAGES)
     assert asked is not None
     return Ending(
         conversation_id=conversation_id, owner_id=owner_id, reply_id=reply_id, attempt=attempt, worker=worker,
-        now=now, end="interrupted" if text else "failed", reason="worker_lost", text=text,
+        now=to_end(now, said_at), end="interrupted" if text else "failed", reason="worker_lost", text=text,
         token_count=count_tokens(text), context_from=context_from, expired_before=max(expired_before, lease_until + 1),
         conversation=uuid, billed_as=model or "", provider=provider,
         usage=Usage(sum(asked), count_tokens(text), estimated=True),

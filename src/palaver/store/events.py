@@ -14,6 +14,7 @@ from palaver.store.rows import (
     MEMBERS_OWN,
     MESSAGE,
     MESSAGE_COLUMNS,
+    PARENT,
     READABLE,
     to_conversation,
     to_message,
@@ -22,11 +23,7 @@ from palaver.store.rows import (
 BY_UUID = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND c.deleted_at IS NULL"
 # Whoever hears what happens in a conversation may be in it with other people.
 PRESENT = f"SELECT {CONVERSATION} FROM conversations c WHERE c.uuid = $1 AND (({READABLE}) OR ({MEMBERS_OWN}))"
-# With the message that each follows; the first one follows the system message, where there is one.
-WITH_PARENT = (
-    f"{MESSAGE}, m.worker, (SELECT p.uuid FROM messages p WHERE p.conversation_id = m.conversation_id "
-    "AND p.number = COALESCE(m.parent_number, 0) AND p.number <> m.number)"
-)
+WITH_PARENT = f"{MESSAGE}, m.worker, {PARENT}"
 RUNNING = f"SELECT {WITH_PARENT} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'running'"
 LOWEST_OPEN = (
     "SELECT number FROM messages WHERE conversation_id = $1 AND status = 'running' UNION ALL "

@@ -29,6 +29,25 @@ MESSAGE = (
 )
 MESSAGE_COLUMNS = 26
 
+# Whoever follows a reply that has ended without a word is shown to follow what that was to answer: it is in no list.
+_SHOWN = (
+    "CASE WHEN {of}.role = 'assistant' AND {of}.content = '' AND {of}.status NOT IN ('queued', 'running') "
+    "THEN (SELECT b.uuid FROM messages b WHERE b.conversation_id = {of}.conversation_id "
+    "AND b.number = {of}.parent_number) ELSE {of}.uuid END"
+)
+# What follows the message of that number follows this one.
+UUID_OF = f"SELECT {_SHOWN.format(of='m')} FROM messages m WHERE m.conversation_id = $1 AND m.number = $2"
+# What `m` follows; the first one follows the system message, where there is one.
+PARENT = (
+    f"(SELECT {_SHOWN.format(of='p')} FROM messages p WHERE p.conversation_id = m.conversation_id "
+    "AND p.number = COALESCE(m.parent_number, 0) AND p.number <> m.number)"
+)
+# The last one may have begun to be such a reply, or have begun anew.
+SHOW_LEAF = (
+    f"UPDATE conversations SET leaf_uuid = (SELECT {_SHOWN.format(of='m')} FROM messages m "
+    "WHERE m.conversation_id = conversations.id AND m.number = leaf_number) WHERE id = $1"
+)
+
 USER = (
     "u.id, u.uuid, u.kind, u.name, u.email, u.full_name, u.is_admin, u.app_id, u.created_at, "
     "u.disabled_at IS NOT NULL OR EXISTS "

@@ -6,10 +6,10 @@ from palaver.chat.cursor import Mark
 from palaver.chat.errors import NotFound, NotWaiting
 from palaver.chat.ports import TakenBack
 from palaver.chat.user import Reader
-from palaver.store.branches import BY_NUMBER, find_message, open_conversation
+from palaver.store.branches import BY_NUMBER, LISTED, find_message, open_conversation
 from palaver.store.database import Transaction
 from palaver.store.events import lowest_open
-from palaver.store.rows import MESSAGE, to_message
+from palaver.store.rows import MESSAGE, SHOW_LEAF, UUID_OF, to_message
 
 WAITING_REPLY = (
     f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'queued' AND m.parent_number = $2 "
@@ -23,7 +23,9 @@ FOLLOW = "UPDATE messages SET parent_number = $3 WHERE conversation_id = $1 AND 
 REMOVE = "DELETE FROM messages WHERE id = $1"
 FORGET = "DELETE FROM search WHERE rowid = $1"
 NOT_ANSWERED = "UPDATE messages SET status = 'failed', reason = 'taken_back' WHERE id = $1"
-LEAF = "SELECT uuid, created_at FROM messages WHERE conversation_id = $1 AND number = $2"
+LAST_LISTED_AT = (
+    f"SELECT MAX(created_at) FROM messages WHERE conversation_id = $1 AND in_view AND number > 0 AND {LISTED} = 1"
+)
 TAKE_BACK = (
     "UPDATE conversations SET revision = revision + 1, event = event + 1, open_replies = open_replies - 1, "
     "message_count = message_count - $2, updated_at = $3 WHERE id = $1"
@@ -39,14 +41,16 @@ async def take_back(tx: Transaction, reader: Reader, conversation: str, message:
     answered = reply.attempt > 1 or await tx.one(ANSWERED_BEFORE, found.id, prompt.number, reply.number) is not None
     if answered:
         await tx.run(NOT_ANSWERED, reply.id)
+        await tx.run(SHOW_LEAF, found.id)
     else:
         await tx.run(FOLLOW, found.id, reply.number, prompt.parent_number)
         await tx.run_many(REMOVE, [(prompt.id,), (reply.id,)])
         await tx.run(FORGET, prompt.id)
         if found.leaf_number == reply.number:
-            leaf = await tx.one(LEAF, found.id, prompt.parent_number or 0)
-            uuid, said_at = (None, None) if leaf is None else leaf
-            await tx.run(END_AT, found.id, prompt.parent_number or 0, uuid, said_at)
+            leaf = await tx.one(UUID_OF, found.id, prompt.parent_number or 0)
+            last = await tx.one(LAST_LISTED_AT, found.id)
+            assert last is not None
+            await tx.run(END_AT, found.id, prompt.parent_number or 0, None if leaf is None else leaf[0], last[0])
     await tx.run(TAKE_BACK, found.id, 0 if answered or not prompt.in_view else 1, now)
     lowest = await lowest_open(tx, found.id, found.last_number + 1)
     mark = Mark(found.revision + 1, found.event + 1, lowest)

@@ -20,7 +20,7 @@ from palaver.chat.ledger import Reservation
 from palaver.chat.ports import AnotherReply, Begun, Checkpoint, EndedReply, Ending, Held, NewTurn, Renewed, TakenBack
 from palaver.chat.turn import Decision, decide_known, decide_new, make_message_uuid
 from palaver.chat.user import NOT_STORED, Reader, UserId
-from palaver.store.branches import UUID_OF, find_in_view, leave_view, open_conversation
+from palaver.store.branches import find_in_view, leave_view, open_conversation
 from palaver.store.database import Database, Transaction
 from palaver.store.ending import LEFT_RUNNING, abandoned, finish_all
 from palaver.store.events import lowest_open
@@ -32,7 +32,9 @@ from palaver.store.rows import (
     CONVERSATION,
     MESSAGE,
     OPEN,
+    SHOW_LEAF,
     SPEAKING,
+    UUID_OF,
     from_speaking,
     to_conversation,
     to_message,
@@ -435,6 +437,7 @@ async def _begin_known(
         ASK_AGAIN, reply.id, status, turn.worker if leased else None, turn.lease_until if leased else None, turn.now,
         event, *_reserved_row(held),
     )  # fmt: skip
+    await tx.run(SHOW_LEAF, conversation.id)
     was_listed = bool(reply.content) and reply.in_view
     await tx.run(ADVANCE_AGAIN, conversation.id, 1 if was_listed else 0, turn.now, 1 if leased else 0)
     fresh = replace(

@@ -51,6 +51,7 @@ class CallerStats(Struct):
     "GET",
     f"{PREFIX}/health/llm_server/",
     who="anyone",
+    until_draining=True,
     answer=LlmHealth,
     also={500: Also("A fault of the server's own", LlmHealthUnknown)},
 )

@@ -15,7 +15,7 @@ from palaver.api.refusals import find_refusal
 from palaver.api.sse import HEADERS, HEARTBEAT, hear, quote
 from palaver.api.turns import CLIENT_ID, WHEN_BUSY, answered, check_length
 from palaver.chat.conversation import Message
-from palaver.chat.errors import ChatError, Draining
+from palaver.chat.errors import ChatError
 from palaver.chat.flow import check_answered, continue_chat
 from palaver.chat.listening import Over, TextSaid
 from palaver.chat.ports import Begun
@@ -96,10 +96,8 @@ async def _events(call: Call, begun: Begun, *, full_content: bool) -> AsyncItera
                     check_answered(heard.reply)
                     yield _event("ai_complete", _said(heard.reply))
                     yield DONE
-    except Draining:
-        # The reply goes on elsewhere, and its end is none that could be told here.
-        return
     except ChatError as error:
+        # Of a server that goes away, too: nobody comes back to this stream by itself.
         yield _event("error", {"error": _words(call, error)})
         yield DONE
 

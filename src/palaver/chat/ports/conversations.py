@@ -84,8 +84,9 @@ class Conversations(Protocol):
     async def messages(
         self, conversation: Conversation, *, limit: int | None, offset: int, roles: Sequence[Role] = ALL_ROLES
     ) -> Sequence[Message]:
-        """The branch in view, oldest first, without what is queued or running and replies without text; each with the
-        one listed before it as its parent. Of all roles there are `message_count`."""
+        """The branch in view, oldest first, without what is queued or running and replies without text; each with its
+        parent. That can be a reply that is still to come; it is what a reply was to answer that has ended without text.
+        Of all roles there are `message_count`."""
         ...
 
     async def newest(self, conversation: Conversation, limit: int) -> tuple[Sequence[Message], bool]:

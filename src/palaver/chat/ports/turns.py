@@ -100,7 +100,7 @@ class Unsummarised(Struct, frozen=True):
 
 class Ending(Struct, frozen=True):
     """How a reply ended. It is written only if the reply is still `worker`'s attempt, and its lease is older than
-    `expired_before` where that is given."""
+    `expired_before` where that is given. `now` is the reply's time from then on."""
 
     conversation_id: ConversationId
     owner_id: UserId

@@ -3,6 +3,7 @@
 from palaver.chat.conversation import ConversationId, MessageId
 from palaver.chat.user import UserId
 from palaver.store.database import Transaction
+from palaver.store.rows import SHOW_LEAF
 
 DROP = (
     "UPDATE messages SET status = 'failed', reason = 'taken_back' WHERE conversation_id = $1 AND status = 'queued' "
@@ -29,5 +30,6 @@ async def _stop(tx: Transaction, conversation_id: ConversationId, which: str, va
     dropped = await tx.all(DROP.format(which=which), conversation_id, value)
     if dropped:
         await tx.run(FEWER_OPEN, conversation_id, len(dropped))
+        await tx.run(SHOW_LEAF, conversation_id)
     stopped = await tx.all(STOP.format(which=which), conversation_id, value)
     return [row[0] for row in (*dropped, *stopped)]

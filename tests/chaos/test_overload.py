@@ -96,6 +96,8 @@ async def test_what_is_too_much_is_refused_in_the_words_of_each_api_and_reading_
         assert error["client_message_id"] == "mine"
         assert [one["content"] for one in await read_messages(alice, session)][0:1] == ["before"]
         assert (await alice.get("/health")).status == 200
+        # Nothing is said by it, however it comes.
+        assert (await say_raw(shared_server, HEALTH, until=None)).startswith(b"HTTP/1.1 200 ")
     # What was refused has left nothing, and is taken now.
     await socket_says(alice, session)
     assert [one["content"] for one in await read_messages(alice, session)][0::2] == ["before", "again"]
@@ -144,6 +146,7 @@ async def test_refusal_keeps_the_order_of_checks_and_the_connection(shared_serve
 
 
 HEAD = b"POST /api/chat HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+HEALTH = b"GET /ai-chat/api/health/llm_server/ HTTP/1.0\r\nHost: a\r\n\r\n"
 CLOSE = b"Connection: close\r\n"
 CHUNKED = (
     HEAD.replace(b"Content-Length: %d", b"Transfer-Encoding: chunked\r\nConnection: close") + b"2\r\n{}\r\n0\r\n\r\n"

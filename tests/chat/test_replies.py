@@ -27,6 +27,7 @@ from palaver.store import SqlStore, sqlite
 from palaver.store.database import Transaction
 from palaver.store.sqlite import SqliteDatabase
 from tests.chat.conftest import StartChat
+from tests.chat.hearing import settle
 from tests.chat.talking import HandBot, HandBots, HandClock, let_talk
 from tests.ports.talking import NOW, new_conversation, rows, said
 
@@ -721,6 +722,22 @@ async def test_clock_that_jumps_costs_no_reply_that_somebody_makes(
     turn = (await wait_for_answer(here, begun)).turn
     assert turn.reply.content == "what time is it?"
     assert turn.reply.created_at == max(clock.now(), turn.prompt.created_at + 1)
+
+
+async def test_end_of_a_stopped_reply_is_waited_for_until_the_server_closes(
+    start_chat: StartChat, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    here, elsewhere = await start_chat("here"), await start_chat("elsewhere")
+    begun = await say(elsewhere, alice, "hello", conversation)
+    await (await bot.asked()).say("one")
+    here.replies.draining = True
+    waiting = asyncio.create_task(here.replies.wait_end(begun, is_stopped=True))
+    await settle()
+    assert not waiting.done()
+    here.replies.closing = True
+    here.rooms.wake_followers()
+    with pytest.raises(Draining):
+        await asyncio.wait_for(waiting, 10)
 
 
 @pytest.mark.parametrize("jump", [HOUR, YEAR, -YEAR])

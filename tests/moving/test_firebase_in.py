@@ -342,6 +342,12 @@ async def test_prompt_is_the_given_one_or_that_of_the_template_with_the_rules(st
     assert await prompt_of((await read_session(store, key))[0]) == "Arr."
 
 
+async def test_what_is_said_behind_an_answer_without_a_word_follows_what_was_to_be_answered(store: SqlStore) -> None:
+    await bring(store, one_session(("user", "Ahoy"), ("assistant", "")))
+    session, messages = await read_session(store)
+    assert await rows(store, "SELECT leaf_uuid FROM conversations WHERE id = $1", session.id) == [(messages[0].uuid,)]
+
+
 async def test_unknown_template_is_the_general_one(store: SqlStore) -> None:
     await bring(store, one_session(("user", "x"), template_id="gone"))
     assert (await read_session(store))[0].preset_slug == "general"

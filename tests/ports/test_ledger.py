@@ -106,6 +106,17 @@ async def kept(store: SqlStore) -> tuple[int, ...]:
     return tuple(int(value or 0) for value in row)
 
 
+async def test_reply_to_what_was_said_when_the_clock_was_ahead_is_later_than_that_and_billed_when_it_ends(
+    store: SqlStore, alice: User
+) -> None:
+    ahead = Micros(LATER + 40 * DAY)
+    begun = await say(store, alice, budgets(10_000), now=ahead)
+    await store.turns.finish(replace(ending(begun, usage=USAGE, now=LATER), said_at=ahead))
+    assert await rows(store, "SELECT created_at FROM messages WHERE role = 'assistant'") == [(ahead + 1,)]
+    assert await rows(store, "SELECT last_message_at FROM conversations") == [(ahead + 1,)]
+    assert await rows(store, "SELECT day FROM ledger") == [(LATER // DAY,)]
+
+
 async def add_price(store: SqlStore, price: Price, since: int, model: str = "gpt-4") -> None:
     assert await store.ledger.add_price(DatedPrice(model, Micros(since), price))
 

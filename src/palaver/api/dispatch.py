@@ -253,7 +253,7 @@ class Dispatcher:
             body = await self._take_body(call, operation, receive)
             if operation.starts_turn or operation.to_people or operation.until_draining:
                 call.chat.replies.check_stays()
-                if FULL in call.scope:
+                if FULL in call.scope and not operation.until_draining:
                     call.chat.replies.crowd.ask_room()
             if operation.who == "anyone":
                 call.caller = await find_caller(call)

@@ -120,7 +120,7 @@ def ended_turn(turn: Turn, ending: Ending, kept: EndedReply | None = None) -> Tu
         turn.reply,
         status=ending.end,
         content=ending.text,
-        created_at=ending.now,
+        created_at=ending.at,
         reason=ending.reason,
         token_count=ending.token_count,
         model=ending.model,

@@ -35,7 +35,6 @@ from palaver.chat.summary import Summaries
 from palaver.chat.telling import Telling
 from palaver.chat.tokens import Tokens
 from palaver.chat.told import to_name
-from palaver.chat.turn import to_end
 
 T = TypeVar("T")
 
@@ -128,7 +127,8 @@ class Replies:
 
         Raises `Draining` where it still waits for its turn, or is made elsewhere, when this server goes away;
         `Withdrawn` where its prompt was taken back, and `NotFound` where it is gone with its conversation.
-        `is_stopped`: it was asked to end, which is near enough to be waited for by a server that goes away, too.
+        `is_stopped`: it was asked to end, which is near enough to be waited for by a server that goes away, until that
+        is about to close its connections.
         """
         reply_id = begun.turn.reply.id
         while True:
@@ -137,19 +137,22 @@ class Replies:
                 return await asyncio.shield(running.done)
             if begun.turn.reply.status not in ("queued", "running"):
                 return Outcome(begun.turn, begun.exchanges)
-            if self.draining and not is_stopped:
+            if self._leaves(is_stopped=is_stopped):
                 raise Draining
             async with self._rooms.following(begun.turn.conversation.uuid, lambda: self.tell(reply_id)):
                 # Whatever was told before it was followed is looked up first.
                 latest = await self._store.turns.get(reply_id)
                 while latest is not None and latest.turn.reply.status in ("queued", "running"):
-                    if reply_id in self._running or (self.draining and not is_stopped):
+                    if reply_id in self._running or self._leaves(is_stopped=is_stopped):
                         break
                     await self.wait_for_news(reply_id)
                     latest = await self._store.turns.get(reply_id)
             if latest is None and reply_id not in self._running:
                 raise await why_gone(self._store, begun.turn.conversation.uuid)
             begun = latest or begun
+
+    def _leaves(self, *, is_stopped: bool) -> bool:
+        return self.closing if is_stopped else self.draining
 
     def makes(self, reply_id: MessageId) -> bool:
         """Whether it runs in this worker."""
@@ -375,7 +378,8 @@ class Replies:
             reply_id=turn.reply.id,
             attempt=turn.reply.attempt,
             worker=self.worker,
-            now=to_end(self._clock.now(), turn.prompt.created_at),
+            now=self._clock.now(),
+            said_at=turn.prompt.created_at,
             end=end,
             reason=why,
             text=text,

@@ -37,11 +37,6 @@ def decide_known(*, same_text: bool, reply: Status, ended: bool) -> Decision:
     return "again"
 
 
-def to_end(now: Micros, said_at: Micros) -> Micros:
-    """When a reply has ended: behind what it answers, also where the clock was put back meanwhile."""
-    return Micros(max(now, said_at + 1))
-
-
 def make_message_uuid(now: Micros, number: int) -> str:
     """A UUIDv7 that carries the message's number in its conversation in its last 30 bits.
 

@@ -8,7 +8,6 @@ from palaver.chat.conversation import Usage
 from palaver.chat.cursor import Mark
 from palaver.chat.ledger import Spending
 from palaver.chat.ports import EndedReply, Ending
-from palaver.chat.turn import to_end
 from palaver.store.database import Row, Transaction
 from palaver.store.events import KEPT, lowest_open
 from palaver.store.going_on import promote
@@ -21,7 +20,7 @@ from palaver.store.rows import SHOW_LEAF, from_sources
 # An ended conversation counts no more exchanges: what was told when it ended stays true.
 # The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
 END_REPLY = (
-    "UPDATE messages SET status = $4, reason = $5, content = $6, created_at = $19, token_count = $7, model = $8, "
+    "UPDATE messages SET status = $4, reason = $5, content = $6, created_at = $20, token_count = $7, model = $8, "
     "prompt_tokens = $9, completion_tokens = $10, cached_tokens = $11, usage_estimated = $14, cached = $16, "
     "details = $12, worker = NULL, lease_until = NULL, "
     "exchange = CASE WHEN $15 THEN (SELECT c.exchange_count + 1 FROM conversations c "
@@ -127,7 +126,7 @@ async def abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micr
     assert asked is not None
     return Ending(
         conversation_id=conversation_id, owner_id=owner_id, reply_id=reply_id, attempt=attempt, worker=worker,
-        now=to_end(now, said_at), end="interrupted" if text else "failed", reason="worker_lost", text=text,
+        now=now, said_at=said_at, end="interrupted" if text else "failed", reason="worker_lost", text=text,
         token_count=count_tokens(text), context_from=context_from, expired_before=max(expired_before, lease_until + 1),
         conversation=uuid, billed_as=model or "", provider=provider,
         usage=Usage(sum(asked), count_tokens(text), estimated=True),
@@ -142,7 +141,7 @@ def _end_row(ending: Ending) -> tuple[object, ...]:
         usage.cached_tokens if usage else None, ending.details,
         NEVER_EXPIRES if ending.expired_before is None else ending.expired_before,
         usage is not None and usage.estimated, ending.counts, ending.cached,
-        min(usage.cached_tokens, usage.prompt_tokens) if usage else None, ending.billed_as, ending.now,
+        min(usage.cached_tokens, usage.prompt_tokens) if usage else None, ending.billed_as, ending.now, ending.at,
     )  # fmt: skip
 
 
@@ -150,6 +149,6 @@ def _count_row(ending: Ending, *, in_view: bool, cost: int | None) -> tuple[obje
     usage = ending.usage
     return (
         ending.conversation_id, 1 if ending.text and in_view else 0, 1 if ending.counts else 0, ending.context_from,
-        usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, ending.now, in_view,
+        usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, ending.at, in_view,
         usage.cached_tokens if usage else 0, cost or 0,
     )  # fmt: skip

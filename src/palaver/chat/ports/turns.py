@@ -100,7 +100,7 @@ class Unsummarised(Struct, frozen=True):
 
 class Ending(Struct, frozen=True):
     """How a reply ended. It is written only if the reply is still `worker`'s attempt, and its lease is older than
-    `expired_before` where that is given. `now` is the reply's time from then on."""
+    `expired_before` where that is given."""
 
     conversation_id: ConversationId
     owner_id: UserId
@@ -130,6 +130,13 @@ class Ending(Struct, frozen=True):
     """Its owner waited long and is not there: what tells of its end is written with it."""
     provider: str | None = None
     """Who was to answer, where the conversation says so: of a reply that was left behind."""
+    said_at: Micros = Micros(0)
+    """When that was said which it answers."""
+
+    @property
+    def at(self) -> Micros:
+        """The reply's time from then on: behind what it answers, also where the clock was put back meanwhile."""
+        return Micros(max(self.now, self.said_at + 1))
 
     @property
     def counts(self) -> bool:

@@ -12,6 +12,7 @@ from palaver.chat.moved import MovedMessage, MovedSession, Part, known_by_words
 from palaver.chat.turn import make_message_uuid, number_in
 from palaver.chat.user import UserId
 from palaver.store.database import Transaction
+from palaver.store.rows import SHOW_LEAF
 
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
@@ -139,6 +140,7 @@ async def add_messages(
         ADVANCE, known.id, last, leaf, leaf_uuid, count, exchange_count + exchanges - known.exchanges, event,
         revision if known.is_new else revision + 1, max(updated_at, last_at or 0), last_at, status, ended_at,
     )  # fmt: skip
+    await tx.run(SHOW_LEAF, known.id)
     await tx.run(REMEMBERED_TO, known.id, last, exchanges)
 
 

@@ -81,7 +81,7 @@ async def kill_the_one_that_talks(alice: Client, crew: Crew, llm: LLM, dice: ran
         assert "snapshot" not in listener.types
 
         # Whoever was at the dead worker comes back to the living one; what it alone has heard may be lost.
-        came_back = Device(alice, session, asker.cursor, {messages[-1]["number"]: said_by(asker.heard)})
+        came_back = Device(alice, session, asker.cursor, texts={messages[-1]["number"]: said_by(asker.heard)})
         number = messages[-1]["number"]
         stop = ("ai_typing_stop", end["message_id"])
         assert await came_back.by_socket(lambda device: stop in device.told or number in device.ends)

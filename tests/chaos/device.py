@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,9 @@ class Device:
     alice: Client
     session: str
     cursor: str = ""
+    forgives: bool = False
+    """A bus that stood still for seconds: then a worker cannot know how far a reply was heard at the other one. It says
+    so, and tells all of it again."""
     texts: dict[int, str] = field(default_factory=dict)
     ends: dict[int, str] = field(default_factory=dict)
     """How replies ended, of those whose end was heard."""
@@ -64,9 +67,7 @@ class Device:
 
     async def by_socket(self, until: Until, *, seconds: float = _SECONDS) -> bool:
         """Hears until then, or for so long, and is cut off. Whether it heard what it wanted."""
-        self.returns += 1
-        query = f"full_content=0&cursor={self.cursor}" if self.cursor else "full_content=0"
-        async with open_conversation(self.alice, self.session, query) as socket:
+        async with self._open() as socket:
             try:
                 async with asyncio.timeout(seconds):
                     await self._come(socket)
@@ -81,6 +82,19 @@ class Device:
             socket.cut()
             return True
 
+    async def by_socket_for_now(self) -> None:
+        """Hears all that the server has for it by now, and is cut off."""
+        async with self._open() as socket:
+            await self._come(socket)
+            for event in await socket.settle():
+                self.note(event)
+            socket.cut()
+
+    def _open(self) -> AbstractAsyncContextManager[Socket]:
+        self.returns += 1
+        query = f"full_content=0&cursor={self.cursor}" if self.cursor else "full_content=0"
+        return open_conversation(self.alice, self.session, query)
+
     async def _come(self, socket: Socket) -> None:
         connected = await socket.next()
         assert connected["type"] == "connection_established", connected
@@ -88,8 +102,12 @@ class Device:
             self.cursor = connected["cursor"]
             return
         # What comes before it is to be dropped.
-        event = await socket.until("resumed")
-        self.recovered.append(event["recovered"])
+        event = resumed = await socket.until("resumed")
+        if not resumed["recovered"]:
+            # Whoever is cut off before it has this has to ask for the same place again.
+            event = await socket.until("snapshot")
+            self._take_snapshot(event)
+        self.recovered.append(resumed["recovered"])
         self.cursor = event["cursor"]
 
     def note(self, event: Event) -> None:
@@ -175,7 +193,7 @@ class Device:
         number = _reply(cursor)
         match event["type"]:
             case "start":
-                assert not self.texts.get(number), f"a reply of which {self.texts[number]!r} was heard began anew"
+                assert self.forgives or not self.texts.get(number), f"{self.texts[number]!r} was heard, and began anew"
                 self.left |= {other for other in self.texts if other < number and other not in self.ends}
                 self.texts[number] = ""
             case "chunk":

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from uuid import uuid4
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.chaos.device import Device, list_messages, open_alice, open_session
 from tests.chaos.workers import enter_at
 from tests.journeys.client import Client
 from tests.journeys.socket import Socket, said_by
+from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer, StoreKind
 from tests.promises import Measured
 from tests.serve.crew import Crew
@@ -24,6 +26,7 @@ from tests.serve.crew import Crew
 pytestmark = pytest.mark.proof("streams")
 
 SECONDS_TO_END = 15.0
+PIECES = 3000
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ async def hear_for(socket: Socket, seconds: float) -> None:
                 await socket.next()
 
 
-async def kill_the_one_that_talks(alice: Client, crew: Crew, dice: random.Random) -> float:
+async def kill_the_one_that_talks(alice: Client, crew: Crew, llm: LLM, dice: random.Random) -> float:
     """Gives how long it took until the others knew."""
     session = await open_session(alice)
     pids = set(crew.pids().values())
@@ -60,7 +63,10 @@ async def kill_the_one_that_talks(alice: Client, crew: Crew, dice: random.Random
         enter_at(alice, session, pids, pids) as (asker, owner),
         enter_at(alice, session, pids, pids - {owner}) as (listener, _),
     ):
-        await asker.say(f"go on [[pieces=3000&delay={dice.choice((0.001, 0.005, 0.02))}]]")
+        # However late it is killed, the reply is not over.
+        hold = uuid4().hex
+        await llm.let_go(hold, pieces=PIECES - 1)
+        await asker.say(f"go on [[pieces={PIECES}&delay={dice.choice((0.001, 0.005, 0.02))}&hold={hold}]]")
         chunk = await listener.until("ai_message_chunk")
         await asyncio.gather(hear_for(listener, seconds := dice.uniform(0, 2.5)), hear_for(asker, seconds))
         os.kill(owner, signal.SIGKILL)
@@ -75,7 +81,7 @@ async def kill_the_one_that_talks(alice: Client, crew: Crew, dice: random.Random
         assert "snapshot" not in listener.types
 
         # Whoever was at the dead worker comes back to the living one; what it alone has heard may be lost.
-        came_back = Device(alice, session, asker.cursor, {messages[-1]["number"]: said_by(asker.heard)})
+        came_back = Device(alice, session, asker.cursor, texts={messages[-1]["number"]: said_by(asker.heard)})
         number = messages[-1]["number"]
         stop = ("ai_typing_stop", end["message_id"])
         assert await came_back.by_socket(lambda device: stop in device.told or number in device.ends)
@@ -88,9 +94,9 @@ async def kill_the_one_that_talks(alice: Client, crew: Crew, dice: random.Random
 
 
 async def test_reply_of_a_dead_worker_ends_for_those_at_the_other_with_what_they_have_heard(
-    alice: Client, server: Server, dice: random.Random, prove: bool, measured: Measured
+    alice: Client, server: Server, llm: LLM, dice: random.Random, prove: bool, measured: Measured
 ) -> None:
     crew = Crew(server)
-    took = [await kill_the_one_that_talks(alice, crew, dice) for _ in range(50 if prove else 3)]
+    took = [await kill_the_one_that_talks(alice, crew, llm, dice) for _ in range(50 if prove else 3)]
     measured("kills", len(took), "")
     measured("known to the others after at most", round(max(took), 1), "s")

@@ -10,6 +10,7 @@ import signal
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import pytest
@@ -19,7 +20,7 @@ from palaver.chat.ledger import Price, to_cost
 from tests.chaos.kept import Kept
 from tests.chaos.person import Person
 from tests.chaos.upstream import asked
-from tests.chaos.waiting import wait_for, wait_while
+from tests.chaos.waiting import wait_while
 from tests.journeys.client import Client, open_client
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer, StoreKind
@@ -32,6 +33,7 @@ PRICE = Price(3_000_000, 300_000, 15_000_000)
 REPLY_TOKENS = 100
 MOST_HELD_FOR_ONE = 250
 SECONDS_TO_TIDY_UP = 30.0
+SECONDS_TO_REFUSE = 40.0
 
 SUMS = (
     "CAST(COALESCE(SUM(prompt_tokens), 0) AS BIGINT), CAST(COALESCE(SUM(completion_tokens), 0) AS BIGINT), "
@@ -59,8 +61,8 @@ def sends(prove: bool) -> int:
 
 @pytest.fixture
 def budget(prove: bool) -> int:
-    """Less than so many replies hold back at once: all of them never run together."""
-    return 25_000 if prove else 4500
+    """Less than the half of so many replies hold back at once: some are refused, as those before them are held."""
+    return 25_000 if prove else 3000
 
 
 @pytest.fixture(scope="module")
@@ -82,17 +84,33 @@ async def set_prices(client: Client) -> None:
         assert added.status == 201, added.text
 
 
+class Sends:
+    """What is said to the same server, where nobody is answered with text before somebody was refused."""
+
+    def __init__(self, person: Person) -> None:
+        self.hold = uuid4().hex
+        self.refused = asyncio.Event()
+        self._person = person
+
+    async def say(self, conversation: str, mark: str, script: str) -> int:
+        """The status."""
+        text = f"{mark} [[{script}&hold={self.hold}]]"
+        status = (await self._person.say(text, conversation, client_message_id=mark)).status
+        if status == 429:
+            self.refused.set()
+        return status
+
+
 async def say_and_perhaps_stop(
-    person: Person, client: Client, conversation: str, mark: str, dice: random.Random, seconds: float
+    sends: Sends, client: Client, conversation: str, mark: str, dice: random.Random, seconds: float
 ) -> int:
     """The status, and 0 where the worker died."""
-    saying = asyncio.ensure_future(
-        person.say(f"{mark} [[{dice.choice(SCRIPTS)}]]", conversation, client_message_id=mark)
-    )
+    saying = asyncio.create_task(sends.say(conversation, mark, dice.choice(SCRIPTS)))
     try:
+        await sends.refused.wait()
         await asyncio.wait((saying,), timeout=dice.uniform(0.0, seconds))
         await stop(client, conversation, really=not saying.done() and dice.random() < 0.3)
-        return (await saying).status
+        return await saying
     except (aiohttp.ClientError, OSError):
         await asyncio.gather(saying, return_exceptions=True)
         return 0
@@ -122,15 +140,18 @@ async def test_ledger_balances_after_stops_failures_and_kills(
         client = nobody.bearing(await server.token("admin"))
         await set_prices(client)
         talks = [await alice.open_conversation() for _ in range(sends)]
+        all_sends = Sends(alice)
         saying = [
-            asyncio.ensure_future(
+            asyncio.create_task(
                 say_and_perhaps_stop(
-                    alice, client, talk, f"mark-{number}-", random.Random(dice.random()), 1 + sends / 250
+                    all_sends, client, talk, f"mark-{number}-", random.Random(dice.random()), 1 + sends / 250
                 )
             )
             for number, talk in enumerate(talks)
         ]
-        await wait_for(lambda: kept.open_replies(to="mark-"), seconds=20, what="replies that run")
+        async with asyncio.timeout(SECONDS_TO_REFUSE):
+            await all_sends.refused.wait()
+        await llm.let_go(all_sends.hold)
         await asyncio.wait(saying, timeout=dice.uniform(0.3, 1.0))
         await kill_a_worker(server, dice)
         statuses = Counter(await asyncio.gather(*saying))

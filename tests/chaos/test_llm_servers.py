@@ -13,6 +13,7 @@ from statistics import quantiles
 import aiohttp
 import pytest
 
+from palaver.bots.breaker import LONGEST_PAUSE
 from tests.chaos.person import Person
 from tests.journeys.client import Answer, Client, ask_until, open_client
 from tests.parts.llm import LLM
@@ -30,6 +31,7 @@ NAMES = ("one", "two", "three")
 ELSEWHERE = ("/health", "/ai-chat/api/models/", "/ai-chat/api/health/stats/", "/api/chat/sessions")
 ROUNDS = 15
 HANGING = 20
+SECONDS_TO_TELL = 30.0
 
 # What noise of a shared machine may add to the slowest twentieth.
 NOISE_SECONDS = 0.1
@@ -81,6 +83,10 @@ async def test_nobody_hears_of_servers_that_die_stall_or_refuse_while_one_lives(
     alice: Person, admin: Client, llms: Sequence[LLM], measured: Measured
 ) -> None:
     dies, stalls, refuses = llms
+    # One that has not told yet what it offers is asked by nobody.
+    await ask_until(
+        lambda: admin.get(SERVERS), lambda told: all(shown["offers"] for shown in told.body), seconds=SECONDS_TO_TELL
+    )
     assert set(await talk(alice, 12)) == {f"This is {name}." for name in NAMES}
 
     # Under way: one is killed while replies run that have not begun, one falls silent, and the last refuses some.
@@ -112,7 +118,9 @@ async def test_nobody_hears_of_servers_that_die_stall_or_refuse_while_one_lives(
         await talk(alice, 1)
         return await admin.get(SERVERS)
 
-    await ask_until(talk_and_look, lambda told: {shown["breaker"] for shown in told.body} == {"closed"}, seconds=20)
+    await ask_until(
+        talk_and_look, lambda told: {shown["breaker"] for shown in told.body} == {"closed"}, seconds=2 * LONGEST_PAUSE
+    )
     assert set(await talk(alice, 12)) == {f"This is {name}." for name in NAMES}
 
 

@@ -2,7 +2,7 @@
 reply, at once."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from uuid import uuid4
 
 import pytest
@@ -23,13 +23,19 @@ pytestmark = pytest.mark.proof("faults")
 
 REFUSED = "The server cannot reach its data just now. Try again in a moment."
 
-SECONDS_TO_ANSWER = 5.0
+LEASE_SECONDS = 60.0
+SECONDS_TO_ANSWER = LEASE_SECONDS / 2
 """For who asks again: half of a lease, which is what a worker would be waited for that has died."""
 
 
 @pytest.fixture(scope="module")
 def store_kind() -> StoreKind:
     return "postgres"
+
+
+@pytest.fixture(scope="module")
+def server_environment() -> Mapping[str, str]:
+    return {"PALAVER_LEASE_SECONDS": str(LEASE_SECONDS)}
 
 
 @pytest.fixture
@@ -42,6 +48,11 @@ async def relay(run: Run, postgres: Postgres) -> AsyncIterator[PostgresRelay]:
 @pytest.fixture
 def database(postgres_url: str, postgres: Postgres, relay: PostgresRelay) -> Database:
     return Database("postgres", {"PALAVER_DATABASE_URL": postgres_url.replace(str(postgres.folder), str(relay.folder))})
+
+
+def to_end(id_: str) -> tuple[str, str]:
+    """By what the transaction is known that keeps the end of the reply to this. A checkpoint has its text, too."""
+    return f"You said: {id_}", "complete"
 
 
 async def say_until_answered(alice: Person, api: ApiName, conversation: str, id_: str) -> tuple[str, int]:
@@ -65,7 +76,7 @@ async def test_who_says_again_what_was_committed_without_an_answer_has_said_it_o
         api, id_ = APIS[trial % 3], uuid4().hex
         # In turn that of the message, and that of the end of the reply to it.
         ending = trial // 3 % 2
-        relay.lose(id_, after=ending)
+        relay.lose(*(to_end(id_) if ending else (id_,)))
         asked_at = time.monotonic()
         answer, times = await say_until_answered(alice, api, conversations[api], id_)
         slowest = max(slowest, time.monotonic() - asked_at)
@@ -85,17 +96,21 @@ async def test_who_says_again_what_was_committed_without_an_answer_has_said_it_o
 
 
 async def test_those_present_hear_what_was_committed_without_an_answer_and_what_waited_goes_on(
-    server: Server, kept: Kept, relay: PostgresRelay
+    server: Server, kept: Kept, llm: LLM, relay: PostgresRelay
 ) -> None:
     async with open_alice(server, await server.token("admin")) as alice:
         session = await open_session(alice)
         async with enter(alice, session, "full_content=0") as here, enter(alice, session, "full_content=0") as there:
             first, second = uuid4().hex, uuid4().hex
-            relay.lose(first, after=1)
+            relay.lose(*to_end(first))
             # The end of the first lets the second begin: both are committed, and neither is told.
-            await here.say(f"{first} [[pieces=20&delay=0.02]]", client_message_id=first)
+            await llm.let_go(first, pieces=1)
+            await here.say(f"{first} [[pieces=20&hold={first}]]", client_message_id=first)
             await here.until("ai_message_chunk")
             await here.say(second, client_message_id=second)
+            await here.until("user_message", client_message_id=second)
+            assert relay.lost == 0
+            await llm.let_go(first)
             for socket in (here, there):
                 await socket.until("ai_typing_stop")
                 await socket.until("ai_typing_stop", seconds=SECONDS_TO_ANSWER)

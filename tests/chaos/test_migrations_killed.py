@@ -20,10 +20,12 @@ from palaver.store import StoreOptions, open_store
 from palaver.store.backup.copying import Tally, copy_out
 from palaver.store.database import Transaction
 from palaver.store.migrate import ADVISORY_LOCK, migrate, newest_version, schema_version
+from tests.chaos.waiting import wait_while
+from tests.chaos.workers import has_open
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StoreKind
 from tests.parts.postgres import Postgres
-from tests.parts.process import bare_environment
+from tests.parts.process import bare_environment, wait_until
 from tests.parts.run import Run
 from tests.promises import Measured
 from tests.serve.crew import Crew
@@ -31,9 +33,17 @@ from tests.serve.crew import Crew
 pytestmark = pytest.mark.proof("faults")
 
 PALAVER = str(Path(sys.executable).with_name("palaver"))
+FILE = "palaver.sqlite3"
 
 A_CONVERSATION = 20
 """Messages."""
+
+OTHERS = (
+    "SELECT pid, query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+    "AND backend_type = 'client backend'"
+)
+SECONDS_TO_LEAVE = 300
+"""A statement is carried out to its end, whoever has asked for it."""
 
 # As the first schema kept them, whatever number of messages.
 NUMBERS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
@@ -154,6 +164,9 @@ async def test_migration_killed_at_any_moment_is_taken_whole_by_the_next(
             await asyncio.to_thread(take, harmed, kill_after=latest * dice.uniform(0.1 if prove else 0.5, 1.0))
         except subprocess.TimeoutExpired:
             killed += 1
+        if killed == kills:
+            # What the last one has asked for may still be under way.
+            await wait_until_left(harmed)
         if await version(harmed) != 1:
             # It was just done, or killed when it had committed all of it. On a busy machine no two take as long.
             latest = min(latest, time.monotonic() - began)
@@ -166,6 +179,14 @@ async def test_migration_killed_at_any_moment_is_taken_whole_by_the_next(
     assert await version(harmed) == newest_version()
     measured("migrations killed, of a database of so many messages", f"{killed} of {messages:,}", "messages")
     measured("the migration took", round(took, 1), "s")
+
+
+async def wait_until_left(place: Place) -> None:
+    """Until PostgreSQL has ended all sessions there. A file has none."""
+    if place.options.database_url is not None:
+        ours = await asyncpg.connect(place.options.database_url)
+        await wait_while(lambda: ours.fetch(OTHERS), seconds=SECONDS_TO_LEAVE, what="a session of who was killed")
+        await ours.close()
 
 
 # A server that is started meanwhile
@@ -197,6 +218,7 @@ async def test_server_that_starts_while_its_file_is_migrated_waits_or_is_refused
         pass
     with migrating_file(folder):
         starting = asyncio.create_task(server.start())
+        assert await wait_until(lambda: has_opened_file(server, folder), seconds=30)
         await asyncio.wait([starting], timeout=20 if prove else 1)
         assert starting.done() == prove
     error = (await asyncio.gather(starting, return_exceptions=True))[0]
@@ -211,10 +233,15 @@ def new_server(run: Run, llm: LLM, **settings: str) -> Server:
     return Server(run, run.make_folder("server"), {**usual, **settings})
 
 
+def has_opened_file(server: Server, folder: Path) -> bool:
+    # It has no process before its start has begun.
+    return hasattr(server, "process") and has_open(server.pid, str(folder / FILE))
+
+
 @contextmanager
 def migrating_file(folder: Path) -> Iterator[None]:
     """Another process has begun, and writes. Ours can play it: the server is another one."""
-    other = apsw.Connection(str(folder / "palaver.sqlite3"))
+    other = apsw.Connection(str(folder / FILE))
     other.execute("BEGIN IMMEDIATE")
     try:
         yield

@@ -124,11 +124,11 @@ class Sender:
                 return
 
     async def talk(self, listener: Listener, rolled: asyncio.Event) -> int:
-        """Says the next thing whenever the listener has heard a reply, and a last word once all is rolled. How much
-        was said meanwhile."""
+        """Says the next thing whenever the listener has heard a reply, once at least, and a last word once all is
+        rolled. How much was said meanwhile."""
         said = 0
         await listener.ends.acquire()
-        while not rolled.is_set():
+        while not (said and rolled.is_set()):
             await self.say(NEXT.format(said))
             await listener.ends.acquire()
             said += 1

@@ -6,7 +6,7 @@ The moments are random; their seed is printed and can be given again by PALAVER_
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
@@ -67,16 +67,40 @@ def ends_of(events: list[Event], reply: str) -> list[str]:
     ]
 
 
-async def race(asker: Socket, stopper: Socket, dice: random.Random) -> Race:
+Moment = Callable[[Socket], Awaitable[None]]
+"""Hears a reply up to where it is stopped."""
+
+
+def some_moment(dice: random.Random) -> Moment:
+    """Somewhere between the first one and one after the last."""
+
+    async def hear(socket: Socket) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(dice.uniform(0, 0.3)):
+                await socket.until("ai_typing_stop")
+
+    return hear
+
+
+async def first_piece(socket: Socket) -> None:
+    await socket.until("ai_message_chunk")
+
+
+async def end(socket: Socket) -> None:
+    await socket.until("ai_typing_stop")
+
+
+def to_script(dice: random.Random) -> str:
+    return f"pieces={dice.choice((1, 5, 20))}&delay=0.01&first={dice.choice((0, 0.05))}"
+
+
+async def race(asker: Socket, stopper: Socket, script: str, hear: Moment) -> Race:
     for socket in (asker, stopper):
         socket.heard.clear()
     mark = uuid4().hex
-    await asker.say(f"{mark} [[pieces={dice.choice((1, 5, 20))}&delay=0.01&first={dice.choice((0, 0.05))}]]")
+    await asker.say(f"{mark} [[{script}]]")
     reply = (await stopper.until("ai_typing"))["message_id"]
-    # Somewhere between the first moment and one after the last.
-    with suppress(TimeoutError):
-        async with asyncio.timeout(dice.uniform(0, 0.3)):
-            await stopper.until("ai_typing_stop")
+    await hear(stopper)
     stopped_at = time.monotonic()
     await stopper.send("stop", message_id=reply)
     for socket in (asker, stopper):
@@ -119,7 +143,16 @@ async def test_stop_and_completion_that_race_give_one_end_and_nothing_after_it(
             enter_at(alice, session, pids, pids) as (asker, owner),
             enter_at(alice, session, pids, pids - {owner}) as (stopper, _),
         ):
-            races = [await race(asker, stopper, dice) for _ in range(100 if prove else 8)]
+            # Whatever the others do, one is stopped and one is whole.
+            hold = uuid4().hex
+            await llm.let_go(hold, pieces=1)
+            races = [
+                await race(asker, stopper, f"pieces=2&hold={hold}", first_piece),
+                await race(asker, stopper, "pieces=1", end),
+            ]
+            races += [
+                await race(asker, stopper, to_script(dice), some_moment(dice)) for _ in range(100 if prove else 8)
+            ]
         kept = {
             message["id"]: (message["status"], message["content"]) for message in await list_messages(alice, session)
         }

@@ -18,19 +18,19 @@ from tests.chaos.upstream import asked, heard_of
 from tests.chaos.waiting import wait_for
 from tests.parts.llm import LLM, Heard
 from tests.parts.palaver import Server, StoreKind
+from tests.parts.process import wait_until
 from tests.parts.run import Run
 
 pytestmark = pytest.mark.proof("streams")
 
 LEASE_SECONDS = 3.0
-SWEEP_SECONDS = 2.0
-SECONDS_TO_TAKE_OVER = LEASE_SECONDS + SWEEP_SECONDS + 5
-"""The lease, the time to the next look around, and something for a busy machine."""
+SECONDS_TO_TAKE_OVER = 40.0
+"""The lease and the looks around take some six. Whoever waits for the answer gives up after a minute."""
 
 SECONDS_TO_STOP = 2.0
 """Looked at where nothing else runs. Otherwise it has to be enough that a reply that would last much longer is over."""
-ENDLESS = "[[pieces=3000&delay=0.01]]"
-
+PIECES = 3000
+ENDLESS = f"[[pieces={PIECES}&delay=0.01]]"
 
 QUEUED = "SELECT id FROM messages WHERE status = 'queued'"
 WAITING_FOR_LOCK = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -101,6 +101,11 @@ async def watching(kept: Kept) -> AsyncIterator[Counter[int]]:
         await connection.close()
 
 
+async def wait_until_seen(seen: Counter[int]) -> None:
+    """Until a reply was seen running, which is held so long."""
+    assert await wait_until(lambda: bool(seen), seconds=30), "no reply was seen running"
+
+
 def check_one_at_a_time(heard: Sequence[Heard]) -> None:
     """None of them began before the one before it had come to its end.
 
@@ -124,14 +129,14 @@ def to_turns(messages: Sequence[Message]) -> list[tuple[Message, Message]]:
     return turns
 
 
-async def say_at_both(
+def say_at_both(
     people: Sequence[Person], conversation: str, texts: Sequence[str], *, api: ApiName, when_busy: str
-) -> list[Told]:
-    sayings = [
+) -> "list[asyncio.Task[Told]]":
+    sayings = (
         people[number % len(people)].say(text, conversation, api=api, when_busy=when_busy)
         for number, text in enumerate(texts)
-    ]
-    return await asyncio.gather(*sayings)
+    )
+    return [asyncio.create_task(saying) for saying in sayings]
 
 
 async def let_go_in_turn(llm: LLM, holds: Mapping[str, str]) -> None:
@@ -153,9 +158,13 @@ async def test_prompts_that_race_are_answered_one_after_the_other_each_with_its_
     alice: Person, elsewhere: Person, kept: Kept, llm: LLM, api: ApiName
 ) -> None:
     conversation = await alice.open_conversation(api)
-    texts = [f"prompt {number} [[pieces=4&delay=0.01]]" for number in range(16)]
+    hold = uuid4().hex
+    texts = [f"prompt {number} [[pieces=4&delay=0.01&hold={hold}]]" for number in range(16)]
     async with watching(kept) as seen:
-        told = await say_at_both([alice, elsewhere], conversation, texts, api=api, when_busy="queue")
+        saying = say_at_both([alice, elsewhere], conversation, texts, api=api, when_busy="queue")
+        await wait_until_seen(seen)
+        await llm.let_go(hold)
+        told = await asyncio.gather(*saying)
     assert set(seen) == {1}
     assert [answer.text.startswith(f"You said: prompt {number} ") for number, answer in enumerate(told)] == [True] * 16
 
@@ -199,9 +208,15 @@ async def test_prompts_that_race_and_may_not_wait_are_answered_or_refused(
     alice: Person, elsewhere: Person, kept: Kept, llm: LLM
 ) -> None:
     conversation = await alice.open_conversation()
-    texts = [f"prompt {number} [[pieces=4&delay=0.02]]" for number in range(16)]
+    hold = uuid4().hex
+    texts = [f"prompt {number} [[pieces=4&delay=0.02&hold={hold}]]" for number in range(16)]
     async with watching(kept) as seen:
-        told = await say_at_both([alice, elsewhere], conversation, texts, api="chat_domain", when_busy="reject")
+        saying = say_at_both([alice, elsewhere], conversation, texts, api="chat_domain", when_busy="reject")
+        await wait_until_seen(seen)
+        # While a reply runs nobody is answered: somebody is refused.
+        await asyncio.wait(saying, return_when=asyncio.FIRST_COMPLETED)
+        await llm.let_go(hold)
+        told = await asyncio.gather(*saying)
     assert set(seen) == {1}
     assert {answer.status for answer in told} == {200, 409}
     answered = {text: answer.text for text, answer in zip(texts, told, strict=True) if answer.is_answer}
@@ -230,8 +245,8 @@ async def test_prompts_that_race_and_interrupt_never_run_beside_each_other(
     await wait_for(talks, seconds=30, what="the reply that is interrupted")
     async with watching(kept) as seen, asyncio.TaskGroup() as group:
         letting_go = group.create_task(let_go_in_turn(llm, holds))
-        others = await say_at_both(
-            [alice, elsewhere], conversation, texts[1:], api="chat_domain", when_busy="interrupt"
+        others = await asyncio.gather(
+            *say_at_both([alice, elsewhere], conversation, texts[1:], api="chat_domain", when_busy="interrupt")
         )
         # A reply that was stopped before it was asked for never comes.
         letting_go.cancel()
@@ -248,9 +263,9 @@ async def test_prompts_that_race_and_interrupt_never_run_beside_each_other(
 
 
 async def test_many_conversations_at_two_servers_never_wait_for_each_others_locks(
-    alice: Person, elsewhere: Person, kept: Kept
+    alice: Person, elsewhere: Person, kept: Kept, prove: bool
 ) -> None:
-    conversations = [await alice.open_conversation() for _ in range(12)]
+    conversations = [await alice.open_conversation() for _ in range(12 if prove else 4)]
     policies = ("queue", "queue", "interrupt", "queue")
     sayings = [
         who.say(f"prompt {number} [[pieces=3&delay=0.005]]", conversation, when_busy=policies[number % 4])
@@ -315,7 +330,7 @@ async def test_deleting_at_one_server_stops_the_reply_of_the_other(
     running = asyncio.ensure_future(alice.say(f"running {ENDLESS}", conversation))
     await heard_of(llm, "running")
     waiting = asyncio.ensure_future(alice.say("waiting", conversation))
-    await wait_for(lambda: kept.query(QUEUED), seconds=5, what="a prompt that waits")
+    await wait_for(lambda: kept.query(QUEUED), seconds=30, what="a prompt that waits")
     asked_at = asyncio.get_running_loop().time()
     assert await elsewhere.delete(conversation) == 200
     assert await alice.read_status(conversation) == 404
@@ -347,6 +362,13 @@ async def start_waiting(alice: Person, script: str) -> Waiting:
     return Waiting(conversation, said, id_, asyncio.ensure_future(alice.say(said, conversation, client_message_id=id_)))
 
 
+async def start_waiting_for_long(alice: Person, llm: LLM) -> Waiting:
+    """The model talks, and does not come to its end however long it takes."""
+    waiting = await start_waiting(alice, f"pieces={PIECES}&delay=0.01&hold={{}}")
+    await llm.let_go(waiting.id, pieces=PIECES - 1)
+    return waiting
+
+
 async def wait_until_kept(kept: Kept, *waiting: Waiting) -> None:
     """A part of what each of them waits for is on disk."""
 
@@ -359,7 +381,7 @@ async def wait_until_kept(kept: Kept, *waiting: Waiting) -> None:
         )
         return int(row[0]) == len(waiting)
 
-    await wait_for(all_kept, seconds=10, what="checkpoints")
+    await wait_for(all_kept, seconds=30, what="checkpoints")
 
 
 async def wait_until_ended(kept: Kept, waiting: Waiting) -> Message:
@@ -380,11 +402,11 @@ async def test_replies_of_a_frozen_server_are_ended_by_the_other_and_stay_as_the
     alice: Person, elsewhere: Person, kept: Kept, llm: LLM
 ) -> None:
     # The first is at its end when the server wakes; in the second the model still talks.
-    all_waiting = [await start_waiting(alice, script) for script in ("pieces=250&hold={}", "pieces=3000&delay=0.01")]
+    all_waiting = [await start_waiting(alice, "pieces=250&hold={}"), await start_waiting_for_long(alice, llm)]
     await llm.let_go(all_waiting[0].id, pieces=3)
     await wait_until_kept(kept, *all_waiting)
     alice.server.freeze()
-    await llm.let_go()
+    await llm.let_go(all_waiting[0].id)
     ended = [await wait_until_ended(kept, waiting) for waiting in all_waiting]
     behind = await elsewhere.say("behind", all_waiting[1].conversation)
     assert behind.text == "You said: behind"
@@ -454,15 +476,15 @@ async def holding_up(kept: Kept, conversation: str) -> AsyncIterator[None]:
 
 
 async def test_server_frozen_in_the_middle_of_a_commit_holds_nobody_up(
-    alice: Person, elsewhere: Person, kept: Kept
+    alice: Person, elsewhere: Person, kept: Kept, llm: LLM
 ) -> None:
     """It holds the locks of what it was writing, and the database does not know that it will not go on."""
-    waiting = await start_waiting(alice, "pieces=3000&delay=0.01")
+    waiting = await start_waiting_for_long(alice, llm)
     conversation = waiting.conversation
     await wait_until_kept(kept, waiting)
     async with holding_up(kept, conversation):
         half_said = asyncio.ensure_future(alice.say("half said", conversation, client_message_id="half said"))
-        await wait_for(lambda: kept.query(WAITING_FOR_LOCK), seconds=10, what="a commit that waits")
+        await wait_for(lambda: kept.query(WAITING_FOR_LOCK), seconds=30, what="a commit that waits")
         alice.server.freeze()
     await wait_until_ended(kept, waiting)
     assert (await elsewhere.say("behind", conversation)).text == "You said: behind"

@@ -18,9 +18,14 @@ def worker_of(socket: Socket, workers: Iterable[int]) -> int:
     (_, port), (_, server_port) = (connection.transport.get_extra_info(name)[:2] for name in ("sockname", "peername"))
     inode = _inode(port=server_port, peer=port)
     for pid in workers:
-        if any(_leads_to(fd, f"socket:[{inode}]") for fd in Path(f"/proc/{pid}/fd").iterdir()):
+        if has_open(pid, f"socket:[{inode}]"):
             return pid
     raise AssertionError(f"none of {workers} holds the connection from port {port}")
+
+
+def has_open(pid: int, target: str) -> bool:
+    """Whether the process has this socket or file open."""
+    return any(_leads_to(fd, target) for fd in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def _inode(*, port: int, peer: int) -> str:

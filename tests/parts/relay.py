@@ -64,21 +64,19 @@ _COMMITTED = b"COMMIT\0"
 
 
 class PostgresRelay:
-    """Where a transaction that carried the marked text is committed, the answer is lost."""
+    """Where a transaction that carried the marked texts is committed, the answer is lost."""
 
     def __init__(self, folder: Path, behind: Path) -> None:
         self.folder = folder
         self.lost = 0
         """So many answers to COMMIT so far."""
         self._behind = behind
-        self._mark = b""
-        self._spared = 0
+        self._marks: tuple[bytes, ...] = ()
         self._connections = _Connections()
 
-    def lose(self, mark: str, *, after: int = 0) -> None:
-        """Lose, once, the answer to the COMMIT of a transaction with this text in it: the next one, or the one that
-        comes `after` so many of them."""
-        self._mark, self._spared = mark.encode(), after
+    def lose(self, *marks: str) -> None:
+        """Lose, once, the answer to the next COMMIT of a transaction with all of these texts in it."""
+        self._marks = tuple(mark.encode() for mark in marks)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -112,16 +110,12 @@ class PostgresRelay:
         await self._connections.join((reader, writer), behind, forth, back)
 
     def _loses(self, carried: bytearray) -> bool:
-        has_mark = bool(self._mark) and self._mark in carried
+        is_meant = bool(self._marks) and all(mark in carried for mark in self._marks)
         carried.clear()
-        if not has_mark:
-            return False
-        if self._spared:
-            self._spared -= 1
-            return False
-        self._mark = b""
-        self.lost += 1
-        return True
+        if is_meant:
+            self._marks = ()
+            self.lost += 1
+        return is_meant
 
 
 # Redis

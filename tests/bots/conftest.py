@@ -10,6 +10,14 @@ from palaver.llm_server.server import Running
 from .asking import Naps, to_bot
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a server that answers takes for it, it is waited for."""
+    monkeypatch.setattr("palaver.bots.discovery.LOOK_SECONDS", 60)
+    monkeypatch.setattr("palaver.bots.servers.FIRST_LOOK_SECONDS", 60)
+    monkeypatch.setattr("palaver.bots.servers.FIRST_MODELS_SECONDS", 60)
+
+
 @pytest.fixture
 async def llm() -> AsyncIterator[Running]:
     async with running(Options(port=0)) as running_llm:

@@ -196,7 +196,7 @@ async def test_server_that_starts_later_is_found_later(monkeypatch: pytest.Monke
     port = free_port()
     async with open_bots(BotOptions(discover_ports=(port,))) as bots:
         assert await bots.default_provider() == "dummy"
-        async with running(Options(port=port)), asyncio.timeout(5):
+        async with running(Options(port=port)), asyncio.timeout(60):
             # Nobody is told when a server is found; it is simply there at the next turn.
             while await bots.default_provider() == "dummy":  # noqa: ASYNC110
                 await asyncio.sleep(0)

@@ -9,7 +9,7 @@ import msgspec
 from tests.parts.process import Process, free_port
 from tests.parts.run import Run
 
-_SECONDS_TO_START = 15
+_SECONDS_TO_START = 60
 
 Stage = Literal["arrived", "ended", "closed"]
 

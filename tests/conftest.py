@@ -23,6 +23,7 @@ from tests.parts.chromium import find_chromium, open_browser
 from tests.parts.llm import LLM
 from tests.parts.palaver import Database, Server, StartServer, StoreKind, migrate
 from tests.parts.postgres import Postgres
+from tests.parts.process import free_port
 from tests.parts.redis import Redis
 from tests.parts.run import Run, open_run
 from tests.promises import Measured, find_promises, read_tries
@@ -257,6 +258,12 @@ def postgres_url(postgres: Postgres, postgres_template: str) -> Iterator[str]:
 def empty_postgres_url(postgres: Postgres) -> Iterator[str]:
     """A database that nothing was done to."""
     yield from _postgres_url(postgres, "template0")
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """In the place of a plugin's, which is anybody's as soon as it is told."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

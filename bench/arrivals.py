@@ -23,8 +23,8 @@ TICK_SECONDS = 0.002
 # The server closes what says nothing for five seconds, and may do so while the next request is on its way.
 STALE_NANOSECONDS = 4_000_000_000
 
-# Who has no answer by then, after the last one came, has none.
-PATIENCE_SECONDS = 20.0
+# Where nobody has had an answer for so long, nobody gets one any more.
+PATIENCE_SECONDS = 60.0
 
 
 class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,23 +92,31 @@ class Crowd:
         self._over = True
         took = (perf_counter_ns() - start) / 1e9
         own_share = (process_time() - spent) / took
-        if self._asking:
-            _, left = await asyncio.wait(self._asking, timeout=PATIENCE_SECONDS)
-            self._broken += len(left)
+        await self._wait_for_all()
         return Answered(
             offered=count, done=list(self._done), done_in_time=self._in_time, refused=list(self._refused),
             others=self._others, unheard=self._unheard, broken=self._broken, connections=self._connections, late=late,
             own_share=own_share,
         )  # fmt: skip
 
+    async def _wait_for_all(self) -> None:
+        left = set(self._asking)
+        while left:
+            answered, left = await asyncio.wait(left, timeout=PATIENCE_SECONDS)
+            if not answered:
+                break
+        self._broken += len(left)
+
     def _send(self, due: int) -> None:
         if not self._requests:
             self._unheard += 1
             return
         connection = None
+        # One may have been due long before: this process may have stood still.
+        now = perf_counter_ns()
         while self._idle and connection is None:
             connection, used = self._idle.pop()
-            if connection.is_closed or due - used > STALE_NANOSECONDS:
+            if connection.is_closed or now - used > STALE_NANOSECONDS:
                 connection = None
         self._connections += connection is None
         task = asyncio.ensure_future(self._ask(connection, self._requests.popleft(), due))

@@ -56,11 +56,13 @@ class Soaked(Struct, frozen=True):
     broken: Mapping[str, int]
 
     def growth(self, what: str) -> float:
-        """From the middle to the end, along the line that fits best."""
+        """From the middle to the end, along the line that fits best; none where it was looked only once."""
         later = self.samples[len(self.samples) // 2 :]
         times, values = [one.seconds for one in later], [one.seen[what] for one in later]
         mean_time, mean = sum(times) / len(times), sum(values) / len(values)
         spread = sum((time - mean_time) ** 2 for time in times)
+        if not spread:
+            return 0.0
         slope = sum((time - mean_time) * (value - mean) for time, value in zip(times, values, strict=True)) / spread
         return slope * (times[-1] - times[0])
 

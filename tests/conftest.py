@@ -23,9 +23,10 @@ from tests.parts.chromium import find_chromium, open_browser
 from tests.parts.llm import LLM
 from tests.parts.palaver import Database, Server, StartServer, StoreKind, migrate
 from tests.parts.postgres import Postgres
+from tests.parts.process import free_port
 from tests.parts.redis import Redis
 from tests.parts.run import Run, open_run
-from tests.promises import Measured, find_promises, read_tries
+from tests.promises import TRIES, Measured, find_promises, keep_tries, read_tries
 from tests.proving import MEASURED, is_proof, measure_examples, to_recorder
 
 _RUN = pytest.StashKey[Run]()
@@ -51,7 +52,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_TOOK] = worker_input["palaver_took"]
     else:
         stack = ExitStack()
-        config.stash[_RUN] = stack.enter_context(open_run())
+        config.stash[_RUN] = run = stack.enter_context(open_run())
+        # As they were before anything was tried this time: also for a worker that is started in the place of another.
+        keep_tries(read_tries(), run.folder / TRIES.name)
         config.stash[_TOOK] = _took_in_full() if _is_proof() else {}
         config.add_cleanup(stack.close)
     # Cores are shared and noisy: how long an example takes says nothing.
@@ -257,6 +260,12 @@ def postgres_url(postgres: Postgres, postgres_template: str) -> Iterator[str]:
 def empty_postgres_url(postgres: Postgres) -> Iterator[str]:
     """A database that nothing was done to."""
     yield from _postgres_url(postgres, "template0")
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """In the place of a plugin's, which is anybody's as soon as it is told."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,9 @@ def test_three_times_the_peak_is_answered_and_nobody_is_lost(prove: bool, measur
         measured(what, figures[what], "")
     assert figures["neither done nor refused"] == "0 met", done.stderr
     assert float(figures["peak, stored turns a second"]) > 0
-    assert float(figures["3 × the peak offered: done, % of the peak"].split()[0]) > (60 if prove else 0), done.stderr
+    # Late ones too: in seconds none is done in time where who asks has just stood still.
+    assert float(figures["a turn that was taken, ms, p50"]) > 0, done.stderr
+    least_done = 60 if prove else -inf
+    assert float(figures["3 × the peak offered: done, % of the peak"].split()[0]) > least_done, done.stderr
     least, most = (0, 1000) if prove else (-inf, inf)
     assert least < float(figures["refused after ms, p99"].split()[0]) < most, done.stderr

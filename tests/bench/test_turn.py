@@ -2,10 +2,8 @@
 
 import pytest
 
-from tests.bench.started import run_bench, to_cells
+from tests.bench.started import run_bench, to_cells, to_seconds
 from tests.parts.run import Run
-
-SECONDS = 120
 
 ROWS = (
     "first start to ready, s",
@@ -32,9 +30,10 @@ ROWS = (
 
 
 @pytest.fixture(scope="module")
-def table(run: Run) -> list[list[str]]:
+def table(run: Run, prove: bool) -> list[list[str]]:
     """Its lines, divided into cells. The baseline, which needs packages of its own, is left out."""
-    return to_cells(run_bench(run, "turn.py", "--quick", "--without-baseline", seconds=SECONDS))
+    done = run_bench(run, "turn.py", "--quick", "--without-baseline", seconds=to_seconds(prove=prove))
+    return to_cells(done)
 
 
 def test_table_has_a_column_for_the_floor_and_for_each_of_ours(table: list[list[str]]) -> None:

@@ -8,6 +8,7 @@ from types import ModuleType, SimpleNamespace
 from typing import cast
 
 import pytest
+from aiohttp import ClientSession
 from msgspec import Struct
 
 from palaver.bots.asking import AskingOptions
@@ -20,6 +21,7 @@ from palaver.chat.backoff import Backoff
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.pieces import Bot, Finished, Piece, Prompt, Reasoning, Text
 from palaver.chat.server import NamedServer
+from palaver.llm_server import Running
 
 REQUEST_ID = "request-7"
 
@@ -82,6 +84,13 @@ async def talking(bot: Bot, prompt: str | Prompt) -> AsyncIterator[AsyncIterator
     """A reply that is left when the block is."""
     async with aclosing(bot.talk(to_prompt(prompt))) as pieces:  # type: ignore[type-var]
         yield pieces
+
+
+async def let_go(llm: Running, hold: str, *, pieces: int) -> None:
+    """Of what a script holds, `[[text=one two three&hold=words]]`, so many pieces more may leave."""
+    told = {"hold": hold, "pieces": pieces}
+    async with ClientSession(raise_for_status=True) as client, client.post(f"{llm.url}/_let_go", json=told):
+        pass
 
 
 class Naps:

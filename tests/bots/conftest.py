@@ -1,3 +1,4 @@
+import logging
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -8,6 +9,14 @@ from palaver.llm_server import Options, running
 from palaver.llm_server.server import Running
 
 from .asking import Naps, to_bot
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a server that answers takes for it, it is waited for."""
+    monkeypatch.setattr("palaver.bots.discovery.LOOK_SECONDS", 60)
+    monkeypatch.setattr("palaver.bots.servers.FIRST_LOOK_SECONDS", 60)
+    monkeypatch.setattr("palaver.bots.servers.FIRST_MODELS_SECONDS", 60)
 
 
 @pytest.fixture
@@ -34,6 +43,6 @@ def bot(upstream: Upstream, naps: Naps) -> OpenAIBot:
 
 @pytest.fixture
 def warnings(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
-    """What the log says of failures."""
-    with caplog.at_level("WARNING", logger="palaver.bots"):
+    """What our log says of failures; what others have to say meanwhile is no business of ours."""
+    with caplog.at_level("WARNING", logger="palaver.bots"), caplog.filtering(logging.Filter("palaver")):
         yield caplog

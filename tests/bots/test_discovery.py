@@ -9,15 +9,9 @@ from palaver.bots import discovery
 from palaver.bots.discovery import USUAL_PORTS, find_servers
 from palaver.llm_server import Options, running
 from palaver.settings import Settings
+from tests.parts.process import free_port
 
 from .asking import HandTimeouts, small_server, to_response
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @asynccontextmanager

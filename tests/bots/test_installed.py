@@ -9,19 +9,12 @@ from palaver.chat.ports import Bots
 from palaver.chat.server import NamedServer
 from palaver.llm_server import Options, running
 from palaver.llm_server.server import Running
+from tests.parts.process import free_port
 
 from .asking import hear
-from .test_discovery import free_port, silent_port
+from .test_discovery import silent_port
 
 NOTHING = BotOptions(discover_ports=())
-
-
-@pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long a server that answers takes for it, it is waited for."""
-    monkeypatch.setattr("palaver.bots.discovery.LOOK_SECONDS", 60)
-    monkeypatch.setattr("palaver.bots.servers.FIRST_LOOK_SECONDS", 60)
-    monkeypatch.setattr("palaver.bots.servers.FIRST_MODELS_SECONDS", 60)
 
 
 @pytest.fixture
@@ -203,7 +196,7 @@ async def test_server_that_starts_later_is_found_later(monkeypatch: pytest.Monke
     port = free_port()
     async with open_bots(BotOptions(discover_ports=(port,))) as bots:
         assert await bots.default_provider() == "dummy"
-        async with running(Options(port=port)), asyncio.timeout(5):
+        async with running(Options(port=port)), asyncio.timeout(60):
             # Nobody is told when a server is found; it is simply there at the next turn.
             while await bots.default_provider() == "dummy":  # noqa: ASYNC110
                 await asyncio.sleep(0)

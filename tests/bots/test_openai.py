@@ -24,6 +24,7 @@ from .asking import (
     Naps,
     Steps,
     hear,
+    let_go,
     says,
     small_server,
     talking,
@@ -90,8 +91,11 @@ async def test_burst_is_one_piece(bot: OpenAIBot) -> None:
     assert heard.finished is not None
 
 
-async def test_slow_words_are_heard_as_they_come(bot: OpenAIBot) -> None:
-    assert (await hear(bot, "[[text=one two three&delay=0.02]]")).texts == ["one ", "two ", "three"]
+async def test_slow_words_are_heard_as_they_come(bot: OpenAIBot, llm: Running) -> None:
+    async with talking(bot, "[[text=one two three&hold=words]]") as pieces:
+        for word in ("one ", "two ", "three"):
+            await let_go(llm, "words", pieces=1)
+            assert await anext(pieces) == Text(word)
 
 
 async def test_thoughts_are_told_apart(bot: OpenAIBot) -> None:
@@ -300,8 +304,10 @@ async def test_number_of_tries_can_be_set() -> None:
 
 
 async def test_what_came_before_a_reset_is_kept_by_a_slow_reader(bot: OpenAIBot, llm: Running) -> None:
-    async with talking(bot, "[[fault=reset&text=one two three&after=2&delay=0.01]]") as pieces:
+    async with talking(bot, "[[fault=reset&text=one two three&after=2&hold=words]]") as pieces:
+        await let_go(llm, "words", pieces=1)
         assert await anext(pieces) == Text("one ")
+        await let_go(llm, "words", pieces=1)
         await llm.stand_in.record.wait_for("ended")
         # The reset is on its way to this very loop, which needs a few rounds to notice it.
         for _ in range(20):

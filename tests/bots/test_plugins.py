@@ -46,7 +46,7 @@ def bot_of(name: str) -> Bot:
 
 
 def wait_for(event: threading.Event) -> None:
-    assert event.wait(5)
+    assert event.wait(60)
 
 
 KINDS = {
@@ -232,7 +232,7 @@ BLOCKING = """
             try:
                 yield "one "
                 entered.set()
-                release.wait(10)
+                release.wait(60)
                 yield "two"
             finally:
                 closed.set()

@@ -269,7 +269,10 @@ async def test_key_of_a_server_stands_in_the_database_as_it_is(newcomer: Client,
     assert (await admin.delete("/api/admin/servers/k")).status == 204
 
 
-async def test_server_of_ours_is_taken_for_no_llm_server(shared_server: Server) -> None:
+async def test_server_of_ours_is_taken_for_no_llm_server(
+    shared_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("palaver.bots.discovery.LOOK_SECONDS", 60)
     assert await find_servers([int(shared_server.url.rpartition(":")[2])]) == []
 
 

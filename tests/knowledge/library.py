@@ -47,8 +47,8 @@ class Library:
 
     async def until_ready(self, documents: Sequence[Document]) -> None:
         for document in documents:
-            while (await self.get(document)).status != "ready":
-                pass
+            while (now := await self.get(document)).status != "ready":
+                assert now.status != "failed", now.problem
 
     async def find(self, words: list[str]) -> list[Passage]:
         hits = await self.store.passages.search(self.reader, "papers", words, None, 50)

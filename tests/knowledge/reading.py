@@ -10,9 +10,10 @@ from palaver.knowledge.unreadable import Unreadable
 
 SIZES = Sizes()
 
-# Enough for whatever is no attack, and little enough for a suite. The clock on the wall counts what other processes
-# take as well: it is only to end what would never end, before the suite itself is given up.
-LIMITS = Limits(cpu_seconds=5, memory_bytes=512 * 1024 * 1024, passages=3_000, wall_seconds=240)
+# Enough for whatever is no attack, and little enough for a suite. Both times are only to end what would never end,
+# before the suite itself is given up: a core that others use takes ten times as long for two seconds' work, and the
+# clock on the wall counts what other processes take as well.
+LIMITS = Limits(cpu_seconds=60, memory_bytes=512 * 1024 * 1024, passages=3_000, wall_seconds=240)
 
 
 class Read(NamedTuple):

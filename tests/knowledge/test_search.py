@@ -35,6 +35,12 @@ def store_kind(request: pytest.FixtureRequest) -> StoreKind:
     return kind
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long an embedding server that answers takes for it, it is waited for."""
+    monkeypatch.setattr("palaver.knowledge.asking.PATIENCE_SECONDS", 60)
+
+
 def passage(number: int, text: str) -> Passage:
     return Passage(PassageId(number), "d", "n", number, 0, len(text), text, None, "")
 

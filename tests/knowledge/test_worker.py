@@ -128,13 +128,21 @@ async def test_a_document_that_ends_whoever_reads_it_is_given_up_and_the_others_
     assert [(await library.get(one)).problem for one in (poison, other)] == ["broken", None]
 
 
-async def test_a_worker_that_goes_gives_back_what_it_reads(library: Library) -> None:
+async def test_a_worker_that_goes_gives_back_what_it_reads(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     document = await library.put("book.txt", BOOK * 20)
-    reading = asyncio.create_task(library.worker(lease=3600.0).read_next())
-    while (await library.get(document)).status != "reading":
-        pass
-    reading.cancel()
-    await asyncio.wait([reading])
+    reads = asyncio.Event()
+
+    async def stand_still(_claimed: Claimed, _cuts: Sequence[Cut]) -> bool:
+        reads.set()
+        return await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(library.store.documents, "add_passages", stand_still)
+        reading = asyncio.create_task(library.worker(lease=3600.0).read_next())
+        await reads.wait()
+        assert (await library.get(document)).status == "reading"
+        reading.cancel()
+        await asyncio.wait([reading])
     assert await library.worker().read_next()
     assert (await library.get(document)).status == "ready"
 
@@ -153,10 +161,12 @@ READER = """
 import asyncio, sys
 from pathlib import Path
 from palaver.chat.clock import SystemClock
+from palaver.knowledge import worker
 from palaver.knowledge.worker import Worker, WorkRules
 from palaver.store import StoreOptions, open_store
 
-async def main(folder, url):
+async def main(folder, url, most_attempts):
+    worker.MOST_ATTEMPTS = int(most_attempts)
     async with open_store(StoreOptions(Path(folder), url or None, connections=2)) as store:
         rules = WorkRules(lease_seconds=0.3, renew_seconds=0.1, look_seconds=0.02)
         print("reads", flush=True)
@@ -168,8 +178,17 @@ asyncio.run(main(*sys.argv[1:]))
 
 @pytest.mark.proof("knowledge")
 async def test_a_worker_killed_at_any_point_leaves_no_half_document_and_what_waits_is_read(
-    library: Library, store_options: StoreOptions, seed: str, prove: bool, measured: Measured
+    library: Library,
+    store_options: StoreOptions,
+    seed: str,
+    prove: bool,
+    measured: Measured,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # On a slow machine none comes to the end of its document before it is killed.
+    most_attempts = 1000
+    monkeypatch.setattr("palaver.knowledge.worker.MOST_ATTEMPTS", most_attempts)
+    arguments = (str(store_options.data_dir), store_options.database_url or "", str(most_attempts))
     texts = {f"{number}.txt": BOOK * 3 + f"\n\nThe end of {number}." for number in range(4 if prove else 2)}
     put = [await library.put(name, text) for name, text in texts.items()]
     chance = random.Random(seed)
@@ -177,7 +196,7 @@ async def test_a_worker_killed_at_any_point_leaves_no_half_document_and_what_wai
     measured("kills", kills, "")
     for _ in range(kills):
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", READER, str(store_options.data_dir), store_options.database_url or ""),
+            *(sys.executable, "-c", READER, *arguments),
             stdout=asyncio.subprocess.PIPE,
             env=bare_environment(),
             start_new_session=True,

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from hypothesis.statistics import collector, describe_statistics
 from scripts.promises import TARGET, to_page
 
-from tests.promises import GROUPS, Figure, Promise, Try, find_promises, find_unmarked, read_tries
+from tests.parts.run import Run
+from tests.promises import GROUPS, TRIES, Figure, Promise, Try, find_promises, find_unmarked, read_tries
 from tests.proving import MEASURED, Recorder, count_examples, to_recorder
 
 PROMISES = find_promises()
-# As it was before anything was tried this time: the page is made anew when all was.
-TRIED = read_tries()
 HERE = "tests/meta/test_promises.py"
 
 
-def test_page_is_what_was_tried() -> None:
-    assert to_page(PROMISES, TRIED) == TARGET.read_text(), "Run `make promises`"
+def test_page_is_what_was_tried(run: Run) -> None:
+    # Before this run: the page is made anew when all was.
+    assert to_page(PROMISES, read_tries(run.folder / TRIES.name)) == TARGET.read_text(), "Run `make promises`"
 
 
 def test_every_try_is_of_something_that_is_promised() -> None:

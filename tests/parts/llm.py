@@ -6,10 +6,10 @@ from typing import Any, Literal
 import aiohttp
 import msgspec
 
-from tests.parts.process import Process
+from tests.parts.process import Process, free_port
 from tests.parts.run import Run
 
-_SECONDS_TO_START = 15
+_SECONDS_TO_START = 60
 
 Stage = Literal["arrived", "ended", "closed"]
 
@@ -62,11 +62,13 @@ class LLM:
         self._run = run
         self._folder = run.make_folder("llm")
         self._options = options
+        # Nobody else takes it while it is down.
+        self._port = free_port()
         self.process: Process
         self.url = ""
 
-    async def start(self, *, port: int = 0) -> None:
-        command = [sys.executable, "-m", "palaver.llm_server", "--port", str(port), *self._options]
+    async def start(self) -> None:
+        command = [sys.executable, "-m", "palaver.llm_server", "--port", str(self._port), *self._options]
         self.process = Process(self._run, command, name="llm-server", log=self._folder / "log")
         line = await self.process.wait_for_line(r"^llm-server on (http://\S+)$", seconds=_SECONDS_TO_START)
         self.url = line[1]
@@ -74,7 +76,7 @@ class LLM:
     async def restart(self) -> None:
         """Let it die and come again at the same address. What it was told and heard is gone."""
         self.process.kill()
-        await self.start(port=int(self.url.rpartition(":")[2]))
+        await self.start()
 
     async def control(self, **script: str | float | bool) -> None:
         """Have it answer all that follows by this script: `text="…", pieces=20, fault="500", on="models"`.

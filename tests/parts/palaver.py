@@ -11,7 +11,7 @@ from typing import IO, Literal, Protocol
 
 from tests.parts import PartFailed, secrets
 from tests.parts.forked import run_palaver, start_palaver
-from tests.parts.process import Child, Process, bare_environment
+from tests.parts.process import Child, Process, bare_environment, free_port
 from tests.parts.run import Run
 
 _SECONDS_TO_START = 30
@@ -49,6 +49,8 @@ class Server:
         secrets.note_settings(environment)
         self.url = ""
         self.process: Process
+        # Nobody else takes it while it is down.
+        self._port = free_port()
         self._run = run
         self._log = folder / "log"
         self._arguments = arguments
@@ -65,8 +67,7 @@ class Server:
 
     async def start(self) -> None:
         """Returns when it is ready. `PartFailed`, with what it wrote, when it does not get there."""
-        port = self.url.rpartition(":")[2] or "0"
-        command = [*self._command, "serve", "--port", port, *self._arguments]
+        command = [*self._command, "serve", "--port", str(self._port), *self._arguments]
         kind = Process if self._command else PalaverProcess
         self.process = kind(self._run, command, name="palaver serve", log=self._log, environment=self.environment)
         line = await self.process.wait_for_line(r"^Palaver is ready on (http://\S+)$", seconds=_SECONDS_TO_START)

@@ -71,10 +71,11 @@ class Postgres:
     def url(self, database: str) -> str:
         return f"postgresql://postgres@/{database}?host={self.folder}"
 
-    def execute(self, sql: str, *, database: str = "postgres") -> str:
-        """What psql prints: rows, their columns divided by `|`."""
+    def execute(self, *commands: str, database: str = "postgres") -> str:
+        """What psql prints of one after the other: rows, their columns divided by `|`."""
         arguments = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"]
-        return self._execute_program("psql", [*arguments, f"--command={sql}", self.url(database)]).strip()
+        arguments += [f"--command={command}" for command in commands]
+        return self._execute_program("psql", [*arguments, self.url(database)]).strip()
 
     def create_database(self, template: str = "template0") -> str:
         """The name of a new database."""
@@ -84,7 +85,12 @@ class Postgres:
 
     def drop_database(self, name: str) -> None:
         """Drop it and cut off who is still connected."""
-        self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        # The drop alone waits for those that it cuts off for no more than five seconds.
+        cut_off = f"pg_terminate_backend(pid, {_SECONDS * 1000})"
+        self.execute(
+            f"SELECT {cut_off} FROM pg_stat_activity WHERE datname = '{name}'",
+            f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+        )
 
     def create_template(self, migrate: Callable[[str], None]) -> str:
         """The name of a database that `migrate` was called on, with its URL, once in this run."""

@@ -146,12 +146,22 @@ class Process:
         return "\n".join(self.log_text().splitlines()[-_LINES_SHOWN:])
 
 
+# Those that this process has given, bound until it ends.
+_PORTS: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port on which nobody listens just now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port on which nobody listens, and which only who asks for this very one gets as long as this process lives.
+
+    It stays bound here without anybody listening: whoever connects to it is refused, and where the kernel chooses one
+    itself it passes it over. A server may listen on it, as often as it is started, as all of them set SO_REUSEADDR.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _PORTS.append(held)
+    port: int = held.getsockname()[1]
+    return port
 
 
 async def wait_until(done: Callable[[], bool], *, seconds: float) -> bool:

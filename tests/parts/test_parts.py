@@ -139,7 +139,7 @@ async def test_browser_shows_a_page(browser: Browser) -> None:
 async def test_process_that_ends_before_it_is_ready_shows_what_it_wrote(run: Run, tmp_path: Path) -> None:
     process = start_python(run, tmp_path, "raise SystemExit('The port is taken.')")
     with pytest.raises(PartFailed, match=r"ended with 1. It wrote:\nThe port is taken."):
-        await process.wait_for_line("ready", seconds=10)
+        await process.wait_for_line("ready", seconds=60)
 
 
 async def test_process_that_is_never_ready_is_killed(run: Run, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ async def test_process_that_is_never_ready_is_killed(run: Run, tmp_path: Path) -
 async def test_process_that_will_not_end_is_killed(run: Run, tmp_path: Path) -> None:
     source = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
     process = start_python(run, tmp_path, source)
-    await process.wait_for_line("deaf", seconds=10)
+    await process.wait_for_line("deaf", seconds=60)
     process.send(signal.SIGTERM)
     with pytest.raises(PartFailed, match=r"had not ended after 0.05 s"):
         await process.wait_for_end(seconds=0.05)
@@ -162,10 +162,10 @@ async def test_process_that_will_not_end_is_killed(run: Run, tmp_path: Path) -> 
 async def test_process_that_is_killed_takes_its_children_with_it(run: Run, tmp_path: Path) -> None:
     source = "import subprocess; child = subprocess.Popen(['sleep', '600']); print(child.pid, flush=True); child.wait()"
     process = start_python(run, tmp_path, source)
-    child = int((await process.wait_for_line(r"^(\d+)$", seconds=10))[1])
+    child = int((await process.wait_for_line(r"^(\d+)$", seconds=60))[1])
     assert is_alive(child)
     process.kill()
-    assert await wait_until(lambda: not is_alive(child), seconds=10)
+    assert await wait_until(lambda: not is_alive(child), seconds=60)
 
 
 async def test_frozen_process_stands_still_until_it_is_thawed(run: Run, tmp_path: Path) -> None:
@@ -174,12 +174,12 @@ async def test_frozen_process_stands_still_until_it_is_thawed(run: Run, tmp_path
         "print('ready', flush=True); signal.pause()"
     )
     process = start_python(run, tmp_path, source)
-    await process.wait_for_line("ready", seconds=10)
+    await process.wait_for_line("ready", seconds=60)
     process.freeze()
     process.send(signal.SIGTERM)
     assert not await wait_until(lambda: "heard" in process.log_text(), seconds=0.1)
     process.thaw()
-    assert await process.wait_for_end(seconds=10) == 0
+    assert await process.wait_for_end(seconds=60) == 0
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -205,5 +205,5 @@ with open_run() as run:
     folder, pids = Path(line[1]), [int(line[2]), int(line[3])]
     assert [is_alive(pid) for pid in pids] == [True, True]
     doomed.send(how)
-    await doomed.wait_for_end(seconds=20)
-    assert await wait_until(lambda: not folder.exists() and not any(is_alive(pid) for pid in pids), seconds=20)
+    await doomed.wait_for_end(seconds=60)
+    assert await wait_until(lambda: not folder.exists() and not any(is_alive(pid) for pid in pids), seconds=60)

@@ -111,7 +111,7 @@ class Record:
         self._waiting.append(future)
         return future
 
-    async def wait_for(self, stage: Stage, *, count: int = 1, timeout: float = 5.0) -> list[Entry]:
+    async def wait_for(self, stage: Stage, *, count: int = 1, timeout: float = 60.0) -> list[Entry]:
         """The entries, once so many have reached the stage. `TimeoutError` when they do not."""
         deadline = asyncio.get_running_loop().time() + timeout
         while self.count(stage) < count:

@@ -100,7 +100,7 @@ async def test_sockets_that_are_dropped_all_at_once_come_back_in_time_with_exact
     sessions = await do_all([make(client) for _ in range(-(-sockets // SOCKETS_EACH))])
     async with AsyncExitStack() as stack:
         devices = [Device(client, sessions[number % len(sessions)], stack) for number in range(sockets)]
-        await asyncio.gather(*(device.come() for device in devices))
+        await do_all([device.come() for device in devices])
         # One who is never dropped tells what the others miss.
         told = {session: await stack.enter_async_context(enter(client, session)) for session in sessions[::2]}
         for device in devices:

@@ -359,9 +359,11 @@ async def test_who_gives_up_subscribing_does_not_listen(redis: Redis, there: Bus
 @asynccontextmanager
 async def signed_in(redis: Redis, *rules: str) -> AsyncIterator[str]:
     """The address with a user of these rights, whose password is `sekret`."""
-    await tell(redis, "ACL", "SETUSER", "ana", "on", ">sekret", *rules)
-    yield redis.url.replace("//", "//ana:sekret@")
-    await tell(redis, "ACL", "DELUSER", "ana")
+    await tell(redis, "ACL", "SETUSER", "ana", "reset", "on", ">sekret", *rules)
+    try:
+        yield redis.url.replace("//", "//ana:sekret@")
+    finally:
+        await tell(redis, "ACL", "DELUSER", "ana")
 
 
 async def test_bus_signs_in_and_needs_few_rights(redis: Redis, log: pytest.LogCaptureFixture) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-import time
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,16 +13,14 @@ from redis.asyncio import Redis as Client
 
 from palaver.bus import BusOptions, open_bus, publisher
 from palaver.chat.ports import Bus
-from tests.bus.ear import Ear, wait_until_both_listen
-from tests.bus.patience import PATIENT_SECONDS, be_patient
+from tests.bus.ear import SECONDS, Ear, wait_until_both_listen
+from tests.bus.patience import PATIENT_SECONDS, be_as_usual, be_patient
 from tests.parts.loop import hold_up, run
 from tests.parts.redis import Redis
+from tests.parts.relay import RedisRelay
 
 CHANNEL = "conversation:7"
 MEBIBYTE = 1024 * 1024
-
-# "A second or so", on a machine that does other things as well.
-A_SECOND_OR_SO = 5.0
 
 pytestmark = pytest.mark.usefixtures("log")
 
@@ -33,6 +30,24 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     """What the bus says."""
     caplog.set_level(logging.INFO, "palaver.bus")
     return caplog
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a Redis that answers takes for it, it is waited for."""
+    be_patient(monkeypatch)
+
+
+@pytest.fixture
+def usual_patience(monkeypatch: pytest.MonkeyPatch, _patience: None) -> None:
+    """With one that does not answer."""
+    be_as_usual(monkeypatch)
+
+
+@pytest.fixture
+def no_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No publisher finds out by itself that Redis has gone."""
+    monkeypatch.setattr(publisher, "BEAT_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -53,6 +68,10 @@ def there(workers: tuple[Bus, Bus]) -> Bus:
 
 @pytest.fixture
 async def ear(here: Bus, there: Bus) -> Ear:
+    return await listen(here, there)
+
+
+async def listen(here: Bus, there: Bus) -> Ear:
     """Somebody who listens there, as somebody does here."""
     ear = Ear()
     await here.subscribe(CHANNEL, Ear().hear)
@@ -62,11 +81,12 @@ async def ear(here: Bus, there: Bus) -> Ear:
 
 @asynccontextmanager
 async def open_workers(url: str) -> AsyncIterator[tuple[Bus, Bus]]:
+    """They open whatever Redis does."""
     async with AsyncExitStack() as stack:
-        yield (
-            await stack.enter_async_context(open_bus(BusOptions(url), "palaver")),
-            await stack.enter_async_context(open_bus(BusOptions(url), "palaver")),
-        )
+        async with asyncio.timeout(SECONDS):
+            here = await stack.enter_async_context(open_bus(BusOptions(url), "palaver"))
+            there = await stack.enter_async_context(open_bus(BusOptions(url), "palaver"))
+        yield here, there
 
 
 async def tell(redis: Redis, *command: str | int) -> None:
@@ -83,17 +103,13 @@ def warnings(log: pytest.LogCaptureFixture) -> list[str]:
 
 
 async def use_while_away(bus: Bus) -> None:
-    """All that a worker does with a bus returns in time."""
-    began = time.monotonic()
+    """All that a worker does with a bus returns, although nothing is answered."""
     bus.publish(CHANNEL, b"lost")
-    assert time.monotonic() - began < 0.2
     ear = Ear()
-    await asyncio.gather(*(bus.subscribe(f"new:{number}", ear.hear) for number in range(1000)))
-    assert time.monotonic() - began < A_SECOND_OR_SO
-    began = time.monotonic()
-    assert await bus.count(CHANNEL) == 1
-    assert await bus.count("nobody is there") == 0
-    assert time.monotonic() - began < 2 * A_SECOND_OR_SO
+    async with asyncio.timeout(SECONDS):
+        await asyncio.gather(*(bus.subscribe(f"new:{number}", ear.hear) for number in range(1000)))
+        assert await bus.count(CHANNEL) == 1
+        assert await bus.count("nobody is there") == 0
 
 
 async def test_after_a_restart_of_redis_everybody_is_told_and_hears_again(
@@ -111,28 +127,26 @@ async def test_after_a_restart_of_redis_everybody_is_told_and_hears_again(
     assert len([message for message in log.messages if message.startswith(again)]) == 2
 
 
+@pytest.mark.usefixtures("no_beat")
 async def test_outage_is_told_once_also_where_redis_is_back_before_it_is_looked_after(
-    redis: Redis, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(publisher, "BEAT_SECONDS", 60.0)
-    async with open_workers(redis.url) as (here, there):
-        ear = Ear()
-        await here.subscribe(CHANNEL, Ear().hear)
-        await there.subscribe(CHANNEL, ear.hear)
-        gap = asyncio.create_task(ear.wait_for_gaps(1))
-        await asyncio.gather(redis.restart(), gap)
-        for bus in (here, there):
-            await wait_until_both_listen(bus, CHANNEL)
-        assert len(warnings(log)) == 2
-
-
-async def test_redis_that_stands_still_holds_nobody_up_and_is_found_again(
     redis: Redis, here: Bus, there: Bus, ear: Ear, log: pytest.LogCaptureFixture
+) -> None:
+    gap = asyncio.create_task(ear.wait_for_gaps(1))
+    await asyncio.gather(redis.restart(), gap)
+    for bus in (here, there):
+        await wait_until_both_listen(bus, CHANNEL)
+    assert len(warnings(log)) == 2
+
+
+@pytest.mark.usefixtures("usual_patience")
+async def test_redis_that_stands_still_holds_nobody_up_and_is_found_again(
+    redis: Redis, here: Bus, there: Bus, ear: Ear, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redis.process.freeze()
     await asyncio.gather(use_while_away(here), use_while_away(there))
     await ear.wait_for_gaps(2)
     assert len(warnings(log)) == 2
+    be_patient(monkeypatch)
     redis.process.thaw()
     await wait_until_both_listen(here, CHANNEL)
     await wait_until_both_listen(here, "new:999")
@@ -141,6 +155,7 @@ async def test_redis_that_stands_still_holds_nobody_up_and_is_found_again(
     assert len(warnings(log)) == 2
 
 
+@pytest.mark.usefixtures("usual_patience")
 async def test_who_subscribes_while_redis_stands_still_is_told_of_the_gap(redis: Redis, here: Bus, there: Bus) -> None:
     redis.process.freeze()
     ear = Ear()
@@ -151,16 +166,22 @@ async def test_who_subscribes_while_redis_stands_still_is_told_of_the_gap(redis:
     here.publish(CHANNEL, b"one")
 
 
-async def test_redis_that_answers_late_leaves_no_gap_untold(redis: Redis, here: Bus, ear: Ear) -> None:
-    gap = asyncio.create_task(ear.wait_for_gaps(1))
-    await tell(redis, "CLIENT", "PAUSE", 4000, "ALL")
-    await use_while_away(here)
-    await gap
-    await wait_until_both_listen(here, CHANNEL)
-    here.publish(CHANNEL, b"again")
-    await ear.wait_for(b"again")
+@pytest.mark.usefixtures("usual_patience")
+async def test_redis_that_answers_late_leaves_no_gap_untold(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    relay = RedisRelay(redis.url)
+    async with relay.open(), open_workers(relay.url) as (here, there):
+        ear = await listen(here, there)
+        relay.hold()
+        await use_while_away(here)
+        await ear.wait(lambda: ear.gaps > 0)
+        be_patient(monkeypatch)
+        relay.let_go()
+        await wait_until_both_listen(here, CHANNEL)
+        here.publish(CHANNEL, b"again")
+        await ear.wait_for(b"again")
 
 
+@pytest.mark.usefixtures("usual_patience")
 async def test_memory_stays_flat_while_redis_stands_still(redis: Redis, here: Bus, ear: Ear) -> None:
     redis.process.freeze()
     data = b"x" * 1024
@@ -181,13 +202,9 @@ async def test_server_opens_without_redis_and_catches_up_when_it_comes(
     redis: Redis, log: pytest.LogCaptureFixture
 ) -> None:
     redis.process.kill()
-    began = time.monotonic()
     async with open_workers(redis.url) as (here, there):
-        assert time.monotonic() - began < 2 * A_SECOND_OR_SO
         assert not here.alone
-        ear = Ear()
-        await there.subscribe(CHANNEL, ear.hear)
-        await here.subscribe(CHANNEL, Ear().hear)
+        ear = await listen(here, there)
         await use_while_away(here)
         await ear.wait_for_gaps(2)
         assert len(warnings(log)) == 2
@@ -197,11 +214,10 @@ async def test_server_opens_without_redis_and_catches_up_when_it_comes(
         await ear.wait_for(b"at last")
 
 
+@pytest.mark.usefixtures("usual_patience")
 async def test_redis_that_stood_still_before_holds_no_server_up(redis: Redis) -> None:
     redis.process.freeze()
-    began = time.monotonic()
     async with open_workers(redis.url) as (here, _):
-        assert time.monotonic() - began < 2 * A_SECOND_OR_SO
         await here.subscribe(CHANNEL, Ear().hear)
         await use_while_away(here)
 
@@ -250,6 +266,7 @@ async def test_others_are_told_of_what_was_too_much_to_be_sent(
     await ear.wait_for(b"and on")
 
 
+@pytest.mark.usefixtures("no_beat")
 async def test_others_are_told_when_the_connection_broke_by_which_it_was_published(
     redis: Redis, here: Bus, ear: Ear
 ) -> None:
@@ -304,10 +321,9 @@ async def test_what_was_published_last_is_sent_before_the_bus_closes(redis: Redi
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 def test_worker_that_is_held_up_itself_does_not_take_redis_for_slow(
-    redis: Redis, turns: int, log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    redis: Redis, turns: int, log: pytest.LogCaptureFixture
 ) -> None:
     """However far it has come, what was published is heard, and nobody has to look into the store."""
-    be_patient(monkeypatch)
     ear, late = Ear(), Ear()
 
     async def be_held_up() -> None:
@@ -359,9 +375,11 @@ async def test_who_gives_up_subscribing_does_not_listen(redis: Redis, there: Bus
 @asynccontextmanager
 async def signed_in(redis: Redis, *rules: str) -> AsyncIterator[str]:
     """The address with a user of these rights, whose password is `sekret`."""
-    await tell(redis, "ACL", "SETUSER", "ana", "on", ">sekret", *rules)
-    yield redis.url.replace("//", "//ana:sekret@")
-    await tell(redis, "ACL", "DELUSER", "ana")
+    await tell(redis, "ACL", "SETUSER", "ana", "reset", "on", ">sekret", *rules)
+    try:
+        yield redis.url.replace("//", "//ana:sekret@")
+    finally:
+        await tell(redis, "ACL", "DELUSER", "ana")
 
 
 async def test_bus_signs_in_and_needs_few_rights(redis: Redis, log: pytest.LogCaptureFixture) -> None:

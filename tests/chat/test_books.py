@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from palaver.app import running
 from palaver.chat.books import ModelSizes
 from palaver.chat.conversation import Speaking
@@ -25,7 +27,11 @@ def test_size_is_that_of_the_model_which_answers_with_what_was_learned_of_it() -
     assert sizes.of(Speaking(model="a")).factor > 1.9
 
 
-async def test_server_holds_back_by_the_context_that_its_llm_server_tells(tmp_path: Path) -> None:
+async def test_server_holds_back_by_the_context_that_its_llm_server_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However long the server takes to tell its models, it is waited for.
+    monkeypatch.setattr("palaver.bots.servers.FIRST_MODELS_SECONDS", 60)
     async with running_llm(Options(port=0, context_length=CONTEXT)) as llm:
         environment = {
             "PALAVER_DATA_DIR": str(tmp_path),

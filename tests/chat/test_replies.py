@@ -10,7 +10,7 @@ import apsw
 import pytest
 from msgspec.structs import replace
 
-from palaver.chat import crowd, orphans
+from palaver.chat import crowd, ending, orphans
 from palaver.chat.books import Books
 from palaver.chat.clock import SECOND
 from palaver.chat.conversation import Conversation, Speaking, Usage
@@ -544,6 +544,7 @@ async def test_end_that_the_store_cannot_take_just_now_is_written_later(
     chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, tmp_path: Path,
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    monkeypatch.setattr(ending, "PATIENCE_SECONDS", 60)
     begun = await say(chat, alice, "hello", conversation)
     talk = await bot.asked()
     await talk.say("worth ", "keeping")
@@ -869,6 +870,7 @@ async def test_end_that_waits_for_its_commit_is_one_of_the_crowd_and_one_that_wa
     chat: Chat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crowd, "FEW", 1)
+    monkeypatch.setattr(ending, "PATIENCE_SECONDS", 60)
     begun = await say(chat, alice, "hello", conversation)
     talk = await bot.asked()
     asked, go = asyncio.Event(), asyncio.Event()
@@ -878,11 +880,6 @@ async def test_end_that_waits_for_its_commit_is_one_of_the_crowd_and_one_that_wa
         await go.wait()
         raise StoreUnavailable("the database does not answer")
 
-    monkeypatch.setattr(store.turns, "finish", fails)
-    await talk.say("yes")
-    talk.finish()
-    await asked.wait()
-
     async def is_busy() -> bool:
         # Others have their turns.
         await store.check()
@@ -891,11 +888,15 @@ async def test_end_that_waits_for_its_commit_is_one_of_the_crowd_and_one_that_wa
     async def is_not() -> bool:
         return not await is_busy()
 
-    assert await is_busy()
-    go.set()
-    await until(is_not)
-    assert chat.replies.makes(begun.turn.reply.id)
-    monkeypatch.undo()
+    with monkeypatch.context() as broken:
+        broken.setattr(store.turns, "finish", fails)
+        await talk.say("yes")
+        talk.finish()
+        await asked.wait()
+        assert await is_busy()
+        go.set()
+        await until(is_not)
+        assert chat.replies.makes(begun.turn.reply.id)
     assert (await end_of(chat, begun)).turn.reply.status == "complete"
 
 

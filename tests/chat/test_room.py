@@ -21,6 +21,8 @@ async def test_first_piece_leaves_at_once_and_those_after_it_are_gathered(
     # That it has begun was told a moment ago; nothing waits for that.
     telling.say("One ")
     assert len(woken) == 1
+    # However long it takes to say the next ones.
+    chat.rooms.pace.seconds = 60
     telling.say("two ")
     telling.say("three")
     assert len(woken) == 1

@@ -322,7 +322,7 @@ async def test_lost_text_is_asked_for_again(
     bus.loses = lambda: True
     await talker.say("two ")
     # What was gathered behind the first piece.
-    await asyncio.wait_for(_published(talker.chat), 5)
+    await asyncio.wait_for(_published(talker.chat), 10)
     bus.loses = lambda: False
     await talker.say("three")
     assert talker.begun is not None
@@ -487,7 +487,7 @@ async def test_stream_of_another_workers_reply_ends_with_it(
     await settle()
     await talker.say("two")
     await talker.finish()
-    assert await asyncio.wait_for(stream, 5) == ("one two", "complete")
+    assert await asyncio.wait_for(stream, 10) == ("one two", "complete")
 
 
 async def test_stream_of_another_workers_reply_ends_when_the_conversation_is_deleted(
@@ -502,7 +502,7 @@ async def test_stream_of_another_workers_reply_ends_when_the_conversation_is_del
     await settle()
     await delete_conversation(talker.chat, Reader(alice.id), conversation.uuid)
     with pytest.raises(NotFound):
-        await asyncio.wait_for(stream, 5)
+        await asyncio.wait_for(stream, 10)
 
 
 # The tape
@@ -599,6 +599,7 @@ async def test_whoever_ends_the_reply_of_a_dead_worker_waits_until_all_have_told
     monkeypatch.setattr(replying, "CHECKPOINT_SECONDS", 60.0)
     # Within the time that is given to all anyway, it would be heard without being waited for.
     monkeypatch.setattr(last_words, "ANYBODY_SECONDS", 0.0)
+    monkeypatch.setattr(last_words, "EVERYBODY_SECONDS", 60.0)
     dies, slow = LossyBus(hub), LossyBus(hub)
     talker = Talker(await start_chat("dead", bus=dies), bot, alice, conversation)
     there = await start_chat("there", bus=slow)

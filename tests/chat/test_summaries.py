@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -66,6 +67,12 @@ class Talking:
         talk = await self._bot.asked()
         assert talk.prompt.message == INSTRUCTION
         return talk
+
+    async def no_summary(self, chat: Chat, *slow: asyncio.Task[Any]) -> None:
+        """The bot is asked for none, and all that the turns have begun has come to its end; but for the slow ones."""
+        async with asyncio.timeout(10):
+            await asyncio.gather(*chat.replies._answers.difference(slow))
+        assert not self._bot.is_asked
 
 
 @pytest.fixture
@@ -174,39 +181,41 @@ async def test_what_a_summary_may_take_is_held_back_until_it_is_there(
 
 
 async def test_summary_that_too_little_is_left_for_is_not_made(
-    start_chat: StartChat, store: SqlStore, bot: HandBot, conversation: Conversation, talking: Talking
+    start_chat: StartChat, store: SqlStore, conversation: Conversation, talking: Talking
 ) -> None:
     # The four turns use 408, and another one has room where a summary has not.
     budgets = Budgets(person=Budget(tokens_a_day=800), reply_tokens=100)
     chat = await start_chat(summarises=True, budgets=budgets)
     await talking.up_to_the_cut(chat)
     await talking.turn(chat)
-    await asyncio.gather(*chat.replies._answers)
-    assert not bot.is_asked
+    await talking.no_summary(chat)
     assert await kept(store, conversation) == (None, 0)
 
 
 async def test_nothing_is_summarised_unless_the_operator_wants_it(
-    start_chat: StartChat, bot: HandBot, store: SqlStore, conversation: Conversation, talking: Talking
+    start_chat: StartChat, store: SqlStore, conversation: Conversation, talking: Talking
 ) -> None:
     chat = await start_chat()
     await talking.up_to_the_cut(chat)
     talk, _ = await talking.turn(chat)
-    assert (talk.prompt.summary, bot.is_asked) == ("", False)
+    assert talk.prompt.summary == ""
+    await talking.no_summary(chat)
     assert await kept(store, conversation) == (None, 0)
 
 
 async def test_slow_summary_holds_up_no_turn_and_is_asked_for_once(
-    chat: Chat, store: SqlStore, bot: HandBot, conversation: Conversation, talking: Talking
+    chat: Chat, store: SqlStore, conversation: Conversation, talking: Talking
 ) -> None:
     await talking.up_to_the_cut(chat)
     slow = await talking.summary()
     await slow.say("Alice ")
+    making = tuple(chat.replies._answers)
     talk, _ = await talking.turn(chat)
-    assert (talk.prompt.summary, bot.is_asked) == ("", False)
+    assert talk.prompt.summary == ""
+    await talking.no_summary(chat, *making)
     # It is cut once more before the first summary is there; that one is still true, and the next goes on from it.
     await talking.turn(chat)
-    assert not bot.is_asked
+    await talking.no_summary(chat, *making)
     await give(store, conversation, slow, "counts.")
     assert await kept(store, conversation) == ("Alice counts.", 5)
     talk, _ = await talking.turn(chat)
@@ -216,15 +225,15 @@ async def test_slow_summary_holds_up_no_turn_and_is_asked_for_once(
 
 @pytest.mark.parametrize("error", [BotUnavailable("refused"), ValueError("secret"), OSError("gone")])
 async def test_failing_summary_changes_nothing_and_is_left_alone_for_a_while(
-    chat: Chat, store: SqlStore, bot: HandBot, clock: HandClock, conversation: Conversation, talking: Talking,
-    error: Exception,
-) -> None:  # fmt: skip
+    chat: Chat, store: SqlStore, clock: HandClock, conversation: Conversation, talking: Talking, error: Exception
+) -> None:
     await talking.up_to_the_cut(chat)
     failing = await talking.summary()
     await failing.say("Alice ")
     failing.fail(error)
     talk, _ = await talking.turn(chat)
-    assert (talk.prompt.summary, bot.is_asked) == ("", False)
+    assert talk.prompt.summary == ""
+    await talking.no_summary(chat)
     assert await kept(store, conversation) == (None, 0)
     clock.move(LEASE_SECONDS + 1)
     await talking.turn(chat)
@@ -294,27 +303,28 @@ async def test_worker_that_goes_away_leaves_the_summary_to_the_next_turn(
 
 
 async def test_worker_that_dies_leaves_the_summary_to_the_first_turn_after_its_lease(
-    start_chat: StartChat, bot: HandBot, clock: HandClock, talking: Talking
+    start_chat: StartChat, clock: HandClock, talking: Talking
 ) -> None:
     dying = await start_chat("dying", summarises=True)
     await talking.up_to_the_cut(dying)
     await talking.summary()
     other = await start_chat("other", summarises=True)
     await talking.turn(other)
-    assert not bot.is_asked
+    await talking.no_summary(other)
     clock.move(LEASE_SECONDS + 1)
     await talking.turn(other)
     await talking.summary()
 
 
 async def test_summary_that_is_there_is_not_made_again_by_a_worker_that_starts(
-    chat: Chat, start_chat: StartChat, store: SqlStore, bot: HandBot, conversation: Conversation, talking: Talking
+    chat: Chat, start_chat: StartChat, store: SqlStore, conversation: Conversation, talking: Talking
 ) -> None:
     await talking.up_to_the_cut(chat)
     await give(store, conversation, await talking.summary(), "Alice counts.")
     other = await start_chat("other", summarises=True)
     talk, _ = await talking.turn(other)
-    assert (talk.prompt.summary, bot.is_asked) == ("Alice counts.", False)
+    assert talk.prompt.summary == "Alice counts."
+    await talking.no_summary(other)
 
 
 # Branches

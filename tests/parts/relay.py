@@ -50,12 +50,6 @@ async def _carry(carry: Carry, reader: asyncio.StreamReader, writer: asyncio.Str
         await carry(reader, writer)
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(_CHUNK):
-        writer.write(data)
-        await writer.drain()
-
-
 # PostgreSQL
 
 # As its clients look for it in a folder.
@@ -137,11 +131,20 @@ class RedisRelay:
         self._seen = 0
         self._number = 0
         self._fault: Fault = "cut"
+        self._answers = asyncio.Event()
+        self._answers.set()
         self._connections = _Connections()
 
     def fail(self, number: int, fault: Fault) -> None:
         """The command of this number from now on."""
         self._seen, self.failed, self._number, self._fault = 0, "", number, fault
+
+    def hold(self) -> None:
+        """From now on all is carried out, and no answer comes before `let_go`."""
+        self._answers.clear()
+
+    def let_go(self) -> None:
+        self._answers.set()
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
@@ -151,11 +154,12 @@ class RedisRelay:
             yield
         finally:
             server.close()
+            self.let_go()
             await self._connections.hang_up()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind = await asyncio.open_connection(self._behind.hostname, self._behind.port)
-        await self._connections.join((reader, writer), behind, self._carry_commands, _pass_on)
+        await self._connections.join((reader, writer), behind, self._carry_commands, self._carry_answers)
 
     async def _carry_commands(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         commands = hiredis.Reader()
@@ -170,6 +174,12 @@ class RedisRelay:
                 if self._fault != "refused":
                     return
                 writer.write(_UNKNOWN)
+            await writer.drain()
+
+    async def _carry_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(_CHUNK):
+            await self._answers.wait()
+            writer.write(data)
             await writer.drain()
 
     def _fails(self, command: list[bytes]) -> bool:

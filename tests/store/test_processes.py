@@ -13,8 +13,11 @@ from tests.parts.palaver import StoreKind
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from palaver.store import StoreOptions, open_store
+from palaver.store import StoreOptions, open_store, sqlite
 from palaver.store.migrate import migrate
+
+# Whoever comes second waits until the first has taken every step, however long that takes.
+sqlite.BUSY_MILLISECONDS = 60_000
 
 async def main():
     print("ready", flush=True)

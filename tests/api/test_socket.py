@@ -16,6 +16,7 @@ from palaver.chat.errors import StoreUnavailable
 from palaver.chat.flow import Chat
 from palaver.chat.user import User, UserId
 
+SECONDS = 60
 SECRET = "a path, a key, a line of code"
 INTERNAL = {"type": "error", "message": "Internal server error", "code": "internal"}
 
@@ -73,7 +74,7 @@ class FailingSocket(JsonSocket):
         self.has_left = True
 
     async def next(self) -> Message:
-        return await asyncio.wait_for(self.told.get(), 5)
+        return await asyncio.wait_for(self.told.get(), SECONDS)
 
 
 async def shake_hands(socket: FailingSocket) -> asyncio.Task[None]:
@@ -90,7 +91,7 @@ async def run(socket: FailingSocket) -> None:
     assert json.loads((await socket.next())["text"]) == INTERNAL
     assert await socket.next() == {"type": "websocket.close", "code": 4500}
     await socket.heard.put({"type": "websocket.disconnect", "code": 4500})
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, SECONDS)
     assert socket.told.empty()
     assert socket.has_left
 
@@ -120,5 +121,5 @@ async def test_outage_while_something_is_done_is_said_and_the_socket_goes_on() -
         assert error["code"] == "internal"
         assert SECRET not in error["message"]
     await socket.heard.put({"type": "websocket.disconnect", "code": 1000})
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, SECONDS)
     assert socket.has_left

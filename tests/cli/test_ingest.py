@@ -179,9 +179,11 @@ async def test_it_works_beside_a_server_and_makes_vectors(start_server: StartSer
     server = await start_server(PALAVER_EMBEDDING_MODEL="vectors-1")
     said = await server.cli("ingest", str(folder), "--collection", "papers")
     assert said == "papers: 3 new, 0 replaced, 0 unchanged, 0 failed.\n"
-    # By whichever of the two was first, and by one of them alone.
-    async with asyncio.timeout(30):
-        while "A page." not in (texts := [text for one in await llm.record() for text in one.body["input"]]):
+    # By whichever of the two was first, and by one of them alone: what comes later is asked for after it.
+    (folder / "later.txt").write_text("Another page.")
+    await server.cli("ingest", str(folder), "--collection", "papers")
+    async with asyncio.timeout(60):
+        while "Another page." not in (texts := [text for one in await llm.record() for text in one.body["input"]]):
             pass
     assert texts.count("A page.") == 1
     async with aiohttp.ClientSession() as client, client.get(f"{server.url}/health") as response:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.parts.palaver import Server
-from tests.parts.process import bare_environment
+from tests.parts.process import bare_environment, wait_until
 
 ROOT = Path(__file__).parents[2]
 # A line that goes on in the next one is one.
@@ -154,6 +154,7 @@ async def test_health_check_says_whether_it_is_ready(server: Server) -> None:
         done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, check=False)
         return done.returncode
 
-    assert check() == 0
+    # A server that stands still for a second says that it is not.
+    assert await wait_until(lambda: check() == 0, seconds=60)
     await server.stop()
     assert check() == 1

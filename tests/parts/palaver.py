@@ -15,6 +15,8 @@ from tests.parts.process import Child, Process, bare_environment, free_port
 from tests.parts.run import Run
 
 _SECONDS_TO_START = 30
+# Where an interpreter of its own has to read all that it needs first.
+_SECONDS_TO_START_ANEW = 120
 _SECONDS_TO_STOP = 20
 _SECONDS_FOR_COMMAND = 60
 
@@ -70,7 +72,8 @@ class Server:
         command = [*self._command, "serve", "--port", str(self._port), *self._arguments]
         kind = Process if self._command else PalaverProcess
         self.process = kind(self._run, command, name="palaver serve", log=self._log, environment=self.environment)
-        line = await self.process.wait_for_line(r"^Palaver is ready on (http://\S+)$", seconds=_SECONDS_TO_START)
+        seconds = _SECONDS_TO_START_ANEW if self._command else _SECONDS_TO_START
+        line = await self.process.wait_for_line(r"^Palaver is ready on (http://\S+)$", seconds=seconds)
         self.url = line[1]
 
     async def stop(self, *, seconds: float = _SECONDS_TO_STOP) -> int:

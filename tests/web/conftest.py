@@ -19,7 +19,8 @@ def store_kind(request: pytest.FixtureRequest) -> StoreKind:
 
 @pytest.fixture(scope="module")
 def server_environment() -> Mapping[str, str]:
-    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1"}
+    # What a test holds back is no silence for which a reply breaks off.
+    return {"PALAVER_REGISTRATION": "on", "PALAVER_LLM_TRIES": "1", "LLM_TIMEOUT": "600"}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ The policy that the page comes with would stop most of it by itself, so it is sw
 nothing gets as far as that.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from playwright.async_api import Page, expect
@@ -12,7 +13,7 @@ from tests.journeys.client import PASSWORD, new_name
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server
 from tests.web.payloads import ELSEWHERE, PAYLOADS
-from tests.web.window import OpenWindow, Window
+from tests.web.window import SECONDS, OpenWindow, Window
 
 # What there may be in the page is what the app itself is made of.
 FOREIGN = (
@@ -28,6 +29,12 @@ SCHEMES = """() => [...new Set([...document.querySelectorAll("a[href]")].map((li
 # What every object of the page has, and what stands there.
 INHERITED = """() => [Object, Array, Function].map(({ prototype }) => Object.getOwnPropertyNames(prototype).map(
   (name) => `${name}: ${typeof Object.getOwnPropertyDescriptor(prototype, name).value}`))"""
+# To the second frame after an image of our own has come, which is the last that was asked for.
+SETTLED = """() => new Promise((done) => {
+  const mark = new Image();
+  mark.onload = () => requestAnimationFrame(() => requestAnimationFrame(() => done()));
+  mark.src = `./assets/icon-192.png?${Math.random()}`;
+})"""
 MESSAGE, TITLE, NAME = 9_000, 255, 100
 
 
@@ -145,7 +152,7 @@ class Watch:
 
     async def expect_nothing(self, page: Page) -> None:
         # Events of what is only now on the page have their turn first.
-        await page.evaluate("() => new Promise((done) => setTimeout(done, 100))")
+        await asyncio.wait_for(page.evaluate(SETTLED), SECONDS)
         assert self._happened == []
         assert await page.locator(FOREIGN).evaluate_all("(found) => found.map((one) => one.outerHTML)") == []
         assert await page.evaluate(HANDLERS) == []

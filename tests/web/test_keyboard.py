@@ -27,11 +27,12 @@ IS_SEEN = """(mayLeave) => {
   const isBeginning = one.matches("h1[tabindex='-1']");
   return isInView && (isRinged || isBeginning || (isShown && isOutlined(one)) || isOutlined(one.nextElementSibling));
 }"""
-NAME = """() => {
-  const one = document.activeElement;
-  if (one === document.body) return "";
-  return (one.getAttribute("aria-label") ?? one.labels?.[0]?.textContent ?? one.textContent).trim();
-}"""
+NAME_OF = """(one) =>
+  (one.getAttribute("aria-label") ?? one.labels?.[0]?.textContent ?? one.textContent).trim()"""
+NAME = f"() => document.activeElement === document.body ? '' : ({NAME_OF})(document.activeElement)"
+# What has that in its name can be stepped on, in front of whatever else there is.
+IS_THERE = f"""(name) => [...document.querySelectorAll("a, button, input, select, textarea, summary, [tabindex]")].some(
+  (one) => !one.disabled && one.checkVisibility() && ({NAME_OF})(one).includes(name))"""
 
 
 class Keys:
@@ -56,7 +57,8 @@ class Keys:
         await self.press(*keys)
 
     async def reach(self, name: str, key: str = "Tab") -> None:
-        """By one step after the other, each of them seen."""
+        """Once it is there, by one step after the other, each of them seen."""
+        await self.page.wait_for_function(IS_THERE, arg=name, timeout=SECONDS * 1000)
         passed = []
         for _ in range(FAR):
             await self.page.keyboard.press(key)

@@ -89,7 +89,17 @@ async def drop(window: Window, name: str) -> None:
 
 
 def row(window: Window, name: str) -> Locator:
-    return window.page.get_by_role("main").get_by_role("listitem").filter(has_text=name)
+    """A document of the collection."""
+    return documents(window, "Documents").get_by_role("listitem").filter(has_text=name)
+
+
+def coming(window: Window, name: str) -> Locator:
+    """A document on its way to the collection. For a moment after it is in both lists, or in neither."""
+    return documents(window, "On their way").get_by_role("listitem").filter(has_text=name)
+
+
+def documents(window: Window, title: str) -> Locator:
+    return window.page.get_by_role("main").get_by_role("list", name=title, exact=True)
 
 
 async def send_file(window: Window, collection: str, name: str, text: str) -> str:
@@ -353,10 +363,12 @@ async def test_upload_says_how_far_it_is_is_cancelled_and_what_is_refused_says_w
     await make_collection(window, "Small")
     await expect(page.get_by_text("each up to 1 MB.")).to_be_visible()
     await upload(window, to_file("large.txt", bytes(1_200_000), "text/plain"))
-    await expect(row(window, "large.txt").get_by_role("alert")).to_have_text(
+    await expect(coming(window, "large.txt").get_by_role("alert")).to_have_text(
         "1.2 MB: too large. A document can have 1 MB."
     )
-    await expect(row(window, "large.txt").get_by_role("button")).to_have_accessible_name("Take large.txt off the list")
+    await expect(coming(window, "large.txt").get_by_role("button")).to_have_accessible_name(
+        "Take large.txt off the list"
+    )
     await page.wait_for_function(ASKS_NO_MORE)
     held: list[Route] = []
 
@@ -368,7 +380,7 @@ async def test_upload_says_how_far_it_is_is_cancelled_and_what_is_refused_says_w
     await expect(page.get_by_role("progressbar", name="slow.txt is being uploaded")).to_be_visible()
     await page.wait_for_function(ASKS_BEFORE_LEAVING)
     await page.get_by_role("button", name="Cancel the upload of slow.txt").click()
-    await expect(row(window, "slow.txt")).to_have_count(0)
+    await expect(coming(window, "slow.txt")).to_have_count(0)
     # Else it might go on once nothing holds it any more.
     for route in held:
         await route.abort()
@@ -378,13 +390,13 @@ async def test_upload_says_how_far_it_is_is_cancelled_and_what_is_refused_says_w
     await drop(window, "one.txt")
     await expect(page.get_by_text("“one.txt” is there already, and unchanged.")).to_be_visible()
     await drop(window, "another.txt")
-    refused = row(window, "another.txt")
+    refused = coming(window, "another.txt")
     await expect(refused.get_by_role("alert")).to_contain_text("You can have 1 document")
     await window.choose("More about one.txt", "Delete")
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(row(window, "one.txt")).to_have_count(0)
     await refused.get_by_role("button", name="Try again").click()
-    await expect(refused).to_contain_text("1 passage")
+    await expect(row(window, "another.txt")).to_contain_text("1 passage")
 
     # What was still on its way is not sent with the session of whoever signs in next.
     ben = await open_window(window.server)
@@ -392,7 +404,7 @@ async def test_upload_says_how_far_it_is_is_cancelled_and_what_is_refused_says_w
     page.on("request", lambda request: sent.append(request.url) if "/documents/?name=" in request.url else None)
     await page.route("**/documents/?name=*", hold)
     await upload(window, *(to_file(f"{number}.txt", "Mine.") for number in range(5)))
-    await expect(row(window, "4.txt")).to_contain_text("waits for its turn")
+    await expect(coming(window, "4.txt")).to_contain_text("waits for its turn")
     await window.choose("account and preferences", "Sign out")
     await page.get_by_label("User name or e-mail").fill(ben.name)
     await page.get_by_label("Password").fill(PASSWORD)
@@ -422,7 +434,10 @@ async def test_documents_are_kept_and_read_by_keyboard_alone(shared_server: Serv
         await expect(page.get_by_role("button", name="Upload files")).to_be_focused()
         await page.keyboard.press("Enter")
     await (await chooser.value).set_files([to_file("a.txt", "Ropes are dry."), to_file("b.txt", "Sails are wet.")])
-    await expect(row(window, "b.txt")).to_contain_text("1 passage")
+    for name in ("a.txt", "b.txt"):
+        await expect(row(window, name)).to_contain_text("1 passage")
+    # Nor is there anything about them but what opens them.
+    await expect(documents(window, "On their way")).to_have_count(0)
     await keys.reach("a.txt")
     await keys.press("Enter")
     sheet = page.get_by_role("dialog", name="a.txt")

@@ -1,5 +1,7 @@
 """The list of conversations in the web app: pinned, put away, found, the same on every device."""
 
+from datetime import UTC, datetime
+
 from playwright.async_api import Locator, expect
 
 from tests.parts.palaver import Server
@@ -24,6 +26,8 @@ async def test_pinned_conversation_is_on_top_on_every_device(
 ) -> None:
     here = await open_window(shared_server, device=device)
     there = await open_window(shared_server, here.name)
+    # Whatever comes, it is of the same day.
+    await there.page.clock.set_fixed_time(datetime.now(UTC))
     await begin(here, "Rivers", "Lakes")
     await here.open_list()
     await here.choose("More about Rivers", "Pin")

@@ -4,7 +4,7 @@ import re
 
 from playwright.async_api import expect
 
-from tests.journeys.client import open_client
+from tests.journeys.client import ask_until, open_client
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 from tests.web.window import Device, OpenWindow, Window
@@ -71,10 +71,18 @@ async def test_all_that_the_api_settles_of_a_conversation_is_settled_in_the_page
     assert (settings["presence_penalty"], settings["frequency_penalty"]) == (0.5, None)
 
 
+async def wait_for_models(server: Server) -> None:
+    """A server that has just started is ready without them, where they are not told at once."""
+    async with open_client(server) as nobody:
+        admin = nobody.bearing(await server.token("admin"))
+        await ask_until(lambda: admin.get("/ai-chat/api/models/"), lambda answer: "qwen3:8b" in answer.text, seconds=60)
+
+
 async def test_picker_of_models_tells_which_is_the_default_and_whether_it_answers(
     start_server: StartServer, open_window: OpenWindow, own_llm: LLM, device: Device
 ) -> None:
     server = await start_server(LLM_SERVER_URL=own_llm.url)
+    await wait_for_models(server)
     window = await open_window(server, device=device)
     await window.say("Hello.")
     head = window.page.get_by_role("button", name="Settings of this conversation")
@@ -96,6 +104,7 @@ async def test_gauge_tells_how_much_the_model_holds_of_the_conversation(
     start_server: StartServer, open_window: OpenWindow, own_llm: LLM, device: Device
 ) -> None:
     server = await start_server(LLM_SERVER_URL=own_llm.url)
+    await wait_for_models(server)
     window = await open_window(server, device=device)
     async with open_client(server) as nobody:
         admin = nobody.bearing(await server.token("admin"))

@@ -171,8 +171,11 @@ export const ReplyShown = memo(function ReplyShown(props: ReplyProps) {
   );
 });
 
-/** A message and the reply to it are told one after the other: in between nothing is missing yet. */
-const A_MOMENT = 700;
+/**
+ * A message and the reply to it are told one after the other: in between nothing is missing yet, and a server that has
+ * much to do may stand still just there. Where it was heard why there is no answer, nothing is waited for.
+ */
+const A_MOMENT = 2_000;
 
 interface MissingProps {
   live: Live;
@@ -210,7 +213,7 @@ export function Missing({ live, prompt, why, known, others }: MissingProps) {
       </p>
     );
   }
-  if (!sure || (why === null && !known)) return null;
+  if (why === null && !(sure && known)) return null;
   const words = why === null ? t("failed") : `${t("failed")} ${why.words}`;
   return (
     <Trouble words={words} action={t("retry")} onAction={again}>

@@ -1,9 +1,14 @@
 """ai_chat's sessions as tests of its sockets need them: made, read, and told of."""
 
+import asyncio
 from typing import Any
 
+from redis.asyncio import Redis
+
+from palaver.chat.events import open_channel
 from tests.journeys.client import TEXT, TIME, UUID, WHOLE, Client, Shaped
-from tests.journeys.socket import Event
+from tests.journeys.socket import SECONDS, Event
+from tests.parts.palaver import Server
 
 SESSIONS = "/ai-chat/api/sessions/"
 UNKNOWN = "0d2b8a54-6f0f-4c55-9e0a-5a3c1d2f7b10"
@@ -42,6 +47,19 @@ async def say(person: Client, session: str, message: str = "hello") -> Event:
     assert answer.status == 200, answer.text
     body: Event = answer.body
     return body
+
+
+async def until_nobody_has_it_open(server: Server, session: str) -> None:
+    """Returns once every worker knows that its sockets are closed."""
+    url = server.environment.get("PALAVER_REDIS_URL")
+    if url is None:
+        # One process knows it at once.
+        return
+    # The others look into Redis, which is told a moment later. Not all of its methods have types.
+    redis: Any = Redis.from_url(url)
+    async with redis, asyncio.timeout(SECONDS):
+        while await redis.pubsub_channels(f"*{open_channel(session)}"):
+            pass
 
 
 def said(messages: list[Event]) -> list[tuple[str, str]]:

@@ -4,12 +4,12 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from math import inf
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse
+from aiohttp import ClientConnectionError, ClientResponse
 from yarl import URL
 
 from palaver.llm_server import Options, running
@@ -22,11 +22,14 @@ from tests.journeys.client import (
     WHOLE,
     Answer,
     Client,
+    ask_until,
     new_name,
     open_client,
     register,
     sign_in,
+    until_offered,
 )
+from tests.journeys.socket import enter
 from tests.parts import PartFailed
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
@@ -589,10 +592,11 @@ async def test_same_client_id_is_the_same_turn_and_another_text_a_conflict(alice
         assert (answer.status, answer.body) == (409, {"detail": TEXT})
 
 
-async def test_busy_session_refuses_where_it_is_told_to(alice: Client, llm: LLM) -> None:
+async def test_busy_session_refuses_where_it_is_told_to(alice: Client) -> None:
     session = (await make(alice))["id"]
-    waiting = asyncio.create_task(alice.post(at(session, "send_message/"), message=STALLED))
-    await llm.record(n=1)
+    async with enter(alice, session) as device:
+        waiting = asyncio.create_task(alice.post(at(session, "send_message/"), message=STALLED))
+        await device.until("ai_message_chunk")
     refused = await alice.post(at(session, "send_message/"), message="hi", when_busy="reject")
     assert (refused.status, refused.body) == (409, {"detail": TEXT})
     assert (await say(alice, session, "hi", when_busy="interrupt"))["ai_message"]["content"] == "You said: hi"
@@ -653,9 +657,10 @@ class Hearing:
         return events
 
     async def _more(self) -> bool:
-        if not self._waiting and (read := await self._response.content.readany()):
+        while not self._waiting and (read := await self._response.content.readany()):
             assert read.endswith(b"\n\n"), read
-            self._waiting = read.decode("ascii").split("\n\n")[:-1]
+            # A comment says no more than that the stream goes on.
+            self._waiting = [one for one in read.decode("ascii").split("\n\n")[:-1] if not one.startswith(":")]
         return bool(self._waiting)
 
 
@@ -891,10 +896,15 @@ async def test_stream_of_a_message_that_still_waits_when_the_server_goes_away_en
 
 
 async def until_refused(person: Client, session: str) -> Answer:
+    """What somebody is told who comes once the server goes away. A worker that has nothing left to end closes the
+    connections that it has, and one that is used just then is told nothing."""
+    coming = person.having(Connection="close")
     async with asyncio.timeout(10):
-        while (answer := await person.post(at(session, "send_message/"))).status == 400:
-            pass
-    return answer
+        while True:
+            with suppress(ClientConnectionError):
+                answer = await coming.post(at(session, "send_message/"))
+                if answer.status != 400:
+                    return answer
 
 
 # Presets
@@ -1175,9 +1185,11 @@ async def test_sync_tells_all_that_is_available(alice: Client) -> None:
 async def test_sync_adds_what_is_new_and_marks_what_is_gone(start_server: StartServer) -> None:
     async with offering("b", "c") as llm:
         server = await start_server(LLM_SERVER_URL=llm.url, LLM_DEFAULT_MODEL="b")
+        token = await server.token("admin")
+        async with open_client(server) as client:
+            before = {model["name"]: model for model in await until_offered(client.bearing(token), "b", "c")}
     async with open_client(server) as client:
-        person = client.bearing(await server.token("admin"))
-        before = {model["name"]: model for model in (await person.get(MODELS)).body}
+        person = client.bearing(token)
         assert [before[name]["is_default"] for name in ("b", "c")] == [True, False]
         async with offering("a", "c", port=llm.port):
             synced = (await person.post(SYNC)).body["models"]
@@ -1222,27 +1234,28 @@ async def test_command_syncs_beside_a_server_that_follows(start_server: StartSer
             person = client.bearing(await server.token("admin"))
             session = await make(person)
             assert session["model_name"] == "not offered"
-            assert await asked_model(person, session["id"]) == "a"
+            await until_asked(person, session["id"], "a")
             printed = await server.cli("sync-models", "--set-default", "b")
             assert ["b", "b", "default"] in [line.split() for line in printed.splitlines()]
             assert [model["is_default"] for model in (await person.get(MODELS)).body] == [False, True]
-            async with asyncio.timeout(5):
-                while await asked_model(person, session["id"]) != "b":
-                    pass
+            await until_asked(person, session["id"], "b")
             with pytest.raises(PartFailed, match="offers a model 'c'"):
                 await server.cli("sync-models", "--set-default", "c")
             assert [model["is_default"] for model in (await person.get(MODELS)).body] == [False, True]
             await server.restart()
-            assert await asked_model(person, session["id"]) == "b"
+            await until_asked(person, session["id"], "b")
     with pytest.raises(PartFailed, match="nothing has changed"):
         await server.cli("sync-models")
 
 
-async def asked_model(person: Client, session: str) -> str:
-    """The model that a turn of the session is answered by."""
-    await say(person, session)
-    model: str = (await read(person, session))["messages"][-1]["metadata"]["model"]
-    return model
+async def until_asked(person: Client, session: str, model: str) -> None:
+    """Returns once a turn of the session is answered by this model: a worker hears of it a moment later."""
+
+    async def turn() -> Answer:
+        await say(person, session)
+        return await person.get(at(session))
+
+    await ask_until(turn, lambda told: told.body["messages"][-1]["metadata"]["model"] == model, seconds=30)
 
 
 # Health and stats

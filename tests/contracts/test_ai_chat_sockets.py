@@ -166,9 +166,8 @@ async def test_unknown_session_is_not_found(alice: Client, session: str) -> None
     assert code == 4004
 
 
-@pytest.mark.usefixtures("socket")
 async def test_third_person_and_whoever_comes_after_its_end_find_nothing(
-    alice: Client, bob: Client, session: str
+    alice: Client, bob: Client, session: str, socket: Socket
 ) -> None:
     unknown = await shut_out(alice, CONVERSATION.format(UNKNOWN))
     # Whether somebody has it open or nobody does: it is not there for others.
@@ -176,6 +175,7 @@ async def test_third_person_and_whoever_comes_after_its_end_find_nothing(
     closed = await make(alice)
     assert await shut_out(bob, CONVERSATION.format(closed)) == unknown
     assert (await alice.delete(f"{SESSIONS}{session}/")).status == 204
+    assert await socket.closed() == 4004
     assert await shut_out(alice, CONVERSATION.format(session)) == unknown
     assert (await alice.delete(f"{SESSIONS}{closed}/deactivate/")).status == 200
     assert await shut_out(alice, CONVERSATION.format(closed)) == unknown
@@ -400,6 +400,9 @@ async def test_all_hear_the_same_events_in_the_same_order(socket: Socket, other:
     await socket.until("ai_typing_stop")
     await other.until("ai_typing_stop")
     await other.until("ai_typing_stop")
+    for one in (socket, other):
+        while "user_typing" not in one.types:
+            await one.next()
     # Pieces may come merged, and who types is told when it happens, wherever others are with the text.
     [mine, others] = [to_story([event for event in one.heard[1:] if lasts(event)]) for one in (socket, other)]
     assert mine == others

@@ -16,7 +16,9 @@ from tests.journeys.client import (
     Client,
     ask_until,
     open_client,
+    until_offered,
 )
+from tests.journeys.socket import enter
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 
@@ -189,7 +191,9 @@ async def test_model_that_is_not_offered_is_replaced_by_the_servers_default(
 ) -> None:
     server = await start_server(OPENAI_MODEL="gpt-9", LLM_DEFAULT_MODEL="gpt-4.1-mini")
     async with open_client(server) as client:
-        await begin(client.bearing(await server.token("admin")))
+        admin = client.bearing(await server.token("admin"))
+        await until_offered(admin, "gpt-4.1-mini")
+        await begin(admin)
     [heard] = await llm.record(n=1)
     assert heard.body["model"] == "gpt-4.1-mini"
 
@@ -357,14 +361,13 @@ async def test_busy_session_refuses_a_message_that_may_not_wait(alice: Client, l
     assert len(await read(alice, session)) == 4
 
 
-async def test_reply_that_is_stopped_from_elsewhere_is_200_with_the_text_so_far(alice: Client, llm: LLM) -> None:
+async def test_reply_that_is_stopped_from_elsewhere_is_200_with_the_text_so_far(alice: Client) -> None:
     session = await begin(alice)
-    talking = asyncio.create_task(
-        alice.post("/api/chat", message="[[text=one two three&fault=stall&after=1]]", sessionId=session)
-    )
-    async with asyncio.timeout(5):
-        while (await llm.record(n=2))[-1].pieces_sent < 1:
-            continue
+    async with enter(alice, session) as device:
+        talking = asyncio.create_task(
+            alice.post("/api/chat", message="[[text=one two three&fault=stall&after=1]]", sessionId=session)
+        )
+        await device.until("ai_message_chunk")
     interrupted = await alice.post(f"/api/chat/session/{session}/chat", prompt="[[text=Yes.]]", when_busy="interrupt")
     assert interrupted.status == 201
     stopped = await talking

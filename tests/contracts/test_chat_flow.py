@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest
 
-from tests.journeys.client import TEXT, TIME, UUID4, WHOLE, Answer, Client, ask_until, new_name, open_client
+from tests.journeys.client import (
+    TEXT,
+    TIME,
+    UUID4,
+    WHOLE,
+    Answer,
+    Client,
+    ask_until,
+    new_name,
+    open_client,
+    until_offered,
+)
+from tests.journeys.socket import enter
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StartServer
 
@@ -46,13 +58,6 @@ async def read(person: Client, session: dict[str, Any]) -> list[tuple[str, str]]
     answer = await person.get(f"/api/chat/sessions/{session['uuid']}/messages")
     assert answer.status == 200, answer.text
     return [(message["role"], message["content"]) for message in answer.body]
-
-
-async def piece_sent(llm: LLM) -> None:
-    """The model has begun to talk."""
-    async with asyncio.timeout(5):
-        while not any(heard.pieces_sent for heard in await llm.record(n=1)):
-            continue
 
 
 # Starting
@@ -164,11 +169,7 @@ async def test_model_of_the_catalogue_is_known_where_no_server_has_told_it_since
 ) -> None:
     async with open_client(server) as client:
         admin = client.bearing(await server.token("admin"))
-        await ask_until(
-            lambda: admin.get("/ai-chat/api/models/"),
-            lambda answer: "gpt-4" in [model["name"] for model in answer.body],
-            seconds=10,
-        )
+        await until_offered(admin, "gpt-4")
         llm.process.kill()
         server.environment.update(servers)
         await server.restart()
@@ -417,10 +418,11 @@ async def test_same_client_message_id_with_another_prompt_is_a_conflict(alice: C
     assert len(await read(alice, session)) == 2
 
 
-async def test_reply_that_is_stopped_is_returned_as_far_as_it_came(alice: Client, llm: LLM) -> None:
+async def test_reply_that_is_stopped_is_returned_as_far_as_it_came(alice: Client) -> None:
     session = await start(alice, provider="openai")
-    first = asyncio.create_task(say(alice, session, "[[text=one two three&fault=stall&after=1]]"))
-    await piece_sent(llm)
+    async with enter(alice, session["uuid"]) as device:
+        first = asyncio.create_task(say(alice, session, "[[text=one two three&fault=stall&after=1]]"))
+        await device.until("ai_message_chunk")
     second = await say(alice, session, "[[text=Yes.]]", when_busy="interrupt")
     stopped = await first
     assert stopped.status == 201
@@ -473,10 +475,12 @@ async def test_session_that_has_ended_takes_no_prompt_and_checks_it_first(alice:
 
 async def test_client_that_goes_away_stops_nothing(alice: Client, llm: LLM) -> None:
     session = await start(alice, provider="openai")
-    await llm.control(first=0.3, text="All of it.")
+    await llm.control(hold="reply", text="All of it.")
     gone = asyncio.create_task(say(alice, session, "hello"))
     await llm.record(n=1)
     gone.cancel()
+    assert await read(alice, session) == [("user", "hello")]
+    await llm.let_go("reply")
     await ask_until(
         lambda: alice.get(f"/api/chat/sessions/{session['uuid']}/messages"),
         lambda answer: [message["content"] for message in answer.body] == ["hello", "All of it."],
@@ -639,8 +643,9 @@ async def test_session_of_500_turns_sends_the_window_and_not_one_more(alice: Cli
     context = await make_context(admin, window=20)
     session = await start(alice, context_id=context["id"], provider="openai")
     await llm.control(text="So it is.")
-    for first in range(0, 500, 50):
-        await asyncio.gather(*(say(alice, session, f"prompt {first + number}") for number in range(50)))
+    # Each waits for those before it: of many at once the last would wait longer than a client does.
+    for first in range(0, 500, 10):
+        await asyncio.gather(*(say(alice, session, f"prompt {first + number}") for number in range(10)))
     said = await read(alice, session)
     assert len(said) == 1000
     await say(alice, session, "the last")

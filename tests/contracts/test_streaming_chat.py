@@ -46,10 +46,12 @@ class Hearing:
         return events
 
     async def _more(self) -> bool:
-        if not self._waiting and (read := await self._response.content.readany()):
+        while not self._waiting and (read := await self._response.content.readany()):
             assert read.endswith(b"\n\n"), read
             self.reads.append(read)
-            self._waiting = [_to_event(one) for one in read.decode().split("\n\n")[:-1]]
+            # A comment says no more than that the stream goes on.
+            told = [one for one in read.decode().split("\n\n")[:-1] if not one.startswith(":")]
+            self._waiting = [_to_event(one) for one in told]
         return bool(self._waiting)
 
 

@@ -151,6 +151,15 @@ async def ask_until(ask: Callable[[], Awaitable[Answer]], done: Callable[[Answer
     return answer
 
 
+async def until_offered(person: Client, *models: str) -> Any:
+    """The list of models once these are in it: at its start a server waits no more than a moment for them."""
+
+    def has_them(answer: Answer) -> bool:
+        return set(models) <= {model["name"] for model in answer.body}
+
+    return (await ask_until(lambda: person.get("/ai-chat/api/models/"), has_them, seconds=_SECONDS)).body
+
+
 class Shaped:
     """Equal to every value of a type, or to every text that fits a pattern whole."""
 

@@ -74,7 +74,7 @@ class Socket:
         self.cursor = event.get("cursor", self.cursor)
         return event
 
-    async def expect(self, kind: str, **fields: Any) -> Event:
+    async def expect(self, kind: str, /, **fields: Any) -> Event:
         """The next event, which has to be of this type, and to have these fields among its own."""
         event = await self.next()
         assert event["type"] == kind, f"{kind} was to come, and not {event}"
@@ -85,11 +85,11 @@ class Socket:
         """The next event, which has to be this error."""
         return await self.expect("error", code=code)
 
-    async def until(self, kind: str, *, seconds: float = SECONDS, **fields: Any) -> Event:
+    async def until(self, kind: str, /, *, seconds: float = SECONDS, **fields: Any) -> Event:
         """The first event of this type that has these fields; what came before it is in `heard`."""
         return (await self.events(kind, seconds=seconds, **fields))[-1]
 
-    async def events(self, kind: str, *, seconds: float = SECONDS, **fields: Any) -> list[Event]:
+    async def events(self, kind: str, /, *, seconds: float = SECONDS, **fields: Any) -> list[Event]:
         """All that comes, up to the first event of this type that has these fields, and with it."""
         start = len(self.heard)
         while True:

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from palaver.chat.books import Books
-from palaver.chat.clock import Clock
+from palaver.chat.clock import Clock, Micros
 from palaver.chat.conversation import Conversation, ConversationId, Message, MessageId, NewConversation, WhenBusy
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import (
@@ -301,8 +301,9 @@ async def close(chat: Chat, hidden: Hidden, conversation: str) -> None:
         await _stop_if_possible(chat, reply_id)
 
 
-async def create_conversation(chat: Chat, new: NewConversation) -> Conversation:
-    created = await chat.store.conversations.create(new, chat.clock.now())
+async def create_conversation(chat: Chat, new: NewConversation, *, now: Micros | None = None) -> Conversation:
+    """`now`, where the caller has looked at the clock already."""
+    created = await chat.store.conversations.create(new, chat.clock.now() if now is None else now)
     chat.rooms.lists.changed(created.owner_id)
     return created
 

@@ -102,7 +102,7 @@ async def start_with_settings(
     check_ranges(speaking)
     shown = to_datetime(now).strftime("Chat %Y-%m-%d %H:%M") if title is None else title
     new = replace(_new(user, "ai_chat", system_prompt, speaking, None, title=shown), lists_prompt=True)
-    return await create_conversation(chat, new)
+    return await create_conversation(chat, new, now=now)
 
 
 async def start_from_preset(chat: Chat, user: User, preset: Preset) -> Conversation:

@@ -14,6 +14,7 @@ from palaver.chat.counts import LocalCounts
 from palaver.chat.ports import Counts, Standing, Wanted
 from tests.bus.patience import PATIENT_SECONDS, be_patient
 from tests.parts.loop import hold_up, run
+from tests.parts.redis import Redis
 
 CountsKind = Literal["memory", "redis"]
 
@@ -197,8 +198,10 @@ async def test_so_many_are_held_at_once_and_the_next_once_one_is_given_back(here
 
 
 @asynccontextmanager
-async def worker(url: str, hold_seconds: float = HOLD_SECONDS) -> AsyncIterator[RedisCounts]:
-    async with open_counts(BusOptions(url), "palaver", hold_seconds) as counts:
+async def worker(
+    url: str, hold_seconds: float = HOLD_SECONDS, seconds: float | None = None
+) -> AsyncIterator[RedisCounts]:
+    async with open_counts(BusOptions(url, seconds), "palaver", hold_seconds) as counts:
         assert isinstance(counts, RedisCounts)
         yield counts
 
@@ -225,6 +228,18 @@ async def test_what_a_dead_worker_held_is_free_again(redis_url: str) -> None:
             assert await had(here, at_once(1, "here"))
         # It gave nothing back: it is as if it had been killed.
         await wait_until_had(there, at_once(1, "there"))
+
+
+async def test_redis_may_take_as_long_to_answer_as_is_set(redis: Redis) -> None:
+    async with worker(redis.url) as patient, worker(redis.url, seconds=0.1) as hasty:
+        assert await had(patient, a_minute(1))
+        redis.process.freeze()
+        waiting = asyncio.create_task(had(patient, a_minute(1)))
+        # It counts for itself: together they have had it.
+        assert await had(hasty, a_minute(1))
+        assert not waiting.done()
+        redis.process.thaw()
+        assert not await waiting
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3, 4])

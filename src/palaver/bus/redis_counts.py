@@ -15,12 +15,11 @@ from redis.exceptions import NoScriptError
 
 from palaver.bus.asker import Asker
 from palaver.bus.link import Report
-from palaver.bus.patience import Patience
 from palaver.bus.server import RedisServer, pack
 from palaver.chat.counts import ASK_AGAIN_SECONDS, LocalCounts
 from palaver.chat.ports import Standing, Wanted
 
-# Whoever sends must not feel that Redis stands still.
+# Of each second that Redis may take. Whoever sends must not feel that it stands still.
 ANSWER_SECONDS = 0.25
 
 MICROS = 1_000_000
@@ -34,6 +33,7 @@ ONCE_BACK = "What is limited is counted there, for all workers together."
 
 class RedisCounts:
     def __init__(self, server: RedisServer, prefix: str, hold_seconds: float) -> None:
+        self._server = server
         self._prefix = prefix.encode()
         self._hold = b"%d" % (hold_seconds * MICROS)
         self._pause = hold_seconds / 3
@@ -97,7 +97,7 @@ class RedisCounts:
         if not self.asker.link.is_up:
             return None
         try:
-            async with Patience(ANSWER_SECONDS):
+            async with self._server.in_time(ANSWER_SECONDS):
                 return await self._hear(b"EVALSHA", self._digest, questions)
         except TimeoutError:
             return None
@@ -125,9 +125,11 @@ def _to_standing(answer: Sequence[int]) -> Standing:
     return Standing(ASK_AGAIN_SECONDS if wait < 0 else wait / MICROS, max(left, 0), reset / MICROS)
 
 
-def open_redis_counts(url: str, prefix: str, hold_seconds: float) -> AbstractAsyncContextManager[RedisCounts]:
+def open_redis_counts(
+    url: str, prefix: str, hold_seconds: float, seconds: float | None
+) -> AbstractAsyncContextManager[RedisCounts]:
     """As `open_counts`. Raises `ValueError` at once for an address that no server could have."""
-    return _open(RedisServer(url), prefix, hold_seconds)
+    return _open(RedisServer(url, seconds), prefix, hold_seconds)
 
 
 @asynccontextmanager

@@ -198,7 +198,7 @@ async def running(settings: Settings, *, port: int) -> AsyncIterator[Palaver]:
         await migrate(store.database, store.engine)
         await store.presets.follow_settings(domain_settings(settings))
         secret = await store.accounts.server_secret()
-        bus_options, prefix = BusOptions(settings.redis_url), channel_prefix(secret)
+        bus_options, prefix = BusOptions(settings.redis_url, settings.redis_seconds), channel_prefix(secret)
         bus = await opened.enter_async_context(open_bus(bus_options, prefix))
         held = HELD_LEASES * settings.lease_seconds
         counts = await opened.enter_async_context(open_counts(bus_options, prefix, held))

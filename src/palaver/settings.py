@@ -249,6 +249,14 @@ class Settings(Struct, frozen=True, kw_only=True):
     redis_port: Annotated[
         int | None, Setting("REDIS_PORT", "Port of Redis; 6379 where only the host is set.", kinds.PORT)
     ] = None
+    redis_seconds: Annotated[
+        float,
+        Setting(
+            "PALAVER_REDIS_SECONDS",
+            "How long Redis may take to answer before it counts as away; who sends waits a quarter of it for a limit.",
+            kinds.number(0, 60, above=True),
+        ),
+    ] = 1
 
     guests: Annotated[bool, Setting("PALAVER_GUESTS", "Whether people without an account may talk.", kinds.OFF_ON)] = (
         False

@@ -1,17 +1,19 @@
 """What admins do about LLM servers and models, and that every worker follows."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from palaver.llm_server import Options, running
 from palaver.llm_server.server import Running
-from tests.journeys.client import TEXT, TIME, WHOLE, Client, new_name, open_client
+from tests.journeys.client import TEXT, TIME, WHOLE, Client, ask_until, new_name, open_client
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server, StoreKind
 
 SERVERS = "/api/admin/servers"
 MODELS = "/api/admin/models"
+SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +38,10 @@ async def admin(server: Server, llm: LLM, token: str) -> AsyncIterator[Client]:
     assert llm.url
     async with open_client(server) as client:
         admin = client.bearing(token)
+        await shown(admin, "llm-server", healthy=True)
         yield admin
-        for shown in (await admin.get(SERVERS)).body[1:]:
-            assert (await admin.delete(f"{SERVERS}/{shown['name']}")).status == 204
+        for added in (await admin.get(SERVERS)).body[1:]:
+            assert (await admin.delete(f"{SERVERS}/{added['name']}")).status == 204
 
 
 @pytest.fixture
@@ -52,6 +55,15 @@ async def offered(admin: Client) -> list[str]:
     return [model["name"] for model in (await admin.get("/ai-chat/api/models/")).body]
 
 
+async def shown(admin: Client, name: str, *, healthy: bool) -> Any:
+    """A server once it is shown so. Whoever names one is answered before its models are known where it takes its time
+    to tell them."""
+    answer = await ask_until(
+        lambda: admin.get(f"{SERVERS}/{name}"), lambda answer: answer.body["healthy"] is healthy, seconds=SECONDS
+    )
+    return answer.body
+
+
 async def test_server_is_added_changed_and_removed_and_its_key_never_shown(
     admin: Client, other_llm: Running, llm: LLM
 ) -> None:
@@ -60,17 +72,19 @@ async def test_server_is_added_changed_and_removed_and_its_key_never_shown(
 
     added = await admin.post(SERVERS, name="own", url=other_llm.url, key="right", weight=2)
     assert added.status == 201
-    assert added.body == {
+    told = await shown(admin, "own", healthy=True)
+    assert told == {
         "name": "own", "url": other_llm.url, "has_key": True, "models": [], "weight": 2.0, "most_at_once": None,
         "origin": "admin", "healthy": True, "breaker": "closed", "running": 0, "offers": ["own", "qwen3:8b"],
     }  # fmt: skip
+    assert added.body in (told, {**told, "healthy": None, "offers": []})
     assert "own" in await offered(admin)
-    assert (await admin.get(f"{SERVERS}/own")).body == added.body
 
     changed = await admin.patch(f"{SERVERS}/own", most_at_once=3, models=["own"])
-    assert changed.body == {**added.body, "models": ["own"], "most_at_once": 3, "offers": ["own"], "healthy": None}
+    assert changed.body == {**told, "models": ["own"], "most_at_once": 3, "offers": ["own"], "healthy": None}
     cleared = await admin.patch(f"{SERVERS}/own", key=None, most_at_once=None, models=[])
-    assert (cleared.body["has_key"], cleared.body["most_at_once"], cleared.body["healthy"]) == (False, None, False)
+    assert (cleared.body["has_key"], cleared.body["most_at_once"]) == (False, None)
+    assert (await shown(admin, "own", healthy=False))["offers"] == []
     assert "right" not in added.text + changed.text + cleared.text
 
     assert (await admin.delete(f"{SERVERS}/own")).status == 204
@@ -181,13 +195,15 @@ async def test_server_that_is_added_answers_and_survives_a_restart(
 ) -> None:
     assert (await admin.post(SERVERS, name="own", url=other_llm.url, key="right")).status == 201
     await server.restart()
+    await shown(admin, "own", healthy=True)
     made = await admin.post("/ai-chat/api/sessions/", model_name="own")
     said = await admin.post(f"/ai-chat/api/sessions/{made.body['id']}/send_message/", message="hi")
     assert (said.status, len(other_llm.stand_in.record.entries)) == (200, 1)
 
 
 async def test_sync_that_failed_and_one_that_did_not_are_seen_at_once(admin: Client, other_llm: Running) -> None:
-    assert (await admin.post(SERVERS, name="own", url=other_llm.url, key="right")).body["healthy"] is True
+    assert (await admin.post(SERVERS, name="own", url=other_llm.url, key="right")).status == 201
+    await shown(admin, "own", healthy=True)
     for script, healthy in (({"fault": "500", "on": "models"}, False), ({}, True)):
         other_llm.stand_in.control(script)
         assert (await admin.post("/ai-chat/api/models/sync_models/")).status == 200
@@ -198,6 +214,7 @@ async def test_server_that_is_down_takes_no_model_away_even_after_a_restart(
     server: Server, admin: Client, other_llm: Running
 ) -> None:
     assert (await admin.post(SERVERS, name="own", url=other_llm.url, key="right")).status == 201
+    await shown(admin, "own", healthy=True)
     before = await offered(admin)
     assert "own" in before
     other_llm.stand_in.control({"fault": "500", "on": "models"})

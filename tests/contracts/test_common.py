@@ -163,9 +163,14 @@ async def test_other_method_is_405_and_says_what_is_allowed(
     assert (answer.content == b"") == (method == "HEAD")
 
 
+async def answer_of(client: Client, method: str, path: str) -> Answer:
+    """A database that takes its time has /ready say 503, for a moment."""
+    return await ask_until(lambda: client.send(method, path), lambda answer: answer.status != 503, seconds=SECONDS)
+
+
 @pytest.mark.parametrize("path", [*OPEN, "/ready", *READ, "/api/v1/chat/models", "/api/v1/settings/universal-rules"])
 async def test_head_works_wherever_get_does(alice: Client, path: str) -> None:
-    got, head = await alice.get(path), await alice.send("HEAD", path)
+    got, head = await answer_of(alice, "GET", path), await answer_of(alice, "HEAD", path)
     assert (head.status, head.content) == (got.status, b"") == (200, b"")
     for name in ("Content-Type", "Content-Length"):
         assert head.headers[name] == got.headers[name]
@@ -954,7 +959,7 @@ async def test_open_route_looks_at_no_credentials_and_sets_no_cookie(nobody: Cli
         nobody.carrying(palaver_session="wrong", palaver_guest="wrong"),
         guest.sending(FOREIGN),
     ):
-        answer = await client.get(path)
+        answer = await answer_of(client, "GET", path)
         assert (answer.status, answer.cookies) == (200, {})
 
 
@@ -1232,7 +1237,7 @@ async def test_server_that_is_told_to_go_answers_what_runs_and_starts_no_turn(
             lambda answer: (
                 [one["content"] for one in answer.body][2:] == ["one", "The last word.", "two", "The last word."]
             ),
-            seconds=10,
+            seconds=SECONDS,
         )
 
 
@@ -1243,7 +1248,7 @@ async def test_reply_longer_than_the_drain_is_broken_off_and_kept(start_server: 
         session = await begin(person)
         said = {"message": "[[text=one two three&fault=stall&after=2]]", "sessionId": session}
         running = asyncio.create_task(person.post("/api/chat", **said))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SECONDS):
             while (await llm.record(n=2))[-1].pieces_sent < 2:
                 continue
         server.process.send(signal.SIGTERM)

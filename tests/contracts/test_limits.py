@@ -37,6 +37,10 @@ IDLE_SECONDS = 1.5
 # More connections than one worker would get by chance.
 AT_ONCE = 16
 
+# What is waited for, where nothing is promised of how soon it comes; and where it would come by itself after a minute.
+SECONDS = 60.0
+HALF_A_MINUTE = 30.0
+
 ENDLESS = "[[text=one two three&pieces=3&fault=stall&after=1]]"
 SIMPLE = "/api/v1/chat/simple"
 KEEPALIVE = "/ws/keepalive"
@@ -171,7 +175,7 @@ async def check_answered_by(server: Server, workers: int, mark: str) -> None:
     def have_answered() -> bool:
         return len(set(re.findall(rf"(\d*) palaver\.api request {mark}", server.log_text()))) == workers
 
-    assert await wait_until(have_answered, seconds=5)
+    assert await wait_until(have_answered, seconds=SECONDS)
 
 
 # Each limit, measured
@@ -218,9 +222,16 @@ async def test_messages_to_people_count_as_well(nobody: Client) -> None:
     # What was refused for the conversation's sake has counted for who said it.
     statuses = await flood(lambda: say(groups[0]), times=TURNS)
     assert statuses[200] == TURNS - CONVERSATION_TURNS - 2
-    refused = await say(groups[1])
-    assert (refused.status, refused.headers["RateLimit-Policy"]) == (429, f'"turns";q={TURNS};w=60')
-    assert int(refused.headers["Retry-After"]) >= 1
+
+    def is_tired(answer: Answer) -> bool:
+        policy, wait = (answer.headers.get(name, "0") for name in ("RateLimit-Policy", "Retry-After"))
+        return (answer.status, policy) == (429, f'"turns";q={TURNS};w=60') and int(wait) > 10
+
+    async def tire() -> None:
+        """The minute of what was said first may be over already: as much is said as lasts for a while."""
+        await ask_until(lambda: say(groups[1]), is_tired, seconds=SECONDS)
+
+    await tire()
     # Nor does everybody look anew for it any more.
     [said] = (await one.get(f"/api/people/conversations/{groups[0]}/messages?limit=1")).body["messages"]
     path = f"/api/people/conversations/{groups[0]}"
@@ -232,8 +243,10 @@ async def test_messages_to_people_count_as_well(nobody: Client) -> None:
         ("PATCH", f"{path}/members/{name}", {"manages": True}),
         ("DELETE", f"{path}/members/{name}", None),
     ):
+        await tire()
         assert (await one.send(method, where, body)).status == 429
     assert (await one.patch(path, muted=True)).body["title"] == "Us"
+    await tire()
     async with enter(one, groups[1]) as socket:
         await socket.say("hello")
         assert (await socket.refused("rate_limited"))["retry_after"] >= 1
@@ -263,19 +276,19 @@ async def test_replies_at_once_are_as_many_as_the_setting_says(
     asking = [
         asyncio.create_task(asker.post("/api/chat/", message=ENDLESS, session_id=session)) for session in sessions
     ]
-    assert await wait_until(lambda: sum(one.done() for one in asking) >= 2 * most, seconds=10)
+    assert await wait_until(lambda: sum(one.done() for one in asking) >= 2 * most, seconds=SECONDS)
     refused = [one.result() for one in asking if one.done()]
     assert Counter(answer.status for answer in refused) == {429: 2 * most}
     assert refused[0].headers["RateLimit-Policy"].endswith(f';q={most};qu="concurrent-requests"')
     assert (await asker.post("/api/chat/", message="hello")).status == 429
     # The place of a reply is free once that has ended, however it did. A refusal is quicker than a turn begins.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SECONDS):
         while not all(one.done() for one in asking):
             for session in sessions:
                 assert (await asker.post("/api/chat/stop/", session_id=session)).status == 200
     assert Counter([(await answer).status for answer in asking]) == {200: most, 429: 2 * most}
     answer = await ask_until(
-        lambda: asker.post("/api/chat/", message="hello"), lambda answer: answer.status == 200, seconds=5
+        lambda: asker.post("/api/chat/", message="hello"), lambda answer: answer.status == 200, seconds=SECONDS
     )
     assert answer.body["success"]
 
@@ -324,7 +337,7 @@ async def test_body_that_is_not_looked_at_for_too_many_replies_counts_for_no_oth
         assert await flood(lambda: carol.post("/api/chat", message=" "), times=2 * TURNS) == {429: 2 * TURNS}
         assert (await carol.post("/api/chat/stop/", session_id="endless")).status == 200
         assert (await asking).status == 200
-        answer = await ask_until(lambda: say(carol), lambda answer: answer.status == 200, seconds=5)
+        answer = await ask_until(lambda: say(carol), lambda answer: answer.status == 200, seconds=SECONDS)
         assert f'"turns";r={TURNS - 2};' in answer.headers["RateLimit"]
 
 
@@ -367,7 +380,7 @@ async def test_sockets_at_once_are_as_many_as_the_setting_says(bob: Client, of: 
         async def come_in() -> bool:
             return await is_open((await open_many(stack, who, path, 1))[0])
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(SECONDS):
             while not await come_in():
                 pass
 
@@ -417,7 +430,7 @@ async def test_no_more_is_used_than_the_setting_says_and_nearly_all_of_it(
     statuses = await flood(ask, times=50)
     assert set(statuses) == {200, 429}
     # Some were refused only because others were being made; now they come alone.
-    refused = await ask_until(ask, lambda answer: answer.status == 429, seconds=10)
+    refused = await ask_until(ask, lambda answer: answer.status == 429, seconds=SECONDS)
     assert f'"{limit}";q={most}' in refused.headers["RateLimit-Policy"]
     used = (await who.get("/api/usage")).body["this_month"][counts]
     assert 0.9 * most <= used <= most
@@ -434,7 +447,7 @@ async def test_silent_session_ends_after_the_time_that_the_setting_says(thrifty:
         await thrifty.admin.post("/api/v1/chatbot/cleanup")
         return await thrifty.admin.get(f"{path}/{session}?include_ended=true")
 
-    ended = (await ask_until(sweep_and_look, lambda told: told.body["status"] == "ended", seconds=15)).body
+    ended = (await ask_until(sweep_and_look, lambda told: told.body["status"] == "ended", seconds=SECONDS)).body
     due = datetime.fromisoformat(ended["created_at"]) + timedelta(seconds=IDLE_SECONDS)
     assert datetime.fromisoformat(ended["ended_at"]) >= due
     # It ends with the first sweep after that.
@@ -649,14 +662,17 @@ async def test_admin_gives_a_person_and_an_application_other_limits(
     assert (await admin.get(f"/api/admin/limits/{given.body['user_id']}")).body == given.body
     # Every worker holds to it soon.
     for _ in range(10 * workers):
-        await ask_until(lambda: say(person), lambda answer: answer.status == 200, seconds=8)
+        await ask_until(lambda: say(person), lambda answer: answer.status == 200, seconds=HALF_A_MINUTE)
     assert (await admin.send("PUT", path, {})).body["turns_a_minute"] is None
 
     app = await open_app(shared_server, nobody)
     app_name = (await app.get("/api/auth/me")).body["user"]["fullName"]
     assert (await admin.send("PUT", f"/api/admin/limits/{app_name}", {"turns_a_minute": 2})).status == 200
-    refused = await ask_until(lambda: say(app), lambda answer: answer.status == 429, seconds=8)
-    assert refused.headers["RateLimit-Policy"].startswith('"app-turns";q=')
+
+    def is_held_to_two(answer: Answer) -> bool:
+        return answer.status == 429 and answer.headers["RateLimit-Policy"].startswith('"app-turns";q=2;')
+
+    await ask_until(lambda: say(app), is_held_to_two, seconds=SECONDS)
 
     assert (await admin.get("/api/admin/limits/nobody-of-that-name")).status == 404
     listed = {one["name"]: one["turns_a_minute"] for one in (await admin.get("/api/admin/limits")).body}

@@ -4,7 +4,7 @@ import asyncio
 import csv
 import io
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ USAGE = "/api/admin/usage"
 LIMITS = "/api/admin/limits"
 A_DAY = 2000
 MODEL = "qwen3:8b"
+SECONDS = 60.0
 
 pytestmark = pytest.mark.usefixtures("llm")
 
@@ -51,6 +52,17 @@ async def usage(admin: Client, query: str) -> Any:
     answer = await admin.get(f"{USAGE}?{query}")
     assert answer.status == 200, answer.text
     return answer.body
+
+
+def day_now() -> date:
+    """What a test does may fall on two days: the one on which it begins, and the one on which it looks."""
+    return datetime.now(UTC).date()
+
+
+def seconds_left() -> float:
+    """Of the day."""
+    now = datetime.now(UTC)
+    return (now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1) - now).total_seconds()
 
 
 # Prices
@@ -99,6 +111,7 @@ async def test_price_that_has_not_begun_is_taken_back_and_no_other(admin: Client
 
 
 async def test_every_cut_through_the_sums_agrees_with_the_bill(admin: Client, newcomer: Client, llm: LLM) -> None:
+    began = day_now()
     assert (await admin.post(PRICES, model=MODEL, input=2_000_000, output=4_000_000)).status == 201
     before = {by: await usage(admin, f"by={by}") for by in ("day", "user", "model", "app", "preset")}
     assert (await say(newcomer)).status == 200
@@ -112,28 +125,30 @@ async def test_every_cut_through_the_sums_agrees_with_the_bill(admin: Client, ne
         assert {name: sum(row[name] for row in now["rows"]) for name in now["total"]} == now["total"]
     own = (await newcomer.get("/api/usage")).body
     tokens = bill["prompt_tokens"] + bill["completion_tokens"]
-    assert own["today"] == own["this_month"] == {
+    assert own["this_month"] == {
         **used, "cached_tokens": 0, "total_tokens": tokens, "cost": WHOLE,
     }  # fmt: skip
+    assert own["today"] == own["this_month"] or day_now() != began
     assert own["currency"] == "EUR"
     assert own["budget"] == [{"limit": "tokens_a_day", "most": A_DAY, "left": A_DAY - tokens, "renewed_at": TIME}]
 
 
 async def test_everybody_sees_their_own_days_by_model(admin: Client, newcomer: Client) -> None:
+    began = day_now()
     assert (await admin.get("/api/usage/days?from=2020-01-01&to=2020-01-02")).status == 200
     session = await make(newcomer, model_name=MODEL)
     assert (await newcomer.post(f"/ai-chat/api/sessions/{session}/send_message/", message="hi")).status == 200
     assert (await say(newcomer)).status == 200
     own, told = (await newcomer.get("/api/usage")).body, (await newcomer.get("/api/usage/days")).body
-    today = datetime.now(UTC).date()
-    assert (told["from"], told["currency"]) == (str(today.replace(day=1)), "EUR")
+    days = [began, day_now()]
+    assert told["from"] in [str(day.replace(day=1)) for day in days]
+    assert told["currency"] == "EUR"
     assert told["total"] == own["this_month"]
-    assert [(row["day"], row["model"], row["turns"]) for row in told["rows"]] == [
-        (str(today), "gpt-4", 1), (str(today), MODEL, 1),
-    ]  # fmt: skip
-    yesterday = today - timedelta(days=1)
+    assert sorted((row["model"], row["turns"]) for row in told["rows"]) == [("gpt-4", 1), (MODEL, 1)]
+    assert {row["day"] for row in told["rows"]} <= set(map(str, days))
+    yesterday = began - timedelta(days=1)
     assert (await newcomer.get(f"/api/usage/days?from=2020-01-01&to={yesterday}")).body["rows"] == []
-    for query, field in (("from=soon", "from"), (f"from={today}&to={yesterday}", "to")):
+    for query, field in (("from=soon", "from"), (f"from={began}&to={yesterday}", "to")):
         refused = await newcomer.get(f"/api/usage/days?{query}")
         assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["query", field])
 
@@ -153,13 +168,17 @@ async def test_session_tells_what_all_its_replies_have_used_and_cost(admin: Clie
 
 
 async def test_usage_is_told_for_the_days_that_are_asked_for(admin: Client, newcomer: Client) -> None:
+    began = day_now()
     assert (await say(newcomer)).status == 200
-    today = datetime.now(UTC).date()
-    told = await usage(admin, f"from={today}&to={today}&by=day")
-    assert (told["from"], told["to"], told["by"]) == (str(today), str(today), "day")
-    assert [(row["key"], row["name"]) for row in told["rows"]] == [(str(today), None)]
-    yesterday = today - timedelta(days=1)
-    assert (await usage(admin, f"from=2020-01-01&to={yesterday}"))["rows"] == []
+    ended = day_now()
+    user = (await newcomer.get("/api/auth/me")).body["userId"]
+    told = await usage(admin, f"from={began}&to={ended}&by=day&user={user}")
+    assert (told["from"], told["to"], told["by"]) == (str(began), str(ended), "day")
+    [row] = told["rows"]
+    assert row["key"] in (str(began), str(ended))
+    assert row["name"] is None
+    yesterday = began - timedelta(days=1)
+    assert (await usage(admin, f"from=2020-01-01&to={yesterday}&user={user}"))["rows"] == []
     for wrong, field in (("from=2026-13-01", "from"), ("to=tomorrow", "to"), ("by=hour", "by")):
         refused = await admin.get(f"{USAGE}?{wrong}")
         assert (refused.status, refused.body["detail"][0]["loc"]) == (422, ["query", field])
@@ -191,7 +210,7 @@ async def test_who_used_it_is_told_by_what_limits_are_given_to(
 
     given = await admin.send("PUT", f"{LIMITS}/{row['key']}", {"tokens_a_day": 7})
     assert (given.status, given.body["kind"], given.body["app"]) == (200, "app_user", name)
-    refused = await ask_until(ask, lambda answer: " 7 tokens " in answer.text, seconds=8)
+    refused = await ask_until(ask, lambda answer: " 7 tokens " in answer.text, seconds=SECONDS)
     assert refused.status == 429
     assert refused.body["detail"] == "You can use 7 tokens a day, and that is less than a reply may take."
     assert given.body in (await admin.get(LIMITS)).body
@@ -252,6 +271,7 @@ async def test_who_has_nothing_left_is_refused_by_every_api_and_told_when_to_com
     await exhaust(newcomer)
     asked = len(await llm.record())
     german = newcomer.having(Accept_Language="de")
+    most = seconds_left()
     refused = {
         "chat_domain": await say(german),
         "chat_flow": await german.post(f"/api/chat/session/{started.body['id']}/chat", prompt="hi"),
@@ -260,7 +280,7 @@ async def test_who_has_nothing_left_is_refused_by_every_api_and_told_when_to_com
         "streaming_chat": await german.post("/api/chat/", message="hi"),
         "stateless": await german.post("/api/v1/chat/", message="hi"),
     }
-    left = (datetime.now(UTC) + timedelta(days=1)).replace(hour=0, minute=0, second=0) - datetime.now(UTC)
+    least = seconds_left()
     for name, answer in refused.items():
         words = answer.body["error" if name == "streaming_chat" else "detail"]
         assert answer.status == (402 if name == "stateless" else 429), name
@@ -269,11 +289,11 @@ async def test_who_has_nothing_left_is_refused_by_every_api_and_told_when_to_com
         )
         [budget] = (await newcomer.get("/api/usage")).body["budget"]
         assert answer.headers["RateLimit"].startswith(f'"tokens-day";r={budget["left"]};t=')
-        assert int(answer.headers["Retry-After"]) == pytest.approx(left.total_seconds(), abs=30)
+        assert least <= int(answer.headers["Retry-After"]) < most + 1
     async with enter(newcomer, session) as socket:
         await socket.say("hi")
         told = await socket.refused("rate_limited")
-        assert told["retry_after"] == pytest.approx(left.total_seconds(), abs=30)
+        assert seconds_left() <= told["retry_after"] < least + 1
     assert len(await llm.record()) == asked
     # Nothing of it is there.
     listed = (await newcomer.get("/api/chat/sessions")).body
@@ -332,7 +352,7 @@ async def test_budget_of_ones_own_holds_on_every_worker_soon_after_it_is_set(
     async with open_store(options) as store:
         await store.database.write(lambda tx: tx.run(add, name))
     for _ in range(4):
-        await ask_until(lambda: say(newcomer), lambda answer: answer.status == 429, seconds=5)
+        await ask_until(lambda: say(newcomer), lambda answer: answer.status == 429, seconds=SECONDS)
     [budget] = (await newcomer.get("/api/usage")).body["budget"]
     assert (budget["limit"], budget["most"]) == ("tokens_a_day", 100)
 

@@ -8,6 +8,7 @@ import pytest
 from tests.contracts.persons import PEOPLE, Person, new_person
 from tests.journeys.client import Client, ask_until, open_client
 from tests.journeys.socket import enter
+from tests.parts.metrics import scrape_until
 from tests.parts.palaver import StartServer
 from tests.parts.push import PushService, open_push_service
 
@@ -78,11 +79,14 @@ async def test_other_is_told_who_wrote_and_the_sender_nothing(ana: Person, ben: 
 
 
 @pytest.mark.proof("people")
-async def test_whoever_has_it_open_is_not_bothered(ana: Person, ben: Person, admin: Client, push: PushService) -> None:
+async def test_whoever_has_it_open_is_not_bothered(
+    ana: Person, ben: Person, nobody: Client, admin: Client, push: PushService
+) -> None:
     pair = await ana.make(ben)
     async with enter(ben.client, pair):
         await ana.tell(pair, "hello")
         assert await why_not(admin, pair) == ["looking"]
+    await scrape_until(nobody, lambda told: told["palaver_websockets_open"] == 0)
     # The one who wrote has it open, too, and that is of no account.
     async with enter(ana.client, pair):
         await ana.tell(pair, "are you there?")

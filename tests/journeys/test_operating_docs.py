@@ -149,7 +149,7 @@ FIGURES: list[tuple[str, float, float]] = [
     ("an address has ten times as many", ATTEMPTS_OF_AN_ADDRESS, 10),
     ("worker holds to it within about two seconds", LOOK_SECONDS, 2),
     ("after twice `PALAVER_LEASE_SECONDS`", HELD_LEASES, 2),
-    ("takes longer than a quarter of a second", ANSWER_SECONDS, 0.25),
+    ("takes longer than a quarter of `PALAVER_REDIS_SECONDS`", ANSWER_SECONDS, 0.25),
     ("a quarter more than counted", MARGIN, 1.25),
     ("`Retry-After` is a few seconds", HELD_SECONDS, 5),
     ("`Retry-After` is a day", COME_BACK_SECONDS, 86_400),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palaver.notify.addresses import Allowed, NotAllowed, check_url, is_public, to_allowed, to_ip
-from palaver.notify.guard import Caller, CallFailed
+from palaver.notify.guard import Caller, CallFailed, LookUp
 from tests.notify.addresses import NAMES, PLACES, PORTS, PUBLIC, SCHEMES, SPELLINGS
 from tests.notify.certificates import Certificates
 from tests.notify.trap import Liar, Trap
@@ -22,24 +22,29 @@ from tests.parts.listening import listening
 pytestmark = pytest.mark.proof("out")
 
 
+def unhurried(allowed: Allowed | None = None, look_up: LookUp | None = None) -> Caller:
+    """Longer than any machine takes to refuse: what is called all the same fails in another way."""
+    return Caller(allowed, look_up=look_up, total_seconds=60, connect_seconds=60)
+
+
 @pytest.mark.parametrize("address", [*SPELLINGS, *SCHEMES, *PORTS, *NAMES], ids=ascii)
 async def test_address_that_is_not_plainly_public_is_never_called(trap: Trap, address: str) -> None:
     # The system's own resolver: a spelling that went through would be understood by it.
-    async with Caller(total_seconds=3) as caller:
+    async with unhurried() as caller:
         with pytest.raises(NotAllowed):
             await caller.post(address.replace("{port}", str(trap.port)), b"x", {})
 
 
 @pytest.mark.parametrize("place", PLACES)
 async def test_name_that_leads_inside_is_never_called(trap: Trap, place: str) -> None:
-    async with Caller(look_up=Liar(place), total_seconds=3) as caller:
+    async with unhurried(look_up=Liar(place)) as caller:
         with pytest.raises(NotAllowed):
             await caller.post(f"https://push.example.org:{trap.port}/", b"x", {})
 
 
 async def test_name_with_one_address_inside_among_others_is_never_called(trap: Trap) -> None:
     for places in (["127.0.0.2", "127.0.0.1"], ["127.0.0.1", "127.0.0.2"], ["127.0.0.2", "::1"]):
-        async with Caller(to_allowed(["127.0.0.2"]), look_up=Liar(*places), total_seconds=3) as caller:
+        async with unhurried(to_allowed(["127.0.0.2"]), Liar(*places)) as caller:
             with pytest.raises(NotAllowed):
                 await caller.post(f"https://push.example.org:{trap.port}/", b"x", {})
 
@@ -130,7 +135,7 @@ async def test_resolver_that_changes_its_answer_gains_nothing(trap: Trap, own_se
     """First it names a server that may be called, then this machine: what was checked is what is called."""
     port = int(own_server.rpartition(":")[2])
     liar = Liar(change=lambda asked: ["127.0.0.3"] if asked == 1 else ["127.0.0.1"])
-    async with Caller(to_allowed(["127.0.0.3"]), look_up=liar, total_seconds=3) as caller:
+    async with unhurried(to_allowed(["127.0.0.3"]), liar) as caller:
         for _ in range(3):
             # No TLS is spoken there: it was reached, and looked up once.
             with pytest.raises(CallFailed, match="no valid certificate"):
@@ -249,10 +254,10 @@ async def test_address_of_this_machine_is_not_called_though_it_is_public(
 ) -> None:
     # No machine of tests has a public address: one of loopback stands for it.
     monkeypatch.setattr("palaver.notify.addresses.is_public", lambda _: True)
-    async with Caller(total_seconds=3) as caller:
+    async with unhurried() as caller:
         with pytest.raises(NotAllowed):
             await caller.post(f"https://127.0.0.1:{trap.port}/", b"x", {})
-    async with Caller(look_up=Liar("127.0.0.1"), total_seconds=3) as caller:
+    async with unhurried(look_up=Liar("127.0.0.1")) as caller:
         with pytest.raises(NotAllowed):
             await caller.post(f"https://push.example.org:{trap.port}/", b"x", {})
 

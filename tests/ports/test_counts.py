@@ -1,19 +1,20 @@
 """What is counted for limits, between two workers: in one process, and over Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
 
 import pytest
 from redis.asyncio import Redis as Client
 
-from palaver.bus import BusOptions, open_counts
+from palaver.bus import BusOptions, open_counts, redis_counts
 from palaver.bus.redis_counts import RedisCounts
 from palaver.chat.counts import LocalCounts
 from palaver.chat.ports import Counts, Standing, Wanted
 from tests.bus.patience import PATIENT_SECONDS, be_patient
 from tests.parts.loop import hold_up, run
+from tests.parts.redis import Redis
 
 CountsKind = Literal["memory", "redis"]
 
@@ -197,8 +198,10 @@ async def test_so_many_are_held_at_once_and_the_next_once_one_is_given_back(here
 
 
 @asynccontextmanager
-async def worker(url: str, hold_seconds: float = HOLD_SECONDS) -> AsyncIterator[RedisCounts]:
-    async with open_counts(BusOptions(url), "palaver", hold_seconds) as counts:
+async def worker(
+    url: str, hold_seconds: float = HOLD_SECONDS, seconds: float | None = None
+) -> AsyncIterator[RedisCounts]:
+    async with open_counts(BusOptions(url, seconds), "palaver", hold_seconds) as counts:
         assert isinstance(counts, RedisCounts)
         yield counts
 
@@ -225,6 +228,42 @@ async def test_what_a_dead_worker_held_is_free_again(redis_url: str) -> None:
             assert await had(here, at_once(1, "here"))
         # It gave nothing back: it is as if it had been killed.
         await wait_until_had(there, at_once(1, "there"))
+
+
+async def test_redis_may_take_as_long_to_answer_as_is_set(redis: Redis) -> None:
+    async with worker(redis.url) as patient, worker(redis.url, seconds=0.1) as hasty:
+        assert await had(patient, a_minute(1))
+        redis.process.freeze()
+        waiting = asyncio.create_task(had(patient, a_minute(1)))
+        # It counts for itself: together they have had it.
+        assert await had(hasty, a_minute(1))
+        assert not waiting.done()
+        redis.process.thaw()
+        assert not await waiting
+
+
+@pytest.mark.parametrize("two", [lambda _: a_minute(2), lambda holder: at_once(2, holder)], ids=["a minute", "at once"])
+async def test_what_redis_grants_too_late_to_a_worker_that_has_refused_it_is_given_back(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, two: Callable[[str], Wanted]
+) -> None:
+    client: Any = Client.from_url(redis.url)
+    # What is held is not named again meanwhile.
+    async with client, worker(redis.url, hold_seconds=3600) as here, worker(redis.url) as there:
+        assert await had(here, two("first"))
+        assert await had(here, two("second"))
+        # Now Redis knows of less than the worker does.
+        await client.delete("{palaver:limits:alice}")
+        assert await had(there, two("there"))
+        with monkeypatch.context() as hasty:
+            hasty.setattr(redis_counts, "ANSWER_SECONDS", 0)
+            redis.process.freeze()
+            # It grants the one, and refuses the other.
+            assert [await had(here, two(late)) for late in ("third", "fourth")] == [False, False]
+            redis.process.thaw()
+        # What was asked later is answered later.
+        await here.look(a_minute(1, "bob"))
+        await wait_until_had(there, two("one more"))
+        assert not await had(there, two("and another"))
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3, 4])

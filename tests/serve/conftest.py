@@ -17,8 +17,10 @@ def store_kind() -> StoreKind:
 
 @pytest.fixture
 async def server(start_server: StartServer, redis_url: str) -> Server:
-    """With two workers, and patience for those who hear a reply."""
-    return await start_server("--workers", "2", PALAVER_REDIS_URL=redis_url, PALAVER_DRAIN_SECONDS="30")
+    """With two workers, and patience for those who hear a reply, and for one that is held while they do."""
+    return await start_server(
+        "--workers", "2", PALAVER_REDIS_URL=redis_url, PALAVER_DRAIN_SECONDS="30", LLM_TIMEOUT="300"
+    )
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import aiohttp
 from tests.parts.palaver import Server
 from tests.parts.process import wait_until
 
-SECONDS = 30
+SECONDS = 120
 
 
 class Crew:

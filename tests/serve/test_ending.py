@@ -5,18 +5,20 @@ import logging
 import os
 import signal
 import socket
-from contextlib import AsyncExitStack
+import time
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from palaver.chat.reply import Replies
+from palaver.serve.connections import NEWCOMER_SECONDS
 from palaver.serve.draining import Draining
 from palaver.serve.server import Server as Serving
 from palaver.settings import Settings
 from tests.chaos.kept import Kept
-from tests.contracts.raw import connect, request
+from tests.contracts.raw import Raw, connect, request
 from tests.parts.palaver import Server
 from tests.parts.process import wait_until
 from tests.serve.crew import Crew, is_alive, wait_gone
@@ -61,6 +63,7 @@ async def test_whoever_comes_while_one_worker_after_the_other_ends_is_answered(
     async with AsyncExitStack() as stack:
         stream = await stack.enter_async_context(alice.ask(ENDLESS, uuid4().hex))
         await stream.wait_piece()
+        began = time.monotonic()
         newcomers = [await stack.enter_async_context(connect(server.url)) for _ in range(NEWCOMERS)]
         port = int(server.url.rpartition(":")[2])
         assert listening_at(port) == 2
@@ -68,14 +71,23 @@ async def test_whoever_comes_while_one_worker_after_the_other_ends_is_answered(
         # From now on a worker that does not wait for newcomers would be gone.
         assert await wait_until(lambda: listening_at(port) == 1, seconds=20)
         for raw in newcomers:
-            await raw.send(request("/api/v1/", {}))
-        assert [(await raw.head())[0] for raw in newcomers] == [200] * NEWCOMERS
+            raw.send_and_forget(request("/api/v1/", {}))
+        answers = [await status_of(raw) for raw in newcomers]
+        # Where all of it has taken longer than newcomers are waited for, they may have asked too late.
+        assert answers == [200] * NEWCOMERS or time.monotonic() - began >= NEWCOMER_SECONDS, answers
         assert await wait_until(lambda: not all(map(is_alive, crew.pids().values())), seconds=20)
         for _ in range(NEWCOMERS):
             async with connect(server.url) as raw:
                 await raw.send(request("/api/v1/", {}))
                 assert (await raw.head())[0] == 200
         server.process.send(signal.SIGTERM)
+
+
+async def status_of(raw: Raw) -> int | None:
+    """None where the connection is closed without an answer."""
+    with suppress(asyncio.IncompleteReadError, ConnectionError):
+        return (await raw.head())[0]
+    return None
 
 
 async def test_second_signal_does_not_wait_for_replies_and_keeps_what_was_said(

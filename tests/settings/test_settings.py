@@ -95,6 +95,7 @@ def test_empty_is_unset(setting: Any) -> None:
         ("PALAVER_DISCOVER_PORTS", " ", "discover_ports", ()),
         ("PALAVER_REDIS_URL", "rediss://:secret@cache:6380/2", "redis_url", ...),
         ("PALAVER_REDIS_URL", "unix:///run/redis.sock?db=1", "redis_url", ...),
+        ("PALAVER_REDIS_SECONDS", "0.5", "redis_seconds", 0.5),
         ("DB_PASSWORD", " with blanks ", "db_password", " with blanks "),
     ],
 )
@@ -114,6 +115,8 @@ def test_setting_is_read(env: str, text: str, name: str, value: object) -> None:
         ("PALAVER_PORT", "٣"),
         ("PALAVER_PORT", "9" * 5000),
         ("PALAVER_DATABASE_CONNECTIONS", "0"),
+        ("PALAVER_REDIS_SECONDS", "0"),
+        ("PALAVER_REDIS_SECONDS", "61"),
         ("PALAVER_PUBLIC_URL", "chat.example.org"),
         ("PALAVER_OUTGOING_ALLOW", "10.0.0.0/99"),
         ("PALAVER_OUTGOING_ALLOW", "http://hooks.local"),

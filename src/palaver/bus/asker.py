@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 from redis.exceptions import NoScriptError
 
 from palaver.bus.link import Link, Report, until_one_fails
-from palaver.bus.patience import Patience
 from palaver.bus.server import PING, Line, RedisServer
 
 BEAT_SECONDS = 1.0
@@ -18,6 +17,7 @@ class Asker:
 
     def __init__(self, server: RedisServer, report: Report, *, first: bytes) -> None:
         self.link = Link("asker", server, report, serve=self._serve, broken=self._forget)
+        self._server = server
         self._first = first
         self._queue: list[tuple[bytes, asyncio.Future[Any]]] = []
         self._sent: deque[asyncio.Future[Any]] = deque()
@@ -34,7 +34,7 @@ class Asker:
         return answer
 
     async def _serve(self, line: Line) -> NoReturn:
-        async with Patience():
+        async with self._server.in_time():
             await line.send([self._first])
             await line.read()
         self.link.up()
@@ -46,7 +46,7 @@ class Asker:
             self._wake.clear()
             queue, self._queue = self._queue, []
             self._sent.extend(answer for _, answer in queue)
-            async with Patience():
+            async with self._server.in_time():
                 await line.send([packed for packed, _ in queue])
                 while self._sent:
                     said = await self._read(line)

@@ -12,9 +12,11 @@ from palaver.watching.numbers import BUS_UP
 
 
 class BusOptions(Struct, frozen=True):
-    """Redis by its address, which can hold a password; without one this process is alone."""
+    """Redis by its address, which can hold a password; without one this process is alone. `seconds`: how long it may
+    take to answer before it counts as away; None is as long as is usual."""
 
     url: str | None = None
+    seconds: float | None = None
 
     def __repr__(self) -> str:
         return f"BusOptions({'redis' if self.url else 'memory'})"
@@ -28,11 +30,11 @@ class BadBusOptions(ValueError):
 async def open_bus(options: BusOptions, prefix: str) -> AsyncIterator[Bus]:
     """The bus between all workers that give the same `prefix`, which should be of this installation alone.
 
-    It opens also where Redis does not answer: after a second it is given as one that is away, and it comes back by
+    It opens also where Redis does not answer: after that time it is given as one that is away, and it comes back by
     itself. Messages are kept by the store, so that a server without Redis is slow to tell others, and not down. Raises
     `BadBusOptions` for an address that no server could have.
 
-    When the block is left, what was published just before is sent, for up to a second.
+    When the block is left, what was published just before is sent, for as long as Redis may take.
     """
     if options.url is None:
         BUS_UP.set(1)
@@ -42,7 +44,7 @@ async def open_bus(options: BusOptions, prefix: str) -> AsyncIterator[Bus]:
     from palaver.bus.redis import open_redis
 
     try:
-        opening = open_redis(options.url, prefix)
+        opening = open_redis(options.url, prefix, options.seconds)
     except ValueError as error:
         raise BadBusOptions(str(error)) from None
     async with opening as bus:
@@ -54,7 +56,7 @@ async def open_counts(options: BusOptions, prefix: str, hold_seconds: float) -> 
     """What all workers count together that give the same `prefix`. What one of them holds is free again `hold_seconds`
     after it has died.
 
-    It opens also where Redis does not answer, after a second, and comes back by itself; meanwhile each worker counts
+    It opens also where Redis does not answer in time, and comes back by itself; meanwhile each worker counts
     for itself. Raises `BadBusOptions` for an address that no server could have.
     """
     if options.url is None:
@@ -64,7 +66,7 @@ async def open_counts(options: BusOptions, prefix: str, hold_seconds: float) -> 
     from palaver.bus.redis_counts import open_redis_counts
 
     try:
-        opening = open_redis_counts(options.url, prefix, hold_seconds)
+        opening = open_redis_counts(options.url, prefix, hold_seconds, options.seconds)
     except ValueError as error:
         raise BadBusOptions(str(error)) from None
     async with opening as counts:

@@ -7,7 +7,7 @@ meanwhile would come before it is read, and Redis would be taken for slow just w
 import asyncio
 from types import TracebackType
 
-# Whoever waits for more than a second or so has been told otherwise.
+# Where nothing else is said. Whoever waits for more than a second or so has been told otherwise.
 PATIENCE = 1.0
 
 # A turn of the loop takes up one of these at most, however long it is. From a question to its answer there are up to
@@ -17,10 +17,10 @@ BEATS = 8
 
 
 class Patience:
-    """As `asyncio.timeout`, for as long as Redis may take."""
+    """As `asyncio.timeout`, by what this worker had time to read."""
 
-    def __init__(self, seconds: float | None = None) -> None:
-        self._beat_seconds = (PATIENCE if seconds is None else seconds) / BEATS
+    def __init__(self, seconds: float) -> None:
+        self._beat_seconds = seconds / BEATS
         self._beats_left = BEATS
         self._limit = asyncio.timeout(None)
         self._loop = asyncio.get_running_loop()

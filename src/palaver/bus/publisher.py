@@ -9,7 +9,6 @@ from collections import deque
 from typing import Any, NoReturn
 
 from palaver.bus.link import Link, Report, until_one_fails
-from palaver.bus.patience import Patience
 from palaver.bus.server import PING, Line, RedisServer, pack
 
 log = logging.getLogger("palaver.bus")
@@ -19,7 +18,7 @@ MOST_BYTES = 8 * 1024 * 1024
 # The objects around what waits, so that many small ones count as well.
 ITEM_BYTES = 256
 
-# What leaves at once; it has to be answered within a second.
+# What leaves at once; it has to be answered in time.
 TOGETHER_BYTES = 512 * 1024
 
 # Others read from the store when they are told that something was dropped: not more often than this.
@@ -85,7 +84,7 @@ class Publisher:
     async def _serve(self, line: Line) -> NoReturn:
         if self._lost:
             # The link is not up before this has worked: Redis may answer, and yet not let us publish.
-            async with Patience():
+            async with self._server.in_time():
                 await line.send([self._gap])
                 await line.read()
         self.link.up()
@@ -99,7 +98,7 @@ class Publisher:
         while True:
             await self._wake.wait()
             packed = self._take()
-            async with Patience():
+            async with self._server.in_time():
                 await line.send(packed)
                 while self._sent:
                     answer = await line.read()

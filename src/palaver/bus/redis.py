@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import NoReturn
 
 from palaver.bus.link import Report
-from palaver.bus.patience import Patience
 from palaver.bus.publisher import Publisher
 from palaver.bus.server import FAILURES, RedisServer
 from palaver.bus.subscriber import Subscriber
@@ -22,6 +21,7 @@ ORIGIN_BYTES = 8
 
 class RedisBus:
     def __init__(self, server: RedisServer, prefix: str) -> None:
+        self._server = server
         # In a cluster a name's slot is that of the part in braces: all channels of an installation share one.
         self._start = b"{%b}:" % prefix.encode()
         self._origin = secrets.token_bytes(ORIGIN_BYTES)
@@ -49,7 +49,7 @@ class RedisBus:
 
     async def count(self, channel: str) -> int:
         try:
-            async with Patience():
+            async with self._server.in_time():
                 # Redis hears by one connection what it is asked by the other.
                 await self.subscriber.settled()
                 found = await self.publisher.count(self._start + channel.encode())
@@ -65,14 +65,14 @@ class RedisBus:
                 self.subscriber.tell_of_a_gap()
 
 
-def open_redis(url: str, prefix: str) -> AbstractAsyncContextManager[RedisBus]:
+def open_redis(url: str, prefix: str, seconds: float | None) -> AbstractAsyncContextManager[RedisBus]:
     """As `open_bus`. Raises `ValueError` at once for an address that no server could have."""
-    return _open(RedisServer(url), prefix)
+    return _open(RedisServer(url, seconds), prefix)
 
 
-async def check_redis(url: str) -> str:
+async def check_redis(url: str, seconds: float) -> str:
     """Where it is, once it has let us in and answered. Raises `OSError` with the reason, and `ValueError` as above."""
-    server = RedisServer(url)
+    server = RedisServer(url, seconds)
     try:
         line = await server.connect()
     except FAILURES as error:
@@ -92,7 +92,7 @@ async def _open(server: RedisServer, prefix: str) -> AsyncIterator[RedisBus]:
         await subscriber.link.tried.wait()
         yield bus
         with suppress(TimeoutError):
-            async with Patience():
+            async with server.in_time():
                 await publisher.flushed()
     finally:
         for task in tasks:

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from typing import Any, NoReturn
 
@@ -15,12 +16,11 @@ from redis.exceptions import NoScriptError
 
 from palaver.bus.asker import Asker
 from palaver.bus.link import Report
-from palaver.bus.patience import Patience
 from palaver.bus.server import RedisServer, pack
 from palaver.chat.counts import ASK_AGAIN_SECONDS, LocalCounts
 from palaver.chat.ports import Standing, Wanted
 
-# Whoever sends must not feel that Redis stands still.
+# Of each second that Redis may take. Whoever sends must not feel that it stands still.
 ANSWER_SECONDS = 0.25
 
 MICROS = 1_000_000
@@ -34,6 +34,7 @@ ONCE_BACK = "What is limited is counted there, for all workers together."
 
 class RedisCounts:
     def __init__(self, server: RedisServer, prefix: str, hold_seconds: float) -> None:
+        self._server = server
         self._prefix = prefix.encode()
         self._hold = b"%d" % (hold_seconds * MICROS)
         self._pause = hold_seconds / 3
@@ -46,9 +47,11 @@ class RedisCounts:
         self._local = LocalCounts()
 
     async def take(self, wanted: Sequence[Wanted]) -> Sequence[Standing]:
-        answers = await self._ask([self._taking(one) for one in wanted])
+        questions = [self._taking(one) for one in wanted]
+        asked = self._send(questions)
+        answers = await self._hear(questions, asked)
         if answers is None:
-            return self._local.take_now(wanted)
+            return self._take_alone(wanted, asked)
         standings = [_to_standing(answer) for answer in answers]
         had = [one for one, standing in zip(wanted, standings, strict=True) if not standing.wait]
         if len(had) == len(wanted):
@@ -56,6 +59,19 @@ class RedisCounts:
         else:
             self._give_back(had)
         return standings
+
+    def _take_alone(self, wanted: Sequence[Wanted], asked: Sequence[asyncio.Future[Any]]) -> Sequence[Standing]:
+        standings = self._local.take_now(wanted)
+        if any(standing.wait for standing in standings):
+            # Redis may carry it out all the same, only later: it would keep what nobody has.
+            for one, answer in zip(wanted, asked, strict=True):
+                answer.add_done_callback(partial(self._give_back_late, one))
+        return standings
+
+    def _give_back_late(self, wanted: Wanted, answer: asyncio.Future[Any]) -> None:
+        said = answer.result()
+        if isinstance(said, list) and not _to_standing(said).wait:
+            self._give_back([wanted])
 
     async def look(self, wanted: Wanted) -> Standing:
         answers = await self._ask([self._asking(b"look", wanted)])
@@ -93,26 +109,28 @@ class RedisCounts:
         return (self._key(wanted.key), what, b"%d" % wanted.most, span, wanted.holder.encode())
 
     async def _ask(self, questions: Sequence[tuple[bytes, ...]]) -> list[Any] | None:
-        """What the script says to each; None where it does not say it in time."""
-        if not self.asker.link.is_up:
-            return None
+        return await self._hear(questions, self._send(questions))
+
+    def _send(self, questions: Sequence[tuple[bytes, ...]]) -> list[asyncio.Future[Any]]:
+        return [self.asker.ask(pack(b"EVALSHA", self._digest, b"1", *words)) for words in questions]
+
+    async def _hear(self, questions: Sequence[tuple[bytes, ...]], asked: list[asyncio.Future[Any]]) -> list[Any] | None:
+        """What the script says to each; None where it does not say it in time. Then it may still come: `asked` is what
+        it comes by."""
+        answers = []
         try:
-            async with Patience(ANSWER_SECONDS):
-                return await self._hear(b"EVALSHA", self._digest, questions)
+            async with self._server.in_time(ANSWER_SECONDS):
+                for number, question in enumerate(questions):
+                    answer = await asyncio.shield(asked[number])
+                    if isinstance(answer, NoScriptError):
+                        # From this one on Redis knows it again.
+                        asked[number] = self.asker.ask(pack(b"EVAL", self._script, b"1", *question))
+                        answer = await asyncio.shield(asked[number])
+                    if answer is None:
+                        return None
+                    answers.append(answer)
         except TimeoutError:
             return None
-
-    async def _hear(self, command: bytes, script: bytes, questions: Sequence[tuple[bytes, ...]]) -> list[Any] | None:
-        asked = [self.asker.ask(pack(command, script, b"1", *words)) for words in questions]
-        answers = []
-        for number, question in enumerate(questions):
-            answer = await asked[number]
-            if isinstance(answer, NoScriptError):
-                # From this one on Redis knows it again.
-                answer = await self.asker.ask(pack(b"EVAL", self._script, b"1", *question))
-            if answer is None:
-                return None
-            answers.append(answer)
         return answers
 
     def _key(self, key: str) -> bytes:
@@ -125,9 +143,11 @@ def _to_standing(answer: Sequence[int]) -> Standing:
     return Standing(ASK_AGAIN_SECONDS if wait < 0 else wait / MICROS, max(left, 0), reset / MICROS)
 
 
-def open_redis_counts(url: str, prefix: str, hold_seconds: float) -> AbstractAsyncContextManager[RedisCounts]:
+def open_redis_counts(
+    url: str, prefix: str, hold_seconds: float, seconds: float | None
+) -> AbstractAsyncContextManager[RedisCounts]:
     """As `open_counts`. Raises `ValueError` at once for an address that no server could have."""
-    return _open(RedisServer(url), prefix, hold_seconds)
+    return _open(RedisServer(url, seconds), prefix, hold_seconds)
 
 
 @asynccontextmanager

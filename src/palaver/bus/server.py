@@ -13,7 +13,7 @@ from redis.asyncio.connection import Connection, parse_url
 from redis.exceptions import ConnectionError as Broken
 from redis.exceptions import RedisError
 
-from palaver.bus.patience import Patience
+from palaver.bus import patience
 
 # What can go wrong with a connection; the time-outs of asyncio are among the last.
 FAILURES = (RedisError, OSError)
@@ -64,9 +64,10 @@ class Line:
 
 
 class RedisServer:
-    """Raises `ValueError`, with a sentence that holds no secret, for an address that no server could have."""
+    """`seconds`: how long it may take to answer; None is as long as is usual. Raises `ValueError`, with a sentence that
+    holds no secret, for an address that no server could have."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seconds: float | None = None) -> None:
         try:
             options: dict[str, Any] = dict(parse_url(url))
             self._make = options.pop("connection_class", Connection)
@@ -74,6 +75,7 @@ class RedisServer:
             self._make(**self._options)
         except (TypeError, ValueError, RedisError) as error:
             raise ValueError(f"the address of Redis cannot be used: {error}") from None
+        self._seconds = seconds
         self._secrets = [options[name] for name in ("password", "ssl_password") if options.get(name)]
 
     @property
@@ -82,11 +84,20 @@ class RedisServer:
         path: str | None = self._options.get("path")
         return path or f"{self._options.get('host', 'localhost')}:{self._options.get('port', 6379)}"
 
+    @property
+    def seconds(self) -> float:
+        """How long it may take to answer."""
+        return patience.PATIENCE if self._seconds is None else self._seconds
+
+    def in_time(self, share: float = 1.0) -> patience.Patience:
+        """What waits in it for an answer ends with `TimeoutError` once Redis takes too long, or a share of that."""
+        return patience.Patience(share * self.seconds)
+
     async def connect(self) -> Line:
-        """A connection on which Redis has answered. Raises one of `FAILURES` within a second."""
+        """A connection on which Redis has answered. Raises one of `FAILURES` where it does not in time."""
         connection = self._make(**self._options)
         try:
-            async with Patience():
+            async with self.in_time():
                 await connection.connect()
                 # The system takes connections and bytes for a Redis that stands still: only an answer says more.
                 await connection.send_packed_command([PING], check_health=False)

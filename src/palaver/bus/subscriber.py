@@ -17,10 +17,9 @@ from palaver.bus.server import PING, Line, RedisServer, pack
 from palaver.chat.ports import Hear
 from palaver.watching.numbers import BUS_GAPS, BUS_SECONDS
 
-# A Redis that says nothing for two of these, not even to our pings, has gone. Counted, not timed: when this process
-# itself stood still, the answers wait to be read.
+# How often Redis is pinged. One that says nothing for as long as it may take to answer, not even to that, has gone.
+# Counted, not timed: when this process itself stood still, the answers wait to be read.
 BEAT_SECONDS = 0.5
-SILENT_BEATS = 2
 
 # Where several workers tell of gaps at once, as after a restart of Redis, listeners look into the store once.
 GAP_SECONDS = 0.5
@@ -43,10 +42,10 @@ class Batch:
         if not self.confirmed.done():
             self.confirmed.set_result(None)
 
-    async def wait(self) -> None:
+    async def wait(self, patience: Patience) -> None:
         # Not awaited itself: the first one that is cancelled would cancel it for all.
         with suppress(TimeoutError):
-            async with Patience():
+            async with patience:
                 await asyncio.wait([self.confirmed])
 
 
@@ -61,6 +60,7 @@ class Subscriber:
         self, server: RedisServer, report: Report, *, start: bytes, origin: bytes, broken: Callable[[], None]
     ) -> None:
         self.link = Link("subscriber", server, report, serve=self._serve, broken=self._forget)
+        self._server = server
         self._start = start
         self._origin = origin
         self._broken = broken
@@ -89,7 +89,7 @@ class Subscriber:
         batch = self._change(channel)
         try:
             if self.link.is_up:
-                await batch.wait()
+                await batch.wait(self._server.in_time())
         except asyncio.CancelledError:
             if self._listeners.has(channel, hear):
                 self.unsubscribe(channel)
@@ -103,11 +103,11 @@ class Subscriber:
             self._change(channel)
 
     async def settled(self) -> None:
-        """Returns when Redis knows of all that changed here, or after a second."""
+        """Returns when Redis knows of all that changed here, or once it takes too long."""
         if self._next.channels:
-            await self._next.wait()
+            await self._next.wait(self._server.in_time())
         elif self._sent:
-            await self._sent[-1].wait()
+            await self._sent[-1].wait(self._server.in_time())
 
     def tell_of_a_gap(self) -> None:
         """Everybody who listens here may have missed something."""
@@ -165,11 +165,11 @@ class Subscriber:
     async def _watch(self, line: Line) -> NoReturn:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            if self._silent_beats >= SILENT_BEATS:
+            if self._silent_beats >= self._server.seconds / BEAT_SECONDS:
                 raise TimeoutError
             self._silent_beats += 1
             self._pinged = time.perf_counter()
-            async with Patience():
+            async with self._server.in_time():
                 await line.send([PING])
 
     def _pack(self, batch: Batch) -> list[bytes]:

@@ -269,6 +269,7 @@ async def check_redis(settings: Settings) -> list[Finding]:
     from palaver.bus.redis import check_redis
 
     try:
-        return [Finding("ok", "redis", f"Redis at {await check_redis(settings.redis_url)} answers")]
+        shown = await check_redis(settings.redis_url, settings.redis_seconds)
+        return [Finding("ok", "redis", f"Redis at {shown} answers")]
     except (OSError, ValueError) as error:
         return [Finding("broken", "redis", str(error))]

@@ -147,6 +147,20 @@ async def test_what_waits_for_the_writer_is_carried_out_together(store: SqlStore
     assert batches == [["first", "another"], ["further", "and", "one more"]]
 
 
+async def test_what_is_asked_for_in_one_round_of_the_loop_shares_a_commit(store: SqlStore) -> None:
+    batches: list[list[int]] = []
+
+    async def note(_tx: Transaction, items: Sequence[int]) -> list[int | Exception]:
+        batches.append(list(items))
+        return list(items)
+
+    write = store.database.together(note, lambda item: item)
+    most = sqlite.MOST_IN_A_COMMIT
+    # The writer has nothing else to do: it would begin with the first of them alone.
+    assert await asyncio.gather(*(write(number) for number in range(2 * most + 1))) == list(range(2 * most + 1))
+    assert [len(batch) for batch in batches] == [most, most, 1]
+
+
 async def test_transaction_that_waits_for_something_else_is_refused(store: SqlStore) -> None:
     something_else = asyncio.get_running_loop().create_future()
 

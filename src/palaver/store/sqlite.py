@@ -96,7 +96,8 @@ class SqliteDatabase:
         # Its file is ours: what failed was not committed.
         self.broken_off = 0
         self._path = path
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[list[_Job] | None] = queue.SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
         self._local = threading.local()
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="palaver-reader")
         self._reading: list[apsw.Connection] = []
@@ -130,7 +131,7 @@ class SqliteDatabase:
     async def write(self, work: Work[T], *, for_good: bool = False) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(work, future, loop, for_good=for_good))
+        self._gather(_Job(work, future, loop, for_good=for_good))
         return await future
 
     def together(
@@ -144,7 +145,7 @@ class SqliteDatabase:
         async def write(item: Item) -> Result:
             loop = asyncio.get_running_loop()
             future: asyncio.Future[Result | Exception] = loop.create_future()
-            self._jobs.put(_Job(None, future, loop, together=together, item=item))
+            self._gather(_Job(None, future, loop, together=together, item=item))
             result = await future
             if isinstance(result, Exception):
                 raise result
@@ -152,24 +153,39 @@ class SqliteDatabase:
 
         return write
 
+    def _gather(self, job: "_Job") -> None:
+        """What comes in one round of the loop is handed over at its end: it shares a commit, and wakes the writer once,
+        who would not get far meanwhile, as threads of Python take turns."""
+        gathered = self._gathered.get(job.loop)
+        if gathered is None:
+            self._gathered[job.loop] = [job]
+            job.loop.call_soon(self._hand_over, job.loop)
+        else:
+            gathered.append(job)
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        gathered = self._gathered.pop(loop, None)
+        if gathered is not None:
+            self._jobs.put(gathered)
+
     def _write_all(self) -> None:
         transaction = SqliteTransaction(self._connection)
-        while (job := self._jobs.get()) is not None:
-            jobs = [job]
-            last = False
-            while len(jobs) < MOST_IN_A_COMMIT:
+        waiting: list[_Job] = []
+        closes = False
+        while waiting or not closes:
+            while len(waiting) < MOST_IN_A_COMMIT and not closes:
                 try:
-                    further = self._jobs.get_nowait()
+                    came = self._jobs.get(block=not waiting)
                 except queue.Empty:
                     break
-                if further is None:
-                    last = True
-                    break
-                jobs.append(further)
-            self._commit(jobs, transaction)
-            self._log.keep_short()
-            if last:
-                return
+                if came is None:
+                    closes = True
+                else:
+                    waiting += came
+            jobs, waiting = waiting[:MOST_IN_A_COMMIT], waiting[MOST_IN_A_COMMIT:]
+            if jobs:
+                self._commit(jobs, transaction)
+                self._log.keep_short()
 
     def _commit(self, jobs: "list[_Job]", transaction: SqliteTransaction) -> None:
         execute = self._connection.execute
@@ -241,6 +257,8 @@ class SqliteDatabase:
             connection.close()
 
     async def close(self) -> None:
+        for loop in tuple(self._gathered):
+            self._hand_over(loop)
         self._jobs.put(None)
         await asyncio.to_thread(self._writer.join)
         self._readers.shutdown()

@@ -99,7 +99,7 @@ def to_day(day: date) -> int:
     return (day - date(1970, 1, 1)).days
 
 
-class Budget(Struct, frozen=True):
+class Budget(Struct, frozen=True, cache_hash=True):
     """The most that somebody may use; 0: as much as they like, None: as it is usual."""
 
     tokens_a_day: int | None = None

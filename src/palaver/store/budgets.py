@@ -5,6 +5,8 @@ becomes of the reply, nothing of it can be forgotten. The row of who pays is loc
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter
 
 from msgspec import Struct
 
@@ -17,6 +19,7 @@ from palaver.chat.ledger import (
     NO_BUDGET,
     Budget,
     Budgets,
+    DatedPrice,
     ModelSize,
     Price,
     Reservation,
@@ -33,7 +36,7 @@ from palaver.chat.limit import LimitOf
 from palaver.chat.user import UserId
 from palaver.store.database import Row, Transaction
 from palaver.store.going_on import read_histories, to_histories
-from palaver.store.prices import MARK, Prices
+from palaver.store.prices import MARK, NO_PRICES, Prices, price_at
 from palaver.store.prompt_size import PROMPT_SIZE
 from palaver.store.summaries import select_past
 
@@ -75,14 +78,16 @@ LOOK_AND_LOCK: Mapping[LimitOf, str] = {
     for of, held in HELD_BY.items()
 }
 # For PostgreSQL the same, or what a bot is to see of the past, as $1 to $3 or $4 to $7 are NULL: together they take one
-# round trip, which is most of their cost.
+# round trip, which is most of their cost. What was looked at has no conversation, and its numbers in one text: the rows
+# of the past, which are many, carry nothing for it.
 LOOK_LOCK_OR_READ: Mapping[LimitOf, str] = {
     of: "WITH looked (scope, day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, "
-    f"is_sure) AS ({sql}) SELECT past.*, CAST(NULL AS BIGINT[]) FROM ({select_past(4)}) AS past UNION ALL "
-    "SELECT NULL, NULL, scope, mark, NULL, ARRAY[day, month, tokens_today, tokens_this_month, money, held_tokens, "
-    "held_money, CAST(is_sure AS INTEGER)] FROM looked"
+    f"is_sure) AS ({sql}) SELECT past.* FROM ({select_past(4)}) AS past UNION ALL "
+    "SELECT NULL, NULL, scope, CONCAT_WS(' ', day, month, tokens_today, tokens_this_month, money, held_tokens, "
+    "held_money, CAST(is_sure AS INTEGER), mark), NULL FROM looked"
     for of, sql in LOOK_AND_LOCK.items()
 }
+TOKEN_COUNT = attrgetter("token_count")
 NOBODY, NOTHING_PAST = (None,) * 3, (None,) * 4
 HELD_IN_CONVERSATION = (
     "SELECT CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) FROM messages "
@@ -161,20 +166,21 @@ async def reserve(
     await _measure(tx, counted)
     reading = [wish for wish in wishes if wish is not None and wish.reads_past and wish.before > 1]
     spent, mark = await _lock_spending(tx, payers, reading, now)
-    # What is known of a bot is looked up once for all that ask the same one.
-    speaking = {(wish.speaking.provider, wish.speaking.model): wish.speaking for wish in counted}
-    prices: Mapping[str, Price] = {}
-    if any(payer.budget.money_a_month for payer in payers.values()):
-        names = {name for one in speaking.values() for name in _may_be_billed_as(one, budgets)}
-        prices = await known.at(tx, mark, names, now)
-    bots = {named: _to_bot(one, prices, budgets) for named, one in speaking.items()}
+    counts_money = any(payer.budget.money_a_month for payer in payers.values())
+    prices = await known.all(tx, mark) if counts_money else NO_PRICES
     held_there = await _held_in_conversations(tx, counted) if budgets.conversation_tokens else {}
-    wanted = [
-        None
-        if wish is None or wish.payers is None
-        else _to_reservation(wish, bots[wish.speaking.provider, wish.speaking.model], budgets)
-        for wish in wishes
-    ]
+    # What is known of a bot is looked up once for all that ask the same one.
+    bots: dict[tuple[str | None, str | None], _Bot] = {}
+    wanted: list[Reservation | None] = []
+    for wish in wishes:
+        if wish is None or wish.payers is None:
+            wanted.append(None)
+            continue
+        named = (wish.speaking.provider, wish.speaking.model)
+        bot = bots.get(named)
+        if bot is None:
+            bot = bots[named] = _to_bot(wish.speaking, prices, budgets, now)
+        wanted.append(_to_reservation(wish, bot, budgets))
     answers = _decide(wishes, wanted, spent, held_there, budgets, now)
     if tx.lock and any(isinstance(answer, OverBudget) for answer in answers):
         # What ended while the row was waited for may be in both: in what was used, and in what is held.
@@ -245,21 +251,27 @@ def payers_of(
 async def _find_payers(tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets) -> Mapping[str, Payer]:
     """Sets the payers of each of them, and gives all of these by their scopes."""
     own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
-
-    def budget_of(id_: int | None, usual: Budget) -> Budget:
-        return own[id_].or_else(usual) if id_ in own else usual
-
-    known: dict[tuple[UserId, UserId | None], Sequence[Payer] | None] = {}
+    found: dict[str, Payer] = {}
     for wish in wishes:
         if wish is None:
             continue
-        account = (wish.payer_id, wish.app_id)
-        if account not in known:
-            of_user, of_app = budget_of(wish.payer_id, budgets.person), budget_of(wish.app_id, budgets.app)
-            payers = [payer for payer in payers_of(*account, of_user, of_app) if payer.budget.is_set]
-            known[account] = payers if payers or budgets.conversation_tokens else None
-        wish.payers = known[account]
-    return {payer.scope: payer for some in known.values() for payer in some or ()}
+        of_user, of_app = budgets.person, budgets.app
+        if own:
+            if wish.payer_id in own:
+                of_user = own[wish.payer_id].or_else(of_user)
+            if wish.app_id in own:
+                of_app = own[wish.app_id].or_else(of_app)
+        payers = _payers_within(wish.payer_id, wish.app_id, of_user, of_app)
+        for payer in payers:
+            found[payer.scope] = payer
+        wish.payers = payers if payers or budgets.conversation_tokens else None
+    return found
+
+
+# The same at each turn of somebody.
+@lru_cache(maxsize=4000)
+def _payers_within(user_id: UserId, app_id: UserId | None, of_user: Budget, of_app: Budget) -> Sequence[Payer]:
+    return [payer for payer in payers_of(user_id, app_id, of_user, of_app) if payer.budget.is_set]
 
 
 async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mapping[int | None, Budget]:
@@ -283,8 +295,11 @@ async def _measure(tx: Transaction, wishes: Sequence[Wish]) -> None:
         wish.past, wish.standing = row
 
 
-def _to_bot(speaking: Speaking, prices: Mapping[str, Price], budgets: Budgets) -> _Bot:
-    may_hold = [prices[name] for name in _may_be_billed_as(speaking, budgets) if name in prices] if prices else ()
+def _to_bot(speaking: Speaking, prices: Mapping[str, Sequence[DatedPrice]], budgets: Budgets, now: Micros) -> _Bot:
+    may_hold = []
+    if prices:
+        found = [price_at(prices.get(name, ()), now) for name in _may_be_billed_as(speaking, budgets)]
+        may_hold = [price for price in found if price is not None]
     return _Bot(budgets.size_of(speaking), may_hold)
 
 
@@ -304,16 +319,23 @@ async def _lock_spending(
     if reading and not (tx.lock and payers):
         _keep_past(reading, await read_histories(tx, [_past_of(wish) for wish in reading]))
         reading = ()
-    looked: list[_Looked] = []
+    in_order = [payers[scope] for scope in sorted(payers)]
+    day, month, mark = now // DAY, month_of(now).first_day, None
+    spent: dict[str, Spent] = {}
+    unsure: list[Payer] = []
     for of in HELD_BY:
-        if some := [payers[scope] for scope in sorted(payers) if payers[scope].of == of]:
-            looked += await _look(tx, of, some, now, reading)
-            reading = ()
-    day, month = now // DAY, month_of(now).first_day
-    spent = {one.scope: _to_spent(one, day, month) for one in looked}
-    if unsure := [payers[one.scope] for one in looked if not one.is_sure]:
+        some = [payer for payer in in_order if payer.of == of]
+        if not some:
+            continue
+        for one in await _look(tx, of, some, now, reading):
+            mark = one.mark
+            spent[one.scope] = _to_spent(one, day, month)
+            if not one.is_sure:
+                unsure.append(payers[one.scope])
+        reading = ()
+    if unsure:
         await _add_up_held(tx, unsure, spent, now)
-    return spent, looked[-1].mark if looked else None
+    return spent, mark
 
 
 async def _look(
@@ -323,8 +345,10 @@ async def _look(
     if reading:
         past = [(*NOBODY, *_past_of(wish)) for wish in reading]
         found = await tx.all_many(LOOK_LOCK_OR_READ[of], past + [(*one, *NOTHING_PAST) for one in asked])
-        _keep_past(reading, to_histories(row[:5] for row in found if row[5] is None))
-        looked = [_looked_by(row) for row in found if row[5] is not None]
+        # In their order: whoever was looked at comes last.
+        end = next((at for at in range(len(found), 0, -1) if found[at - 1][0] is not None), 0)
+        _keep_past(reading, to_histories(found[:end]))
+        looked = [_looked_by(row) for row in found[end:]]
     else:
         looked = [_Looked(*row) for row in await tx.all_many((LOOK_AND_LOCK if tx.lock else LOOK)[of], asked)]
     if len(looked) == len(payers):
@@ -339,9 +363,11 @@ async def _look(
 
 def _looked_by(row: Row) -> _Looked:
     """What stands in a row of `LOOK_LOCK_OR_READ`, in the columns of the past."""
-    day, month, tokens_today, tokens_this_month, money, held_tokens, held_money, is_sure = row[5]
+    numbers = row[3].split(" ")
+    day, month, tokens_today, tokens_this_month, money, held_tokens, held_money, is_sure = map(int, numbers[:8])
+    mark = numbers[8] if len(numbers) > 8 else None
     return _Looked(
-        row[2], day, month, tokens_today, tokens_this_month, money, row[3], held_tokens, held_money, bool(is_sure)
+        row[2], day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, bool(is_sure)
     )  # fmt: skip
 
 
@@ -352,7 +378,7 @@ def _past_of(wish: Wish) -> tuple[ConversationId, int, int, int]:
 def _keep_past(wishes: Sequence[Wish], histories: Mapping[ConversationId, Sequence[Past]]) -> None:
     for wish in wishes:
         wish.history = histories.get(wish.conversation_id, ())
-        wish.past = sum([one.token_count for one in wish.history]) + TOKENS_AROUND * len(wish.history)
+        wish.past = sum(map(TOKEN_COUNT, wish.history)) + TOKENS_AROUND * len(wish.history)
 
 
 async def _add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping[str, Spent], now: Micros) -> None:

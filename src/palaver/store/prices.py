@@ -5,7 +5,7 @@ Each change leaves a mark that was never there before, in the transaction that c
 one that was rolled back would come again, for other prices.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from secrets import token_hex
 
 from palaver.chat.clock import Micros
@@ -22,6 +22,7 @@ LEAVE_MARK = (
     "INSERT INTO server (name, value) VALUES ('prices_mark', $1) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
+NO_PRICES: Mapping[str, Sequence[DatedPrice]] = {}
 MARK = "(SELECT value FROM server WHERE name = 'prices_mark')"
 
 
@@ -31,19 +32,20 @@ class Prices:
     def __init__(self) -> None:
         self._known: tuple[str | None, Mapping[str, Sequence[DatedPrice]]] | None = None
 
-    async def at(self, tx: Transaction, mark: str | None, models: Iterable[str], now: Micros) -> Mapping[str, Price]:
-        """What these models cost at that time, as far as they cost anything. `mark`: the latest that `tx` has seen, or
-        None where nobody has left one yet."""
+    async def all(self, tx: Transaction, mark: str | None) -> Mapping[str, Sequence[DatedPrice]]:
+        """What the models cost and when, by model, in that order. `mark`: the latest that `tx` has seen, or None where
+        nobody has left one yet."""
         known = self._known
         if known is None or known[0] != mark:
             # Read after the mark, they may be newer: then the next mark is another one, and has them read again.
             known = self._known = (mark, await _by_model(tx))
-        found = {}
-        for model in models:
-            begun = [dated for dated in known[1].get(model, ()) if dated.since <= now]
-            if begun:
-                found[model] = begun[-1].price
-        return found
+        return known[1]
+
+
+def price_at(dated: Sequence[DatedPrice], now: Micros) -> Price | None:
+    """Of one model."""
+    begun = [one.price for one in dated if one.since <= now]
+    return begun[-1] if begun else None
 
 
 async def read_prices(tx: Transaction) -> list[DatedPrice]:

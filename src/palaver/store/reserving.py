@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from palaver.chat.clock import Micros
 from palaver.chat.context import count_tokens, history_limit
-from palaver.chat.conversation import Conversation, Message, Past
+from palaver.chat.conversation import Conversation, ConversationId, Message, Past
 from palaver.chat.errors import ChatError, OverBudget
 from palaver.chat.ledger import Budgets, Reservation
 from palaver.chat.ports import NewTurn
@@ -35,21 +35,24 @@ async def reserve_all(
     budgets = next((turn.budgets for turn in turns if turn.budgets is not None), None)
     if budgets is None:
         return [None] * len(turns)
-    wishes = [_wish(turn, place) for turn, place in zip(turns, places, strict=True)]
-    if not any(wishes):
-        return [None] * len(turns)
-    stops = [
-        place.conversation.id
-        for turn, place in zip(turns, places, strict=True)
-        if place is not None and place.conversation.open_replies and (turn.when_busy == "interrupt" or turn.edits)
-    ]
-    if tx.lock and stops:
-        await tx.all(LOCK_RUNNING, stops)
-    for turn, place, wish in zip(turns, places, wishes, strict=True):
-        if place is not None and wish is not None and turn.edits is None and not place.conversation.open_replies:
+    wishes: list[Wish | None] = []
+    stops: list[ConversationId] = []
+    for turn, place in zip(turns, places, strict=True):
+        wish = _wish(turn, place)
+        wishes.append(wish)
+        if place is None:
+            continue
+        if place.conversation.open_replies:
+            if turn.when_busy == "interrupt" or turn.edits:
+                stops.append(place.conversation.id)
+        elif wish is not None and turn.edits is None:
             # Its reply starts at once: what its bot is to see is read now, and only once.
             wish.reads_past = True
             wish.standing = _standing(place.conversation, texts)
+    if not any(wishes):
+        return [None] * len(turns)
+    if tx.lock and stops:
+        await tx.all(LOCK_RUNNING, stops)
     held = await reserve(tx, wishes, budgets, prices, turns[0].now)
     for place, wish in zip(places, wishes, strict=True):
         if place is not None and wish is not None:

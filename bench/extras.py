@@ -1,8 +1,8 @@
 """What limits, ledger and metrics cost a turn together: `.venv/bin/python bench/extras.py [--quick]`.
 
-Four servers take the same turns, one after the other within each round, so that a noisy minute hits them all: ours as
-it is; ours with a limit of each kind for users, as one would set them; ours with every limit and budget there is; and
-ours with all of it taken out (bench/bare.py).
+Four servers take the same turns, one after the other within each of many short rounds, so that a noisy second hits them
+all and none is always the first: ours as it is; ours with a limit of each kind for users, as one would set them; ours
+with every limit and budget there is; and ours with all of it taken out (bench/bare.py).
 """
 
 import argparse
@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Literal
+
+import msgspec
 
 # Run by its path, Python looks for modules in this folder only.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -34,7 +36,10 @@ TITLES: Mapping[Kind, str] = {
 }
 STORES: Sequence[Store] = ("sqlite", "postgres")
 AT_ONCE = (1, 16, 64)
-ROUNDS = 7
+ROUNDS = 21
+TURNS = 500
+
+LONG = msgspec.structs.replace(FULL, turns=TURNS)
 
 MANY = "100000"
 PLENTY = "1000000000000"
@@ -75,9 +80,9 @@ async def measure(size: Size, rounds: int, stores: Sequence[Store], at_once_each
             for at_once in at_once_each:
                 say(f"Turns, {at_once} at once, {store}.")
                 costs: dict[Kind, list[float]] = {kind: [] for kind in systems}
-                for _ in range(rounds):
-                    for kind, system in systems.items():
-                        costs[kind].append((await measure_system(system, size, at_once)).cpu)
+                for round_ in range(rounds):
+                    for kind in _in_turn(round_):
+                        costs[kind].append((await measure_system(systems[kind], size, at_once)).cpu)
                 found = {kind: median(some) for kind, some in costs.items()}
                 table.add(Row(f"stored turn, {store}, {at_once} at once, CPU ms", found, digits=3))
                 # Round by round: what slows down a whole round is in none of it.
@@ -91,6 +96,14 @@ async def measure(size: Size, rounds: int, stores: Sequence[Store], at_once_each
     return table
 
 
+def _in_turn(round_: int) -> Sequence[Kind]:
+    """Each of them as often before as after another."""
+    kinds: Sequence[Kind] = tuple(TITLES)
+    first = round_ // 2 % len(kinds)
+    order = (*kinds[first:], *kinds[:first])
+    return order if round_ % 2 else order[::-1]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="What limits, ledger and metrics cost a turn. Prints a table.")
     parser.add_argument("--quick", action="store_true", help="the smallest size: whether it works, not what it costs")
@@ -98,7 +111,7 @@ def main() -> None:
     if not quick:
         # What is acknowledged is synced, by PostgreSQL too; tests do without.
         os.environ["PALAVER_TEST_FSYNC"] = "1"
-    size, rounds, stores, at_once = (QUICK, 1, STORES[:1], AT_ONCE[:1]) if quick else (FULL, ROUNDS, STORES, AT_ONCE)
+    size, rounds, stores, at_once = (QUICK, 1, STORES[:1], AT_ONCE[:1]) if quick else (LONG, ROUNDS, STORES, AT_ONCE)
     print(asyncio.run(measure(size, rounds, stores, at_once)).to_markdown())
 
 

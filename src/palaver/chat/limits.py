@@ -237,10 +237,11 @@ class Limits:
         rules = self.rules
         if user.kind != "app":
             own = self._own_of(user)
-            name = _name(user) if address is None else f"address:{address}"
             turns = _pick(own.turns_a_minute, rules.turns_a_minute)
             replies = _pick(own.replies_at_once, rules.replies_at_once)
-            asked = _ask_turn("user", name, turns, replies)
+            if turns or replies:
+                name = _name(user) if address is None else f"address:{address}"
+                asked = _ask_turn("user", name, turns, replies)
         app_id = user.id if user.kind == "app" else user.app_id
         if app_id is not None:
             own = self._own.get(app_id, NO_OWN)

@@ -28,6 +28,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False,
 JSON = st.recursive(SCALARS, lambda some: st.lists(some) | st.dictionaries(st.text(), some), max_leaves=6)
 # Numbers beyond those of Firebase's lists, push ids, and whatever else.
 KEYS = st.integers(0, 10**6).map(str) | st.text("-0Nabz_", min_size=1) | st.text(min_size=1)
+AS_BLANKS = bytes.maketrans(b"\v\f", b"  ")
 
 
 class Line(Struct, frozen=True):
@@ -106,7 +107,14 @@ def test_no_bytes_break_the_reader(data: bytes) -> None:
         list_sections(io.BytesIO(data))
     except Unreadable:
         return
-    assert isinstance(json.loads(data), dict)
+    assert isinstance(json.loads(data.translate(AS_BLANKS)), dict)
+
+
+def test_vertical_tab_and_form_feed_are_blanks_to_the_fast_reader() -> None:
+    """JSON does not say so (PALAVER_SEED=3856391106); nothing is read otherwise than it was meant."""
+    assert list_sections(io.BytesIO(b'\v{\f"templates":\v{}}\f')) == ["templates"]
+    with pytest.raises(Unreadable):
+        list_sections(io.BytesIO(b'{"temp\vlates": {}}'))
 
 
 @pytest.mark.proof("out")

@@ -28,6 +28,22 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False,
 JSON = st.recursive(SCALARS, lambda some: st.lists(some) | st.dictionaries(st.text(), some), max_leaves=6)
 # Numbers beyond those of Firebase's lists, push ids, and whatever else.
 KEYS = st.integers(0, 10**6).map(str) | st.text("-0Nabz_", min_size=1) | st.text(min_size=1)
+# Of these more is JSON, or nearly so, than of any bytes.
+PIECES_OF_JSON = st.sampled_from(
+    [bytes([byte]) for byte in b'{}[]":,\\/ \v\f\n\0' + b"01.e+-"]
+    + [
+        b"true",
+        b"null",
+        b'"a":',
+        b'{"a":1}',
+        b'{"a":',
+        b"\\u00",
+        b"\\ud800",
+        b"\xc3\xa9",
+        b"\xed\xa0\x80",
+        b"\xef\xbb\xbf",
+    ]
+)
 AS_BLANKS = bytes.maketrans(b"\v\f", b"  ")
 
 
@@ -101,13 +117,21 @@ def test_no_json_object_breaks_the_reader(export: dict[str, Any]) -> None:
 
 
 @pytest.mark.proof("out")
-@given(st.binary(max_size=60))
+@given(st.binary(max_size=60) | st.lists(PIECES_OF_JSON, max_size=8).map(b"".join))
 def test_no_bytes_break_the_reader(data: bytes) -> None:
     try:
         list_sections(io.BytesIO(data))
     except Unreadable:
         return
     assert isinstance(json.loads(data.translate(AS_BLANKS)), dict)
+
+
+@pytest.mark.parametrize("rest", [b'"', b'"more', b'"more}', b'"\\', b"tru", b"1", b"{", b"/", b'"more"'])
+def test_what_follows_the_end_is_noticed_although_it_has_no_end_itself(rest: bytes) -> None:
+    export = b'{"templates": {}}'
+    assert list_sections(io.BytesIO(export + b" \n")) == ["templates"]
+    with pytest.raises(Unreadable):
+        list_sections(io.BytesIO(export + rest))
 
 
 def test_vertical_tab_and_form_feed_are_blanks_to_the_fast_reader() -> None:

@@ -23,11 +23,27 @@ class Odd:
 ODD = Odd()
 
 
+class _Ended:
+    """A file with a line break behind it. What begins after the end of the JSON and does not end itself, the parser
+    would take no notice of; a line break ends it, or is wrong in it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._rest = b"\n"
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        # The parser asks for nothing at first, to see of what kind that is.
+        if size and not data:
+            data, self._rest = self._rest, b""
+        return data
+
+
 class JsonStream:
     """The events of one file, of which each is taken once, by whoever stands where it belongs."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._events: Iterator[Event] = ijson.basic_parse(file, buf_size=CHUNK_BYTES)
+        self._events: Iterator[Event] = ijson.basic_parse(_Ended(file), buf_size=CHUNK_BYTES)
 
     def next(self) -> Event:
         """Raises `Unreadable`."""

@@ -1,7 +1,7 @@
 """What limits, ledger and metrics cost a turn together: `.venv/bin/python bench/extras.py [--quick]`.
 
 Four servers take the same turns, one after the other within each of many short rounds, so that a noisy second hits them
-all and none is always the first: ours as it is; ours with a limit of each kind for users, as one would set them; ours
+all, and none is always the first: ours as it is; ours with a limit of each kind for users, as one would set them; ours
 with every limit and budget there is; and ours with all of it taken out (bench/bare.py).
 """
 
@@ -39,7 +39,7 @@ AT_ONCE = (1, 16, 64)
 ROUNDS = 21
 TURNS = 500
 
-LONG = msgspec.structs.replace(FULL, turns=TURNS)
+SHORT = msgspec.structs.replace(FULL, turns=TURNS)
 
 MANY = "100000"
 PLENTY = "1000000000000"
@@ -97,7 +97,7 @@ async def measure(size: Size, rounds: int, stores: Sequence[Store], at_once_each
 
 
 def _in_turn(round_: int) -> Sequence[Kind]:
-    """Each of them as often before as after another."""
+    """Each of them about as often before as after another."""
     kinds: Sequence[Kind] = tuple(TITLES)
     first = round_ // 2 % len(kinds)
     order = (*kinds[first:], *kinds[:first])
@@ -111,7 +111,7 @@ def main() -> None:
     if not quick:
         # What is acknowledged is synced, by PostgreSQL too; tests do without.
         os.environ["PALAVER_TEST_FSYNC"] = "1"
-    size, rounds, stores, at_once = (QUICK, 1, STORES[:1], AT_ONCE[:1]) if quick else (LONG, ROUNDS, STORES, AT_ONCE)
+    size, rounds, stores, at_once = (QUICK, 1, STORES[:1], AT_ONCE[:1]) if quick else (SHORT, ROUNDS, STORES, AT_ONCE)
     print(asyncio.run(measure(size, rounds, stores, at_once)).to_markdown())
 
 

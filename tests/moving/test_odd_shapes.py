@@ -134,6 +134,12 @@ def test_what_follows_the_end_is_noticed_although_it_has_no_end_itself(rest: byt
         list_sections(io.BytesIO(export + rest))
 
 
+@pytest.mark.parametrize("cut", [b'{"templates": {"a', b'{"templates": {"a": 1', b'{"templates": {"a": tr', b"{", b""])
+def test_file_that_was_cut_off_is_said_to_end_too_early(cut: bytes) -> None:
+    with pytest.raises(Unreadable, match="it ends too early"):
+        list_sections(io.BytesIO(cut))
+
+
 def test_vertical_tab_and_form_feed_are_blanks_to_the_fast_reader() -> None:
     """JSON does not say so (PALAVER_SEED=3856391106); nothing is read otherwise than it was meant."""
     assert list_sections(io.BytesIO(b'\v{\f"templates":\v{}}\f')) == ["templates"]

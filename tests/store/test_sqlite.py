@@ -140,8 +140,12 @@ async def test_what_waits_for_the_writer_is_carried_out_together(store: SqlStore
     held = asyncio.create_task(store.database.write(hold))
     # What waits by then may still be taken together with it.
     await holds.wait()
-    writing = [asyncio.ensure_future(write(item)) for item in ("first", "another", "further", "and", "one more")]
-    await asyncio.sleep(0)
+    writing = []
+    for item in ("first", "another", "further", "and", "one more"):
+        writing.append(asyncio.ensure_future(write(item)))
+        # Asked for, and handed over by itself.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
     goes_on.set()
     await asyncio.gather(held, *writing)
     assert batches == [["first", "another"], ["further", "and", "one more"]]

@@ -31,6 +31,11 @@ class _Ended:
         self._file = file
         self._rest = b"\n"
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all of it was read: what is wrong then is its end."""
+        return not self._rest
+
     def read(self, size: int) -> bytes:
         data = self._file.read(size)
         # The parser asks for nothing at first, to see of what kind that is.
@@ -43,7 +48,8 @@ class JsonStream:
     """The events of one file, of which each is taken once, by whoever stands where it belongs."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._events: Iterator[Event] = ijson.basic_parse(_Ended(file), buf_size=CHUNK_BYTES)
+        self._file = _Ended(file)
+        self._events: Iterator[Event] = ijson.basic_parse(self._file, buf_size=CHUNK_BYTES)
 
     def next(self) -> Event:
         """Raises `Unreadable`."""
@@ -52,7 +58,7 @@ class JsonStream:
         except StopIteration:
             raise Unreadable("it ends too early") from None
         except (ijson.JSONError, ValueError) as error:
-            raise Unreadable(" ".join(str(error).split())[:200]) from None
+            raise Unreadable("it ends too early" if self._file.is_over else _to_words(error)) from None
 
     def check_end(self) -> None:
         """Raises `Unreadable` where something follows."""
@@ -60,7 +66,7 @@ class JsonStream:
             for _ in self._events:
                 raise Unreadable("something follows its end")
         except (ijson.JSONError, ValueError) as error:
-            raise Unreadable(" ".join(str(error).split())[:200]) from None
+            raise Unreadable("something follows its end" if self._file.is_over else _to_words(error)) from None
 
     def skip(self, first: Event) -> None:
         """Takes the rest of the value that began with `first`."""
@@ -89,6 +95,10 @@ class JsonStream:
                 while (event := self.next())[0] != "end_array":
                     yield str(place), event
                     place += 1
+
+
+def _to_words(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 _DEPTH = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}

@@ -271,7 +271,7 @@ async def _find_payers(tx: Transaction, wishes: Sequence[Wish | None], budgets: 
 # The same at each turn of somebody.
 @lru_cache(maxsize=4000)
 def _payers_within(user_id: UserId, app_id: UserId | None, of_user: Budget, of_app: Budget) -> Sequence[Payer]:
-    return [payer for payer in payers_of(user_id, app_id, of_user, of_app) if payer.budget.is_set]
+    return tuple([payer for payer in payers_of(user_id, app_id, of_user, of_app) if payer.budget.is_set])
 
 
 async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mapping[int | None, Budget]:

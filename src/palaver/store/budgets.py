@@ -6,7 +6,6 @@ becomes of the reply, nothing of it can be forgotten. The row of who pays is loc
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from operator import attrgetter
 
 from msgspec import Struct
 
@@ -78,8 +77,8 @@ LOOK_AND_LOCK: Mapping[LimitOf, str] = {
     for of, held in HELD_BY.items()
 }
 # For PostgreSQL the same, or what a bot is to see of the past, as $1 to $3 or $4 to $7 are NULL: together they take one
-# round trip, which is most of their cost. What was looked at has no conversation, and its numbers in one text: the rows
-# of the past, which are many, carry nothing for it.
+# round trip, which is most of their cost. What was looked at has no conversation, and its numbers in one text with the
+# mark last, which may be missing: the rows of the past, which are many, carry nothing for it.
 LOOK_LOCK_OR_READ: Mapping[LimitOf, str] = {
     of: "WITH looked (scope, day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, "
     f"is_sure) AS ({sql}) SELECT past.* FROM ({select_past(4)}) AS past UNION ALL "
@@ -87,7 +86,6 @@ LOOK_LOCK_OR_READ: Mapping[LimitOf, str] = {
     "held_money, CAST(is_sure AS INTEGER), mark), NULL FROM looked"
     for of, sql in LOOK_AND_LOCK.items()
 }
-TOKEN_COUNT = attrgetter("token_count")
 NOBODY, NOTHING_PAST = (None,) * 3, (None,) * 4
 HELD_IN_CONVERSATION = (
     "SELECT CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) FROM messages "
@@ -345,10 +343,10 @@ async def _look(
     if reading:
         past = [(*NOBODY, *_past_of(wish)) for wish in reading]
         found = await tx.all_many(LOOK_LOCK_OR_READ[of], past + [(*one, *NOTHING_PAST) for one in asked])
-        # In their order: whoever was looked at comes last.
-        end = next((at for at in range(len(found), 0, -1) if found[at - 1][0] is not None), 0)
-        _keep_past(reading, to_histories(found[:end]))
-        looked = [_looked_by(row) for row in found[end:]]
+        # In the order in which they were asked for: whoever was looked at comes last.
+        seen = [row for row in found[-len(asked) :] if row[0] is None]
+        _keep_past(reading, to_histories(found[: len(found) - len(seen)]))
+        looked = [_looked_by(row) for row in seen]
     else:
         looked = [_Looked(*row) for row in await tx.all_many((LOOK_AND_LOCK if tx.lock else LOOK)[of], asked)]
     if len(looked) == len(payers):
@@ -378,7 +376,7 @@ def _past_of(wish: Wish) -> tuple[ConversationId, int, int, int]:
 def _keep_past(wishes: Sequence[Wish], histories: Mapping[ConversationId, Sequence[Past]]) -> None:
     for wish in wishes:
         wish.history = histories.get(wish.conversation_id, ())
-        wish.past = sum(map(TOKEN_COUNT, wish.history)) + TOKENS_AROUND * len(wish.history)
+        wish.past = sum([one.token_count for one in wish.history]) + TOKENS_AROUND * len(wish.history)
 
 
 async def _add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping[str, Spent], now: Micros) -> None:

@@ -43,7 +43,7 @@ class Prices:
 
 
 def price_at(dated: Sequence[DatedPrice], now: Micros) -> Price | None:
-    """Of one model."""
+    """What a model costs at that time, by its prices in their order; None where none has begun."""
     begun = [one.price for one in dated if one.since <= now]
     return begun[-1] if begun else None
 

@@ -76,10 +76,10 @@ LOOK_AND_LOCK: Mapping[LimitOf, str] = {
     f"WHERE spending.scope = $3 RETURNING {SPENT}, spending.looks = seen.looks + 1"
     for of, held in HELD_BY.items()
 }
-# For PostgreSQL the same, or what a bot is to see of the past, as $1 to $3 or $4 to $7 are NULL: together they take one
-# round trip, which is most of their cost. What was looked at has no conversation, and its numbers in one text with the
-# mark last, which may be missing: the rows of the past, which are many, carry nothing for it.
-LOOK_LOCK_OR_READ: Mapping[LimitOf, str] = {
+# For PostgreSQL the same, and what a bot is to see of the past, unless $1 to $3 or $4 to $7 are NULL: together they
+# take one round trip, which is most of their cost. What was looked at has no conversation, and its numbers in one text
+# with the mark last, which may be missing: the rows of the past, which are many, carry nothing for it.
+LOOK_LOCK_AND_READ: Mapping[LimitOf, str] = {
     of: "WITH looked (scope, day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, "
     f"is_sure) AS ({sql}) SELECT past.* FROM ({select_past(4)}) AS past UNION ALL "
     "SELECT NULL, NULL, scope, CONCAT_WS(' ', day, month, tokens_today, tokens_this_month, money, held_tokens, "
@@ -341,11 +341,12 @@ async def _look(
 ) -> list[_Looked]:
     asked = [(payer.id, now, payer.scope) for payer in payers]
     if reading:
-        past = [(*NOBODY, *_past_of(wish)) for wish in reading]
-        found = await tx.all_many(LOOK_LOCK_OR_READ[of], past + [(*one, *NOTHING_PAST) for one in asked])
-        # In the order in which they were asked for: whoever was looked at comes last.
-        seen = [row for row in found[-len(asked) :] if row[0] is None]
-        _keep_past(reading, to_histories(found[: len(found) - len(seen)]))
+        # The first who pays goes with the last past: for a turn alone that is one row, which costs less to send.
+        past = [_past_of(wish) for wish in reading]
+        rows = [*((*NOBODY, *one) for one in past[:-1]), (*asked[0], *past[-1])]
+        found = await tx.all_many(LOOK_LOCK_AND_READ[of], rows + [(*one, *NOTHING_PAST) for one in asked[1:]])
+        seen = [row for row in found if row[0] is None]
+        _keep_past(reading, to_histories([row for row in found if row[0] is not None]))
         looked = [_looked_by(row) for row in seen]
     else:
         looked = [_Looked(*row) for row in await tx.all_many((LOOK_AND_LOCK if tx.lock else LOOK)[of], asked)]
@@ -360,7 +361,7 @@ async def _look(
 
 
 def _looked_by(row: Row) -> _Looked:
-    """What stands in a row of `LOOK_LOCK_OR_READ`, in the columns of the past."""
+    """What stands in a row of `LOOK_LOCK_AND_READ`, in the columns of the past."""
     numbers = row[3].split(" ")
     day, month, tokens_today, tokens_this_month, money, held_tokens, held_money, is_sure = map(int, numbers[:8])
     mark = numbers[8] if len(numbers) > 8 else None

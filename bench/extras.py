@@ -2,7 +2,8 @@
 
 Four servers take the same turns, one after the other within each of many short rounds, so that a noisy second hits them
 all, and none is always the first: ours as it is; ours with a limit of each kind for users, as one would set them; ours
-with every limit and budget there is; and ours with all of it taken out (bench/bare.py).
+with every limit and budget there is; and ours with all of it taken out (bench/bare.py). All of them are started anew
+several times: two processes of the very same server differ by some hundredths for as long as they live.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from msgspec.structs import replace
 
@@ -36,7 +37,8 @@ TITLES: Mapping[Kind, str] = {
 }
 STORES: Sequence[Store] = ("sqlite", "postgres")
 AT_ONCE = (1, 16, 64)
-ROUNDS = 21
+STARTS = 7
+ROUNDS = 3
 TURNS = 500
 
 SHORT = replace(FULL, turns=TURNS)
@@ -63,37 +65,52 @@ rounds in which each of the four takes the same turns after the other. "Without"
 with limits, ledger and metrics taken out."""
 
 
-async def measure(size: Size, rounds: int, stores: Sequence[Store], at_once_each: Sequence[int]) -> Table[Kind]:
+Costs: TypeAlias = Mapping[Kind, list[float]]
+"""CPU ms a turn, of each round."""
+
+
+async def measure(
+    size: Size, starts: int, rounds: int, stores: Sequence[Store], at_once_each: Sequence[int]
+) -> Table[Kind]:
     table: Table[Kind] = Table(TITLES, ["usual", "each", "all"], apart="", notes=NOTES)
     with open_run() as run:
         house = House(run, None)
         await house.start_llm()
         for store in stores:
-            systems: Mapping[Kind, System] = {
-                "without": await house.start_ours(
-                    store, {"PYTHONPATH": str(ROOT)}, [sys.executable, "-m", "bench.bare"]
-                ),
-                "usual": await house.start_ours(store),
-                "each": await house.start_ours(store, EACH),
-                "all": await house.start_ours(store, EVERY),
-            }
-            for at_once in at_once_each:
-                say(f"Turns, {at_once} at once, {store}.")
-                costs: dict[Kind, list[float]] = {kind: [] for kind in systems}
-                for round_ in range(rounds):
-                    for kind in _in_turn(round_):
-                        costs[kind].append((await measure_system(systems[kind], size, at_once)).cpu)
-                found = {kind: median(some) for kind, some in costs.items()}
+            costs: Mapping[int, Costs] = {at_once: {kind: [] for kind in TITLES} for at_once in at_once_each}
+            for start in range(starts):
+                say(f"Turns, {store}, start {start + 1} of {starts}.")
+                await _measure_once(house, store, size, rounds, start, costs)
+            for at_once, of_kinds in costs.items():
+                found = {kind: median(some) for kind, some in of_kinds.items()}
                 table.add(Row(f"stored turn, {store}, {at_once} at once, CPU ms", found, digits=3))
-                # Round by round: what slows down a whole round is in none of it.
-                times = {
-                    kind: median(cost / without for cost, without in zip(some, costs["without"], strict=True))
-                    for kind, some in costs.items()
-                }
-                table.add(Row("- times that without", times, most=1.1))
-            for system in systems.values():
-                await system.stop()
+                table.add(Row("- times that without", _times_without(of_kinds), most=1.1))
     return table
+
+
+async def _measure_once(
+    house: House, store: Store, size: Size, rounds: int, start: int, costs: Mapping[int, Costs]
+) -> None:
+    systems: Mapping[Kind, System] = {
+        "without": await house.start_ours(store, {"PYTHONPATH": str(ROOT)}, [sys.executable, "-m", "bench.bare"]),
+        "usual": await house.start_ours(store),
+        "each": await house.start_ours(store, EACH),
+        "all": await house.start_ours(store, EVERY),
+    }
+    for at_once, of_kinds in costs.items():
+        for round_ in range(rounds):
+            for kind in _in_turn(start * rounds + round_):
+                of_kinds[kind].append((await measure_system(systems[kind], size, at_once)).cpu)
+    for system in systems.values():
+        await system.stop()
+
+
+def _times_without(costs: Costs) -> Mapping[Kind, float]:
+    """Round by round: what slows down a whole round is in none of it."""
+    return {
+        kind: median(cost / without for cost, without in zip(some, costs["without"], strict=True))
+        for kind, some in costs.items()
+    }
 
 
 def _in_turn(round_: int) -> Sequence[Kind]:
@@ -111,8 +128,11 @@ def main() -> None:
     if not quick:
         # What is acknowledged is synced, by PostgreSQL too; tests do without.
         os.environ["PALAVER_TEST_FSYNC"] = "1"
-    size, rounds, stores, at_once = (QUICK, 1, STORES[:1], AT_ONCE[:1]) if quick else (SHORT, ROUNDS, STORES, AT_ONCE)
-    print(asyncio.run(measure(size, rounds, stores, at_once)).to_markdown())
+    if quick:
+        table = asyncio.run(measure(QUICK, 1, 1, STORES[:1], AT_ONCE[:1]))
+    else:
+        table = asyncio.run(measure(SHORT, STARTS, ROUNDS, STORES, AT_ONCE))
+    print(table.to_markdown())
 
 
 if __name__ == "__main__":

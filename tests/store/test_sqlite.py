@@ -54,6 +54,14 @@ async def test_readers_cannot_write(store: SqlStore) -> None:
         await store.database.read(lambda tx: tx.run("DELETE FROM presets"))
 
 
+async def test_log_of_writes_that_cannot_be_opened_is_an_outage(store: SqlStore, tmp_path: Path) -> None:
+    file = tmp_path / "palaver.sqlite3"
+    file.rename(tmp_path / "away")
+    file.mkdir()
+    with pytest.raises(StoreUnavailable):
+        await store.database.drop_log()
+
+
 async def test_reader_goes_on_while_a_writer_holds_the_file(store: SqlStore, tmp_path: Path) -> None:
     other = apsw.Connection(str(tmp_path / "palaver.sqlite3"))
     other.execute("BEGIN IMMEDIATE")

@@ -70,7 +70,7 @@ class Database(Protocol):
 
     async def drop_log(self) -> bool:
         """Has nothing of what was overwritten stay in the log of writes. False where somebody is at it just now: nobody
-        is held up for it."""
+        is held up for it. Raises `StoreUnavailable`."""
         ...
 
     async def close(self) -> None: ...

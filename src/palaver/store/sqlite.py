@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -243,18 +243,16 @@ class SqliteDatabase:
         return await asyncio.to_thread(self._drop_log)
 
     def _drop_log(self) -> bool:
-        connection = connect(self._path)
         try:
-            # Most of it is copied into the file while others write; the rest is little, and waits for nobody.
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            connection.set_busy_timeout(0)
-            return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0] == 0)
+            with closing(connect(self._path)) as connection:
+                # Most of it is copied into the file while others write; the rest is little, and waits for nobody.
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                connection.set_busy_timeout(0)
+                return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0] == 0)
         except apsw.BusyError:
             return False
         except UNUSABLE as error:
             raise StoreUnavailable("the database file cannot be written") from error
-        finally:
-            connection.close()
 
     async def close(self) -> None:
         for loop in tuple(self._gathered):

@@ -13,17 +13,19 @@ from starlette.types import Receive, Scope, Send
 from palaver.serve.connections import (
     MOST_PIPELINED,
     NEWCOMER_SECONDS,
-    Door,
     HttpConnection,
     SocketConnection,
     connections_of,
 )
+from palaver.serve.door import Door
 from tests.contracts.raw import UPGRADE, Raw, connect, request
 from tests.journeys.client import open_client
 from tests.parts.palaver import Server, StartServer, StoreKind
 
 SECONDS = 10.0
 PATIENCE = 60.0
+# uvicorn's own.
+IDLE = 5.0
 A_REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 Answering = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -86,7 +88,7 @@ class ClosedDoor:
 
     is_busy = True
 
-    def turn_away(self, _scope: Scope) -> tuple[int, bytes, bytes]:
+    def turn_away(self, *_asked: object) -> tuple[int, bytes, bytes]:
         return 503, b"content-length: 4\r\n", b"full"
 
 
@@ -253,13 +255,36 @@ async def test_who_was_turned_away_has_all_the_time_for_the_next_request() -> No
         await raw.send(A_REQUEST)
         assert (await raw.head())[0] == 503
         assert await small_body(raw) == b"full"
-        await small.until(lambda one: one.timeout_keep_alive_task is not None)
+        await small.until(lambda one: one._idle_since is not None)
         await raw.send(b"GET / HT")
         await small.until(lambda one: one._in_head)
         # It is not the idle one any more that is closed after five seconds.
-        await small.until(lambda one: one.timeout_keep_alive_task is None)
+        small.pass_seconds(PATIENCE - 1)
         await raw.send(A_REQUEST[len(b"GET / HT") :])
+        assert (await raw.head())[0] == 200
+
+
+@pytest.mark.parametrize("door", [None, ClosedDoor()])
+async def test_who_says_nothing_more_after_an_answer_is_shown_out_without_a_word(door: Door | None) -> None:
+    answer = b"0" if door is None else b"full"
+    async with serving(door=door) as small, connect(small.url) as raw:
+        for seconds in (IDLE - 1, IDLE + 1):
+            await raw.send(A_REQUEST)
+            await raw.head()
+            assert await small_body(raw, len(answer)) == answer
+            await small.until(lambda one: one._idle_since is not None)
+            small.pass_seconds(seconds)
+        assert await raw.end() == b""
+
+
+async def test_who_is_turned_away_is_told_so_though_the_server_goes() -> None:
+    async with serving(door=ClosedDoor()) as small, connect(small.url) as raw:
+        await small.until(lambda one: one._awaited_since is not None)
+        [one] = small.connections
+        one.data_received(A_REQUEST)
+        one.shutdown()
         assert (await raw.head())[0] == 503
+        assert await raw.end() == b"full"
 
 
 async def test_who_was_let_in_is_a_newcomer_until_it_asks_or_has_had_its_moment() -> None:
@@ -285,10 +310,16 @@ POST = {"X-Request-Id": "mine-1", "Transfer-Encoding": "chunked"}
 A_HEAD = request("/", POST, method="POST")
 
 
+A_SIZED_HEAD = request("/", {"X-Request-Id": "mine-1", "Content-Length": "2"}, method="POST")
+
+
 @pytest.mark.parametrize("door", [None, ClosedDoor()])
-async def test_body_that_comes_too_slowly_is_refused_by_the_name_of_its_request(door: Door | None) -> None:
+@pytest.mark.parametrize("begun", [A_HEAD + b"1\r\nx\r\n", A_SIZED_HEAD + b"x"], ids=["in chunks", "at once"])
+async def test_body_that_comes_too_slowly_is_refused_by_the_name_of_its_request(
+    begun: bytes, door: Door | None
+) -> None:
     async with serving(door=door) as small, connect(small.url) as raw:
-        await raw.send(A_HEAD + b"1\r\nx\r\n")
+        await raw.send(begun)
         await small.until(has_come(1))
         small.pass_seconds(PATIENCE + 1)
         status, headers = await raw.head()

@@ -41,6 +41,7 @@ from palaver.watching.lines import REQUEST, REQUEST_OF
 from palaver.watching.numbers import REQUEST_SECONDS, REQUESTS, STREAMS, WEBSOCKETS
 from palaver.watching.request_id import to_request_id
 from palaver.watching.security import asked_in
+from palaver.watching.series import Count
 
 log = logging.getLogger("palaver.api")
 
@@ -79,11 +80,12 @@ class Spelled(Struct, frozen=True):
 
 
 class Refused(NamedTuple):
-    """A refusal as it goes out: its headers, a line each, and its body."""
+    """A refusal as it goes out: its headers, a line each, and its body; and where it is counted."""
 
     status: int
     lines: bytes
     body: bytes
+    counted: Count
 
 
 class Dispatcher:
@@ -190,40 +192,43 @@ class Dispatcher:
     def is_busy(self) -> bool:
         return self.site.chat.replies.crowd.is_busy
 
-    def turn_away(self, scope: Scope) -> Refused | None:
-        """The whole answer to who would begin something here while it is full; None for any other request.
+    def turn_away(
+        self, method: str, path: str, headers: Mapping[bytes, bytes], body_bytes: int
+    ) -> tuple[int, bytes, bytes] | None:
+        """The whole answer to who would begin something here while it is full: status, headers' lines and body. None
+        for any other request.
 
         What is offered beyond what can be done must cost next to nothing: no task, no look at who asks, no line in the
         log. It says what `_carry_out` would, in whose order of checks this comes before the caller.
         """
-        operations, _ = self._routes.find(to_path(scope))
-        operation = operations.get(scope["method"])
+        operations, _ = self._routes.find(path)
+        operation = operations.get(method)
         if operation is None or not (operation.starts_turn or operation.to_people):
             return None
-        headers = dict(scope["headers"])
-        if b"content-length" not in headers or _announces_more(scope, self.site.max_body_bytes):
-            scope[FULL] = True
-            return None
-        if not self.site.chat.replies.crowd.turns_away():
+        # Who sends too much is told so first.
+        if body_bytes > self.site.max_body_bytes or not self.site.chat.replies.crowd.turns_away():
             return None
         language = accepted_language(headers.get(b"accept-language", b"").decode("latin-1"), self.site.language)
-        refused = self._overloaded(scope, operation, language)
-        REQUESTS.of(operation.method, operation.path, refused.status).add()
-        own = [(b"x-request-id", to_request_id(headers.get(b"x-request-id", b"").decode("latin-1")).encode())]
+        overloaded = self._overloaded(operation, language)
+        overloaded.counted.add()
+        request_id = to_request_id(headers.get(b"x-request-id", b"").decode("latin-1"))
+        lines = b"%bx-request-id: %b\r\n" % (overloaded.lines, request_id.encode())
         if b"origin" in headers:
-            own += self._cors(headers[b"origin"].decode("latin-1"))
-        return refused._replace(lines=refused.lines + _to_lines(own))
+            lines += _to_lines(self._cors(headers[b"origin"].decode("latin-1")))
+        return overloaded.status, lines, overloaded.body
 
-    def _overloaded(self, scope: Scope, operation: Operation, language: Language) -> Refused:
+    def _overloaded(self, operation: Operation, language: Language) -> Refused:
         """It is the same for all who ask the same: spelled once."""
         key = (operation.method, operation.path, language)
         known = self._spelled_refusals.get(key)
         if known is None:
-            call = Call(self.site, scope, "", language)
+            call = Call(self.site, {"type": "http", "method": operation.method, "headers": []}, "", language)
             spelled = _spell_refusal(Overloaded(), call, operation)
             guards = missing(self._guards, spelled.headers)
             headers = [*spelled.headers, *guards, (b"content-length", str(len(spelled.body)).encode())]
-            known = self._spelled_refusals[key] = Refused(spelled.status, _to_lines(headers), spelled.body)
+            counted = REQUESTS.of(operation.method, operation.path, spelled.status)
+            known = Refused(spelled.status, _to_lines(headers), spelled.body, counted)
+            self._spelled_refusals[key] = known
         return known
 
     async def _spell(self, call: Call, receive: Receive, origin: str) -> Spelled:

@@ -7,7 +7,7 @@ client that reads nothing into memory, and holds such a client's connection afte
 """
 
 from asyncio import Task, TimerHandle, Transport
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application, ASGIReceiveEvent, ASGISendEvent
@@ -20,6 +20,7 @@ from websockets.server import ServerProtocol
 from websockets.typing import StatusLike
 
 from palaver.guards import GUARDS
+from palaver.serve.door import Door, read_head
 from palaver.serve.streams import Cycle
 from palaver.watching.numbers import REFUSED
 from palaver.watching.request_id import sent_id, to_request_id
@@ -31,7 +32,7 @@ MOST_HEAD_BYTES = 65_536
 # than all else that is done for it here.
 AT_ONCE = "palaver.at_once"
 
-# In the scope of a request that comes while it is full, and has to be looked at the usual way.
+# In the scope of a request that comes while it is full, and has passed no door.
 FULL = "palaver.full"
 
 # The last frame of its message, with text in it.
@@ -65,20 +66,6 @@ class NotTaken(Exception):
     """Raised into the parser, which passes it on as a failure of its own: what comes is refused as if unreadable."""
 
 
-class Door(Protocol):
-    """Who knows whether more is asked here than is done, and what is answered then."""
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether anybody may have to be refused. Asked for each request, and costs nothing."""
-        ...
-
-    def turn_away(self, scope: Scope) -> tuple[int, bytes, bytes] | None:
-        """The answer to who is refused because it is full: its status, its headers' lines and its body; None for who
-        is not refused, or not yet."""
-        ...
-
-
 class HttpConnection(HttpToolsProtocol):
     # How many seconds a client may let the server wait; none: any number. And how many may be connected.
     patience: float | None = None
@@ -102,8 +89,15 @@ class HttpConnection(HttpToolsProtocol):
     _unread_since: float | None = None
     # What cannot be read is refused once all that came before it has its answers.
     _refusal: tuple[int, str, str] | None = None
-    # The answer to a request that the door has turned away, until that has come whole.
+    # The answer to a request that the door has turned away, until it has gone out, and how much of the request is still
+    # to come. And all who wait for such an answer, until the end of this round of the loop.
     _turned_away: bytes | None = None
+    _missing_bytes = 0
+    leaving: "list[HttpConnection]"
+    # Whether the door has let in the request that is read next.
+    _is_let_in = False
+    # Since when it has said nothing more after an answer.
+    _idle_since: float | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override] # (as uvicorn has it)
         super().connection_made(transport)
@@ -113,8 +107,6 @@ class HttpConnection(HttpToolsProtocol):
             self._refuse(*TOO_MANY)
 
     def on_message_begin(self) -> None:
-        # After a request that was turned away uvicorn waits for the next one, and this may be it.
-        self._unset_keepalive_if_required()
         super().on_message_begin()
         self._in_head, self._head_bytes, self._body_bytes = True, -1, 0
         self._head_is_whole = False
@@ -129,13 +121,9 @@ class HttpConnection(HttpToolsProtocol):
         self._in_head, self._beyond_bytes, self._head_is_whole = False, 0, True
         if not self._is_plain() or self.transport.is_closing():
             raise NotTaken
-        if self.door is not None and self.door.is_busy:
-            if self._can_be_answered():
-                self._turned_away = self._turn_away(self.door)
-            else:
-                cast(Scope, self.scope)[FULL] = True
-        if self._turned_away is not None:
-            return
+        if self.door is not None and self.door.is_busy and not self._is_let_in:
+            cast(Scope, self.scope)[FULL] = True
+        self._is_let_in = False
         before = self.cycle
         super().on_headers_complete()
         self._open_cycle = self.cycle if self.cycle is not before else None
@@ -154,46 +142,89 @@ class HttpConnection(HttpToolsProtocol):
             case _:
                 return False
 
-    def _can_be_answered(self) -> bool:
-        if self.parser.get_http_version() != "1.1" or self.parser.should_upgrade() or self.expect_100_continue:
-            return False
-        # It has to wait for the answers before it.
-        return not self.flow.write_paused and not self._is_answering()
-
-    def _turn_away(self, door: Door) -> bytes | None:
-        if not self.url.startswith(b"/") or b"%" in self.url or b"#" in self.url:
-            # What path that is uvicorn finds out.
-            cast(Scope, self.scope)[FULL] = True
-            return None
-        self.scope["method"] = self.parser.get_method().decode("ascii")
-        self.scope["path"] = self.root_path + self.url.partition(b"?")[0].decode("latin-1")
-        refused = door.turn_away(cast(Scope, self.scope))
-        if refused is None:
-            return None
-        status, lines, body = refused
-        own = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        return b"".join((STATUS_LINE[status], *own, lines, b"\r\n", body))
-
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        if self._turned_away is None:
-            super().on_body(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._open_cycle = self._awaited_since = None
         self._head_is_whole = False
-        if self._turned_away is None:
-            super().on_message_complete()
-            return
-        self.transport.write(self._turned_away)
-        self._turned_away = None
-        if not self.parser.should_keep_alive() or CLOSE in self.server_state.default_headers:
-            self.transport.close()
-        self.on_response_complete()
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
             return
+        self._idle_since = None
+        if self._turned_away is not None:
+            data = self._hear_out(data)
+        elif self.door is not None and self.door.is_busy and self._is_between_requests():
+            data = self._pass(self.door, data)
+        if data:
+            self._read(data)
+        if self._awaited_since is None and self._is_awaiting():
+            self._awaited_since = self.loop.time()
+
+    def _is_between_requests(self) -> bool:
+        """Whether what comes now begins a request, whose answer can go out at once."""
+        return not (self._in_head or self._is_in_body() or self._is_answering() or self.flow.write_paused)
+
+    def _pass(self, door: Door, data: bytes) -> bytes:
+        """What is left of it for the parser: all, unless the door turns it away."""
+        asked = read_head(data)
+        if asked is None:
+            return data
+        refused = door.turn_away(asked.method, self.root_path + asked.path, asked.headers, asked.body_bytes)
+        if refused is None:
+            self._is_let_in = True
+            return data
+        status, lines, body = refused
+        own = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self._turned_away = b"".join((STATUS_LINE[status], *own, lines, b"\r\n", body))
+        self._missing_bytes, self._body_bytes = asked.body_bytes, 0
+        self.headers, self._head_is_whole = list(asked.headers.items()), True
+        return self._hear_out(data[asked.head_bytes :])
+
+    def _hear_out(self, data: bytes) -> bytes:
+        """Takes the rest of a request that was turned away. What is left of `data` behind that."""
+        came = min(self._missing_bytes, len(data))
+        self._missing_bytes -= came
+        self._body_bytes += came
+        if self._missing_bytes > 0:
+            return b""
+        self._awaited_since = None
+        if len(data) > came:
+            # What is behind it is answered after it.
+            self.see_off()
+            return data[came:]
+        # Whoever reads on this machine wakes up for the first of them, and is awake for the others.
+        if not self.leaving:
+            self.loop.call_soon(self._see_all_off)
+        self.leaving.append(self)
+        return b""
+
+    def _see_all_off(self) -> None:
+        leaving = self.leaving.copy()
+        self.leaving.clear()
+        for connection in leaving:
+            connection.see_off()
+
+    def see_off(self) -> None:
+        """Answers who was turned away, if its request has come whole."""
+        answer = self._turned_away
+        if answer is None or self._missing_bytes > 0 or self.transport.is_closing():
+            return
+        self._turned_away = None
+        self._head_is_whole = False
+        self.transport.write(answer)
+        if CLOSE in self.server_state.default_headers:
+            self.transport.close()
+        self.on_response_complete()
+
+    def shutdown(self) -> None:
+        self.see_off()
+        super().shutdown()
+
+    def _read(self, data: bytes) -> None:
         in_body = self._is_in_body()
         super().data_received(data)
         if in_body and self._is_in_body():
@@ -205,8 +236,6 @@ class HttpConnection(HttpToolsProtocol):
             self._head_bytes = 0 if self._head_bytes < 0 else self._head_bytes + len(data)
             if self._head_bytes > MOST_HEAD_BYTES:
                 self._refuse(*TOO_LARGE)
-        if self._awaited_since is None and self._is_awaiting():
-            self._awaited_since = self.loop.time()
 
     def _unsupported_upgrade_warning(self) -> None:
         # What came behind it in the same read is lost in the parser: nobody is to wait for an answer to that.
@@ -221,8 +250,16 @@ class HttpConnection(HttpToolsProtocol):
             super().handle_websocket_upgrade()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self._refusal is not None and not self._is_answering() and not self.transport.is_closing():
+        # As uvicorn has it, but for its timer: `look` finds who says nothing more.
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+        if self._refusal is not None and not self._is_answering():
             self._send_refusal(*self._refusal)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours has the shape of all our answers)
@@ -241,6 +278,8 @@ class HttpConnection(HttpToolsProtocol):
             self._refuse_slow()
         if self._is_unread(now, self.patience):
             self.transport.abort()
+        if self._idle_since is not None and now - self._idle_since > self.timeout_keep_alive:
+            self.transport.close()
 
     def _refuse_slow(self) -> None:
         if self._in_head or self._is_in_body() or self._begun is None:
@@ -331,6 +370,7 @@ def connections_of(seconds: float, most_connections: int | None, door: Door | No
 
     Connection.most_connections = most_connections
     Connection.door = door
+    Connection.leaving = []
     return Connection
 
 

@@ -125,7 +125,7 @@ class Server(uvicorn.Server):
         self._say_close()
         deadline = asyncio.get_running_loop().time() + seconds
         # Closed at once, a connection could take a request with it that is on its way.
-        await _wait_until(self._has_no_http, min(IDLE_SECONDS + 1, seconds))
+        await _wait_until(self._has_no_http, min(IDLE_SECONDS + 2, seconds))
         for connection in self._http_connections():
             connection.shutdown()
         await _wait_until(self._has_no_http, deadline - asyncio.get_running_loop().time())

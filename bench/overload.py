@@ -1,8 +1,9 @@
 """What becomes of a server that is offered three times what it can do: `.venv/bin/python bench/overload.py [--quick]`.
 
 First its peak is found: the most stored turns a second that clients get who ask again as soon as they have their
-answer. Then so many times that arrive, answered or not. The server has one core to itself, the model and those who ask
-the other one: what one takes is never what the other lacks, and the peak is that of a core.
+answer. Then so many times that arrive, answered or not. The one and the other in turn, for some seconds each: how quick
+a machine is changes within a minute by more than what is measured here. The server has one core to itself, the model
+and those who ask the other one: what one takes is never what the other lacks, and the peak is that of a core.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import msgspec
 from tests.parts.run import open_run
 
 from bench.arrivals import Answered, Arrivals
-from bench.load import Load, Taken
+from bench.load import Load
 from bench.measure import run_load, say
 from bench.running import run_apart
 from bench.stream_systems import pin
@@ -29,9 +30,9 @@ from bench.table import Row, Table
 TIMES = 3
 
 NOTES = """\
-All figures are of the run in the middle. By the clock, what else the machine does counts too; the server's CPU time
-tells what is its own. A refusal's cost is what is left of that once each turn that was done is taken off at the peak's
-price; new connections are in it."""
+All figures are of all rounds together. By the clock, what else the machine does counts too; the server's CPU time tells
+what is its own. A refusal's cost is what is left of that once each turn that was done is taken off at the peak's price;
+new connections are in it."""
 
 # More than are done in the time.
 MANY = 10_000_000
@@ -40,65 +41,109 @@ MANY = 10_000_000
 class Size(msgspec.Struct, frozen=True):
     """`at_once`: how many clients at once the peak is looked for with."""
 
-    repeats: int
+    rounds: int
     at_once: tuple[int, ...]
     peak_seconds: float
     seconds: float
     sessions: int
 
 
-FULL = Size(repeats=3, at_once=(16, 64), peak_seconds=4, seconds=20, sessions=3000)
-QUICK = Size(repeats=1, at_once=(64,), peak_seconds=0.5, seconds=2, sessions=1200)
+FULL = Size(rounds=4, at_once=(16, 64), peak_seconds=4, seconds=20, sessions=3000)
+QUICK = Size(rounds=1, at_once=(64,), peak_seconds=0.5, seconds=2, sessions=1200)
 
 
 class Peak(msgspec.Struct, frozen=True):
-    """Turns a second, and milliseconds of CPU time of the server for each."""
+    """So many at once for so long: turns that were done, and the server's CPU time in seconds."""
 
-    rate: float
+    at_once: int
+    seconds: float
+    turns: int
+    cpu: float
+
+    @property
+    def rate(self) -> float:
+        return self.turns / self.seconds
+
+
+class Round(msgspec.Struct, frozen=True):
+    """`cpu`: what the server took of it while it was offered too much."""
+
+    peaks: list[Peak]
+    answered: Answered
     cpu: float
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Turns a second, milliseconds, MiB."""
+    """Of all rounds. Nanoseconds, seconds, MiB."""
 
-    peak: Peak
-    offered: float
-    asked: int
-    done: float
-    taken: int
-    """Those that were done, late ones too."""
-    done_p50: float
-    done_p99: float
-    refused: int
-    refused_p50: float
-    refused_p99: float
-    refused_most: float
-    lost: int
-    """Neither done nor refused, or wrongly."""
-    unasked: int
-    """Those for which nobody was left: all conversations still waited for an answer."""
+    rounds: list[Round]
+    seconds: float
+    """Of each round, for which too much was offered."""
     before_mib: float
     most_mib: float
-    cpu: float
-    """Milliseconds of CPU time of the server for each turn that was done, those refused with it."""
+
+    @property
+    def peak(self) -> Peak:
+        """With so many at once as were done fastest."""
+        by_number: dict[int, list[Peak]] = {}
+        for peak in (peak for one in self.rounds for peak in one.peaks):
+            by_number.setdefault(peak.at_once, []).append(peak)
+        return max((_together(peaks) for peaks in by_number.values()), key=lambda peak: peak.rate)
+
+    @property
+    def peak_cpu(self) -> float:
+        """Seconds of CPU time a turn."""
+        return self.peak.cpu / self.peak.turns
+
+    @property
+    def done(self) -> list[int]:
+        return [took for one in self.rounds for took in one.answered.done]
+
+    @property
+    def refused(self) -> list[int]:
+        return [took for one in self.rounds for took in one.answered.refused]
+
+    @property
+    def lost(self) -> int:
+        """Neither done nor refused, or wrongly."""
+        return sum(one.answered.broken + sum(one.answered.others.values()) for one in self.rounds)
+
+    @property
+    def unasked(self) -> int:
+        """Those for which nobody was left: all conversations still waited for an answer."""
+        return sum(one.answered.unheard for one in self.rounds)
 
     @property
     def share(self) -> float:
         """Of the peak, what is left."""
-        return self.done / self.peak.rate
+        in_time = sum(one.answered.done_in_time for one in self.rounds)
+        return in_time / (self.seconds * len(self.rounds)) / self.peak.rate
+
+    @property
+    def cpu(self) -> float:
+        return sum(one.cpu for one in self.rounds)
 
     @property
     def share_of_cpu(self) -> float:
         """The same by the server's CPU time, whatever the machine has to do besides."""
-        return self.peak.cpu / self.cpu
+        return self.peak_cpu * len(self.done) / self.cpu
 
     @property
-    def refusal_micros(self) -> float:
-        return max(self.cpu - self.peak.cpu, 0) * 1000 * self.taken / max(self.refused, 1)
+    def refusal_cpu(self) -> float:
+        return max(self.cpu - self.peak_cpu * len(self.done), 0) / max(len(self.refused), 1)
+
+
+def _together(peaks: Sequence[Peak]) -> Peak:
+    return Peak(
+        peaks[0].at_once,
+        sum(peak.seconds for peak in peaks),
+        sum(peak.turns for peak in peaks),
+        sum(peak.cpu for peak in peaks),
+    )
 
 
 async def measure(kind: Kind, size: Size, settings: Mapping[str, str] = {}, rate: float = 0) -> Outcome:
-    """Of several, the one in the middle. `rate`: instead of three times the peak."""
+    """`rate`: instead of three times the peak."""
     with open_run() as run:
         house = House(run, None)
         await house.start_llm()
@@ -106,12 +151,16 @@ async def measure(kind: Kind, size: Size, settings: Mapping[str, str] = {}, rate
         pin([system.gauge.root], {0})
         pin([house.llm_pid, os.getpid()], {1})
         system.sessions += await add_sessions(system, size)
-        outcomes = []
-        for _ in range(size.repeats):
-            peak = await find_peak(system, size)
-            outcomes.append(await overload(system, size, peak, rate or TIMES * peak.rate))
+        before = system.gauge.memory_mib()
+        watching = asyncio.create_task(_watch_memory(system))
+        rounds = []
+        for _ in range(size.rounds):
+            peaks = [await find_peak(system, at_once, size.peak_seconds) for at_once in size.at_once]
+            rounds.append(await overload(system, size, peaks, rate or TIMES * max(peak.rate for peak in peaks)))
+        watching.cancel()
+        most = max(before, *await watching)
         await system.stop()
-    return sorted(outcomes, key=lambda outcome: outcome.share)[len(outcomes) // 2]
+    return Outcome(rounds=rounds, seconds=size.seconds, before_mib=before, most_mib=most)
 
 
 async def add_sessions(system: System, size: Size) -> list[str]:
@@ -122,68 +171,38 @@ async def add_sessions(system: System, size: Size) -> list[str]:
     return sessions
 
 
-async def find_peak(system: System, size: Size) -> Peak:
-    """The highest rate, and the least CPU time for a turn."""
-    peaks = []
-    for at_once in size.at_once:
-        system.gauge.reset()
-        taken = await _take(system, at_once, size.peak_seconds)
-        peaks.append(Peak(taken.turns / size.peak_seconds, system.gauge.cpu_seconds() / taken.turns * 1000))
-        say(
-            f"  {at_once} at once: {peaks[-1].rate:.0f} turns/s, p99 {taken.milliseconds(99):.0f} ms, "
-            f"{peaks[-1].cpu:.3f} ms CPU"
-        )
-    return Peak(max(peak.rate for peak in peaks), min(peak.cpu for peak in peaks))
-
-
-async def _take(system: System, at_once: int, seconds: float) -> Taken:
+async def find_peak(system: System, at_once: int, seconds: float) -> Peak:
     bodies = [[system.to_body(session)] for session in system.sessions[:at_once]]
     load = Load(
         port=system.port, path=system.path, token=system.token, bodies=bodies, turns=MANY, seconds=seconds
     )  # fmt: skip
-    return await run_load(load)
+    system.gauge.reset()
+    taken = await run_load(load)
+    peak = Peak(at_once, seconds, taken.turns, system.gauge.cpu_seconds())
+    say(
+        f"  {at_once} at once: {peak.rate:.0f} turns/s, p99 {taken.milliseconds(99):.0f} ms, "
+        f"{peak.cpu / peak.turns * 1000:.3f} ms CPU"
+    )
+    return peak
 
 
-async def overload(system: System, size: Size, peak: Peak, rate: float) -> Outcome:
-    say(f"Offered: {rate:.0f} turns/s, after a peak of {peak.rate:.0f}.")
+async def overload(system: System, size: Size, peaks: list[Peak], rate: float) -> Round:
     load = Arrivals(
         port=system.port, path=system.path, token=system.token, rate=rate, seconds=size.seconds,
         bodies=[system.to_body(session) for session in system.sessions],
     )  # fmt: skip
-    before = system.gauge.memory_mib()
     system.gauge.reset()
-    watching = asyncio.create_task(_watch_memory(system))
     answered = await run_apart("bench.arrivals", load, Answered)
     cpu = system.gauge.cpu_seconds()
-    watching.cancel()
-    most = max(before, *await watching)
-    outcome = Outcome(
-        peak=peak,
-        offered=answered.offered / size.seconds,
-        asked=answered.offered,
-        done=answered.done_in_time / size.seconds,
-        taken=len(answered.done),
-        done_p50=_percentile(answered.done, 50),
-        done_p99=_percentile(answered.done, 99),
-        refused=len(answered.refused),
-        refused_p50=_percentile(answered.refused, 50),
-        refused_p99=_percentile(answered.refused, 99),
-        refused_most=_percentile(answered.refused, 100),
-        lost=answered.broken + sum(answered.others.values()),
-        unasked=answered.unheard,
-        before_mib=before,
-        most_mib=most,
-        cpu=cpu / max(len(answered.done), 1) * 1000,
-    )
     say(
-        f"  {outcome.done:.0f} done/s ({outcome.share:.0%} of the peak, {outcome.share_of_cpu:.0%} by CPU time), p50 "
-        f"{outcome.done_p50:.0f} p99 {outcome.done_p99:.0f} ms; {outcome.refused} refused, p50 "
-        f"{outcome.refused_p50:.0f} p99 {outcome.refused_p99:.0f} most {outcome.refused_most:.0f} ms; "
-        f"{outcome.lost} lost (unheard {answered.unheard}, broken {answered.broken}, {answered.others}); "
-        f"{before:.0f} to {most:.0f} MiB; {answered.connections} connections; CPU {cpu:.1f} s; "
-        f"load's own share {answered.own_share:.2f}, late {answered.late:.0f} ms"
+        f"  {rate:.0f} turns/s offered: {answered.done_in_time / size.seconds:.0f} done/s, p50 "
+        f"{_milliseconds(answered.done, 50):.0f} p99 {_milliseconds(answered.done, 99):.0f} ms, "
+        f"{cpu / max(len(answered.done), 1) * 1000:.3f} ms CPU; {len(answered.refused)} refused, p50 "
+        f"{_milliseconds(answered.refused, 50):.0f} p99 {_milliseconds(answered.refused, 99):.0f} ms; unheard "
+        f"{answered.unheard}, broken {answered.broken}, {answered.others}; {answered.connections} connections; load's "
+        f"own share {answered.own_share:.2f}, late {answered.late:.0f} ms"
     )
-    return outcome
+    return Round(peaks, answered, cpu)
 
 
 async def _watch_memory(system: System) -> list[float]:
@@ -196,7 +215,8 @@ async def _watch_memory(system: System) -> list[float]:
         return seen
 
 
-def _percentile(nanoseconds: Sequence[int], percent: int) -> float:
+def _milliseconds(nanoseconds: Sequence[int], percent: int) -> float:
+    """So many percent of them were no longer."""
     if not nanoseconds:
         return 0.0
     in_order = sorted(nanoseconds)
@@ -214,14 +234,14 @@ def to_table(outcome: Outcome) -> Table[Kind]:
         table.add(Row(what, {"sqlite": value}, most=most, least=least, digits=digits))
 
     add("peak, stored turns a second", outcome.peak.rate)
-    add("- CPU ms a turn", outcome.peak.cpu, digits=3)
+    add("- CPU ms a turn", outcome.peak_cpu * 1e3, digits=3)
     add(f"{TIMES} × the peak offered: done, % of the peak", 100 * outcome.share, least=90)
     add("- the same by the server's CPU time, %", 100 * outcome.share_of_cpu, least=90)
-    add("- a turn that was taken, ms, p50", outcome.done_p50)
-    add("- a turn that was taken, ms, p99", outcome.done_p99)
-    add("- refused after ms, p50", outcome.refused_p50)
-    add("- refused after ms, p99", outcome.refused_p99, most=200)
-    add("- CPU µs a refusal, at most", outcome.refusal_micros)
+    add("- a turn that was taken, ms, p50", _milliseconds(outcome.done, 50))
+    add("- a turn that was taken, ms, p99", _milliseconds(outcome.done, 99))
+    add("- refused after ms, p50", _milliseconds(outcome.refused, 50))
+    add("- refused after ms, p99", _milliseconds(outcome.refused, 99), most=200)
+    add("- CPU µs a refusal, at most", outcome.refusal_cpu * 1e6)
     add("- neither done nor refused", outcome.lost, most=0)
     add("- not asked, as all conversations still waited", outcome.unasked, most=0)
     add("- memory before, MiB", outcome.before_mib)

@@ -277,14 +277,52 @@ async def test_who_says_nothing_more_after_an_answer_is_shown_out_without_a_word
         assert await raw.end() == b""
 
 
-async def test_who_is_turned_away_is_told_so_though_the_server_goes() -> None:
+@pytest.mark.parametrize("asked", [A_REQUEST, head(1000) + b"x"], ids=["whole", "half"])
+async def test_who_is_turned_away_is_told_so_though_the_server_goes(asked: bytes) -> None:
     async with serving(door=ClosedDoor()) as small, connect(small.url) as raw:
         await small.until(lambda one: one._awaited_since is not None)
         [one] = small.connections
-        one.data_received(A_REQUEST)
+        one.data_received(asked)
         one.shutdown()
         assert (await raw.head())[0] == 503
         assert await raw.end() == b"full"
+
+
+async def test_who_asks_behind_a_request_that_is_turned_away_is_not_taken_for_idle() -> None:
+    go = asyncio.Event()
+
+    async def slow(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await go.wait()
+        await say(send, b"late")
+
+    async with serving(slow, door=ClosedDoor()) as small, connect(small.url) as raw:
+        await raw.send(A_REQUEST + A_REQUEST)
+        assert (await raw.head())[0] == 503
+        assert await small_body(raw) == b"full"
+        await small.until(lambda one: one._is_answering())
+        small.pass_seconds(IDLE + 1)
+        go.set()
+        assert (await raw.head())[0] == 200
+        assert await small_body(raw) == b"late"
+
+
+async def test_who_is_turned_away_and_wants_no_more_is_closed() -> None:
+    async with serving(door=ClosedDoor()) as small, connect(small.url) as raw:
+        await raw.send(request("/", {"Connection": "close"}) + A_REQUEST)
+        status, headers = await raw.head()
+        assert (status, headers["connection"]) == (503, "close")
+        assert await raw.end() == b"full"
+
+
+async def test_who_was_only_turned_away_hears_nothing_unasked() -> None:
+    async with serving(door=ClosedDoor()) as small, connect(small.url) as raw:
+        await raw.send(A_REQUEST)
+        await raw.head()
+        await small_body(raw)
+        await raw.send(b"\r\n")
+        await small.until(lambda one: one._idle_since is None)
+        small.pass_seconds(PATIENCE + 1)
+        assert await raw.end() == b""
 
 
 async def test_who_was_let_in_is_a_newcomer_until_it_asks_or_has_had_its_moment() -> None:

@@ -89,11 +89,15 @@ class HttpConnection(HttpToolsProtocol):
     _unread_since: float | None = None
     # What cannot be read is refused once all that came before it has its answers.
     _refusal: tuple[int, str, str] | None = None
-    # The answer to a request that the door has turned away, until it has gone out, and how much of the request is still
-    # to come. And all who wait for such an answer, until the end of this round of the loop.
-    _turned_away: bytes | None = None
+    # The answer to a request that the door has turned away, until it has gone out: status, lines of headers, body. How
+    # much of the request is still to come, and whether it is the last one. And all who wait for such an answer, until
+    # the end of this round of the loop.
+    _farewell: tuple[int, bytes, bytes] | None = None
     _missing_bytes = 0
+    _is_last = False
     leaving: "list[HttpConnection]"
+    # Whether any request was begun, or turned away.
+    _has_asked = False
     # Whether the door has let in the request that is read next.
     _is_let_in = False
     # Since when it has said nothing more after an answer.
@@ -108,6 +112,8 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        # It may come behind another one that has been answered in between.
+        self._idle_since = None
         self._in_head, self._head_bytes, self._body_bytes = True, -1, 0
         self._head_is_whole = False
 
@@ -155,10 +161,10 @@ class HttpConnection(HttpToolsProtocol):
         if self._refusal is not None:
             return
         self._idle_since = None
-        if self._turned_away is not None:
+        if self._farewell is not None:
             data = self._hear_out(data)
         elif self.door is not None and self.door.is_busy and self._is_between_requests():
-            data = self._pass(self.door, data)
+            data = self._ask_door(self.door, data)
         if data:
             self._read(data)
         if self._awaited_since is None and self._is_awaiting():
@@ -168,18 +174,16 @@ class HttpConnection(HttpToolsProtocol):
         """Whether what comes now begins a request, whose answer can go out at once."""
         return not (self._in_head or self._is_in_body() or self._is_answering() or self.flow.write_paused)
 
-    def _pass(self, door: Door, data: bytes) -> bytes:
+    def _ask_door(self, door: Door, data: bytes) -> bytes:
         """What is left of it for the parser: all, unless the door turns it away."""
         asked = read_head(data)
         if asked is None:
             return data
-        refused = door.turn_away(asked.method, self.root_path + asked.path, asked.headers, asked.body_bytes)
-        if refused is None:
+        self._farewell = door.turn_away(asked.method, self.root_path + asked.path, asked.headers, asked.body_bytes)
+        if self._farewell is None:
             self._is_let_in = True
             return data
-        status, lines, body = refused
-        own = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        self._turned_away = b"".join((STATUS_LINE[status], *own, lines, b"\r\n", body))
+        self._has_asked, self._is_last = True, asked.is_last
         self._missing_bytes, self._body_bytes = asked.body_bytes, 0
         self.headers, self._head_is_whole = list(asked.headers.items()), True
         return self._hear_out(data[asked.head_bytes :])
@@ -194,7 +198,7 @@ class HttpConnection(HttpToolsProtocol):
         self._awaited_since = None
         if len(data) > came:
             # What is behind it is answered after it.
-            self.see_off()
+            self._see_off()
             return data[came:]
         # Whoever reads on this machine wakes up for the first of them, and is awake for the others.
         if not self.leaving:
@@ -206,22 +210,27 @@ class HttpConnection(HttpToolsProtocol):
         leaving = self.leaving.copy()
         self.leaving.clear()
         for connection in leaving:
-            connection.see_off()
+            if connection._missing_bytes == 0:
+                connection._see_off()
 
-    def see_off(self) -> None:
-        """Answers who was turned away, if its request has come whole."""
-        answer = self._turned_away
-        if answer is None or self._missing_bytes > 0 or self.transport.is_closing():
+    def _see_off(self) -> None:
+        """Answers who was turned away."""
+        if self._farewell is None or self.transport.is_closing():
             return
-        self._turned_away = None
+        status, lines, body = self._farewell
+        self._farewell = None
         self._head_is_whole = False
-        self.transport.write(answer)
-        if CLOSE in self.server_state.default_headers:
+        own = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        is_last = CLOSE in self.server_state.default_headers
+        if self._is_last and not is_last:
+            own.append(b"connection: close\r\n")
+        self.transport.write(b"".join((STATUS_LINE[status], *own, lines, b"\r\n", body)))
+        if self._is_last or is_last:
             self.transport.close()
         self.on_response_complete()
 
     def shutdown(self) -> None:
-        self.see_off()
+        self._see_off()
         super().shutdown()
 
     def _read(self, data: bytes) -> None:
@@ -267,7 +276,8 @@ class HttpConnection(HttpToolsProtocol):
 
     def is_newcomer(self, now: float) -> bool:
         """Whether it was let in only just now, and what it came to ask may still be on its way."""
-        return self._begun is None and self._awaited_since is not None and now - self._awaited_since < NEWCOMER_SECONDS
+        since = self._awaited_since
+        return not self._has_asked and since is not None and now - since < NEWCOMER_SECONDS
 
     def look(self, now: float) -> None:
         """Shows out whoever lets the server wait for too long. Called about once a second: a timer for each request
@@ -282,14 +292,14 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse_slow(self) -> None:
-        if self._in_head or self._is_in_body() or self._begun is None:
+        if self._in_head or self._is_in_body() or not self._has_asked:
             self._refuse(*TOO_SLOW)
         else:
             # It has sent all that it began, and would take this for the answer to what it is just sending.
             self.transport.close()
 
     def _is_in_body(self) -> bool:
-        return self._open_cycle is not None or self._turned_away is not None
+        return self._open_cycle is not None or self._farewell is not None
 
     def _is_overdue(self, now: float, patience: float) -> bool:
         if self._awaited_since is None:
@@ -353,7 +363,7 @@ class HttpConnection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         # uvicorn has made it, and asks nobody of which class.
         cycle.__class__ = Cycle
-        self._begun = cycle
+        self._begun, self._has_asked = cycle, True
         super()._start_asgi_task(cycle, app)
 
     def _should_upgrade(self) -> bool:

@@ -4,7 +4,7 @@ What is offered beyond what can be done has to cost next to nothing, or the serv
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 # A head as clients write it, whole. Whatever is spelled otherwise is the parser's business: no two readers may part a
@@ -18,18 +18,22 @@ _LINE = re.compile(rb"([^:]++):[\t ]*+([^\r]*+)\r\n")
 # Of the size of a body.
 MOST_DIGITS = 15
 
-# With one of these more hangs on a request than its head and so many bytes.
-_SPECIAL = {b"transfer-encoding", b"upgrade", b"expect"}
+# With one of the first more hangs on a request than its head and so many bytes; of the others nobody could say which
+# counts.
+_SPECIAL = {b"transfer-encoding", b"upgrade", b"expect", b"proxy-connection"}
+_ONCE = (b"host", b"content-length", b"connection")
 
 
 class Asked(NamedTuple):
-    """A request's head. Names of headers are in small letters, and each comes once; `path` is without the query."""
+    """A request's head. Headers' names are in small letters, each with its last value; `path` is without the query."""
 
     method: str
     path: str
     headers: Mapping[bytes, bytes]
     head_bytes: int
     body_bytes: int
+    is_last: bool
+    """Its client wants the connection closed."""
 
 
 class Door(Protocol):
@@ -56,11 +60,16 @@ def read_head(data: bytes) -> Asked | None:
     method, path, lines = head.groups()
     found = _LINE.findall(lines)
     headers = {name.lower(): value for name, value in found}
-    if len(headers) != len(found) or b"host" not in headers or not _SPECIAL.isdisjoint(headers):
+    if b"host" not in headers or not _SPECIAL.isdisjoint(headers):
         return None
-    if headers.get(b"connection", b"keep-alive").lower() != b"keep-alive":
+    if len(headers) < len(found) and any(_count(found, name) > 1 for name in _ONCE):
         return None
+    connection = headers.get(b"connection", b"keep-alive").lower()
     size = headers.get(b"content-length", b"0")
-    if not size.isdigit() or len(size) > MOST_DIGITS:
+    if connection not in (b"keep-alive", b"close") or not size.isdigit() or len(size) > MOST_DIGITS:
         return None
-    return Asked(method.decode(), path.decode(), headers, head.end(), int(size))
+    return Asked(method.decode(), path.decode(), headers, head.end(), int(size), connection == b"close")
+
+
+def _count(headers: Sequence[tuple[bytes, bytes]], wanted: bytes) -> int:
+    return sum(name.lower() == wanted for name, _ in headers)

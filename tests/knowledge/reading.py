@@ -1,6 +1,7 @@
 """Documents as tests have them read: by a real child, from bytes."""
 
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from palaver.chat.knowledge import Cut, Problem, Sizes
@@ -58,3 +59,15 @@ async def problem_of(name: str, data: bytes, *, limits: Limits = LIMITS) -> Prob
     except Unreadable as error:
         return error.problem
     return None
+
+
+def command_of(process: str) -> str:
+    """What it runs. One that has just become another has its arguments a moment later; one that has ended has none."""
+    command = Path(f"/proc/{process}/cmdline")
+    while not (arguments := command.read_bytes()) and not is_zombie(process):
+        pass
+    return arguments.decode()
+
+
+def is_zombie(process: str) -> bool:
+    return ") Z " in Path(f"/proc/{process}/stat").read_text()

@@ -27,7 +27,7 @@ from tests.knowledge.files import (
     to_zip,
     xlsx,
 )
-from tests.knowledge.reading import LIMITS, problem_of, read
+from tests.knowledge.reading import LIMITS, command_of, is_zombie, problem_of, read
 from tests.promises import Measured
 
 LAUGHS = (
@@ -249,12 +249,4 @@ async def test_a_file_that_was_damaged_anyhow_is_read_or_refused(
 def list_children() -> list[str]:
     """The processes that this one has started and that have ended or run, but for the suite's own parts."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [child for child in children if "palaver.knowledge.child" in read_command(child) or is_zombie(child)]
-
-
-def read_command(child: str) -> str:
-    return Path(f"/proc/{child}/cmdline").read_bytes().decode()
-
-
-def is_zombie(child: str) -> bool:
-    return ") Z " in Path(f"/proc/{child}/stat").read_text()
+    return [child for child in children if "palaver.knowledge.child" in command_of(child) or is_zombie(child)]

@@ -17,7 +17,7 @@ from palaver.chat.knowledge import Cut
 from palaver.knowledge.orders import Limits, Order, Part, check_cut, encode
 from palaver.knowledge.reading import ChildEnded, _Heard, read_document
 from palaver.knowledge.unreadable import Unreadable
-from tests.knowledge.reading import LIMITS, SIZES, in_parts, problem_of
+from tests.knowledge.reading import LIMITS, SIZES, command_of, in_parts, problem_of
 
 LONG = b"words without an end " * 100_000
 
@@ -30,7 +30,7 @@ def find_child() -> str:
 
 def list_readers() -> list[str]:
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [one for one in children if b"palaver.knowledge.child" in Path(f"/proc/{one}/cmdline").read_bytes()]
+    return [one for one in children if "palaver.knowledge.child" in command_of(one)]
 
 
 def look_at(child: str) -> dict[str, str]:

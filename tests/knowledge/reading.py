@@ -62,10 +62,14 @@ async def problem_of(name: str, data: bytes, *, limits: Limits = LIMITS) -> Prob
 
 
 def command_of(process: str) -> str:
-    """What it runs. One that has just become another has its arguments a moment later; one that has ended has none."""
+    """What it runs. One that has just become another has its arguments a moment later; one that has ended has none, and
+    may go while it is looked at."""
     command = Path(f"/proc/{process}/cmdline")
-    while not (arguments := command.read_bytes()) and not is_zombie(process):
-        pass
+    try:
+        while not (arguments := command.read_bytes()) and not is_zombie(process):
+            pass
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
     return arguments.decode()
 
 

@@ -346,8 +346,6 @@ async def test_idle_sockets_are_left_alone() -> None:
 
 POST = {"X-Request-Id": "mine-1", "Transfer-Encoding": "chunked"}
 A_HEAD = request("/", POST, method="POST")
-
-
 A_SIZED_HEAD = request("/", {"X-Request-Id": "mine-1", "Content-Length": "2"}, method="POST")
 
 

@@ -15,12 +15,12 @@ _HEADER = rb"[A-Za-z0-9-]++:[\t -~\x80-\xff]*+(?<![\t ])\r\n"
 _HEAD = re.compile(rb"%b %b HTTP/1\.1\r\n((?:%b)++)\r\n" % (_METHOD, _PATH, _HEADER))
 _LINE = re.compile(rb"([^:]++):[\t ]*+([^\r]*+)\r\n")
 
-# Of the size of a body.
-MOST_DIGITS = 15
+# Of the size of a body. Python would read thousands, and take its time.
+_MOST_DIGITS = 15
 
-# With one of the first more hangs on a request than its head and so many bytes; of the others nobody could say which
-# counts.
+# With one of these more hangs on a request than its head and so many bytes.
 _SPECIAL = {b"transfer-encoding", b"upgrade", b"expect", b"proxy-connection"}
+# Of two of these nobody could say which counts.
 _ONCE = (b"host", b"content-length", b"connection")
 
 
@@ -66,7 +66,7 @@ def read_head(data: bytes) -> Asked | None:
         return None
     connection = headers.get(b"connection", b"keep-alive").lower()
     size = headers.get(b"content-length", b"0")
-    if connection not in (b"keep-alive", b"close") or not size.isdigit() or len(size) > MOST_DIGITS:
+    if connection not in (b"keep-alive", b"close") or not size.isdigit() or len(size) > _MOST_DIGITS:
         return None
     return Asked(method.decode(), path.decode(), headers, head.end(), int(size), connection == b"close")
 

@@ -5,7 +5,7 @@ import asyncio
 import re
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import apsw
@@ -27,6 +27,9 @@ pytestmark = pytest.mark.proof("faults")
 CANNOT_BE_KEPT = re.compile(r"the end of reply \d+ cannot be kept yet")
 REFUSED = "The server cannot reach its data just now. Try again in a moment."
 
+# Of SQLite's log of writes, as its file format says.
+LOG_HEADER, PAGE_HEADER = 32, 24
+
 LOCKED_SECONDS = 1.0
 # The server's own patience with another process is ten.
 LOCKED_FOR_LONG = 12.0
@@ -46,13 +49,33 @@ def database_file(server: Server) -> Path:
 @contextmanager
 def full_disk(server: Server) -> Iterator[None]:
     """No file of the server's grows any more, as on a disk without room."""
-    log = database_file(server).with_name("palaver.sqlite3-wal")
     before = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (log.stat().st_size, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, before)
+    with kept_log(database_file(server)) as size:
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.prlimit(server.pid, resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def kept_log(file: Path) -> Iterator[int]:
+    """SQLite's log of writes is neither cut nor begun anew, which would be room. Gives the size of what is in it."""
+    with closing(apsw.Connection(str(file))) as reader, closing(apsw.Connection(str(file))) as other:
+        other.set_busy_timeout(500)
+        page_size = other.pragma("page_size")
+        while True:
+            # It is kept for who began to read while something in it was not in the file yet. The server, which copies
+            # and cuts it when it has just started, can be quicker.
+            other.pragma("user_version", other.pragma("user_version"))
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            is_kept, pages, _ = other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0]
+            assert isinstance(pages, int)
+            if is_kept and pages > 0:
+                break
+            reader.execute("ROLLBACK")
+        yield LOG_HEADER + pages * (PAGE_HEADER + page_size)
 
 
 @contextmanager

@@ -266,24 +266,6 @@ async def test_what_redis_grants_too_late_to_a_worker_that_has_refused_it_is_giv
         assert not await had(there, two("and another"))
 
 
-@pytest.mark.parametrize("one", [lambda _: a_minute(1), lambda holder: at_once(1, holder)], ids=["a minute", "at once"])
-async def test_what_redis_grants_to_somebody_who_has_left_meanwhile_is_given_back(
-    redis: Redis, one: Callable[[str], Wanted]
-) -> None:
-    # What is held is not given up by itself meanwhile.
-    async with worker(redis.url, hold_seconds=3600, seconds=60) as here, worker(redis.url) as there:
-        redis.process.freeze()
-        leaving = asyncio.create_task(had(here, one("left")))
-        await asyncio.sleep(0)
-        leaving.cancel()
-        await asyncio.wait([leaving])
-        redis.process.thaw()
-        # What was asked later is answered later.
-        await here.look(a_minute(1, "bob"))
-        await wait_until_had(there, one("there"))
-        assert leaving.cancelled()
-
-
 @pytest.mark.parametrize("turns", [1, 2, 3, 4])
 def test_worker_that_is_held_up_itself_counts_with_the_others_all_the_same(redis_url: str, turns: int) -> None:
     """However far the question has come: Redis has not been slow."""

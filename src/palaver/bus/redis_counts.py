@@ -49,11 +49,7 @@ class RedisCounts:
     async def take(self, wanted: Sequence[Wanted]) -> Sequence[Standing]:
         questions = [self._taking(one) for one in wanted]
         asked = self._send(questions)
-        try:
-            answers = await self._hear(questions, asked)
-        except asyncio.CancelledError:
-            self._give_back_late(wanted, asked)
-            raise
+        answers = await self._hear(questions, asked)
         if answers is None:
             return self._take_alone(wanted, asked)
         standings = [_to_standing(answer) for answer in answers]
@@ -67,15 +63,12 @@ class RedisCounts:
     def _take_alone(self, wanted: Sequence[Wanted], asked: Sequence[asyncio.Future[Any]]) -> Sequence[Standing]:
         standings = self._local.take_now(wanted)
         if any(standing.wait for standing in standings):
-            self._give_back_late(wanted, asked)
+            # Redis may carry it out all the same, only later: it would keep what nobody has.
+            for one, answer in zip(wanted, asked, strict=True):
+                answer.add_done_callback(partial(self._give_back_late, one))
         return standings
 
-    def _give_back_late(self, wanted: Sequence[Wanted], asked: Sequence[asyncio.Future[Any]]) -> None:
-        """Redis may carry it out all the same, only later: it would keep what nobody has."""
-        for one, answer in zip(wanted, asked, strict=True):
-            answer.add_done_callback(partial(self._give_back_granted, one))
-
-    def _give_back_granted(self, wanted: Wanted, answer: asyncio.Future[Any]) -> None:
+    def _give_back_late(self, wanted: Wanted, answer: asyncio.Future[Any]) -> None:
         said = answer.result()
         if isinstance(said, list) and not _to_standing(said).wait:
             self._give_back([wanted])

@@ -37,7 +37,7 @@ from palaver.store.database import Row, Transaction
 from palaver.store.going_on import read_histories, to_histories
 from palaver.store.prices import MARK, NO_PRICES, Prices, price_at
 from palaver.store.prompt_size import PROMPT_SIZE
-from palaver.store.summaries import select_past
+from palaver.store.summaries import PAST, select_past
 
 OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
 FROM_LEDGER = (
@@ -86,7 +86,7 @@ LOOK_LOCK_AND_READ: Mapping[LimitOf, str] = {
     "held_money, CAST(is_sure AS INTEGER), mark), NULL FROM looked"
     for of, sql in LOOK_AND_LOCK.items()
 }
-NOBODY, NOTHING_PAST = (None,) * 3, (None,) * 4
+NOTHING_PAST = (None,) * 4
 HELD_IN_CONVERSATION = (
     "SELECT CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) FROM messages "
     "WHERE conversation_id = $1 AND payer_id = $2 AND status IN ('queued', 'running')"
@@ -341,12 +341,13 @@ async def _look(
 ) -> list[_Looked]:
     asked = [(payer.id, now, payer.scope) for payer in payers]
     if reading:
-        # The first who pays goes with the last past: for a turn alone that is one row, which costs less to send.
-        past = [_past_of(wish) for wish in reading]
-        rows = [*((*NOBODY, *one) for one in past[:-1]), (*asked[0], *past[-1])]
-        found = await tx.all_many(LOOK_LOCK_AND_READ[of], rows + [(*one, *NOTHING_PAST) for one in asked[1:]])
+        # The first who pays goes with the last past: where there is one of each, that is one round trip.
+        *others, last = [_past_of(wish) for wish in reading]
+        read = list(await tx.all_many(PAST, others)) if others else []
+        rows = [(*asked[0], *last), *((*one, *NOTHING_PAST) for one in asked[1:])]
+        found = await tx.all_many(LOOK_LOCK_AND_READ[of], rows)
         seen = [row for row in found if row[0] is None]
-        _keep_past(reading, to_histories([row for row in found if row[0] is not None]))
+        _keep_past(reading, to_histories(read + [row for row in found if row[0] is not None]))
         looked = [_looked_by(row) for row in seen]
     else:
         looked = [_Looked(*row) for row in await tx.all_many((LOOK_AND_LOCK if tx.lock else LOOK)[of], asked)]

@@ -1,17 +1,17 @@
 """The end of replies in the database: one transaction for all that end in the same moment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from palaver.chat.clock import Micros
 from palaver.chat.context import MOST_MESSAGES, count_tokens
-from palaver.chat.conversation import Usage
+from palaver.chat.conversation import ConversationId, Usage
 from palaver.chat.cursor import Mark
 from palaver.chat.ledger import Spending
 from palaver.chat.ports import EndedReply, Ending
 from palaver.store.database import Row, Transaction
 from palaver.store.events import KEPT, lowest_open
 from palaver.store.going_on import promote
-from palaver.store.ledger import COST, spend
+from palaver.store.ledger import COST, SPEND_AND_ADD_UP, spend, spent_and_added_up, to_rows
 from palaver.store.locks import LOCK_CONVERSATIONS
 from palaver.store.outbox import add_reply_notices
 from palaver.store.prompt_size import PROMPT_SIZE
@@ -30,7 +30,9 @@ END_REPLY = (
     + COST.format(prompt="$9", cached="$17", completion="$10", model="$18", now="$19")
     + " END WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' AND lease_until < $13 "
     "RETURNING id, exchange, in_view, cost, "
-    "payer_id IS NOT NULL OR EXISTS (SELECT 1 FROM spending WHERE scope > '')"
+    "payer_id IS NOT NULL OR EXISTS (SELECT 1 FROM spending WHERE scope > ''), "
+    "(SELECT c.app_id FROM conversations c WHERE c.id = conversation_id), "
+    "(SELECT c.preset_id FROM conversations c WHERE c.id = conversation_id)"
 )
 NEVER_EXPIRES = 1 << 62
 # A reply that has left the view saw another branch: where that was cut says nothing of the one in view.
@@ -42,8 +44,10 @@ COUNT_REPLY = (
     "completion_tokens = completion_tokens + $6, updated_at = $7, event = event + 2, "
     "cached_tokens = cached_tokens + $9, cost = cost + $10, "
     "last_message_at = CASE WHEN $2 > 0 THEN $7 ELSE last_message_at END WHERE id = $1 "
-    "RETURNING id, exchange_count, open_replies, revision, event, last_number, app_id, preset_id"
+    "RETURNING id, exchange_count, open_replies, revision, event, last_number"
 )
+# For PostgreSQL what the reply has used goes with it, which else is one more round trip for each turn.
+COUNT_AND_SPEND = f"WITH {spent_and_added_up(11)} {COUNT_REPLY}"
 KEEP_SOURCES = "UPDATE messages SET sources = $2 WHERE id = $1"
 FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
 LEFT_RUNNING = (
@@ -63,14 +67,6 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
     kept = [ending for ending in in_order if ending.reply_id in written]
     if not kept:
         return [EndedReply(done=False)] * len(endings)
-    counted = await tx.all_many(
-        COUNT_REPLY,
-        [
-            _count_row(ending, in_view=bool(written[ending.reply_id][2]), cost=written[ending.reply_id][3])
-            for ending in kept
-        ],
-    )
-    counts = {row[0]: row[1:] for row in counted}
     silent = [(ending.conversation_id,) for ending in kept if not ending.text]
     if silent:
         await tx.run_many(SHOW_LEAF, silent)
@@ -83,12 +79,13 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
     told = [(ending.owner_id, ending.conversation_id, ending.reply_id) for ending in kept if ending.tells_owner]
     if told:
         await add_reply_notices(tx, told, kept[0].now)
+    counts = await _count(tx, [(ending, written[ending.reply_id]) for ending in kept])
     ended: list[EndedReply | Exception] = []
     for ending in endings:
         if ending.reply_id not in written:
             ended.append(EndedReply(done=False))
             continue
-        exchanges, waiting, revision, event, last_number, *_ = counts[ending.conversation_id]
+        exchanges, waiting, revision, event, last_number = counts[ending.conversation_id]
         lowest, following = last_number + 1, None
         if waiting:
             lowest = await lowest_open(tx, ending.conversation_id, lowest)
@@ -103,18 +100,35 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
                 mark=Mark(revision, event, lowest),
             )
         )
-    entries = [
-        Spending(
-            ending.owner_id, counts[ending.conversation_id][5], counts[ending.conversation_id][6],
-            ending.billed_as, ending.usage,
-            written[ending.reply_id][3], ending.now,
-        )
-        for ending in kept
-        if ending.usage is not None
-    ]  # fmt: skip
-    if entries:
-        await spend(tx, entries, budgets=any(row[4] for row in written.values()))
     return ended
+
+
+async def _count(tx: Transaction, ended: Sequence[tuple[Ending, Row]]) -> Mapping[ConversationId, Row]:
+    """What the replies change in their conversations, and what they have used; how the conversations stand after it.
+    With each reply comes its row of `END_REPLY`."""
+    counted = [_count_row(ending, in_view=bool(row[2]), cost=row[3]) for ending, row in ended]
+    entries = to_spending(ended)
+    budgets = any(row[4] for _, row in ended)
+    if tx.lock and entries:
+        spent = to_rows(entries, budgets=budgets)
+        rows = [*(await tx.all_many(COUNT_REPLY, counted[:-1]) if len(counted) > 1 else ())]
+        rows += await tx.all(COUNT_AND_SPEND, *counted[-1], *spent[0])
+        if len(spent) > 1:
+            await tx.run_many(SPEND_AND_ADD_UP, spent[1:])
+    else:
+        rows = [*await tx.all_many(COUNT_REPLY, counted)]
+        if entries:
+            await spend(tx, entries, budgets=budgets)
+    return {row[0]: row[1:] for row in rows}
+
+
+def to_spending(ended: Sequence[tuple[Ending, Row]]) -> list[Spending]:
+    """Of those of which it is known what they have used."""
+    return [
+        Spending(ending.owner_id, row[5], row[6], ending.billed_as, ending.usage, row[3], ending.now)
+        for ending, row in ended
+        if ending.usage is not None
+    ]
 
 
 async def abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micros) -> Ending:

@@ -3,6 +3,7 @@
 With them go the sums by which budgets are looked at before a reply is made (store/budgets.py).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -64,12 +65,20 @@ SPEND = (
 )
 # For PostgreSQL both, or one of the two as $1 or $6 is NULL: together they take one round trip, which is most of their
 # cost. What is spent comes first, as the ledger asks for it; see store/locks.py.
-SPEND_AND_ADD_UP = (
-    f"WITH spent AS ({SPEND} RETURNING 1) {INTO_LEDGER}SELECT CAST($6 AS BIGINT), CAST($7 AS BIGINT), "
+_SPENT_AND_ADDED_UP = (
+    f"spent AS ({SPEND} RETURNING 1), added AS ({INTO_LEDGER}SELECT CAST($6 AS BIGINT), CAST($7 AS BIGINT), "
     "CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), CAST($12 AS BIGINT), "
     "CAST($13 AS BIGINT), CAST($14 AS BIGINT), CAST($15 AS BIGINT) "
-    f"WHERE CAST($6 AS BIGINT) IS NOT NULL AND (SELECT COUNT(*) FROM spent) >= 0 {IF_IT_IS_THERE}"
+    f"WHERE CAST($6 AS BIGINT) IS NOT NULL AND (SELECT COUNT(*) FROM spent) >= 0 {IF_IT_IS_THERE} RETURNING 1)"
 )
+
+
+def spent_and_added_up(first: int) -> str:
+    """Those two, as parts of another statement: its values from the `first` on are theirs."""
+    return re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) + first - 1}", _SPENT_AND_ADDED_UP)
+
+
+SPEND_AND_ADD_UP = f"WITH {spent_and_added_up(1)} SELECT 1"
 NOTHING_SPENT, NOTHING_ADDED = (None,) * 5, (None,) * 10
 ADD_RESERVATION = (
     "INSERT INTO reservations (payer_id, payer_app_id, tokens, money, until) VALUES ($1, $2, $3, $4, $5) RETURNING id"
@@ -129,6 +138,26 @@ class _Sum(Struct):
 
 async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) -> None:
     """Adds what was used to the ledger, and to what those with a budget have spent; `budgets`: there may be such."""
+    if tx.lock:
+        await tx.run_many(SPEND_AND_ADD_UP, to_rows(entries, budgets=budgets))
+        return
+    sums = _add_up(entries)
+    if budgets:
+        await tx.run_many(SPEND, _to_spending(sums))
+    await tx.run_many(ADD_UP, _to_added(sums))
+
+
+def to_rows(entries: Sequence[Spending], *, budgets: bool) -> list[tuple[object, ...]]:
+    """For `SPEND_AND_ADD_UP`, and to be carried out in this order: see store/locks.py."""
+    sums = _add_up(entries)
+    spent, added = _to_spending(sums) if budgets else [], _to_added(sums)
+    if not spent:
+        return [(*NOTHING_SPENT, *row) for row in added]
+    rows = [(*row, *NOTHING_ADDED) for row in spent[:-1]] + [(*spent[-1], *added[0])]
+    return rows + [(*NOTHING_SPENT, *row) for row in added[1:]]
+
+
+def _add_up(entries: Sequence[Spending]) -> Mapping[_Key, _Sum]:
     sums: dict[_Key, _Sum] = {}
     for one in entries:
         key = (one.user_id, one.now // DAY, one.app_id or NO_APP, one.model, one.preset_id or 0)
@@ -141,17 +170,12 @@ async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) 
             known.completion_tokens += usage.completion_tokens
             known.cached_tokens += usage.cached_tokens
             known.cost += one.cost
-    added = [(*key, *astuple(sums[key])) for key in sorted(sums)]
-    spent = _to_spending(sums) if budgets else ()
-    if spent and tx.lock:
-        # In this order, see store/locks.py.
-        rows = [(*row, *NOTHING_ADDED) for row in spent[:-1]] + [(*spent[-1], *added[0])]
-        rows += [(*NOTHING_SPENT, *row) for row in added[1:]]
-        await tx.run_many(SPEND_AND_ADD_UP, rows)
-        return
-    if spent:
-        await tx.run_many(SPEND, spent)
-    await tx.run_many(ADD_UP, added)
+    return sums
+
+
+def _to_added(sums: Mapping[_Key, _Sum]) -> list[tuple[object, ...]]:
+    """For `ADD_UP`."""
+    return [(*key, *astuple(sums[key])) for key in sorted(sums)]
 
 
 def _to_spending(sums: Mapping[_Key, _Sum]) -> list[tuple[object, ...]]:

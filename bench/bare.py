@@ -1,10 +1,14 @@
-"""`palaver` without limits, ledger and metrics: what a turn would cost if they were not there.
+"""`palaver` whose limits, ledger and metrics can be taken out while it runs: what a turn would cost without them.
 
-It answers, and counts nothing. Only bench/extras.py runs it, as `python -m bench.bare serve …`.
+SIGUSR1 takes them out and SIGUSR2 puts them back, while no turn is under way. Without them it answers all, and counts
+nothing. Only bench/extras.py runs it, as `python -m bench.bare serve …`.
 """
 
+import os
+import signal
 from collections.abc import Sequence
-from typing import Any
+from itertools import count
+from typing import NamedTuple
 
 from palaver.chat import running
 from palaver.chat.limits import Grant, Limits
@@ -12,6 +16,8 @@ from palaver.cli import main
 from palaver.store import ending, turns
 from palaver.store.ledger import COST
 from palaver.watching import series
+
+OUT, BACK = signal.SIGUSR1, signal.SIGUSR2
 
 # PostgreSQL wants a statement to use all that it is given.
 ALL_THE_SAME = "CASE WHEN CAST($17 AS BIGINT) < CAST($19 AS BIGINT) AND CAST($18 AS TEXT) = '' THEN 0 ELSE 0 END"
@@ -23,6 +29,9 @@ def _count_nothing(*_arguments: object) -> None:
 
 class _Uncounted:
     add = set = observe = staticmethod(_count_nothing)
+
+
+_UNCOUNTED = _Uncounted()
 
 
 class _NoTally:
@@ -45,25 +54,64 @@ async def _nothing(*_arguments: object, **_named: object) -> None:
     return
 
 
-def take_out() -> None:
-    watching: Any = series
-    watching.Count.add = watching.Count.set = watching.Spread.observe = _count_nothing
-    uncounted = _Uncounted()
-    watching.Family.of = lambda *_labels: uncounted
-    running.Tally = _NoTally  # type: ignore[assignment, attr-defined]
-    Limits.allow_turn = _grant  # type: ignore[method-assign]
-    Grant.ask_conversation = _nothing  # type: ignore[method-assign]
-    turns.reserve_all = _reserve_nothing  # type: ignore[assignment, attr-defined]
-    ending.spend = _nothing  # type: ignore[attr-defined]
-    _change(COST.format(prompt="$9", cached="$17", completion="$10", model="$18", now="$19"), ALL_THE_SAME)
-    _change("payer_id IS NOT NULL OR EXISTS (SELECT 1 FROM spending WHERE scope > '')", "FALSE")
+def _without(statement: str, *changes: tuple[str, str]) -> str:
+    for part, to in changes:
+        assert part in statement, "the statement is another by now"
+        statement = statement.replace(part, to)
+    return statement
 
 
-def _change(part: str, to: str) -> None:
-    assert part in ending.END_REPLY, "the statement is another by now"
-    ending.END_REPLY = ending.END_REPLY.replace(part, to)
+class _Part(NamedTuple):
+    """What `owner` has by this name, and what stands for it where it is taken out."""
+
+    owner: object
+    name: str
+    bare: object
+
+
+PARTS = (
+    _Part(series.Count, "add", _count_nothing),
+    _Part(series.Count, "set", _count_nothing),
+    _Part(series.Spread, "observe", _count_nothing),
+    _Part(series.Family, "of", lambda *_labels: _UNCOUNTED),
+    _Part(running, "Tally", _NoTally),
+    _Part(Limits, "allow_turn", _grant),
+    _Part(Grant, "ask_conversation", _nothing),
+    _Part(turns, "reserve_all", _reserve_nothing),
+    _Part(ending, "to_spending", lambda _ended: []),
+    _Part(
+        ending,
+        "END_REPLY",
+        _without(
+            ending.END_REPLY,
+            (COST.format(prompt="$9", cached="$17", completion="$10", model="$18", now="$19"), ALL_THE_SAME),
+            ("payer_id IS NOT NULL OR EXISTS (SELECT 1 FROM spending WHERE scope > '')", "FALSE"),
+        ),
+    ),
+)
+WHOLE = tuple([getattr(part.owner, part.name) for part in PARTS])
+
+
+_told = count(1)
+
+
+def _take_out(*_signal: object) -> None:
+    for part in PARTS:
+        setattr(part.owner, part.name, part.bare)
+    _tell("without")
+
+
+def _put_back(*_signal: object) -> None:
+    for part, whole in zip(PARTS, WHOLE, strict=True):
+        setattr(part.owner, part.name, whole)
+    _tell("with")
+
+
+def _tell(what: str) -> None:
+    os.write(1, f"{what} {next(_told)}\n".encode())
 
 
 if __name__ == "__main__":
-    take_out()
+    signal.signal(OUT, _take_out)
+    signal.signal(BACK, _put_back)
     main(prog_name="palaver")

@@ -172,7 +172,7 @@ class House:
             return await self._start_plain(kind, self._run.make_folder(kind), window)
         return await self.start_ours(kind)
 
-    async def start_ours(self, kind: Kind, settings: Mapping[str, str] = {}, command: Sequence[str] = ()) -> System:
+    async def start_ours(self, kind: Kind, settings: Mapping[str, str] = {}, command: Sequence[str] = ()) -> Ours:
         """`command` stands for `palaver`."""
         server, database = self._make_server(kind, settings, command)
         await server.start()

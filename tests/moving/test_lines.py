@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from palaver.chat.clock import SystemClock
+from palaver.chat.clock import DAY, SECOND, Micros, SystemClock
 from palaver.chat.conversation import Speaking, Usage
+from palaver.chat.errors import OverBudget
+from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.preset import DOMAIN, DomainSettings, NewPreset, PresetChange
 from palaver.chat.user import User, UserId
 from palaver.moving.lines import LinesImport, NotOurs, write_lines
@@ -234,6 +236,24 @@ async def test_what_is_not_right_is_told_with_its_line(store: SqlStore) -> None:
         "skipped line 11: its temperature is not what it should be",
     ]
     assert [row[0] for row in await rows(store, "SELECT name FROM users")] == ["alice"]
+
+
+async def test_what_was_brought_counts_towards_a_budget_at_once(store: SqlStore) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    most = Budgets(Budget(tokens_a_day=1000))
+
+    async def reserve() -> int | None:
+        until = Micros(NOW + SECOND)
+        return await store.ledger.reserve_answer(alice.id, None, Speaking(max_tokens=60), 10, most, NOW, until)
+
+    held = await reserve()
+    assert held is not None
+    await store.ledger.refund_answer(held)
+    sums = {"turns": 1, "prompt_tokens": 990, "completion_tokens": 0, "cached_tokens": 0, "cost": 0}
+    used = {"kind": "ledger", "user": alice.uuid, "day": NOW // DAY, "model": "gpt-4", **sums}
+    assert (await read(store, with_lines(used))).lines == []
+    with pytest.raises(OverBudget):
+        await reserve()
 
 
 @pytest.mark.parametrize(

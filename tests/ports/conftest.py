@@ -10,6 +10,7 @@ from palaver.chat.user import User
 from palaver.store import SqlStore, StoreOptions, open_store, postgres
 from palaver.store.migrate import migrate
 from tests.parts.palaver import StoreKind
+from tests.ports.recalled import check_remembered
 from tests.ports.talking import NOW, new_conversation, new_user
 
 
@@ -32,6 +33,7 @@ async def store(store_options: StoreOptions) -> AsyncIterator[SqlStore]:
     async with open_store(store_options) as store:
         await migrate(store.database, store.engine)
         yield store
+        await check_remembered(store)
 
 
 @pytest.fixture
@@ -40,6 +42,7 @@ async def other_store(store: SqlStore, store_options: StoreOptions) -> AsyncIter
     async with open_store(store_options) as other_store:
         assert other_store is not store
         yield other_store
+        await check_remembered(other_store)
 
 
 @pytest.fixture

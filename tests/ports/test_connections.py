@@ -11,6 +11,7 @@ from palaver.chat.conversation import PresetId, Speaking
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import Conflict, Ended, Invalid, NotFound, NotManager, Unreachable
 from palaver.chat.events import MessageSaid
+from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.ports import Begun, BotAsked, Connection, NewBot, NewSaid, Seat, Spoken
 from palaver.chat.ports.notify import FcmTarget
 from palaver.chat.room import to_events
@@ -226,7 +227,8 @@ async def invite_bot(store: SqlStore, who: User, where: str) -> None:
 
 
 async def ask(store: SqlStore, spoken: Spoken, who: User) -> Begun:
-    asked = BotAsked(spoken.conversation.id, spoken.written.message.id, who.id, NOW, HERE, LEASE)
+    plenty = Budgets(Budget(tokens_a_day=10**9))
+    asked = BotAsked(spoken.conversation.id, spoken.written.message.id, who.id, NOW, HERE, LEASE, budgets=plenty)
     return await store.connections.ask_bot(asked)
 
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from palaver.chat.clock import DAY, Micros
 from palaver.chat.conversation import Speaking
@@ -367,13 +368,41 @@ async def test_what_was_spent_before_looks_were_counted_still_is(store: SqlStore
     [mine] = [migration for migration in migrations() if migration.name == "looks"]
     await migrate(store.database, store.engine, up_to=mine.version - 1)
     alice = await store.accounts.add_user(new_user("alice"))
-    await run_all(store, f"INSERT INTO spending VALUES ('user:{alice.id}', {NOW // DAY}, 0, 90, 90, 0)")
+    day = NOW // DAY
+    await run_all(
+        store,
+        f"INSERT INTO ledger VALUES ({alice.id}, {day}, 0, 'gpt-4', 0, 1, 90, 0, 0, 0)",
+        f"INSERT INTO spending VALUES ('user:{alice.id}', {day}, 0, 90, 90, 0)",
+    )
     await migrate(store.database, store.engine)
     most = Budgets(Budget(tokens_a_day=200))
     held = await store.ledger.reserve_answer(alice.id, None, Speaking(max_tokens=60), 10, most, NOW, LATER)
     assert held is not None
     with pytest.raises(OverBudget):
         await store.ledger.reserve_answer(alice.id, None, Speaking(max_tokens=60), 10, most, NOW, LATER)
+
+
+async def test_what_was_spent_and_held_back_before_it_was_remembered_still_is(
+    store: SqlStore, store_options: StoreOptions
+) -> None:
+    [mine] = [migration for migration in migrations() if migration.name == "remembered"]
+    await migrate(store.database, store.engine, up_to=mine.version - 1)
+    alice = await store.accounts.add_user(new_user("alice"))
+    await run_all(store, f"INSERT INTO ledger VALUES ({alice.id}, {NOW // DAY}, 0, 'gpt-4', 0, 1, 90, 0, 0, 0)")
+    speaking = Speaking(max_tokens=60)
+    turn = said(alice, "hello", new_conversation(alice, speaking=speaking))
+    begun = await store.turns.begin(replace(turn, budgets=Budgets(Budget(tokens_a_day=10_000))))
+    assert begun.is_reserved
+    await migrate(store.database, store.engine)
+    async with open_store(store_options) as later:
+        for tokens, fits in ((250, False), (350, True)):
+            most = Budgets(Budget(tokens_a_day=tokens))
+            asked = later.ledger.reserve_answer(alice.id, None, speaking, 10, most, NOW, LATER)
+            if fits:
+                assert await asked is not None
+            else:
+                with pytest.raises(OverBudget):
+                    await asked
 
 
 @pytest.mark.proof("operating")

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from palaver.chat.conversation import Speaking, Usage
-from palaver.chat.errors import StoreUnavailable
+from palaver.chat.errors import NotFound, StoreUnavailable
 from palaver.chat.ledger import Budget, Budgets
+from palaver.chat.limit import LimitOf
 from palaver.chat.user import Reader
 from palaver.store import SqlStore, StoreOptions, open_store, sqlite
 from palaver.store.database import Transaction
 from palaver.store.knowledge import sqlite_vectors
 from palaver.store.migrate import migrate
 from palaver.store.prices import PRICES
+from palaver.store.spending import HELD_BY, USED_BY
 from palaver.store.sqlite import SqliteDatabase, to_sqlite
 from tests.ports.counting import CountingDatabase
 from tests.ports.knowing import arrive, claim, collect, cut, keep, read
@@ -226,10 +228,64 @@ async def test_no_statement_of_a_turn_scans_a_table(store: SqlStore) -> None:
     asked = [sql for sql, _ in counting.asked]
     # All of them, once, and again when somebody has changed one.
     assert asked.count(PRICES) == 1
-    statements = set(asked) - {PRICES}
+    # What they have used and hold back is added up once: the writer remembers it.
+    adding_up = (USED_BY["user"], HELD_BY["user"])
+    assert [asked.count(sql) for sql in adding_up] == [1, 1]
+    statements = set(asked) - {PRICES, *adding_up}
     assert len(statements) > 8
     plans = {sql: await explain(store, sql) for sql in statements}
     assert {sql: plan for sql, plan in plans.items() if any(scans_a_table(step) for step in plan)} == {}
+
+
+async def test_what_is_added_up_to_be_remembered_is_found_by_indexes_that_hold_little_else(store: SqlStore) -> None:
+    indexes: dict[LimitOf, str] = {"user": "sqlite_autoindex_ledger_1", "app": "ledger_by_app"}
+    for of, index in indexes.items():
+        plan = await explain(store, USED_BY[of])
+        assert [step for step in plan if "ledger" in step] == [step for step in plan if index in step] != []
+        held = [step for step in await explain(store, HELD_BY[of]) if "messages" in step]
+        assert [step.split()[-1] for step in held] == ["one_running_reply", "messages_queued"]
+
+
+async def test_what_is_remembered_is_gone_once_something_was_undone_or_another_process_has_written(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "remembered.sqlite3"
+    ours, others = SqliteDatabase(path), SqliteDatabase(path)
+
+    async def remember(tx: Transaction) -> None:
+        assert tx.remembered is not None
+        tx.remembered["answer"] = 42
+
+    async def recall(tx: Transaction) -> object:
+        return (tx.remembered or {}).get("answer")
+
+    async def fail(tx: Transaction) -> None:
+        await remember(tx)
+        raise NotFound
+
+    async def known() -> object:
+        return await ours.write(recall)
+
+    try:
+        await ours.write(lambda tx: tx.run("CREATE TABLE notes (text TEXT)"))
+        await ours.write(remember)
+        await ours.write(lambda tx: tx.run("INSERT INTO notes VALUES ('ours')"))
+        assert await known() == 42
+        assert await others.read(recall) is None
+        assert await known() == 42
+        await others.write(lambda tx: tx.run("INSERT INTO notes VALUES ('theirs')"))
+        assert await known() is None
+        await ours.write(remember)
+        with pytest.raises(NotFound):
+            await ours.write(fail)
+        assert await known() is None
+        await ours.write(remember)
+        with pytest.raises(Exception, match="no such table"):
+            await ours.write(lambda tx: tx.run("INSERT INTO nowhere VALUES (1)"))
+        assert await known() is None
+    finally:
+        await ours.close()
+        await others.close()
 
 
 def scans_a_table(step: str) -> bool:

@@ -35,8 +35,10 @@ from palaver.chat.limit import LimitOf
 from palaver.chat.user import UserId
 from palaver.store.database import Row, Transaction
 from palaver.store.going_on import read_histories, to_histories
-from palaver.store.prices import MARK, NO_PRICES, Prices, price_at
+from palaver.store.prices import MARK, NO_PRICES, Prices, latest_mark, price_at
 from palaver.store.prompt_size import PROMPT_SIZE
+from palaver.store.spending import HELD_BY as HELD_ON_SQLITE
+from palaver.store.spending import forget_held, recall
 from palaver.store.summaries import PAST, select_past
 
 OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
@@ -65,18 +67,15 @@ HELD_BY: Mapping[LimitOf, str] = {
 SPENT = (
     f"spending.scope, day, month, tokens_today, tokens_this_month, money_this_month, {MARK}, held.tokens, held.money"
 )
-LOOK: Mapping[LimitOf, str] = {
-    of: f"SELECT {SPENT}, TRUE FROM spending, ({held}) AS held WHERE scope = $3" for of, held in HELD_BY.items()
-}
-# Locks the row besides. Who had to wait for it finds in it what was used until then, but what is held is as it was
-# before. That is too little only where somebody else has looked meanwhile, and then the last column is false.
+# Who had to wait for the row finds in it what was used until then, but what is held is as it was before. That is too
+# little only where somebody else has looked meanwhile, and then the last column is false.
 LOOK_AND_LOCK: Mapping[LimitOf, str] = {
     of: f"UPDATE spending SET looks = spending.looks + 1 FROM ({held}) AS held, "
     "(SELECT looks FROM spending WHERE scope = $3) AS seen "
     f"WHERE spending.scope = $3 RETURNING {SPENT}, spending.looks = seen.looks + 1"
     for of, held in HELD_BY.items()
 }
-# For PostgreSQL the same, and what a bot is to see of the past, unless $1 to $3 or $4 to $7 are NULL: together they
+# The same, and what a bot is to see of the past, unless $1 to $3 or $4 to $7 are NULL: together they
 # take one round trip, which is most of their cost. What was looked at has no conversation, and its numbers in one text
 # with the mark last, which may be missing: the rows of the past, which are many, carry nothing for it.
 LOOK_LOCK_AND_READ: Mapping[LimitOf, str] = {
@@ -88,8 +87,10 @@ LOOK_LOCK_AND_READ: Mapping[LimitOf, str] = {
 }
 NOTHING_PAST = (None,) * 4
 HELD_IN_CONVERSATION = (
-    "SELECT CAST(COALESCE(SUM(reserved_tokens), 0) AS BIGINT) FROM messages "
-    "WHERE conversation_id = $1 AND payer_id = $2 AND status IN ('queued', 'running')"
+    "SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) FROM ("
+    "SELECT reserved_tokens AS tokens FROM messages WHERE conversation_id = $1 AND status = 'running' "
+    "AND payer_id = $2 UNION ALL "
+    "SELECT reserved_tokens FROM messages WHERE conversation_id = $1 AND status = 'queued' AND payer_id = $2) AS held"
 )
 
 
@@ -180,8 +181,10 @@ async def reserve(
             bot = bots[named] = _to_bot(wish.speaking, prices, budgets, now)
         wanted.append(_to_reservation(wish, bot, budgets))
     answers = _decide(wishes, wanted, spent, held_there, budgets, now)
-    if tx.lock and any(isinstance(answer, OverBudget) for answer in answers):
-        # What ended while the row was waited for may be in both: in what was used, and in what is held.
+    if any(isinstance(answer, OverBudget) for answer in answers):
+        # What ended while a row was waited for may be in both: in what was used, and in what is held. And nobody is
+        # refused for what is only remembered.
+        forget_held(tx, payers)
         await _add_up_held(tx, payers.values(), spent, now)
         answers = _decide(wishes, wanted, spent, held_there, budgets, now)
     return answers
@@ -317,6 +320,9 @@ async def _lock_spending(
     if reading and not (tx.lock and payers):
         _keep_past(reading, await read_histories(tx, [_past_of(wish) for wish in reading]))
         reading = ()
+    if tx.remembered is not None:
+        recalled = {scope: await recall(tx, scope, payer.of, payer.id, now) for scope, payer in payers.items()}
+        return recalled, await latest_mark(tx)
     in_order = [payers[scope] for scope in sorted(payers)]
     day, month, mark = now // DAY, month_of(now).first_day, None
     spent: dict[str, Spent] = {}
@@ -350,7 +356,7 @@ async def _look(
         _keep_past(reading, to_histories(read + [row for row in found if row[0] is not None]))
         looked = [_looked_by(row) for row in seen]
     else:
-        looked = [_Looked(*row) for row in await tx.all_many((LOOK_AND_LOCK if tx.lock else LOOK)[of], asked)]
+        looked = [_Looked(*row) for row in await tx.all_many(LOOK_AND_LOCK[of], asked)]
     if len(looked) == len(payers):
         return looked
     known = {one.scope for one in looked}
@@ -382,11 +388,15 @@ def _keep_past(wishes: Sequence[Wish], histories: Mapping[ConversationId, Sequen
 
 
 async def _add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping[str, Spent], now: Micros) -> None:
-    for of, sql in HELD_BY.items():
-        some = [payer for payer in payers if payer.of == of]
-        rows = await tx.all_many(sql, [(payer.id, now) for payer in some]) if some else ()
-        for payer, row in zip(some, rows, strict=True):
-            spent[payer.scope].held_tokens, spent[payer.scope].held_money = row
+    for payer in payers:
+        spent[payer.scope].held_tokens, spent[payer.scope].held_money = await held_by(tx, payer.of, payer.id, now)
+
+
+async def held_by(tx: Transaction, of: LimitOf, id_: int, now: Micros) -> tuple[int, int]:
+    """Tokens and money that are held back for somebody."""
+    row = await tx.one((HELD_BY if tx.remembered is None else HELD_ON_SQLITE)[of], id_, now)
+    assert row is not None
+    return row[0], row[1]
 
 
 def _to_spent(looked: _Looked, day: int, month: int) -> Spent:

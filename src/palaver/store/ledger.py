@@ -30,10 +30,11 @@ from palaver.chat.ledger import (
     to_left,
 )
 from palaver.chat.user import Reader, User, UserId
-from palaver.store.budgets import HELD_BY, OWN_BUDGET, Wish, payers_of, reserve
+from palaver.store.budgets import OWN_BUDGET, Wish, held_by, payers_of, reserve
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.prices import Prices, add_price, read_prices, remove_price
 from palaver.store.rows import READABLE
+from palaver.store.spending import forget_held, give_back, hold, note_spent
 
 # As `to_cost` in the core, by the price that holds at `{now}`; nothing where the model has none.
 COST = (
@@ -83,7 +84,7 @@ NOTHING_SPENT, NOTHING_ADDED = (None,) * 5, (None,) * 10
 ADD_RESERVATION = (
     "INSERT INTO reservations (payer_id, payer_app_id, tokens, money, until) VALUES ($1, $2, $3, $4, $5) RETURNING id"
 )
-END_RESERVATION = "DELETE FROM reservations WHERE id = $1"
+END_RESERVATION = "DELETE FROM reservations WHERE id = $1 RETURNING payer_id, payer_app_id, tokens, money, until"
 ADD_USAGE = (
     "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens, cost) "
     "VALUES ($1, $2, NULL, $3, $4, $5, $6, "
@@ -142,8 +143,7 @@ async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) 
         await tx.run_many(SPEND_AND_ADD_UP, to_rows(entries, budgets=budgets))
         return
     sums = _add_up(entries)
-    if budgets:
-        await tx.run_many(SPEND, _to_spending(sums))
+    note_spent(tx, _to_spending(sums))
     await tx.run_many(ADD_UP, _to_added(sums))
 
 
@@ -178,15 +178,15 @@ def _to_added(sums: Mapping[_Key, _Sum]) -> list[tuple[object, ...]]:
     return [(*key, *astuple(sums[key])) for key in sorted(sums)]
 
 
-def _to_spending(sums: Mapping[_Key, _Sum]) -> list[tuple[object, ...]]:
-    """For `SPEND`."""
+def _to_spending(sums: Mapping[_Key, _Sum]) -> list[tuple[str, int, int, int, int]]:
+    """For `SPEND`, and in its order."""
     spent: dict[tuple[str, int, int], list[int]] = {}
     for (user_id, day, app_id, *_), used in sums.items():
         for payer in payers_of(user_id, app_id or None):
             of_payer = spent.setdefault((payer.scope, day, month_with(day).first_day), [0, 0])
             of_payer[0] += used.prompt_tokens + used.completion_tokens
             of_payer[1] += used.cost
-    return [(*key, *spent[key]) for key in sorted(spent)]
+    return [(*key, tokens, money) for key, (tokens, money) in sorted(spent.items())]
 
 
 class SqlLedger:
@@ -225,12 +225,13 @@ class SqlLedger:
             if held is None:
                 return None
             row = await tx.one(ADD_RESERVATION, payer_id, app_id, held.tokens, held.money, until)
+            hold(tx, held, until)
             return None if row is None else int(row[0])
 
         return await self._database.write(work)
 
     async def refund_answer(self, reservation: int) -> None:
-        await self._database.write(lambda tx: tx.run(END_RESERVATION, reservation))
+        await self._database.write(lambda tx: _end_reservation(tx, reservation))
 
     async def add_usage(
         self,
@@ -250,7 +251,7 @@ class SqlLedger:
             )  # fmt: skip
             assert row is not None
             if reservation is not None:
-                await tx.run(END_RESERVATION, reservation)
+                await _end_reservation(tx, reservation)
             entry = Spending(user_id, app_id, None, billed_as, usage, row[0], now)
             await spend(tx, [entry], budgets=bool(row[1]))
 
@@ -258,7 +259,12 @@ class SqlLedger:
 
     async def remove_expired(self, now: Micros) -> None:
         if await self._database.read(lambda tx: tx.one("SELECT 1 FROM reservations WHERE until < $1", now)):
-            await self._database.write(lambda tx: tx.run("DELETE FROM reservations WHERE until < $1", now))
+
+            async def work(tx: Transaction) -> None:
+                await tx.run("DELETE FROM reservations WHERE until < $1", now)
+                forget_held(tx)
+
+            await self._database.write(work)
 
     async def usage(self, by: By, period: Period, of: User | None = None) -> Sequence[Used]:
         named, names = NAMED.get(by, UNNAMED)
@@ -289,13 +295,19 @@ class SqlLedger:
             of_day, of_month = [
                 _to_own(await tx.one(sums, user_id, period.first_day, period.last_day)) for period in (today, month)
             ]
-            [(tokens, money)] = await tx.all(HELD_BY["app" if is_app else "user"], user_id, now)
+            tokens, money = await held_by(tx, "app" if is_app else "user", user_id, now)
             row = await tx.one(OWN_BUDGET, user_id)
             spent = Spent(of_day.total_tokens, of_month.total_tokens, of_month.cost, tokens, money)
             budget = (Budget(*row[:3]) if row else NO_BUDGET).or_else(usual)
             return Own(of_day, of_month, to_left(budget, spent, now))
 
         return await self._database.read(work, one_state=True)
+
+
+async def _end_reservation(tx: Transaction, reservation: int) -> None:
+    row = await tx.one(END_RESERVATION, reservation)
+    if row is not None:
+        give_back(tx, *row)
 
 
 def _whose(user: User) -> str:

@@ -41,7 +41,7 @@ TITLES: Mapping[Kind, str] = {
 STORES: Sequence[Store] = ("sqlite", "postgres")
 AT_ONCE = (1, 16, 64)
 STARTS = 2
-ROUNDS = 30
+ROUNDS = 12
 
 
 class Size(Struct, frozen=True):

@@ -59,7 +59,7 @@ HELD = (
     "WHERE {payer} = $1 AND status IN ('queued', 'running') "
     "UNION ALL SELECT tokens, money FROM reservations WHERE {payer} = $1 AND until > $2) AS held"
 )
-# In the order in which those who pay are locked: that of their scopes.
+# On PostgreSQL, in the order in which those who pay are locked: that of their scopes.
 HELD_BY: Mapping[LimitOf, str] = {
     "app": HELD.format(payer="payer_app_id"), "user": HELD.format(payer="payer_id"),
 }  # fmt: skip
@@ -75,9 +75,10 @@ LOOK_AND_LOCK: Mapping[LimitOf, str] = {
     f"WHERE spending.scope = $3 RETURNING {SPENT}, spending.looks = seen.looks + 1"
     for of, held in HELD_BY.items()
 }
-# The same, and what a bot is to see of the past, unless $1 to $3 or $4 to $7 are NULL: together they
-# take one round trip, which is most of their cost. What was looked at has no conversation, and its numbers in one text
-# with the mark last, which may be missing: the rows of the past, which are many, carry nothing for it.
+# The same, and what a bot is to see of the past, unless $4 to $7 are NULL: together they take one round trip, which is
+# most of their cost. What was looked at has no conversation, and its numbers in one text with the mark last, which may
+# be missing: the rows of the past, which are many, carry nothing for it. To look at nobody with each of many pasts took
+# PostgreSQL as long as all the rest of the turn.
 LOOK_LOCK_AND_READ: Mapping[LimitOf, str] = {
     of: "WITH looked (scope, day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, "
     f"is_sure) AS ({sql}) SELECT past.* FROM ({select_past(4)}) AS past UNION ALL "
@@ -388,15 +389,16 @@ def _keep_past(wishes: Sequence[Wish], histories: Mapping[ConversationId, Sequen
 
 
 async def _add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping[str, Spent], now: Micros) -> None:
-    for payer in payers:
-        spent[payer.scope].held_tokens, spent[payer.scope].held_money = await held_by(tx, payer.of, payer.id, now)
+    for of, sql in held_by(tx).items():
+        some = [payer for payer in payers if payer.of == of]
+        rows = await tx.all_many(sql, [(payer.id, now) for payer in some]) if some else ()
+        for payer, row in zip(some, rows, strict=True):
+            spent[payer.scope].held_tokens, spent[payer.scope].held_money = row[:2]
 
 
-async def held_by(tx: Transaction, of: LimitOf, id_: int, now: Micros) -> tuple[int, int]:
-    """Tokens and money that are held back for somebody."""
-    row = await tx.one((HELD_BY if tx.remembered is None else HELD_ON_SQLITE)[of], id_, now)
-    assert row is not None
-    return row[0], row[1]
+def held_by(tx: Transaction) -> Mapping[LimitOf, str]:
+    """What adds up the tokens and the money that are held back for somebody, at a time."""
+    return HELD_BY if tx.remembered is None else HELD_ON_SQLITE
 
 
 def _to_spent(looked: _Looked, day: int, month: int) -> Spent:

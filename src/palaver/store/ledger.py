@@ -295,7 +295,7 @@ class SqlLedger:
             of_day, of_month = [
                 _to_own(await tx.one(sums, user_id, period.first_day, period.last_day)) for period in (today, month)
             ]
-            tokens, money = await held_by(tx, "app" if is_app else "user", user_id, now)
+            [(tokens, money, *_)] = await tx.all(held_by(tx)["app" if is_app else "user"], user_id, now)
             row = await tx.one(OWN_BUDGET, user_id)
             spent = Spent(of_day.total_tokens, of_month.total_tokens, of_month.cost, tokens, money)
             budget = (Budget(*row[:3]) if row else NO_BUDGET).or_else(usual)

@@ -6,7 +6,12 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from palaver.chat.clock import DAY
+from palaver.chat.conversation import Usage
+from palaver.chat.errors import OverBudget
+from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.user import Reader, User
 from palaver.store import SqlStore, StoreOptions, open_store
 from palaver.store.backup import Damaged, NoArchive, NotEmpty, NotNew, copy_in, copy_out, open_archive, write_archive
@@ -99,6 +104,27 @@ async def test_all_that_is_kept_is_the_same_in_a_database_of_either_kind(
     assert carol.id > highest
     begun = await there.turns.begin(said(carol, "hello", new_conversation(carol)))
     assert (await answer(there, begun)).done
+
+
+@pytest.mark.parametrize("to", ["sqlite", "postgres"])
+async def test_what_was_spent_is_made_from_the_ledger_where_a_backup_is_restored(
+    store: SqlStore, empty: dict[StoreKind, SqlStore], to: StoreKind, tmp_path: Path
+) -> None:
+    there = empty[to]
+    alice = await store.accounts.add_user(new_user("alice"))
+    plenty = replace(said(alice, "hello", new_conversation(alice)), budgets=Budgets(Budget(tokens_a_day=100_000)))
+    await answer(store, await store.turns.begin(plenty), usage=Usage(5000, 0))
+    # Of a file from before SQLite's writer remembered it: since then nobody has kept them up.
+    stale = (
+        "INSERT INTO spending (scope, day, month, tokens_today, tokens_this_month, money_this_month) "
+        f"VALUES ('user:{alice.id}', {NOW // DAY}, 0, 1, 1, 0) ON CONFLICT (scope) DO UPDATE SET tokens_today = 1"
+    )
+    await store.database.write(lambda tx: tx.run(stale))
+    await copied(store, tmp_path / "all")
+    await copy_in(there, lambda: open_archive(tmp_path / "all"))
+    little = replace(said(alice, "hello", new_conversation(alice)), budgets=Budgets(Budget(tokens_a_day=5100)))
+    with pytest.raises(OverBudget):
+        await there.turns.begin(little)
 
 
 @pytest.mark.proof("operating")

@@ -8,7 +8,7 @@ from palaver.store.database import Transaction
 from palaver.store.migrate import migrations
 
 # Made anew from what else is kept, or from nothing.
-NOT_COPIED = frozenset({"schema_version", "bits_left"})
+NOT_COPIED = frozenset({"schema_version", "bits_left", "spending"})
 
 COLUMNS = {
     "sqlite": "SELECT name, type, pk FROM pragma_table_info($1) ORDER BY cid",

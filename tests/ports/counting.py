@@ -51,7 +51,6 @@ class _CountingTransaction:
         self._transaction = transaction
         self._asked = asked
         self.lock = transaction.lock
-        self.remembered = transaction.remembered
 
     async def one(self, sql: str, *values: Any) -> Row | None:
         row = await self._transaction.one(sql, *values)

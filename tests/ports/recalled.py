@@ -1,13 +1,17 @@
 """What is known of those who pay: on PostgreSQL it stands in rows, SQLite's writer remembers it."""
 
+from collections.abc import Sequence
+
 from palaver.chat.ledger import Spent
 from palaver.chat.limit import LimitOf
 from palaver.store import SqlStore
-from palaver.store.database import Transaction
-from palaver.store.spending import HELD_BY, USED_BY, recall
+from palaver.store.database import Row, Transaction
+from palaver.store.payers import Payer
+from palaver.store.spending import ADD_UP_BY, IS_THERE, recall
 from tests.ports.talking import NOW, rows
 
 OFS: dict[str, LimitOf] = {"app": "app", "user": "user"}
+REMEMBERED = "SELECT * FROM sums WHERE state = (SELECT data_version FROM pragma_data_version) ORDER BY payer"
 
 
 async def spent_by(store: SqlStore, scope: str) -> Spent:
@@ -18,28 +22,30 @@ async def spent_by(store: SqlStore, scope: str) -> Spent:
         )
         return Spent(*row)
     of, id_ = scope.split(":")
-    known = await store.database.write(lambda tx: recall(tx, scope, OFS[of], int(id_), NOW))
+    payer = Payer(scope, int(id_), OFS[of])
+    recalled, _ = await store.database.write(lambda tx: recall(tx, [payer], NOW))
+    known = recalled[scope]
     return Spent(known.tokens_today, known.tokens_this_month, known.money_this_month)
 
 
 async def check_remembered(store: SqlStore) -> None:
     """Whatever has happened: what is remembered is what the database says, or somebody could pass a budget."""
-    if store.engine == "postgres":
-        return
+    known = await remembered(store)
 
     async def work(tx: Transaction) -> None:
-        assert tx.remembered is not None
-        for scope, used in tx.remembered.get("used", {}).items():
-            of, id_ = scope.split(":")
-            found = await tx.one(USED_BY[OFS[of]], used.day, used.month, int(id_))
-            assert found is not None
-            known = (used.tokens_today, used.tokens_this_month, used.money_this_month)
-            # What a clock that was behind has told is put down to the later day.
-            assert all(mine >= theirs for mine, theirs in zip(known, found, strict=True)), scope
-        for scope, held in tx.remembered.get("held", {}).items():
-            of, id_ = scope.split(":")
-            found = await tx.one(HELD_BY[OFS[of]], int(id_), held.until - 1)
-            assert found is not None
-            assert tuple(found[:2]) == (held.tokens, held.money), scope
+        for payer, state, day, month, *_ in known:
+            await tx.run(ADD_UP_BY["app" if payer % 2 else "user"], payer // 2, state, day, month)
 
     await store.database.write(work)
+    assert await remembered(store) == known
+
+
+async def remembered(store: SqlStore) -> Sequence[Row]:
+    """The rows that count, as they stand."""
+
+    async def work(tx: Transaction) -> Sequence[Row]:
+        if store.engine == "postgres" or await tx.one(IS_THERE) is None:
+            return ()
+        return await tx.all(REMEMBERED)
+
+    return await store.database.write(work)

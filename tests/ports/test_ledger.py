@@ -402,10 +402,54 @@ async def test_nothing_stays_held_back_whatever_becomes_of_a_reply(store: SqlSto
     assert await held(store) <= 280 * len(left)
 
 
+@pytest.mark.parametrize("how", ["edited", "answered anew"])
+async def test_reply_that_waited_and_left_the_view_holds_nothing_back(store: SqlStore, alice: User, how: str) -> None:
+    limits = budgets(10_000)
+    begun = await say(store, alice, limits)
+    uuid = begun.turn.conversation.uuid
+    assert (await say(store, alice, limits, uuid)).state == "queued"
+    if how == "edited":
+        edited = replace(said(alice, "hi", uuid), edits=begun.turn.prompt.uuid)
+        again = await store.turns.begin(within(edited, limits))
+    else:
+        another = AnotherReply(
+            Reader(alice.id), uuid, begun.turn.reply.uuid, NOW, HERE, LEASE, "queue", limits
+        )  # fmt: skip
+        again = await store.turns.begin_another(another)
+    await finish(store, begun)
+    waiting = await rows(store, "SELECT id, reserved_tokens FROM messages WHERE status = 'queued'")
+    assert [tuple(row) for row in waiting] == [(again.turn.reply.id, await held(store))]
+
+
 async def test_failed_reply_without_tokens_costs_nothing(store: SqlStore, alice: User) -> None:
     await finish(store, await say(store, alice, budgets(200)), None)
     await say(store, alice, budgets(200))
     assert await total(store) == Used("")
+
+
+async def test_clock_that_was_ahead_lets_nobody_pass_a_budget(store: SqlStore, alice: User) -> None:
+    used = Budgets(Budget(tokens_a_day=10_000, tokens_a_month=10_000))
+    for _ in range(2):
+        await finish(store, await say(store, alice, used))
+    most = Budgets(Budget(tokens_a_day=2 * USAGE.total_tokens, tokens_a_month=2 * USAGE.total_tokens))
+    await finish(store, await say(store, alice, most, now=Micros(NOW + 40 * DAY)), None, now=Micros(NOW + 40 * DAY))
+    with pytest.raises(OverBudget):
+        await say(store, alice, most)
+
+
+async def test_neither_a_refusal_nor_a_write_that_fails_has_anybody_added_up_again(
+    store: SqlStore, alice: User, bob: User
+) -> None:
+    counting = CountingDatabase(store.database)
+    watched = SqlStore(counting, store.engine)
+    for _ in range(2):
+        with pytest.raises(OverBudget):
+            await watched.ledger.reserve_answer(alice.id, None, SPEAKING, 10, budgets(10), NOW, LATER)
+    begun = await say(watched, alice, budgets(10_000))
+    with pytest.raises(NotFound):
+        await watched.turns.take_back(Reader(bob.id), begun.turn.conversation.uuid, begun.turn.prompt.uuid, NOW)
+    await say(watched, alice, budgets(10_000))
+    assert len([sql for sql, _ in counting.asked if "FROM ledger" in sql]) == 1
 
 
 async def test_day_and_month_begin_anew(store: SqlStore, alice: User) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from palaver.chat.conversation import Speaking, Usage
-from palaver.chat.errors import NotFound, StoreUnavailable
+from palaver.chat.errors import StoreUnavailable
 from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.limit import LimitOf
 from palaver.chat.user import Reader
@@ -21,10 +21,11 @@ from palaver.store.database import Transaction
 from palaver.store.knowledge import sqlite_vectors
 from palaver.store.migrate import migrate
 from palaver.store.prices import PRICES
-from palaver.store.spending import HELD_BY, USED_BY
+from palaver.store.spending import ADD_UP_BY, HELD_BY, IS_THERE, TABLE, TRIGGERS
 from palaver.store.sqlite import SqliteDatabase, to_sqlite
 from tests.ports.counting import CountingDatabase
 from tests.ports.knowing import arrive, claim, collect, cut, keep, read
+from tests.ports.recalled import check_remembered, remembered
 from tests.ports.talking import NOW, answer, new_conversation, new_user, rows, said
 
 
@@ -229,73 +230,55 @@ async def test_no_statement_of_a_turn_scans_a_table(store: SqlStore) -> None:
     # All of them, once, and again when somebody has changed one.
     assert asked.count(PRICES) == 1
     # What they have used and hold back is added up once: the writer remembers it.
-    adding_up = (USED_BY["user"], HELD_BY["user"])
-    assert [asked.count(sql) for sql in adding_up] == [1, 1]
-    statements = set(asked) - {PRICES, *adding_up}
+    assert asked.count(ADD_UP_BY["user"]) == 1
+    statements = set(asked) - {PRICES, ADD_UP_BY["user"], IS_THERE, TABLE, *TRIGGERS}
     assert len(statements) > 8
     plans = {sql: await explain(store, sql) for sql in statements}
     assert {sql: plan for sql, plan in plans.items() if any(scans_a_table(step) for step in plan)} == {}
 
 
 async def test_what_is_added_up_to_be_remembered_is_found_by_indexes_that_hold_little_else(store: SqlStore) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    await store.turns.begin(replace(said(alice, "hello", new_conversation(alice)), budgets=Budgets(Budget(10**9))))
     indexes: dict[LimitOf, str] = {"user": "sqlite_autoindex_ledger_1", "app": "ledger_by_app"}
     for of, index in indexes.items():
-        plan = await explain(store, USED_BY[of])
+        plan = await explain(store, ADD_UP_BY[of])
         assert [step for step in plan if "ledger" in step] == [step for step in plan if index in step] != []
-        held = [step for step in await explain(store, HELD_BY[of]) if "messages" in step]
-        assert [step.split()[-1] for step in held] == ["one_running_reply", "messages_queued"]
+        for sql in (ADD_UP_BY[of], HELD_BY[of]):
+            held = [step for step in await explain(store, sql) if "messages" in step]
+            assert [step.split()[-1] for step in held] == ["one_running_reply", "messages_queued"]
 
 
-async def test_what_is_remembered_is_gone_once_something_was_undone_or_another_process_has_written(
-    tmp_path: Path,
-) -> None:
-    path = tmp_path / "remembered.sqlite3"
-    ours, others = SqliteDatabase(path), SqliteDatabase(path)
-
-    async def remember(tx: Transaction) -> None:
-        assert tx.remembered is not None
-        tx.remembered["answer"] = 42
-
-    async def recall(tx: Transaction) -> object:
-        return (tx.remembered or {}).get("answer")
-
-    async def fail(tx: Transaction) -> None:
-        await remember(tx)
-        raise NotFound
-
-    async def known() -> object:
-        return await ours.write(recall)
-
-    try:
-        await ours.write(lambda tx: tx.run("CREATE TABLE notes (text TEXT)"))
-        await ours.write(remember)
-        await ours.write(lambda tx: tx.run("INSERT INTO notes VALUES ('ours')"))
-        assert await known() == 42
-        assert await others.read(recall) is None
-        assert await known() == 42
-        await others.write(lambda tx: tx.run("INSERT INTO notes VALUES ('theirs')"))
-        assert await known() is None
-        await ours.write(remember)
-        with pytest.raises(NotFound):
-            await ours.write(fail)
-        assert await known() is None
-        await ours.write(remember)
-        with pytest.raises(Exception, match="no such table"):
-            await ours.write(lambda tx: tx.run("INSERT INTO nowhere VALUES (1)"))
-        assert await known() is None
-    finally:
-        await ours.close()
-        await others.close()
+async def test_whatever_is_done_to_replies_and_the_ledger_is_in_what_is_remembered(store: SqlStore) -> None:
+    alice, bob = [await store.accounts.add_user(new_user(name)) for name in ("alice", "bob")]
+    held = Budgets(Budget(10**9, 10**9, 10**9))
+    for who in (alice, bob):
+        begun = await store.turns.begin(replace(said(who, "hello", new_conversation(who)), budgets=held))
+        await answer(store, begun, usage=Usage(20, 10))
+        await store.turns.begin(replace(said(who, "hello", new_conversation(who)), budgets=held))
+    for change in (
+        "UPDATE messages SET reserved_tokens = 7 WHERE status = 'running'",
+        f"UPDATE messages SET payer_id = {bob.id} WHERE payer_id = {alice.id}",
+        "DELETE FROM messages WHERE status = 'running'",
+        "UPDATE ledger SET prompt_tokens = 5, cost = 3",
+        f"DELETE FROM ledger WHERE user_id = {bob.id}",
+    ):
+        before = await remembered(store)
+        await store.database.write(lambda tx, change=change: tx.run(change))  # type: ignore[misc]
+        assert await remembered(store) != before
+        await check_remembered(store)
 
 
 def scans_a_table(step: str) -> bool:
     """And not the few rows that a part of the same statement has found."""
-    return step.startswith("SCAN") and step.split()[1] not in ("CONSTANT", "past", "held")
+    return step.startswith("SCAN") and step.split()[1] not in ("CONSTANT", "past", "answers")
 
 
 async def explain(store: SqlStore, sql: str) -> list[str]:
     values = [None] * max((int(number) for number in to_numbers(sql)), default=0)
-    return [row[3] for row in await rows(store, f"EXPLAIN QUERY PLAN {sql}", *values)]
+    # Asked of the writer, who alone has what it remembers.
+    plan = await store.database.write(lambda tx: tx.all(f"EXPLAIN QUERY PLAN {sql}", *values))
+    return [row[3] for row in plan]
 
 
 def to_numbers(sql: str) -> list[str]:

@@ -5,7 +5,6 @@ becomes of the reply, nothing of it can be forgotten. The row of who pays is loc
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache
 
 from msgspec import Struct
 
@@ -15,7 +14,6 @@ from palaver.chat.conversation import ConversationId, Past, Speaking, Usage
 from palaver.chat.errors import OverBudget
 from palaver.chat.ledger import (
     BILLED_BY_MODEL,
-    NO_BUDGET,
     Budget,
     Budgets,
     DatedPrice,
@@ -35,10 +33,11 @@ from palaver.chat.limit import LimitOf
 from palaver.chat.user import UserId
 from palaver.store.database import Row, Transaction
 from palaver.store.going_on import read_histories, to_histories
-from palaver.store.prices import MARK, NO_PRICES, Prices, latest_mark, price_at
+from palaver.store.payers import Payer, payers_within
+from palaver.store.prices import MARK, NO_PRICES, Prices, price_at
 from palaver.store.prompt_size import PROMPT_SIZE
 from palaver.store.spending import HELD_BY as HELD_ON_SQLITE
-from palaver.store.spending import forget_held, recall
+from palaver.store.spending import recall
 from palaver.store.summaries import PAST, select_past
 
 OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
@@ -93,15 +92,6 @@ HELD_IN_CONVERSATION = (
     "AND payer_id = $2 UNION ALL "
     "SELECT reserved_tokens FROM messages WHERE conversation_id = $1 AND status = 'queued' AND payer_id = $2) AS held"
 )
-
-
-class Payer(Struct, frozen=True):
-    """Whose spending is looked at: a person's, or that of an application with all its users. And what they may use."""
-
-    scope: str
-    id: int
-    of: LimitOf
-    budget: Budget = NO_BUDGET
 
 
 class Wish(Struct):
@@ -182,10 +172,8 @@ async def reserve(
             bot = bots[named] = _to_bot(wish.speaking, prices, budgets, now)
         wanted.append(_to_reservation(wish, bot, budgets))
     answers = _decide(wishes, wanted, spent, held_there, budgets, now)
-    if any(isinstance(answer, OverBudget) for answer in answers):
-        # What ended while a row was waited for may be in both: in what was used, and in what is held. And nobody is
-        # refused for what is only remembered.
-        forget_held(tx, payers)
+    if tx.lock and any(isinstance(answer, OverBudget) for answer in answers):
+        # What ended while a row was waited for may be in both: in what was used, and in what is held.
         await _add_up_held(tx, payers.values(), spent, now)
         answers = _decide(wishes, wanted, spent, held_there, budgets, now)
     return answers
@@ -239,17 +227,6 @@ def _most_cost(usage: Usage, prices: Sequence[Price]) -> int:
     return max([to_cost(usage, price) for price in prices]) if prices else 0
 
 
-def payers_of(
-    user_id: UserId, app_id: UserId | None, of_user: Budget = NO_BUDGET, of_app: Budget = NO_BUDGET
-) -> Sequence[Payer]:
-    user = Payer(f"user:{user_id}", user_id, "user", of_user)
-    if app_id is None:
-        return (user,)
-    app = Payer(f"app:{app_id}", app_id, "app", of_app)
-    # What an application says itself, and not for a user of its own, is the application's alone.
-    return (app,) if user_id == app_id else (user, app)
-
-
 async def _find_payers(tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets) -> Mapping[str, Payer]:
     """Sets the payers of each of them, and gives all of these by their scopes."""
     own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
@@ -263,17 +240,11 @@ async def _find_payers(tx: Transaction, wishes: Sequence[Wish | None], budgets: 
                 of_user = own[wish.payer_id].or_else(of_user)
             if wish.app_id in own:
                 of_app = own[wish.app_id].or_else(of_app)
-        payers = _payers_within(wish.payer_id, wish.app_id, of_user, of_app)
+        payers = payers_within(wish.payer_id, wish.app_id, of_user, of_app)
         for payer in payers:
             found[payer.scope] = payer
         wish.payers = payers if payers or budgets.conversation_tokens else None
     return found
-
-
-# The same at each turn of somebody.
-@lru_cache(maxsize=4000)
-def _payers_within(user_id: UserId, app_id: UserId | None, of_user: Budget, of_app: Budget) -> Sequence[Payer]:
-    return tuple([payer for payer in payers_of(user_id, app_id, of_user, of_app) if payer.budget.is_set])
 
 
 async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mapping[int | None, Budget]:
@@ -321,9 +292,8 @@ async def _lock_spending(
     if reading and not (tx.lock and payers):
         _keep_past(reading, await read_histories(tx, [_past_of(wish) for wish in reading]))
         reading = ()
-    if tx.remembered is not None:
-        recalled = {scope: await recall(tx, scope, payer.of, payer.id, now) for scope, payer in payers.items()}
-        return recalled, await latest_mark(tx)
+    if not tx.lock:
+        return await recall(tx, payers.values(), now)
     in_order = [payers[scope] for scope in sorted(payers)]
     day, month, mark = now // DAY, month_of(now).first_day, None
     spent: dict[str, Spent] = {}
@@ -389,16 +359,16 @@ def _keep_past(wishes: Sequence[Wish], histories: Mapping[ConversationId, Sequen
 
 
 async def _add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping[str, Spent], now: Micros) -> None:
-    for of, sql in held_by(tx).items():
+    for of, sql in HELD_BY.items():
         some = [payer for payer in payers if payer.of == of]
         rows = await tx.all_many(sql, [(payer.id, now) for payer in some]) if some else ()
         for payer, row in zip(some, rows, strict=True):
-            spent[payer.scope].held_tokens, spent[payer.scope].held_money = row[:2]
+            spent[payer.scope].held_tokens, spent[payer.scope].held_money = row
 
 
 def held_by(tx: Transaction) -> Mapping[LimitOf, str]:
     """What adds up the tokens and the money that are held back for somebody, at a time."""
-    return HELD_BY if tx.remembered is None else HELD_ON_SQLITE
+    return HELD_BY if tx.lock else HELD_ON_SQLITE
 
 
 def _to_spent(looked: _Looked, day: int, month: int) -> Spent:

@@ -27,7 +27,6 @@ from palaver.store.locks import LOCK_CONVERSATION
 from palaver.store.prompts import change_prompt, list_prompt
 from palaver.store.rows import CONVERSATION, MESSAGE, OPEN, PARENT, READABLE, to_conversation, to_message
 from palaver.store.search import FORGET_WORDS
-from palaver.store.spending import forget_held
 from palaver.store.texts import Texts
 from palaver.store.turns import KEEP_USAGE_OF_ALL, add_conversation, count_use
 
@@ -319,7 +318,6 @@ def _marked(since: Micros | None, wanted: bool | UnsetType, now: Micros) -> Micr
 async def _drop_waiting(tx: Transaction, conversation_id: ConversationId, reason: str) -> list[MessageId]:
     dropped: Sequence[Row] = await tx.all(DROP_WAITING, conversation_id, reason)
     if dropped:
-        forget_held(tx)
         await tx.run(FEWER_OPEN, conversation_id, len(dropped))
     return [row[0] for row in dropped]
 
@@ -346,7 +344,6 @@ async def purge(tx: Transaction, conversation_id: ConversationId) -> None:
         await tx.one(LOCK_CONVERSATION, conversation_id)
     for statement in PURGE:
         await tx.run(statement, conversation_id)
-    forget_held(tx)
     gone = await tx.one("DELETE FROM conversations WHERE id = $1 RETURNING prompt_id", conversation_id)
     if gone is not None:
         await tx.run(FORGET_TEXT, gone[0])

@@ -21,10 +21,6 @@ class Transaction(Protocol):
     lock: str
     """What makes a SELECT hold its rows: ` FOR UPDATE`, and nothing where the writer is alone."""
 
-    remembered: dict[str, Any] | None
-    """What was found out in transactions so far, by names of whoever did, and holds as long as nobody else writes: gone
-    once anything was undone, or written by another process. None where others always write (PostgreSQL)."""
-
     async def one(self, sql: str, *values: Any) -> Row | None: ...
     async def all(self, sql: str, *values: Any) -> Sequence[Row]: ...
     async def run(self, sql: str, *values: Any) -> None: ...

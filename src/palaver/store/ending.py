@@ -16,7 +16,6 @@ from palaver.store.locks import LOCK_CONVERSATIONS
 from palaver.store.outbox import add_reply_notices
 from palaver.store.prompt_size import PROMPT_SIZE
 from palaver.store.rows import SHOW_LEAF, from_sources
-from palaver.store.spending import give_back
 
 # An ended conversation counts no more exchanges: what was told when it ended stays true.
 # The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
@@ -33,8 +32,7 @@ END_REPLY = (
     "RETURNING id, exchange, in_view, cost, "
     "payer_id IS NOT NULL OR EXISTS (SELECT 1 FROM spending WHERE scope > ''), "
     "(SELECT c.app_id FROM conversations c WHERE c.id = conversation_id), "
-    "(SELECT c.preset_id FROM conversations c WHERE c.id = conversation_id), "
-    "payer_id, payer_app_id, reserved_tokens, reserved_money"
+    "(SELECT c.preset_id FROM conversations c WHERE c.id = conversation_id)"
 )
 NEVER_EXPIRES = 1 << 62
 # A reply that has left the view saw another branch: where that was cut says nothing of the one in view.
@@ -109,8 +107,6 @@ async def _count(tx: Transaction, ended: Sequence[tuple[Ending, Row]]) -> Mappin
     """What the replies change in their conversations, and what they have used; how the conversations stand after it.
     With each reply comes its row of `END_REPLY`."""
     counted = [_count_row(ending, in_view=bool(row[2]), cost=row[3]) for ending, row in ended]
-    for _, row in ended:
-        give_back(tx, *row[7:])
     entries = to_spending(ended)
     budgets = any(row[4] for _, row in ended)
     if tx.lock and entries:

@@ -30,11 +30,11 @@ from palaver.chat.ledger import (
     to_left,
 )
 from palaver.chat.user import Reader, User, UserId
-from palaver.store.budgets import OWN_BUDGET, Wish, held_by, payers_of, reserve
+from palaver.store.budgets import OWN_BUDGET, Wish, held_by, reserve
 from palaver.store.database import Database, Row, Transaction
+from palaver.store.payers import payers_of
 from palaver.store.prices import Prices, add_price, read_prices, remove_price
 from palaver.store.rows import READABLE
-from palaver.store.spending import forget_held, give_back, hold, note_spent
 
 # As `to_cost` in the core, by the price that holds at `{now}`; nothing where the model has none.
 COST = (
@@ -84,7 +84,7 @@ NOTHING_SPENT, NOTHING_ADDED = (None,) * 5, (None,) * 10
 ADD_RESERVATION = (
     "INSERT INTO reservations (payer_id, payer_app_id, tokens, money, until) VALUES ($1, $2, $3, $4, $5) RETURNING id"
 )
-END_RESERVATION = "DELETE FROM reservations WHERE id = $1 RETURNING payer_id, payer_app_id, tokens, money, until"
+END_RESERVATION = "DELETE FROM reservations WHERE id = $1"
 ADD_USAGE = (
     "INSERT INTO usage (at, user_id, message_id, model, prompt_tokens, completion_tokens, cached_tokens, cost) "
     "VALUES ($1, $2, NULL, $3, $4, $5, $6, "
@@ -138,13 +138,12 @@ class _Sum(Struct):
 
 
 async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) -> None:
-    """Adds what was used to the ledger, and to what those with a budget have spent; `budgets`: there may be such."""
+    """Adds what was used to the ledger, and on PostgreSQL to what those with a budget have spent; `budgets`: there may
+    be such. What SQLite's writer remembers of them is kept up by itself."""
     if tx.lock:
         await tx.run_many(SPEND_AND_ADD_UP, to_rows(entries, budgets=budgets))
-        return
-    sums = _add_up(entries)
-    note_spent(tx, _to_spending(sums))
-    await tx.run_many(ADD_UP, _to_added(sums))
+    else:
+        await tx.run_many(ADD_UP, _to_added(_add_up(entries)))
 
 
 def to_rows(entries: Sequence[Spending], *, budgets: bool) -> list[tuple[object, ...]]:
@@ -218,20 +217,21 @@ class SqlLedger:
     ) -> int | None:
         wish = Wish(payer_id, app_id, speaking, prompt_tokens)
 
-        async def work(tx: Transaction) -> int | None:
+        async def work(tx: Transaction) -> int | OverBudget | None:
             [held] = await reserve(tx, [wish], budgets, self._prices, now)
-            if isinstance(held, OverBudget):
-                raise held
-            if held is None:
-                return None
+            if held is None or isinstance(held, OverBudget):
+                return held
             row = await tx.one(ADD_RESERVATION, payer_id, app_id, held.tokens, held.money, until)
-            hold(tx, held, until)
             return None if row is None else int(row[0])
 
-        return await self._database.write(work)
+        answer = await self._database.write(work)
+        # Not within: what was added up of who pays would be forgotten, and each refusal would cost as much again.
+        if isinstance(answer, OverBudget):
+            raise answer
+        return answer
 
     async def refund_answer(self, reservation: int) -> None:
-        await self._database.write(lambda tx: _end_reservation(tx, reservation))
+        await self._database.write(lambda tx: tx.run(END_RESERVATION, reservation))
 
     async def add_usage(
         self,
@@ -251,7 +251,7 @@ class SqlLedger:
             )  # fmt: skip
             assert row is not None
             if reservation is not None:
-                await _end_reservation(tx, reservation)
+                await tx.run(END_RESERVATION, reservation)
             entry = Spending(user_id, app_id, None, billed_as, usage, row[0], now)
             await spend(tx, [entry], budgets=bool(row[1]))
 
@@ -259,12 +259,7 @@ class SqlLedger:
 
     async def remove_expired(self, now: Micros) -> None:
         if await self._database.read(lambda tx: tx.one("SELECT 1 FROM reservations WHERE until < $1", now)):
-
-            async def work(tx: Transaction) -> None:
-                await tx.run("DELETE FROM reservations WHERE until < $1", now)
-                forget_held(tx)
-
-            await self._database.write(work)
+            await self._database.write(lambda tx: tx.run("DELETE FROM reservations WHERE until < $1", now))
 
     async def usage(self, by: By, period: Period, of: User | None = None) -> Sequence[Used]:
         named, names = NAMED.get(by, UNNAMED)
@@ -302,12 +297,6 @@ class SqlLedger:
             return Own(of_day, of_month, to_left(budget, spent, now))
 
         return await self._database.read(work, one_state=True)
-
-
-async def _end_reservation(tx: Transaction, reservation: int) -> None:
-    row = await tx.one(END_RESERVATION, reservation)
-    if row is not None:
-        give_back(tx, *row)
 
 
 def _whose(user: User) -> str:

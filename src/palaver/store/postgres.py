@@ -53,7 +53,6 @@ ABANDON_SECONDS = 3
 
 class PostgresTransaction:
     lock = " FOR UPDATE"
-    remembered: dict[str, Any] | None = None
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -24,7 +24,6 @@ LEAVE_MARK = (
 )
 NO_PRICES: Mapping[str, Sequence[DatedPrice]] = {}
 MARK = "(SELECT value FROM server WHERE name = 'prices_mark')"
-LATEST_MARK = f"SELECT {MARK}"
 
 
 class Prices:
@@ -41,16 +40,6 @@ class Prices:
             # Read after the mark, they may be newer: then the next mark is another one, and has them read again.
             known = self._known = (mark, await _by_model(tx))
         return known[1]
-
-
-async def latest_mark(tx: Transaction) -> str | None:
-    """Where that is remembered, which is on SQLite."""
-    assert tx.remembered is not None, "elsewhere it comes with another statement"
-    if "prices_mark" not in tx.remembered:
-        row = await tx.one(LATEST_MARK)
-        tx.remembered["prices_mark"] = None if row is None else row[0]
-    mark: str | None = tx.remembered["prices_mark"]
-    return mark
 
 
 def price_at(dated: Sequence[DatedPrice], now: Micros) -> Price | None:
@@ -85,6 +74,4 @@ async def remove_price(tx: Transaction, model: str, since: Micros) -> bool:
 async def _mark_if(tx: Transaction, *, changed: bool) -> bool:
     if changed:
         await tx.run(LEAVE_MARK, token_hex(8))
-        if tx.remembered is not None:
-            tx.remembered.pop("prices_mark", None)
     return changed

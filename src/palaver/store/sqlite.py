@@ -66,8 +66,7 @@ UNUSABLE = (
 class SqliteTransaction:
     lock = ""
 
-    def __init__(self, connection: apsw.Connection, remembered: dict[str, Any] | None = None) -> None:
-        self.remembered: dict[str, Any] | None = {} if remembered is None else remembered
+    def __init__(self, connection: apsw.Connection) -> None:
         self._execute = connection.execute
         self._execute_many = connection.executemany
 
@@ -105,8 +104,6 @@ class SqliteDatabase:
         with _alone_opening(path):
             self._connection = connect(path)
         self._log = _Log(self._connection)
-        self._remembered: dict[str, Any] = {}
-        self._version = self._ask_version()
         self._writer = threading.Thread(target=self._write_all, name="palaver-writer", daemon=True)
         self._writer.start()
 
@@ -172,7 +169,7 @@ class SqliteDatabase:
             self._jobs.put(gathered)
 
     def _write_all(self) -> None:
-        transaction = SqliteTransaction(self._connection, self._remembered)
+        transaction = SqliteTransaction(self._connection)
         waiting: list[_Job] = []
         closes = False
         while waiting or not closes:
@@ -200,13 +197,10 @@ class SqliteDatabase:
             if for_good:
                 execute(OVERWRITE).fetchall()
             execute("BEGIN IMMEDIATE")
-            if self._remembered:
-                self._forget_if_others_wrote()
             for batch in _to_batches(jobs):
                 results += zip(batch, self._carry_out(batch, transaction), strict=True)
             execute("COMMIT")
         except BaseException as error:  # noqa: BLE001 (a thread's outer edge: whoever waits gets the error)
-            self._remembered.clear()
             self._roll_back()
             failure = _to_error(error)
             results = [(job, failure) for job in jobs]
@@ -230,24 +224,12 @@ class SqliteDatabase:
             raise
         except Exception as error:  # noqa: BLE001 (whoever waits for this job gets it)
             execute("ROLLBACK TO batch")
-            self._remembered.clear()
             if len(batch) == 1:
                 return [_Failure(error)]
         finally:
             if self._connection.in_transaction:
                 execute("RELEASE batch")
         return [result for job in batch for result in self._carry_out([job], transaction)]
-
-    def _forget_if_others_wrote(self) -> None:
-        """Another process, as a `palaver` command beside the server."""
-        version = self._ask_version()
-        if version != self._version:
-            self._version = version
-            self._remembered.clear()
-
-    def _ask_version(self) -> int:
-        """It changes with what others commit, and with nothing that is committed here."""
-        return cast("int", self._connection.execute("PRAGMA data_version").fetchall()[0][0])
 
     def _roll_back(self) -> None:
         try:

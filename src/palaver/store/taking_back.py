@@ -10,7 +10,6 @@ from palaver.store.branches import BY_NUMBER, LISTED, find_message, open_convers
 from palaver.store.database import Transaction
 from palaver.store.events import lowest_open
 from palaver.store.rows import MESSAGE, SHOW_LEAF, UUID_OF, to_message
-from palaver.store.spending import forget_held
 
 WAITING_REPLY = (
     f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'queued' AND m.parent_number = $2 "
@@ -37,7 +36,6 @@ END_AT = "UPDATE conversations SET leaf_number = $2, leaf_uuid = $3, last_messag
 async def take_back(tx: Transaction, reader: Reader, conversation: str, message: str, now: Micros) -> TakenBack:
     """Raises `NotFound` and `NotWaiting`."""
     found = await open_conversation(tx, reader, conversation, tx.lock)
-    forget_held(tx)
     prompt, reply = await _waiting(tx, await find_message(tx, found, message))
     # A prompt that was answered before stays, and only the answer that was wanted anew is not given.
     answered = reply.attempt > 1 or await tx.one(ANSWERED_BEFORE, found.id, prompt.number, reply.number) is not None

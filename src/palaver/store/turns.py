@@ -39,7 +39,6 @@ from palaver.store.rows import (
     to_conversation,
     to_message,
 )
-from palaver.store.spending import hold
 from palaver.store.taking_back import take_back
 from palaver.store.texts import Texts
 
@@ -269,10 +268,8 @@ class SqlTurns:
         for index, one in fresh:
             rows.append(message_row(one.turn.prompt, None, None, None))
             worker, lease = (turns[index].worker, turns[index].lease_until) if one.state == "started" else (None, None)
-            reply, answer = one.turn.reply, reserved[index]
-            held = answer if isinstance(answer, Reservation) else None
-            hold(tx, held)
-            rows.append(message_row(reply, worker, lease, held))
+            reply, held = one.turn.reply, reserved[index]
+            rows.append(message_row(reply, worker, lease, held if isinstance(held, Reservation) else None))
             advances.append((one.turn.conversation.id, reply.number, turns[index].now, reply.uuid, one.mark.event))
         ids = {(row[0], row[1]): row[2] for row in await tx.all_many(ADD_MESSAGE, rows)}
         await tx.run_many(ADVANCE, advances)
@@ -440,7 +437,6 @@ async def _begin_known(
         ASK_AGAIN, reply.id, status, turn.worker if leased else None, turn.lease_until if leased else None, turn.now,
         event, *_reserved_row(held),
     )  # fmt: skip
-    hold(tx, held)
     await tx.run(SHOW_LEAF, conversation.id)
     was_listed = bool(reply.content) and reply.in_view
     await tx.run(ADVANCE_AGAIN, conversation.id, 1 if was_listed else 0, turn.now, 1 if leased else 0)
@@ -503,7 +499,6 @@ async def _begin_another(tx: Transaction, asked: AnotherReply, prices: Prices) -
     )  # fmt: skip
     worker, lease = (None, None) if waits else (asked.worker, asked.lease_until)
     [added] = await tx.all_many(ADD_MESSAGE, [message_row(reply, worker, lease, held)])
-    hold(tx, held)
     await tx.run(ADVANCE_BESIDE, conversation.id, number, asked.now, reply.uuid, event)
     begun = Begun(
         turn=Turn(conversation, prompt, replace(reply, id=added[2])),

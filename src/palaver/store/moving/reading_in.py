@@ -18,7 +18,6 @@ from palaver.store.limits import CHANGED as LIMITS_CHANGED
 from palaver.store.moving import kinds
 from palaver.store.moving.kinds import BY_NAME, LEDGER_SUMS, NAMES, Column, Kind, Target
 from palaver.store.presets import ADD_RULES
-from palaver.store.spending import forget_spending
 from palaver.store.texts import Texts
 
 NAMED = (
@@ -211,7 +210,6 @@ class _Putting:
         row = await self._tx.one(ADD_LEDGER, user, sums[0], app, model, preset, *sums[1:])
         if row is not None:
             await self._tx.run(FORGET_SPENDING)
-            forget_spending(self._tx)
         return Put(is_new=row is not None)
 
     async def _find_or_gone(self, target: Target, name: str, line: Mapping[str, object]) -> int:

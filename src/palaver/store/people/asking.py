@@ -14,7 +14,6 @@ from palaver.store.people.history import among_people, paid_by
 from palaver.store.prices import Prices
 from palaver.store.reserving import reserve_in
 from palaver.store.rows import to_conversation, to_message
-from palaver.store.spending import hold
 from palaver.store.texts import Texts
 from palaver.store.turns import ADD_MESSAGE, ADVANCE_BESIDE, message_row
 
@@ -60,7 +59,6 @@ async def _ask(tx: Transaction, asked: BotAsked, prices: Prices) -> Begun:
     )  # fmt: skip
     worker, lease = (None, None) if waits else (asked.worker, asked.lease_until)
     [added] = await tx.all_many(ADD_MESSAGE, [message_row(reply, worker, lease, held)])
-    hold(tx, held)
     await tx.run(ADVANCE_BESIDE, conversation.id, number, asked.now, reply.uuid, event)
     begun = Begun(
         turn=paid_by(Turn(conversation, prompt, replace(reply, id=added[2]))),

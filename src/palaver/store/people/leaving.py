@@ -4,7 +4,6 @@ from palaver.chat.conversation import ConversationId, MessageId
 from palaver.chat.user import UserId
 from palaver.store.database import Transaction
 from palaver.store.rows import SHOW_LEAF
-from palaver.store.spending import forget_held
 
 DROP = (
     "UPDATE messages SET status = 'failed', reason = 'taken_back' WHERE conversation_id = $1 AND status = 'queued' "
@@ -30,7 +29,6 @@ async def stop_replies_for(tx: Transaction, conversation_id: ConversationId, ask
 async def _stop(tx: Transaction, conversation_id: ConversationId, which: str, value: int) -> list[MessageId]:
     dropped = await tx.all(DROP.format(which=which), conversation_id, value)
     if dropped:
-        forget_held(tx)
         await tx.run(FEWER_OPEN, conversation_id, len(dropped))
         await tx.run(SHOW_LEAF, conversation_id)
     stopped = await tx.all(STOP.format(which=which), conversation_id, value)

@@ -78,7 +78,7 @@ PARTS = (
     _Part(Limits, "allow_turn", _grant),
     _Part(Grant, "ask_conversation", _nothing),
     _Part(turns, "reserve_all", _reserve_nothing),
-    _Part(ending, "to_spending", lambda _ended: []),
+    _Part(ending, "to_spending", lambda *_ended: []),
     _Part(
         ending,
         "END_REPLY",

@@ -39,6 +39,7 @@ from palaver.settings import Settings
 from palaver.store import SqlStore
 from palaver.store.budgets import Wish, reserve
 from palaver.store.database import Transaction
+from palaver.store.going_on import PROMOTE
 from palaver.store.ledger import COST
 from palaver.store.prices import Prices
 from palaver.store.prices import add_price as set_price
@@ -788,6 +789,19 @@ async def test_answer_that_comes_after_its_time_gives_nothing_back_that_is_anoth
     await store.ledger.refund_answer(in_time)
     assert await held(store) == both // 2
     # What is remembered of it is looked at when the test ends.
+
+
+async def test_what_waited_goes_on_before_those_who_pay_are_locked(store: SqlStore, alice: User) -> None:
+    limits = budgets(10_000)
+    begun = await say(store, alice, limits)
+    await say(store, alice, limits, begun.turn.conversation.uuid)
+    counting = CountingDatabase(store.database)
+    ended = ending(begun, usage=USAGE, now=LATER)
+    following = (await SqlStore(counting, store.engine).turns.finish(replace(ended, promote_to=HERE))).next
+    assert following is not None
+    asked = [sql for sql, _ in counting.asked]
+    [billed] = [index for index, sql in enumerate(asked) if "INTO ledger" in sql]
+    assert asked.index(PROMOTE) < billed
 
 
 @pytest.mark.proof("money")

@@ -1,13 +1,16 @@
 """The end of replies in the database: one transaction for all that end in the same moment."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
 
 from palaver.chat.clock import Micros
 from palaver.chat.context import MOST_MESSAGES, count_tokens
-from palaver.chat.conversation import ConversationId, Usage
+from palaver.chat.conversation import ConversationId, MessageId, PresetId, Usage
 from palaver.chat.cursor import Mark
 from palaver.chat.ledger import Spending
 from palaver.chat.ports import EndedReply, Ending
+from palaver.chat.user import UserId
 from palaver.store.database import Row, Transaction
 from palaver.store.events import KEPT, lowest_open
 from palaver.store.going_on import promote
@@ -32,7 +35,8 @@ END_REPLY = (
     "RETURNING id, exchange, in_view, cost, "
     "payer_id IS NOT NULL OR EXISTS (SELECT 1 FROM spending WHERE scope > ''), "
     "(SELECT c.app_id FROM conversations c WHERE c.id = conversation_id), "
-    "(SELECT c.preset_id FROM conversations c WHERE c.id = conversation_id)"
+    "(SELECT c.preset_id FROM conversations c WHERE c.id = conversation_id), "
+    "(SELECT c.open_replies > 1 FROM conversations c WHERE c.id = conversation_id)"
 )
 NEVER_EXPIRES = 1 << 62
 # A reply that has left the view saw another branch: where that was cut says nothing of the one in view.
@@ -59,11 +63,26 @@ LEFT_RUNNING = (
 )
 
 
+class _Written(Struct, frozen=True):
+    """What `END_REPLY` tells of a reply that it has ended."""
+
+    id: MessageId
+    exchange: int | None
+    in_view: bool
+    cost: int | None
+    may_have_budget: bool
+    app_id: UserId | None
+    preset_id: PresetId | None
+    goes_on: bool
+    """Whether others wait in the conversation."""
+
+
 async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedReply | Exception]:
     in_order = sorted(endings, key=lambda ending: ending.reply_id)
     if tx.lock:
         await tx.all(LOCK_CONVERSATIONS, [ending.conversation_id for ending in in_order])
-    written = {row[0]: row for row in await tx.all_many(END_REPLY, [_end_row(ending) for ending in in_order])}
+    rows = await tx.all_many(END_REPLY, [_end_row(ending) for ending in in_order])
+    written = {row[0]: _Written(*row) for row in rows}
     kept = [ending for ending in in_order if ending.reply_id in written]
     if not kept:
         return [EndedReply(done=False)] * len(endings)
@@ -79,7 +98,15 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
     told = [(ending.owner_id, ending.conversation_id, ending.reply_id) for ending in kept if ending.tells_owner]
     if told:
         await add_reply_notices(tx, told, kept[0].now)
-    counts = await _count(tx, [(ending, written[ending.reply_id]) for ending in kept])
+    counted = [_count_row(ending, written[ending.reply_id]) for ending in kept]
+    entries = to_spending(kept, written)
+    budgets = any(one.may_have_budget for one in written.values())
+    # Not where others go on: they would be read while all who pay with these wait for the rows.
+    if tx.lock and entries and not any(one.goes_on for one in written.values()):
+        counts = await _count_and_spend(tx, counted, to_rows(entries, budgets=budgets))
+        entries = []
+    else:
+        counts = _to_counts(await tx.all_many(COUNT_REPLY, counted))
     ended: list[EndedReply | Exception] = []
     for ending in endings:
         if ending.reply_id not in written:
@@ -95,40 +122,46 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
             EndedReply(
                 done=True,
                 exchanges=exchanges,
-                exchange=written[ending.reply_id][1],
+                exchange=written[ending.reply_id].exchange,
                 next=following,
                 mark=Mark(revision, event, lowest),
             )
         )
+    if entries:
+        await spend(tx, entries, budgets=budgets)
     return ended
 
 
-async def _count(tx: Transaction, ended: Sequence[tuple[Ending, Row]]) -> Mapping[ConversationId, Row]:
-    """What the replies change in their conversations, and what they have used; how the conversations stand after it.
-    With each reply comes its row of `END_REPLY`."""
-    counted = [_count_row(ending, in_view=bool(row[2]), cost=row[3]) for ending, row in ended]
-    entries = to_spending(ended)
-    budgets = any(row[4] for _, row in ended)
-    if tx.lock and entries:
-        spent = to_rows(entries, budgets=budgets)
-        rows = [*(await tx.all_many(COUNT_REPLY, counted[:-1]) if len(counted) > 1 else ())]
-        rows += await tx.all(COUNT_AND_SPEND, *counted[-1], *spent[0])
-        if len(spent) > 1:
-            await tx.run_many(SPEND_AND_ADD_UP, spent[1:])
-    else:
-        rows = [*await tx.all_many(COUNT_REPLY, counted)]
-        if entries:
-            await spend(tx, entries, budgets=budgets)
+async def _count_and_spend(
+    tx: Transaction, counted: Sequence[Row], spent: Sequence[Row]
+) -> Mapping[ConversationId, Row]:
+    *others, last = counted
+    rows = [
+        *(await tx.all_many(COUNT_REPLY, others) if others else ()),
+        *await tx.all(COUNT_AND_SPEND, *last, *spent[0]),
+    ]
+    if len(spent) > 1:
+        await tx.run_many(SPEND_AND_ADD_UP, spent[1:])
+    return _to_counts(rows)
+
+
+def _to_counts(rows: Iterable[Row]) -> Mapping[ConversationId, Row]:
+    """How the conversations stand afterwards, by rows of `COUNT_REPLY`."""
     return {row[0]: row[1:] for row in rows}
 
 
-def to_spending(ended: Sequence[tuple[Ending, Row]]) -> list[Spending]:
+def to_spending(endings: Sequence[Ending], written: Mapping[MessageId, _Written]) -> list[Spending]:
     """Of those of which it is known what they have used."""
-    return [
-        Spending(ending.owner_id, row[5], row[6], ending.billed_as, ending.usage, row[3], ending.now)
-        for ending, row in ended
-        if ending.usage is not None
-    ]
+    spent = []
+    for ending in endings:
+        if ending.usage is not None:
+            of = written[ending.reply_id]
+            spent.append(
+                Spending(
+                    ending.owner_id, of.app_id, of.preset_id, ending.billed_as, ending.usage, of.cost or 0, ending.now
+                )
+            )
+    return spent
 
 
 async def abandoned(tx: Transaction, row: Row, now: Micros, expired_before: Micros) -> Ending:
@@ -159,10 +192,10 @@ def _end_row(ending: Ending) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _count_row(ending: Ending, *, in_view: bool, cost: int | None) -> tuple[object, ...]:
-    usage = ending.usage
+def _count_row(ending: Ending, written: _Written) -> tuple[object, ...]:
+    usage, in_view = ending.usage, bool(written.in_view)
     return (
         ending.conversation_id, 1 if ending.text and in_view else 0, 1 if ending.counts else 0, ending.context_from,
         usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0, ending.at, in_view,
-        usage.cached_tokens if usage else 0, cost or 0,
+        usage.cached_tokens if usage else 0, written.cost or 0,
     )  # fmt: skip

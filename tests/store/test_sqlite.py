@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from palaver.chat.clock import DAY
 from palaver.chat.conversation import Speaking, Usage
 from palaver.chat.errors import StoreUnavailable
 from palaver.chat.ledger import Budget, Budgets
@@ -259,8 +260,12 @@ async def test_whatever_is_done_to_replies_and_the_ledger_is_in_what_is_remember
     for change in (
         "UPDATE messages SET reserved_tokens = 7 WHERE status = 'running'",
         f"UPDATE messages SET payer_id = {bob.id} WHERE payer_id = {alice.id}",
+        "UPDATE messages SET payer_id = NULL WHERE status = 'running'",
+        f"UPDATE messages SET payer_id = {bob.id} WHERE payer_id IS NULL AND status = 'running'",
         "DELETE FROM messages WHERE status = 'running'",
         "UPDATE ledger SET prompt_tokens = 5, cost = 3",
+        f"UPDATE ledger SET day = {NOW // DAY + 1} WHERE user_id = {alice.id}",
+        f"UPDATE ledger SET day = {NOW // DAY - 40} WHERE user_id = {alice.id}",
         f"DELETE FROM ledger WHERE user_id = {bob.id}",
     ):
         before = await remembered(store)

@@ -102,9 +102,9 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
     entries = to_spending(kept, written)
     budgets = any(one.may_have_budget for one in written.values())
     # Not where others go on: they would be read while all who pay with these wait for the rows.
-    if tx.lock and entries and not any(one.goes_on for one in written.values()):
+    spends_at_once = bool(tx.lock and entries) and not any(one.goes_on for one in written.values())
+    if spends_at_once:
         counts = await _count_and_spend(tx, counted, to_rows(entries, budgets=budgets))
-        entries = []
     else:
         counts = _to_counts(await tx.all_many(COUNT_REPLY, counted))
     ended: list[EndedReply | Exception] = []
@@ -127,13 +127,13 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
                 mark=Mark(revision, event, lowest),
             )
         )
-    if entries:
+    if entries and not spends_at_once:
         await spend(tx, entries, budgets=budgets)
     return ended
 
 
 async def _count_and_spend(
-    tx: Transaction, counted: Sequence[Row], spent: Sequence[Row]
+    tx: Transaction, counted: Sequence[tuple[object, ...]], spent: Sequence[tuple[object, ...]]
 ) -> Mapping[ConversationId, Row]:
     *others, last = counted
     rows = [

@@ -34,6 +34,7 @@ from palaver.store.budgets import OWN_BUDGET, Wish, held_by, reserve
 from palaver.store.database import Database, Row, Transaction
 from palaver.store.payers import payers_of
 from palaver.store.prices import Prices, add_price, read_prices, remove_price
+from palaver.store.reserving import write_unless_refused
 from palaver.store.rows import READABLE
 
 # As `to_cost` in the core, by the price that holds at `{now}`; nothing where the model has none.
@@ -224,11 +225,7 @@ class SqlLedger:
             row = await tx.one(ADD_RESERVATION, payer_id, app_id, held.tokens, held.money, until)
             return None if row is None else int(row[0])
 
-        answer = await self._database.write(work)
-        # Not within: what was added up of who pays would be forgotten, and each refusal would cost as much again.
-        if isinstance(answer, OverBudget):
-            raise answer
-        return answer
+        return await write_unless_refused(self._database, work)
 
     async def refund_answer(self, reservation: int) -> None:
         await self._database.write(lambda tx: tx.run(END_RESERVATION, reservation))
@@ -290,7 +287,7 @@ class SqlLedger:
             of_day, of_month = [
                 _to_own(await tx.one(sums, user_id, period.first_day, period.last_day)) for period in (today, month)
             ]
-            [(tokens, money, *_)] = await tx.all(held_by(tx)["app" if is_app else "user"], user_id, now)
+            [(tokens, money)] = await tx.all(held_by(tx)["app" if is_app else "user"], user_id, now)
             row = await tx.one(OWN_BUDGET, user_id)
             spent = Spent(of_day.total_tokens, of_month.total_tokens, of_month.cost, tokens, money)
             budget = (Budget(*row[:3]) if row else NO_BUDGET).or_else(usual)

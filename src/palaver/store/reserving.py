@@ -1,6 +1,7 @@
 """What a turn wants to have held back for its reply, before it is begun."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -12,10 +13,12 @@ from palaver.chat.ledger import Budgets, Reservation
 from palaver.chat.ports import NewTurn
 from palaver.chat.turn import decide_known, decide_new
 from palaver.store.budgets import Wish, reserve
-from palaver.store.database import Transaction
+from palaver.store.database import Database, Transaction, Work
 from palaver.store.locks import LOCK_RUNNING
 from palaver.store.prices import Prices
 from palaver.store.texts import Texts
+
+T = TypeVar("T")
 
 
 class Place(Struct):
@@ -100,14 +103,21 @@ def _wish_in(conversation: Conversation, tokens: int, before: int) -> Wish:
 
 async def reserve_in(
     tx: Transaction, budgets: Budgets | None, now: Micros, conversation: Conversation, prompt: Message, prices: Prices
-) -> Reservation | None:
-    """For a reply to a message that was committed before. Raises `OverBudget`."""
+) -> Reservation | OverBudget | None:
+    """For a reply to a message that was committed before."""
     if budgets is None:
         return None
     if tx.lock and conversation.open_replies:
         await tx.all(LOCK_RUNNING, [conversation.id])
     wish = _wish_in(conversation, prompt.token_count or 0, prompt.number)
     [held] = await reserve(tx, [wish], budgets, prices, now)
-    if isinstance(held, OverBudget):
-        raise held
     return held
+
+
+async def write_unless_refused(database: Database, work: Work[T | OverBudget]) -> T:
+    """Carries out `work`, and raises the refusal that it gives. Raised within, it would undo what was added up of who
+    pays, and each refusal would cost as much again; so nothing else may have been written before it."""
+    done = await database.write(work)
+    if isinstance(done, OverBudget):
+        raise done
+    return done

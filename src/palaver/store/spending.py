@@ -15,7 +15,8 @@ from palaver.store.database import Transaction
 from palaver.store.payers import Payer
 from palaver.store.prices import MARK
 
-# A person and an application may have the same id. `state`: after which write of others.
+# `payer`: an application counts what its users use, and what it says itself besides. `state`: after which write of
+# others.
 TABLE = (
     "CREATE TEMP TABLE sums (payer INTEGER PRIMARY KEY, state INTEGER NOT NULL, day INTEGER NOT NULL, "
     "month INTEGER NOT NULL, tokens_today INTEGER NOT NULL, tokens_this_month INTEGER NOT NULL, "
@@ -48,7 +49,7 @@ ADD_UP = (
     f"FROM ledger WHERE {{used_by}} = $1 AND day >= $4) AS used, ({ADDED_UP}({OPEN})) AS held"
 )
 COLUMN: Mapping[LimitOf, str] = {"app": "payer_app_id", "user": "payer_id"}
-# Of the ledger, and as its index has it, which holds nothing else.
+# Of the ledger; for the application as its index has it, which holds nothing else.
 USED_BY: Mapping[LimitOf, str] = {"app": "app_id <> 0 AND app_id", "user": "user_id"}
 HELD_BY = {of: HELD.format(payer=column) for of, column in COLUMN.items()}
 RECALL_BY = {of: RECALL.format(payer=column, whom=WHOM[of]) for of, column in COLUMN.items()}

@@ -27,7 +27,7 @@ from palaver.store.events import lowest_open
 from palaver.store.going_on import MESSAGE_BY_ID, MESSAGE_BY_NUMBER, add_history, promote, read_started, read_turn
 from palaver.store.locks import LOCK_CONVERSATION
 from palaver.store.prices import Prices
-from palaver.store.reserving import Place, reserve_all, reserve_in
+from palaver.store.reserving import Place, reserve_all, reserve_in, write_unless_refused
 from palaver.store.rows import (
     CONVERSATION,
     MESSAGE,
@@ -154,7 +154,7 @@ class SqlTurns:
         return await self._with_prompt(begun)
 
     async def begin_another(self, asked: AnotherReply) -> Begun:
-        begun = await self._database.write(lambda tx: _begin_another(tx, asked, self._prices))
+        begun = await write_unless_refused(self._database, lambda tx: _begin_another(tx, asked, self._prices))
         return await self._with_prompt(begun)
 
     async def finish(self, ending: Ending) -> EndedReply:
@@ -476,7 +476,7 @@ def _new_turn(turn: NewTurn, conversation: Conversation, decision: Decision, low
     return Begun(turn=Turn(conversation, prompt, reply), state="started" if started else "queued", mark=mark)
 
 
-async def _begin_another(tx: Transaction, asked: AnotherReply, prices: Prices) -> Begun:
+async def _begin_another(tx: Transaction, asked: AnotherReply, prices: Prices) -> Begun | OverBudget:
     conversation = await open_conversation(tx, asked.reader, asked.conversation, tx.lock)
     if conversation.ended:
         raise Ended
@@ -489,6 +489,8 @@ async def _begin_another(tx: Transaction, asked: AnotherReply, prices: Prices) -
         raise Busy
     _check_may_start(asked, conversation.open_replies)
     held = await reserve_in(tx, asked.budgets, asked.now, conversation, prompt, prices)
+    if isinstance(held, OverBudget):
+        return held
     left = await leave_view(tx, conversation, prompt.number)
     conversation = left.conversation
     number, waits = conversation.last_number + 1, conversation.open_replies > 0

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from palaver.chat.conversation import Message, MessageId, Turn
 from palaver.chat.cursor import Mark
-from palaver.chat.errors import NotFound
+from palaver.chat.errors import NotFound, OverBudget
 from palaver.chat.ports import Begun, BotAsked
 from palaver.chat.turn import make_message_uuid
 from palaver.store.database import Database, Transaction
@@ -12,7 +12,7 @@ from palaver.store.events import lowest_open
 from palaver.store.going_on import CONVERSATION_BY_ID, MESSAGE_BY_ID
 from palaver.store.people.history import among_people, paid_by
 from palaver.store.prices import Prices
-from palaver.store.reserving import reserve_in
+from palaver.store.reserving import reserve_in, write_unless_refused
 from palaver.store.rows import to_conversation, to_message
 from palaver.store.texts import Texts
 from palaver.store.turns import ADD_MESSAGE, ADVANCE_BESIDE, message_row
@@ -30,14 +30,14 @@ class AsksBot:
         self._prices = prices
 
     async def ask_bot(self, asked: BotAsked) -> Begun:
-        begun = await self._database.write(lambda tx: _ask(tx, asked, self._prices))
+        begun = await write_unless_refused(self._database, lambda tx: _ask(tx, asked, self._prices))
         prompt_id = begun.turn.conversation.prompt_id
         if prompt_id is None or begun.state != "started":
             return begun
         return replace(begun, system_prompt=await self._texts.get(prompt_id))
 
 
-async def _ask(tx: Transaction, asked: BotAsked, prices: Prices) -> Begun:
+async def _ask(tx: Transaction, asked: BotAsked, prices: Prices) -> Begun | OverBudget:
     row = await tx.one(CONVERSATION_BY_ID + tx.lock, asked.conversation_id)
     said = await tx.one(MESSAGE_BY_ID, asked.message_id)
     if row is None or said is None:
@@ -51,6 +51,8 @@ async def _ask(tx: Transaction, asked: BotAsked, prices: Prices) -> Begun:
     if asked.refusal is not None and not waits:
         raise asked.refusal
     held = await reserve_in(tx, asked.budgets, asked.now, conversation, prompt, prices)
+    if isinstance(held, OverBudget):
+        return held
     event = conversation.event if waits else conversation.event + 1
     reply = Message(
         MessageId(0), make_message_uuid(asked.now, number), conversation.id, number, prompt.number, "assistant",

@@ -428,12 +428,17 @@ async def test_failed_reply_without_tokens_costs_nothing(store: SqlStore, alice:
     assert await total(store) == Used("")
 
 
-async def test_clock_that_was_ahead_lets_nobody_pass_a_budget(store: SqlStore, alice: User) -> None:
-    used = Budgets(Budget(tokens_a_day=10_000, tokens_a_month=10_000))
+@pytest.mark.parametrize("days", [1, 40])
+@pytest.mark.parametrize("used_ahead", [None, Usage(1, 1)])
+async def test_clock_that_was_ahead_lets_nobody_pass_a_budget(
+    store: SqlStore, alice: User, used_ahead: Usage | None, days: int
+) -> None:
+    used = budgets(10_000, month=10_000)
     for _ in range(2):
         await finish(store, await say(store, alice, used))
-    most = Budgets(Budget(tokens_a_day=2 * USAGE.total_tokens, tokens_a_month=2 * USAGE.total_tokens))
-    await finish(store, await say(store, alice, most, now=Micros(NOW + 40 * DAY)), None, now=Micros(NOW + 40 * DAY))
+    most = budgets(2 * USAGE.total_tokens) if days == 1 else budgets(month=2 * USAGE.total_tokens)
+    ahead = Micros(NOW + days * DAY)
+    await finish(store, await say(store, alice, most, now=ahead), used_ahead, now=ahead)
     with pytest.raises(OverBudget):
         await say(store, alice, most)
 
@@ -447,6 +452,11 @@ async def test_neither_a_refusal_nor_a_write_that_fails_has_anybody_added_up_aga
         with pytest.raises(OverBudget):
             await watched.ledger.reserve_answer(alice.id, None, SPEAKING, 10, budgets(10), NOW, LATER)
     begun = await say(watched, alice, budgets(10_000))
+    another = AnotherReply(
+        Reader(alice.id), begun.turn.conversation.uuid, None, NOW, HERE, LEASE, "queue", budgets(10)
+    )  # fmt: skip
+    with pytest.raises(OverBudget):
+        await watched.turns.begin_another(another)
     with pytest.raises(NotFound):
         await watched.turns.take_back(Reader(bob.id), begun.turn.conversation.uuid, begun.turn.prompt.uuid, NOW)
     await say(watched, alice, budgets(10_000))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
-from palaver.chat.clock import DAY, Micros
+from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.context import TOKENS_AROUND
 from palaver.chat.conversation import ConversationId, Past, Speaking, Usage
 from palaver.chat.errors import OverBudget
@@ -46,11 +46,15 @@ FROM_LEDGER = (
     "AS BIGINT), CAST(COALESCE(SUM(prompt_tokens + completion_tokens), 0) AS BIGINT), "
     "CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM ledger WHERE {whose} = $4 AND day >= CAST($3 AS BIGINT)"
 )
-# A reply that began before its payer had a budget, and ends just while this is made, is not in it.
+# Of who has no row yet, or one of a later day, as a clock that was ahead has left it: with it, what was used until then
+# would be forgotten. A reply that began before its payer had a budget, and ends just while this is made, is not in it.
 OPEN_SPENDING = (
     "INSERT INTO spending (scope, day, month, tokens_today, tokens_this_month, money_this_month) "
     "SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), " + FROM_LEDGER + " "
-    "ON CONFLICT (scope) DO NOTHING"
+    "ON CONFLICT (scope) DO UPDATE SET day = excluded.day, month = excluded.month, "
+    "tokens_today = excluded.tokens_today, "
+    "tokens_this_month = excluded.tokens_this_month, money_this_month = excluded.money_this_month "
+    "WHERE spending.day > excluded.day"
 )
 HELD = (
     "SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) AS tokens, CAST(COALESCE(SUM(money), 0) AS BIGINT) AS money FROM ("
@@ -86,6 +90,8 @@ LOOK_LOCK_AND_READ: Mapping[LimitOf, str] = {
     for of, sql in LOOK_AND_LOCK.items()
 }
 NOTHING_PAST = (None,) * 4
+# By so much at the most, between workers. At midnight a row may be of tomorrow.
+CLOCKS_DIFFER = 60 * SECOND
 HELD_IN_CONVERSATION = (
     "SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) FROM ("
     "SELECT reserved_tokens AS tokens FROM messages WHERE conversation_id = $1 AND status = 'running' "
@@ -328,6 +334,7 @@ async def _look(
         looked = [_looked_by(row) for row in seen]
     else:
         looked = [_Looked(*row) for row in await tx.all_many(LOOK_AND_LOCK[of], asked)]
+    looked = [one for one in looked if one.day <= (now + CLOCKS_DIFFER) // DAY]
     if len(looked) == len(payers):
         return looked
     known = {one.scope for one in looked}

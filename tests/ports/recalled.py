@@ -7,7 +7,7 @@ from palaver.chat.limit import LimitOf
 from palaver.store import SqlStore
 from palaver.store.database import Row, Transaction
 from palaver.store.payers import Payer
-from palaver.store.spending import ADD_UP_BY, IS_THERE, recall
+from palaver.store.sqlite_spending import ADD_UP_BY, IS_THERE, recall
 from tests.ports.talking import NOW, rows
 
 OFS: dict[str, LimitOf] = {"app": "app", "user": "user"}

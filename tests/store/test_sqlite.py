@@ -22,8 +22,8 @@ from palaver.store.database import Transaction
 from palaver.store.knowledge import sqlite_vectors
 from palaver.store.migrate import migrate
 from palaver.store.prices import PRICES
-from palaver.store.spending import ADD_UP_BY, HELD_BY, IS_THERE, TABLE, TRIGGERS
 from palaver.store.sqlite import SqliteDatabase, to_sqlite
+from palaver.store.sqlite_spending import ADD_UP_BY, HELD_BY, IS_THERE, TABLE, TRIGGERS
 from tests.ports.counting import CountingDatabase
 from tests.ports.knowing import arrive, claim, collect, cut, keep, read
 from tests.ports.recalled import check_remembered, remembered

@@ -1,14 +1,15 @@
 """Budgets in the database, which hold however many ask at once.
 
 What is held back for a reply stands in the reply's own row, and counts as long as the reply runs or waits: whatever
-becomes of the reply, nothing of it can be forgotten. The row of who pays is locked before it is looked at.
+becomes of the reply, nothing of it can be forgotten. What those who pay have spent, and what is held back for them, is
+looked up by `postgres_spending` or `sqlite_spending`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from palaver.chat.clock import DAY, SECOND, Micros
+from palaver.chat.clock import Micros
 from palaver.chat.context import TOKENS_AROUND
 from palaver.chat.conversation import ConversationId, Past, Speaking, Usage
 from palaver.chat.errors import OverBudget
@@ -21,8 +22,6 @@ from palaver.chat.ledger import (
     Price,
     Reservation,
     Spent,
-    day_of,
-    month_of,
     over_budget,
     over_conversation,
     to_cost,
@@ -31,67 +30,17 @@ from palaver.chat.ledger import (
 )
 from palaver.chat.limit import LimitOf
 from palaver.chat.user import UserId
-from palaver.store.database import Row, Transaction
-from palaver.store.going_on import read_histories, to_histories
+from palaver.store.database import Transaction
+from palaver.store.going_on import read_histories
 from palaver.store.payers import Payer, payers_within
-from palaver.store.prices import MARK, NO_PRICES, Prices, price_at
+from palaver.store.postgres_spending import HELD_BY as HELD_ON_POSTGRES
+from palaver.store.postgres_spending import add_up_held, look_and_lock
+from palaver.store.prices import NO_PRICES, Prices, price_at
 from palaver.store.prompt_size import PROMPT_SIZE
-from palaver.store.spending import HELD_BY as HELD_ON_SQLITE
-from palaver.store.spending import recall
-from palaver.store.summaries import PAST, select_past
+from palaver.store.sqlite_spending import HELD_BY as HELD_ON_SQLITE
+from palaver.store.sqlite_spending import recall
 
 OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
-FROM_LEDGER = (
-    "CAST(COALESCE(SUM(CASE WHEN day = CAST($2 AS BIGINT) THEN prompt_tokens + completion_tokens ELSE 0 END), 0) "
-    "AS BIGINT), CAST(COALESCE(SUM(prompt_tokens + completion_tokens), 0) AS BIGINT), "
-    "CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM ledger WHERE {whose} = $4 AND day >= CAST($3 AS BIGINT)"
-)
-# Of who has no row yet, or one of a later day, as a clock that was ahead has left it: with it, what was used until then
-# would be forgotten. A reply that began before its payer had a budget, and ends just while this is made, is not in it.
-OPEN_SPENDING = (
-    "INSERT INTO spending (scope, day, month, tokens_today, tokens_this_month, money_this_month) "
-    "SELECT CAST($1 AS TEXT), CAST($2 AS BIGINT), CAST($3 AS BIGINT), " + FROM_LEDGER + " "
-    "ON CONFLICT (scope) DO UPDATE SET day = excluded.day, month = excluded.month, "
-    "tokens_today = excluded.tokens_today, "
-    "tokens_this_month = excluded.tokens_this_month, money_this_month = excluded.money_this_month "
-    "WHERE spending.day > excluded.day"
-)
-HELD = (
-    "SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) AS tokens, CAST(COALESCE(SUM(money), 0) AS BIGINT) AS money FROM ("
-    "SELECT reserved_tokens AS tokens, reserved_money AS money FROM messages "
-    "WHERE {payer} = $1 AND status IN ('queued', 'running') "
-    "UNION ALL SELECT tokens, money FROM reservations WHERE {payer} = $1 AND until > $2) AS held"
-)
-# On PostgreSQL, in the order in which those who pay are locked: that of their scopes.
-HELD_BY: Mapping[LimitOf, str] = {
-    "app": HELD.format(payer="payer_app_id"), "user": HELD.format(payer="payer_id"),
-}  # fmt: skip
-# What is held and the prices' mark come with it: to look for either alone would be a round trip more for each turn.
-SPENT = (
-    f"spending.scope, day, month, tokens_today, tokens_this_month, money_this_month, {MARK}, held.tokens, held.money"
-)
-# Who had to wait for the row finds in it what was used until then, but what is held is as it was before. That is too
-# little only where somebody else has looked meanwhile, and then the last column is false.
-LOOK_AND_LOCK: Mapping[LimitOf, str] = {
-    of: f"UPDATE spending SET looks = spending.looks + 1 FROM ({held}) AS held, "
-    "(SELECT looks FROM spending WHERE scope = $3) AS seen "
-    f"WHERE spending.scope = $3 RETURNING {SPENT}, spending.looks = seen.looks + 1"
-    for of, held in HELD_BY.items()
-}
-# The same, and what a bot is to see of the past, unless $4 to $7 are NULL: together they take one round trip, which is
-# most of their cost. What was looked at has no conversation, and its numbers in one text with the mark last, which may
-# be missing: the rows of the past, which are many, carry nothing for it. To look at nobody with each of many pasts took
-# PostgreSQL as long as all the rest of the turn.
-LOOK_LOCK_AND_READ: Mapping[LimitOf, str] = {
-    of: "WITH looked (scope, day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, "
-    f"is_sure) AS ({sql}) SELECT past.* FROM ({select_past(4)}) AS past UNION ALL "
-    "SELECT NULL, NULL, scope, CONCAT_WS(' ', day, month, tokens_today, tokens_this_month, money, held_tokens, "
-    "held_money, CAST(is_sure AS INTEGER), mark), NULL FROM looked"
-    for of, sql in LOOK_AND_LOCK.items()
-}
-NOTHING_PAST = (None,) * 4
-# By so much at the most, between workers. At midnight a row may be of tomorrow.
-CLOCKS_DIFFER = 60 * SECOND
 HELD_IN_CONVERSATION = (
     "SELECT CAST(COALESCE(SUM(tokens), 0) AS BIGINT) FROM ("
     "SELECT reserved_tokens AS tokens FROM messages WHERE conversation_id = $1 AND status = 'running' "
@@ -124,21 +73,6 @@ class Wish(Struct):
     history: Sequence[Past] | None = None
 
 
-class _Looked(Struct, frozen=True):
-    """What was found of one who pays: `SPENT` in its order, and whether what is held may be relied on."""
-
-    scope: str
-    day: int
-    month: int
-    tokens_today: int
-    tokens_this_month: int
-    money_this_month: int
-    mark: str | None
-    held_tokens: int
-    held_money: int
-    is_sure: bool
-
-
 class _Bot(Struct, frozen=True):
     """Who is going to answer, as far as that is known: what its model takes, and the prices that may hold for it."""
 
@@ -161,7 +95,7 @@ async def reserve(
         return [None] * len(wishes)
     await _measure(tx, counted)
     reading = [wish for wish in wishes if wish is not None and wish.reads_past and wish.before > 1]
-    spent, mark = await _lock_spending(tx, payers, reading, now)
+    spent, mark = await _look(tx, payers, reading, now)
     counts_money = any(payer.budget.money_a_month for payer in payers.values())
     prices = await known.all(tx, mark) if counts_money else NO_PRICES
     held_there = await _held_in_conversations(tx, counted) if budgets.conversation_tokens else {}
@@ -180,7 +114,7 @@ async def reserve(
     answers = _decide(wishes, wanted, spent, held_there, budgets, now)
     if tx.lock and any(isinstance(answer, OverBudget) for answer in answers):
         # What ended while a row was waited for may be in both: in what was used, and in what is held.
-        await _add_up_held(tx, payers.values(), spent, now)
+        await add_up_held(tx, payers.values(), spent, now)
         answers = _decide(wishes, wanted, spent, held_there, budgets, now)
     return answers
 
@@ -290,103 +224,30 @@ def _may_be_billed_as(speaking: Speaking, budgets: Budgets) -> Sequence[str]:
     return [model for model in (speaking.model, budgets.default_model) if model is not None]
 
 
-async def _lock_spending(
+async def _look(
     tx: Transaction, payers: Mapping[str, Payer], reading: Sequence[Wish], now: Micros
 ) -> tuple[Mapping[str, Spent], str | None]:
     """What each of them has spent, and the mark of the prices. What is held may be told as more than it is. With it the
     past is read that is wanted."""
-    if reading and not (tx.lock and payers):
-        _keep_past(reading, await read_histories(tx, [_past_of(wish) for wish in reading]))
-        reading = ()
-    if not tx.lock:
-        return await recall(tx, payers.values(), now)
-    in_order = [payers[scope] for scope in sorted(payers)]
-    day, month, mark = now // DAY, month_of(now).first_day, None
-    spent: dict[str, Spent] = {}
-    unsure: list[Payer] = []
-    for of in HELD_BY:
-        some = [payer for payer in in_order if payer.of == of]
-        if not some:
-            continue
-        for one in await _look(tx, of, some, now, reading):
-            mark = one.mark
-            spent[one.scope] = _to_spent(one, day, month)
-            if not one.is_sure:
-                unsure.append(payers[one.scope])
-        reading = ()
-    if unsure:
-        await _add_up_held(tx, unsure, spent, now)
-    return spent, mark
-
-
-async def _look(
-    tx: Transaction, of: LimitOf, payers: Sequence[Payer], now: Micros, reading: Sequence[Wish] = ()
-) -> list[_Looked]:
-    asked = [(payer.id, now, payer.scope) for payer in payers]
-    if reading:
-        # The first who pays goes with the last past: where there is one of each, that is one round trip.
-        *others, last = [_past_of(wish) for wish in reading]
-        read = list(await tx.all_many(PAST, others)) if others else []
-        rows = [(*asked[0], *last), *((*one, *NOTHING_PAST) for one in asked[1:])]
-        found = await tx.all_many(LOOK_LOCK_AND_READ[of], rows)
-        seen = [row for row in found if row[0] is None]
-        _keep_past(reading, to_histories(read + [row for row in found if row[0] is not None]))
-        looked = [_looked_by(row) for row in seen]
+    pasts = [_past_of(wish) for wish in reading]
+    if tx.lock and payers:
+        spent, mark, histories = await look_and_lock(tx, payers, pasts, now)
     else:
-        looked = [_Looked(*row) for row in await tx.all_many(LOOK_AND_LOCK[of], asked)]
-    looked = [one for one in looked if one.day <= (now + CLOCKS_DIFFER) // DAY]
-    if len(looked) == len(payers):
-        return looked
-    known = {one.scope for one in looked}
-    new = [payer for payer in payers if payer.scope not in known]
-    day, month = day_of(now).first_day, month_of(now).first_day
-    for payer in new:
-        await tx.run(OPEN_SPENDING.format(whose=f"{of}_id"), payer.scope, day, month, payer.id)
-    return looked + await _look(tx, of, new, now)
-
-
-def _looked_by(row: Row) -> _Looked:
-    """What stands in a row of `LOOK_LOCK_AND_READ`, in the columns of the past."""
-    numbers = row[3].split(" ")
-    day, month, tokens_today, tokens_this_month, money, held_tokens, held_money, is_sure = map(int, numbers[:8])
-    mark = numbers[8] if len(numbers) > 8 else None
-    return _Looked(
-        row[2], day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, bool(is_sure)
-    )  # fmt: skip
+        histories = await read_histories(tx, pasts)
+        spent, mark = await recall(tx, payers.values(), now) if payers else ({}, None)
+    for wish in reading:
+        wish.history = histories.get(wish.conversation_id, ())
+        wish.past = sum([one.token_count for one in wish.history]) + TOKENS_AROUND * len(wish.history)
+    return spent, mark
 
 
 def _past_of(wish: Wish) -> tuple[ConversationId, int, int, int]:
     return wish.conversation_id, wish.context_from, wish.before, wish.limit
 
 
-def _keep_past(wishes: Sequence[Wish], histories: Mapping[ConversationId, Sequence[Past]]) -> None:
-    for wish in wishes:
-        wish.history = histories.get(wish.conversation_id, ())
-        wish.past = sum([one.token_count for one in wish.history]) + TOKENS_AROUND * len(wish.history)
-
-
-async def _add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping[str, Spent], now: Micros) -> None:
-    for of, sql in HELD_BY.items():
-        some = [payer for payer in payers if payer.of == of]
-        rows = await tx.all_many(sql, [(payer.id, now) for payer in some]) if some else ()
-        for payer, row in zip(some, rows, strict=True):
-            spent[payer.scope].held_tokens, spent[payer.scope].held_money = row
-
-
 def held_by(tx: Transaction) -> Mapping[LimitOf, str]:
     """What adds up the tokens and the money that are held back for somebody, at a time."""
-    return HELD_BY if tx.lock else HELD_ON_SQLITE
-
-
-def _to_spent(looked: _Looked, day: int, month: int) -> Spent:
-    is_of_day, is_of_month = looked.day >= day, looked.month >= month
-    return Spent(
-        tokens_today=looked.tokens_today if is_of_day else 0,
-        tokens_this_month=looked.tokens_this_month if is_of_month else 0,
-        money_this_month=looked.money_this_month if is_of_month else 0,
-        held_tokens=looked.held_tokens,
-        held_money=looked.held_money,
-    )
+    return HELD_ON_POSTGRES if tx.lock else HELD_ON_SQLITE
 
 
 async def _held_in_conversations(tx: Transaction, wishes: Sequence[Wish]) -> Mapping[ConversationId, int]:

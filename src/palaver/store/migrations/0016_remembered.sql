@@ -1,4 +1,4 @@
--- SQLite's one writer remembers what is spent and what is held back: see store/spending.py. Each turn wrote three pages
+-- SQLite's one writer remembers what is spent and what is held back: see store/sqlite_spending.py. Each turn wrote three pages
 -- less without these. Rows that are in `spending` there mean nothing any more.
 -- sqlite: DROP INDEX messages_reserved;
 -- sqlite: DROP INDEX messages_reserved_by_app;

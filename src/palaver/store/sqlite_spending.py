@@ -3,7 +3,7 @@
 It stands in a table in the writer's memory, and triggers keep it up: whatever writes replies or the ledger changes it,
 and what is undone there is undone here. Once another process has written, or another day has come, a row counts no
 more, and is made anew from the replies that are open and the ledger. An index of what is held back and rows of what is
-spent, as on PostgreSQL where others always write (store/budgets.py), took a third of what limits cost a turn.
+spent, as on PostgreSQL where others always write (store/postgres_spending.py), took a third of what limits cost a turn.
 """
 
 from collections.abc import Collection, Mapping
@@ -104,9 +104,7 @@ TRIGGERS = tuple(
 
 
 async def recall(tx: Transaction, payers: Collection[Payer], now: Micros) -> tuple[Mapping[str, Spent], str | None]:
-    """By their scopes; and the mark of the prices, where anybody is asked for."""
-    if not payers:
-        return {}, None
+    """By their scopes; and the mark of the prices."""
     if await tx.one(IS_THERE) is None:
         for statement in (TABLE, *TRIGGERS):
             await tx.run(statement)

@@ -21,7 +21,7 @@ from playwright.async_api import Browser
 
 from tests.parts.chromium import find_chromium, open_browser
 from tests.parts.llm import LLM
-from tests.parts.palaver import Database, Server, StartServer, StoreKind, migrate
+from tests.parts.palaver import Database, Server, StartServer, StoreKind, make_sqlite_template, migrate
 from tests.parts.postgres import Postgres
 from tests.parts.process import free_port
 from tests.parts.redis import Redis
@@ -248,6 +248,12 @@ def postgres(run: Run) -> Postgres:
 def postgres_template(postgres: Postgres) -> str:
     """The name of a migrated database to make others from."""
     return postgres.create_template(migrate)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(run: Run) -> Path:
+    """A migrated database file to copy others from."""
+    return make_sqlite_template(run)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The core over a real SQLite store, a clock that is moved by hand, and a bot that says what the test hands it."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,6 @@ from palaver.chat.rooms import Rooms
 from palaver.chat.running import ReplyLimits
 from palaver.chat.user import User
 from palaver.store import SqlStore, StoreOptions, open_store
-from palaver.store.migrate import migrate
 from tests.chat.talking import HandBot, HandBots, HandClock
 from tests.ports.talking import NOW, new_conversation, new_user
 
@@ -28,9 +28,9 @@ StartChat = Callable[..., Awaitable[Chat]]
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqlStore]:
+async def store(tmp_path: Path, sqlite_template: Path) -> AsyncIterator[SqlStore]:
+    shutil.copyfile(sqlite_template, tmp_path / "palaver.sqlite3")
     async with open_store(StoreOptions(tmp_path)) as store:
-        await migrate(store.database, store.engine)
         yield store
 
 

@@ -156,3 +156,15 @@ def migrate(database_url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = {"PALAVER_DATABASE_URL": database_url, "PALAVER_DATA_DIR": folder}
         palaver("migrate", environment={**bare_environment(), **settings})
+
+
+def make_sqlite_template(run: Run) -> Path:
+    """A file with today's schema to copy others from, made once in this run."""
+    made = run.folder / "template.sqlite3"
+    with run.lock("sqlite-template"):
+        if not made.exists():
+            folder = run.make_folder("template")
+            palaver("migrate", environment={**bare_environment(), "PALAVER_DATA_DIR": str(folder)})
+            # All of it is in the one file: whoever closes SQLite last takes its log along.
+            (folder / "palaver.sqlite3").rename(made)
+    return made

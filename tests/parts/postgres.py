@@ -80,7 +80,8 @@ class Postgres:
     def create_database(self, template: str = "template0") -> str:
         """The name of a new database."""
         name = f"test_{uuid4().hex[:16]}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # Not through the log, which takes twice as long.
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
 
     def drop_database(self, name: str) -> None:

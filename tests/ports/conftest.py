@@ -1,5 +1,6 @@
 """One opened store for each test, once on SQLite and once on PostgreSQL."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,7 +9,6 @@ import pytest
 from palaver.chat.conversation import Conversation
 from palaver.chat.user import User
 from palaver.store import SqlStore, StoreOptions, open_store, postgres
-from palaver.store.migrate import migrate
 from tests.parts.palaver import StoreKind
 from tests.ports.recalled import check_remembered
 from tests.ports.talking import NOW, new_conversation, new_user
@@ -24,14 +24,15 @@ def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def store_options(request: pytest.FixtureRequest, store_kind: StoreKind, tmp_path: Path) -> StoreOptions:
-    url: str | None = request.getfixturevalue("postgres_url") if store_kind == "postgres" else None
-    return StoreOptions(tmp_path, url, connections=4)
+    if store_kind == "postgres":
+        return StoreOptions(tmp_path, request.getfixturevalue("postgres_url"), connections=4)
+    shutil.copyfile(request.getfixturevalue("sqlite_template"), tmp_path / "palaver.sqlite3")
+    return StoreOptions(tmp_path)
 
 
 @pytest.fixture
 async def store(store_options: StoreOptions) -> AsyncIterator[SqlStore]:
     async with open_store(store_options) as store:
-        await migrate(store.database, store.engine)
         yield store
         await check_remembered(store)
 

@@ -443,20 +443,30 @@ async def test_clock_that_was_ahead_lets_nobody_pass_a_budget(
         await say(store, alice, most)
 
 
-async def test_neither_a_refusal_nor_a_write_that_fails_has_anybody_added_up_again(
-    store: SqlStore, alice: User, bob: User
-) -> None:
+@pytest.mark.parametrize("refused", ["an answer", "another reply"])
+async def test_refusal_has_nobody_added_up_again(store: SqlStore, alice: User, refused: str) -> None:
+    begun = await store.turns.begin(said(alice, "hi", new_conversation(alice, speaking=SPEAKING)))
     counting = CountingDatabase(store.database)
     watched = SqlStore(counting, store.engine)
-    for _ in range(2):
-        with pytest.raises(OverBudget):
-            await watched.ledger.reserve_answer(alice.id, None, SPEAKING, 10, budgets(10), NOW, LATER)
-    begun = await say(watched, alice, budgets(10_000))
     another = AnotherReply(
         Reader(alice.id), begun.turn.conversation.uuid, None, NOW, HERE, LEASE, "queue", budgets(10)
     )  # fmt: skip
-    with pytest.raises(OverBudget):
-        await watched.turns.begin_another(another)
+
+    async def ask() -> object:
+        if refused == "an answer":
+            return await watched.ledger.reserve_answer(alice.id, None, SPEAKING, 10, budgets(10), NOW, LATER)
+        return await watched.turns.begin_another(another)
+
+    for _ in range(2):
+        with pytest.raises(OverBudget):
+            await ask()
+    assert len([sql for sql, _ in counting.asked if "FROM ledger" in sql]) == 1
+
+
+async def test_write_that_fails_has_nobody_added_up_again(store: SqlStore, alice: User, bob: User) -> None:
+    counting = CountingDatabase(store.database)
+    watched = SqlStore(counting, store.engine)
+    begun = await say(watched, alice, budgets(10_000))
     with pytest.raises(NotFound):
         await watched.turns.take_back(Reader(bob.id), begun.turn.conversation.uuid, begun.turn.prompt.uuid, NOW)
     await say(watched, alice, budgets(10_000))

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from palaver.chat.clock import DAY
 from palaver.chat.conversation import Speaking, Usage
-from palaver.chat.errors import StoreUnavailable
+from palaver.chat.errors import NotFound, StoreUnavailable
 from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.limit import LimitOf
 from palaver.chat.user import Reader
@@ -253,6 +253,10 @@ async def test_what_is_added_up_to_be_remembered_is_found_by_indexes_that_hold_l
 async def test_whatever_is_done_to_replies_and_the_ledger_is_in_what_is_remembered(store: SqlStore) -> None:
     alice, bob = [await store.accounts.add_user(new_user(name)) for name in ("alice", "bob")]
     held = Budgets(Budget(10**9, 10**9, 10**9))
+
+    async def carry_out(sql: str) -> None:
+        await store.database.write(lambda tx: tx.run(sql))
+
     for who in (alice, bob):
         begun = await store.turns.begin(replace(said(who, "hello", new_conversation(who)), budgets=held))
         await answer(store, begun, usage=Usage(20, 10))
@@ -269,9 +273,25 @@ async def test_whatever_is_done_to_replies_and_the_ledger_is_in_what_is_remember
         f"DELETE FROM ledger WHERE user_id = {bob.id}",
     ):
         before = await remembered(store)
-        await store.database.write(lambda tx, change=change: tx.run(change))  # type: ignore[misc]
+        await carry_out(change)
         assert await remembered(store) != before
         await check_remembered(store)
+
+
+async def test_what_is_undone_is_undone_in_what_is_remembered(store: SqlStore) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    held = Budgets(Budget(10**9))
+    await store.turns.begin(replace(said(alice, "hello", new_conversation(alice)), budgets=held))
+    before = await remembered(store)
+
+    async def fail(tx: Transaction) -> None:
+        await tx.run("UPDATE messages SET reserved_tokens = 7 WHERE status = 'running'")
+        assert await tx.all("SELECT held_tokens FROM sums") == [(7,)]
+        raise NotFound
+
+    with pytest.raises(NotFound):
+        await store.database.write(fail)
+    assert await remembered(store) == before != ()
 
 
 def scans_a_table(step: str) -> bool:

@@ -1,6 +1,6 @@
 """The ledger in the database: sums of all that was used, by whom and of what; and the prices by which it was billed.
 
-With them go the sums by which budgets are looked at before a reply is made (store/budgets.py).
+With them go, on PostgreSQL, the sums by which budgets are looked at before a reply is made: store/postgres_spending.py.
 """
 
 import re

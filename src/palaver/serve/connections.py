@@ -21,7 +21,7 @@ from websockets.typing import StatusLike
 
 from palaver.guards import GUARDS
 from palaver.serve.door import Door, read_head
-from palaver.serve.streams import Cycle
+from palaver.serve.streams import CLOSE, Cycle
 from palaver.watching.numbers import REFUSED
 from palaver.watching.request_id import sent_id, to_request_id
 
@@ -55,8 +55,6 @@ MOST_BESIDE_A_BYTE = 8
 
 # What somebody came to ask follows at once. Browsers open connections besides, in case they should want one.
 NEWCOMER_SECONDS = 2.0
-
-CLOSE = (b"connection", b"close")
 
 # Proxies send one request after the other has its answer. Each that waits costs some kilobytes.
 MOST_PIPELINED = 32

@@ -7,11 +7,11 @@ from palaver.chat.limit import LimitOf
 from palaver.store import SqlStore
 from palaver.store.database import Row, Transaction
 from palaver.store.payers import Payer
-from palaver.store.sqlite_spending import ADD_UP_BY, IS_THERE, recall
+from palaver.store.sqlite_spending import ADD_UP_BY, recall
 from tests.ports.talking import NOW, rows
 
 OFS: dict[str, LimitOf] = {"app": "app", "user": "user"}
-REMEMBERED = "SELECT * FROM sums WHERE state = (SELECT data_version FROM pragma_data_version) ORDER BY payer"
+IS_THERE = "SELECT 1 FROM sqlite_temp_master WHERE name = 'sums'"
 
 
 async def spent_by(store: SqlStore, scope: str) -> Spent:
@@ -46,6 +46,6 @@ async def remembered(store: SqlStore) -> Sequence[Row]:
     async def work(tx: Transaction) -> Sequence[Row]:
         if store.engine == "postgres" or await tx.one(IS_THERE) is None:
             return ()
-        return await tx.all(REMEMBERED)
+        return await tx.all("SELECT * FROM sums WHERE state = $1 ORDER BY payer", tx.others)
 
     return await store.database.write(work)

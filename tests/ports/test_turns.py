@@ -318,6 +318,16 @@ async def test_second_message_asks_the_first_reply_to_stop_where_it_interrupts(
     assert renewed.stop == {first.turn.reply.id}
 
 
+async def test_each_of_those_that_share_a_commit_asks_its_own_reply_to_stop(store: SqlStore, alice: User) -> None:
+    conversations = [await store.conversations.create(new_conversation(alice), NOW) for _ in range(3)]
+    first = [await begin(store, alice, "one", conversation) for conversation in conversations]
+    asked = [said(alice, "two", conversation.uuid, when_busy="interrupt") for conversation in conversations]
+    await asyncio.gather(*(store.turns.begin(turn) for turn in asked))
+    ids = [one.turn.reply.id for one in first]
+    renewed = await store.turns.checkpoint(HERE, LATER, [(id_, 1) for id_ in ids], [])
+    assert renewed.stop == set(ids)
+
+
 async def test_waiting_messages_are_answered_in_order_each_with_what_was_said_before(
     store: SqlStore, alice: User, conversation: Conversation
 ) -> None:

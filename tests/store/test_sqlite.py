@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import apsw
@@ -18,12 +19,12 @@ from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.limit import LimitOf
 from palaver.chat.user import Reader
 from palaver.store import SqlStore, StoreOptions, open_store, sqlite
-from palaver.store.database import Transaction
+from palaver.store.database import Row, Transaction
 from palaver.store.knowledge import sqlite_vectors
 from palaver.store.migrate import migrate
 from palaver.store.prices import PRICES
 from palaver.store.sqlite import SqliteDatabase, to_sqlite
-from palaver.store.sqlite_spending import ADD_UP_BY, HELD_BY, IS_THERE, TABLE, TRIGGERS
+from palaver.store.sqlite_spending import ADD_UP_BY, HELD_BY, TABLE, TRIGGERS
 from tests.ports.counting import CountingDatabase
 from tests.ports.knowing import arrive, claim, collect, cut, keep, read
 from tests.ports.recalled import check_remembered, remembered
@@ -135,6 +136,52 @@ async def test_file_that_stays_locked_is_a_store_that_does_not_answer_and_later_
     assert (await store.accounts.add_user(new_user("alice"))).name == "alice"
 
 
+async def test_what_others_wrote_is_counted_once_the_writer_may_write_again(store: SqlStore, tmp_path: Path) -> None:
+    database = store.database
+    assert isinstance(database, SqliteDatabase)
+
+    async def others(tx: Transaction) -> int:
+        return tx.others
+
+    before = await database.write(others)
+    assert await database.write(others) == before
+    database._connection.set_busy_timeout(1)
+    other = apsw.Connection(str(tmp_path / "palaver.sqlite3"))
+    other.execute("DELETE FROM limits")
+    # It is seen by whoever asks for the file, and is refused it.
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        await database.write(others)
+    other.execute("COMMIT")
+    other.close()
+    after = await database.write(others)
+    assert after > before
+    assert await database.write(others) == after
+
+
+async def test_statement_that_fails_between_two_rows_is_in_the_way_of_nobody(store: SqlStore, tmp_path: Path) -> None:
+    # No text: it is read as one only when its row is taken.
+    broken = "SELECT 1 UNION ALL SELECT CAST(X'FF' AS TEXT) UNION ALL SELECT 2"
+
+    async def fail(tx: Transaction) -> None:
+        await tx.all(broken)
+
+    async def fail_at_many(tx: Transaction) -> None:
+        await tx.all_many(broken, [(), ()])
+
+    async def add_up(tx: Transaction) -> Row | None:
+        return await tx.one("SELECT COUNT(*) FROM users")
+
+    for work in (fail, fail_at_many):
+        for carry_out in (store.database.read, store.database.write):
+            with pytest.raises(UnicodeDecodeError):
+                await carry_out(work)
+    with closing(apsw.Connection(str(tmp_path / "palaver.sqlite3"))) as other:
+        other.execute("DELETE FROM limits")
+    await store.accounts.add_user(new_user("alice"))
+    assert await asyncio.gather(*(store.database.read(add_up) for _ in range(8))) == [(1,)] * 8
+
+
 async def test_what_waits_for_the_writer_is_carried_out_together(store: SqlStore) -> None:
     batches: list[list[str]] = []
     loop = asyncio.get_running_loop()
@@ -232,7 +279,7 @@ async def test_no_statement_of_a_turn_scans_a_table(store: SqlStore) -> None:
     assert asked.count(PRICES) == 1
     # What they have used and hold back is added up once: the writer remembers it.
     assert asked.count(ADD_UP_BY["user"]) == 1
-    statements = set(asked) - {PRICES, ADD_UP_BY["user"], IS_THERE, TABLE, *TRIGGERS}
+    statements = set(asked) - {PRICES, ADD_UP_BY["user"], TABLE, *TRIGGERS}
     assert len(statements) > 8
     plans = {sql: await explain(store, sql) for sql in statements}
     assert {sql: plan for sql, plan in plans.items() if any(scans_a_table(step) for step in plan)} == {}
@@ -252,25 +299,35 @@ async def test_what_is_added_up_to_be_remembered_is_found_by_indexes_that_hold_l
 
 async def test_whatever_is_done_to_replies_and_the_ledger_is_in_what_is_remembered(store: SqlStore) -> None:
     alice, bob = [await store.accounts.add_user(new_user(name)) for name in ("alice", "bob")]
-    held = Budgets(Budget(10**9, 10**9, 10**9))
+    shop, market = [await store.accounts.add_user(new_user(name, "app")) for name in ("shop", "market")]
+    customers = [await store.accounts.add_user(new_user("carl", "app_user", app_id=app.id)) for app in (shop, market)]
+    held = Budgets(Budget(10**9, 10**9, 10**9), Budget(10**9, 10**9, 10**9))
 
     async def carry_out(sql: str) -> None:
         await store.database.write(lambda tx: tx.run(sql))
 
-    for who in (alice, bob):
+    for who in (alice, bob, *customers):
         begun = await store.turns.begin(replace(said(who, "hello", new_conversation(who)), budgets=held))
         await answer(store, begun, usage=Usage(20, 10))
         await store.turns.begin(replace(said(who, "hello", new_conversation(who)), budgets=held))
+    assert len(await remembered(store)) == 6
+    running, of_shop = "status = 'running'", f"app_id = {shop.id}"
     for change in (
-        "UPDATE messages SET reserved_tokens = 7 WHERE status = 'running'",
+        f"UPDATE messages SET reserved_tokens = 7 WHERE {running}",
         f"UPDATE messages SET payer_id = {bob.id} WHERE payer_id = {alice.id}",
-        "UPDATE messages SET payer_id = NULL WHERE status = 'running'",
-        f"UPDATE messages SET payer_id = {bob.id} WHERE payer_id IS NULL AND status = 'running'",
-        "DELETE FROM messages WHERE status = 'running'",
+        f"UPDATE messages SET payer_id = {alice.id}, reserved_tokens = 9 WHERE payer_id = {bob.id} AND {running}",
+        f"UPDATE messages SET payer_app_id = {market.id} WHERE payer_app_id = {shop.id}",
+        f"UPDATE messages SET payer_app_id = {shop.id}, reserved_money = 9 WHERE payer_app_id = {market.id}",
+        f"UPDATE messages SET payer_id = NULL WHERE {running} AND payer_app_id IS NULL",
+        f"UPDATE messages SET payer_id = {bob.id} WHERE payer_id IS NULL AND {running}",
+        f"DELETE FROM messages WHERE {running}",
         "UPDATE ledger SET prompt_tokens = 5, cost = 3",
         f"UPDATE ledger SET day = {NOW // DAY + 1} WHERE user_id = {alice.id}",
         f"UPDATE ledger SET day = {NOW // DAY - 40} WHERE user_id = {alice.id}",
-        f"DELETE FROM ledger WHERE user_id = {bob.id}",
+        f"UPDATE ledger SET user_id = {alice.id}, cost = 4 WHERE user_id = {bob.id}",
+        f"UPDATE ledger SET app_id = {market.id} WHERE {of_shop}",
+        f"UPDATE ledger SET app_id = {shop.id}, cost = 5 WHERE app_id = {market.id} AND user_id = {customers[0].id}",
+        f"DELETE FROM ledger WHERE {of_shop}",
     ):
         before = await remembered(store)
         await carry_out(change)

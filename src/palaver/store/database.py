@@ -21,6 +21,9 @@ class Transaction(Protocol):
     lock: str
     """What makes a SELECT hold its rows: ` FOR UPDATE`, and nothing where the writer is alone."""
 
+    others: int
+    """Another number once others have written, for a writer that is alone and remembers what it has read."""
+
     async def one(self, sql: str, *values: Any) -> Row | None: ...
     async def all(self, sql: str, *values: Any) -> Sequence[Row]: ...
     async def run(self, sql: str, *values: Any) -> None: ...

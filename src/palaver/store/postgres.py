@@ -53,6 +53,7 @@ ABANDON_SECONDS = 3
 
 class PostgresTransaction:
     lock = " FOR UPDATE"
+    others = 0
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -67,11 +67,26 @@ class SqliteTransaction:
     lock = ""
 
     def __init__(self, connection: apsw.Connection) -> None:
-        self._execute = connection.execute
-        self._execute_many = connection.executemany
+        self._connection = connection
+        self.others = 0
+        self._open()
+
+    def _open(self) -> None:
+        # One for all statements: to make one for each is a third of what a small statement costs. All rows are always
+        # taken: a statement left half-way would hold its snapshot, and not let the next one begin.
+        self._cursor = self._connection.cursor()
+        self._execute = self._cursor.execute
+        self._execute_many = self._cursor.executemany
+
+    def close(self) -> None:
+        self._cursor.close(True)
+
+    def recover(self) -> None:
+        """After a failure, which may have come between two rows of a statement."""
+        self.close()
+        self._open()
 
     async def one(self, sql: str, *values: Any) -> Row | None:
-        # All rows are taken: a statement left half-way would hold its snapshot.
         rows = self._execute(to_sqlite(sql), values).fetchall()
         return rows[0] if rows else None
 
@@ -79,13 +94,13 @@ class SqliteTransaction:
         return self._execute(to_sqlite(sql), values).fetchall()
 
     async def run(self, sql: str, *values: Any) -> None:
-        self._execute(to_sqlite(sql), values)
+        self._execute(to_sqlite(sql), values).fetchall()
 
     async def run_long(self, sql: str, *values: Any) -> None:
-        self._execute(to_sqlite(sql), values)
+        self._execute(to_sqlite(sql), values).fetchall()
 
     async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
-        self._execute_many(to_sqlite(sql), many)
+        self._execute_many(to_sqlite(sql), many).fetchall()
 
     async def all_many(self, sql: str, many: Sequence[Sequence[Any]]) -> Sequence[Row]:
         return self._execute_many(to_sqlite(sql), many).fetchall()
@@ -103,6 +118,9 @@ class SqliteDatabase:
         self._reading: list[apsw.Connection] = []
         with _alone_opening(path):
             self._connection = connect(path)
+        self._execute = self._connection.cursor().execute
+        # Of the file, as the last commit has left it: it is another one with every commit, whoever makes it.
+        self._version = self._connection.data_version()
         self._log = _Log(self._connection)
         self._writer = threading.Thread(target=self._write_all, name="palaver-writer", daemon=True)
         self._writer.start()
@@ -122,10 +140,12 @@ class SqliteDatabase:
             connection = self._local.connection = connect(self._path, cache_kib=READER_CACHE_KIB)
             connection.execute("PRAGMA query_only = ON")
             self._reading.append(connection)
+        transaction = SqliteTransaction(connection)
         connection.execute("BEGIN")
         try:
-            return drive(work(SqliteTransaction(connection)))
+            return drive(work(transaction))
         finally:
+            transaction.close()
             connection.execute("COMMIT")
 
     async def write(self, work: Work[T], *, for_good: bool = False) -> T:
@@ -188,7 +208,7 @@ class SqliteDatabase:
                 self._log.keep_short()
 
     def _commit(self, jobs: "list[_Job]", transaction: SqliteTransaction) -> None:
-        execute = self._connection.execute
+        execute = self._execute
         results: list[tuple[_Job, Any]] = []
         began = time.perf_counter()
         # To the end of the commit: only then FTS5 writes.
@@ -197,10 +217,15 @@ class SqliteDatabase:
             if for_good:
                 execute(OVERWRITE).fetchall()
             execute("BEGIN IMMEDIATE")
+            if self._connection.data_version() != self._version:
+                transaction.others += 1
             for batch in _to_batches(jobs):
                 results += zip(batch, self._carry_out(batch, transaction), strict=True)
             execute("COMMIT")
+            # Only here: a transaction that was refused may have seen what others wrote, and has not counted it.
+            self._version = self._connection.data_version()
         except BaseException as error:  # noqa: BLE001 (a thread's outer edge: whoever waits gets the error)
+            transaction.recover()
             self._roll_back()
             failure = _to_error(error)
             results = [(job, failure) for job in jobs]
@@ -216,13 +241,14 @@ class SqliteDatabase:
 
     def _carry_out(self, batch: "list[_Job]", transaction: SqliteTransaction) -> Sequence[Any]:
         """A result for each, or its failure, which undoes what the job did and nothing of its neighbours'."""
-        execute = self._connection.execute
+        execute = self._execute
         execute("SAVEPOINT batch")
         try:
             return _carry_out_now(batch, transaction)
         except UNUSABLE:
             raise
         except Exception as error:  # noqa: BLE001 (whoever waits for this job gets it)
+            transaction.recover()
             execute("ROLLBACK TO batch")
             if len(batch) == 1:
                 return [_Failure(error)]

@@ -6,7 +6,9 @@ more, and is made anew from the replies that are open and the ledger. An index o
 spent, as on PostgreSQL where others always write (store/postgres_spending.py), took a third of what limits cost a turn.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+
+import apsw
 
 from palaver.chat.clock import DAY, Micros
 from palaver.chat.ledger import Spent, month_of
@@ -15,15 +17,12 @@ from palaver.store.database import Transaction
 from palaver.store.payers import Payer
 from palaver.store.prices import MARK
 
-# `payer`: an application counts what its users use, and what it says itself besides. `state`: after which write of
-# others.
+# `payer`: an application counts what its users use, and what it says itself besides. `state`: `Transaction.others`.
 TABLE = (
     "CREATE TEMP TABLE sums (payer INTEGER PRIMARY KEY, state INTEGER NOT NULL, day INTEGER NOT NULL, "
     "month INTEGER NOT NULL, tokens_today INTEGER NOT NULL, tokens_this_month INTEGER NOT NULL, "
     "money_this_month INTEGER NOT NULL, held_tokens INTEGER NOT NULL, held_money INTEGER NOT NULL)"
 )
-IS_THERE = "SELECT 1 FROM sqlite_temp_master WHERE name = 'sums'"
-STATE = "PRAGMA data_version"
 WHOM: Mapping[LimitOf, str] = {"app": "2 * $1 + 1", "user": "2 * $1"}
 
 # Those that are open are few, and the two indexes hold nothing else.
@@ -56,68 +55,75 @@ RECALL_BY = {of: RECALL.format(payer=column, whom=WHOM[of]) for of, column in CO
 ADD_UP_BY = {of: ADD_UP.format(payer=column, whom=WHOM[of], used_by=USED_BY[of]) for of, column in COLUMN.items()}
 
 
-def _hold(sign: str, row: str) -> str:
-    """What a reply holds back, added to or taken from the sums of who pays."""
-    return _change(
-        f"held_tokens = held_tokens {sign} COALESCE({row}.reserved_tokens, 0), "
-        f"held_money = held_money {sign} COALESCE({row}.reserved_money, 0) "
-        f"WHERE {row}.status IN ('queued', 'running') AND",
-        f"{row}.payer_id",
-        f"{row}.payer_app_id",
-    )
+# What a ROW is worth in the sums of who pays.
+OF_A_REPLY: Mapping[str, str] = {
+    f"held_{what}": f"(ROW.status IN ('queued', 'running')) * COALESCE(ROW.reserved_{what}, 0)"
+    for what in ("tokens", "money")
+}
+OF_THE_LEDGER: Mapping[str, str] = {
+    "tokens_today": "(ROW.day = day) * (ROW.prompt_tokens + ROW.completion_tokens)",
+    "tokens_this_month": "(ROW.day >= month) * (ROW.prompt_tokens + ROW.completion_tokens)",
+    "money_this_month": "(ROW.day >= month) * ROW.cost",
+}
 
 
-def _use(sign: str, row: str) -> str:
-    """What a row of the ledger counts."""
-    tokens = f"({row}.prompt_tokens + {row}.completion_tokens)"
-    return _change(
-        f"tokens_today = tokens_today {sign} ({row}.day = day) * {tokens}, "
-        f"tokens_this_month = tokens_this_month {sign} ({row}.day >= month) * {tokens}, "
-        f"money_this_month = money_this_month {sign} ({row}.day >= month) * {row}.cost WHERE",
-        f"{row}.user_id",
-        f"{row}.app_id",
-    )
-
-
-def _change(what: str, user: str, app: str) -> str:
+def _change(worth: Mapping[str, str], whom: Sequence[str], plus: str = "", minus: str = "") -> str:
+    """Adds what the one row is worth to the sums of those, and takes from them what the other is."""
+    terms = [(sign, row) for sign, row in (("+", plus), ("-", minus)) if row]
+    sums = [name + "".join(f" {sign} {of.replace('ROW', row)}" for sign, row in terms) for name, of in worth.items()]
+    changes = ", ".join(f"{name} = {sum_}" for name, sum_ in zip(worth, sums, strict=True))
     # Not one statement with `IN` for both: that makes a table of two each time.
-    return f"UPDATE sums SET {what} payer = 2 * {user}; UPDATE sums SET {what} payer = 2 * {app} + 1; "
+    return "".join(f"UPDATE sums SET {changes} WHERE payer = {payer}; " for payer in whom)
 
 
-OF_A_REPLY = "status, payer_id, payer_app_id, reserved_tokens, reserved_money"
-SOMEBODY_PAYS = "OLD.payer_id IS NOT NULL OR NEW.payer_id IS NOT NULL"
-TRIGGERS = tuple(
-    f"CREATE TEMP TRIGGER {name} AFTER {event} BEGIN {changes}END"
-    for name, event, changes in (
-        ("reply_added", "INSERT ON main.messages WHEN NEW.payer_id IS NOT NULL", _hold("+", "NEW")),
-        (
-            "reply_changed",
-            f"UPDATE OF {OF_A_REPLY} ON main.messages WHEN {SOMEBODY_PAYS}",
-            _hold("-", "OLD") + _hold("+", "NEW"),
+def _triggers(table: str, worth: Mapping[str, str], tells_worth: str, user: str, app: str) -> Sequence[str]:
+    """Those that keep up the sums. The columns `user` and `app` of a row tell who pays, nothing where nobody does."""
+
+    def trigger(name: str, event: str, condition: str, *changes: str) -> str:
+        when = f"AFTER {event} ON main.{table} WHEN {condition}"
+        return f"CREATE TEMP TRIGGER {table}_{name} {when} BEGIN {''.join(changes)}END"
+
+    new, old = [(f"2 * {row}.{user}", f"2 * {row}.{app} + 1") for row in ("NEW", "OLD")]
+    added, removed = _change(worth, new, plus="NEW"), _change(worth, old, minus="OLD")
+    stays = f"NEW.{user} IS OLD.{user} AND NEW.{app} IS OLD.{app}"
+    return (
+        trigger("added", "INSERT", f"NEW.{user} IS NOT NULL", added),
+        # Nearly always it is the same who pays: then one change is enough.
+        trigger(
+            "changed",
+            f"UPDATE OF {tells_worth}",
+            f"NEW.{user} IS NOT NULL AND {stays}",
+            _change(worth, new, plus="NEW", minus="OLD"),
         ),
-        ("reply_removed", "DELETE ON main.messages WHEN OLD.payer_id IS NOT NULL", _hold("-", "OLD")),
-        ("ledger_added", "INSERT ON main.ledger", _use("+", "NEW")),
-        ("ledger_changed", "UPDATE ON main.ledger", _use("-", "OLD") + _use("+", "NEW")),
-        ("ledger_removed", "DELETE ON main.ledger", _use("-", "OLD")),
+        trigger("moved", f"UPDATE OF {user}, {app}", f"NOT ({stays})", removed, added),
+        trigger("removed", "DELETE", f"OLD.{user} IS NOT NULL", removed),
     )
+
+
+TRIGGERS = (
+    *_triggers("messages", OF_A_REPLY, "status, reserved_tokens, reserved_money", "payer_id", "payer_app_id"),
+    *_triggers("ledger", OF_THE_LEDGER, "day, prompt_tokens, completion_tokens, cost", "user_id", "app_id"),
 )
 
 
 async def recall(tx: Transaction, payers: Collection[Payer], now: Micros) -> tuple[Mapping[str, Spent], str | None]:
     """By their scopes; and the mark of the prices."""
-    if await tx.one(IS_THERE) is None:
-        for statement in (TABLE, *TRIGGERS):
-            await tx.run(statement)
-    row = await tx.one(STATE)
-    assert row is not None
-    state, day, month, mark = row[0], now // DAY, month_of(now).first_day, None
+    day, mark = now // DAY, None
     spent: dict[str, Spent] = {}
     for payer in payers:
-        found = await tx.one(RECALL_BY[payer.of], payer.id, now, state, day)
-        if found is None:
-            await tx.run(ADD_UP_BY[payer.of], payer.id, state, day, month)
-            found = await tx.one(RECALL_BY[payer.of], payer.id, now, state, day)
-        assert found is not None
-        *sums, mark = found
-        spent[payer.scope] = Spent(*sums)
+        asked = (payer.id, now, tx.others, day)
+        try:
+            sums = await tx.one(RECALL_BY[payer.of], *asked)
+        except apsw.SQLError:
+            # There is no table: nobody was looked up yet, or that was undone. To ask for it first would cost half as
+            # much again, each time.
+            for statement in (TABLE, *TRIGGERS):
+                await tx.run(statement)
+            sums = None
+        if sums is None:
+            await tx.run(ADD_UP_BY[payer.of], payer.id, tx.others, day, month_of(now).first_day)
+            sums = await tx.one(RECALL_BY[payer.of], *asked)
+        assert sums is not None
+        *amounts, mark = sums
+        spent[payer.scope] = Spent(*amounts)
     return spent, mark

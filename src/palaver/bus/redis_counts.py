@@ -60,6 +60,9 @@ class RedisCounts:
             self._give_back(had)
         return standings
 
+    def take_now(self, wanted: Sequence[Wanted]) -> None:  # noqa: ARG002 (Redis is asked for any)
+        return None
+
     def _take_alone(self, wanted: Sequence[Wanted], asked: Sequence[asyncio.Future[Any]]) -> Sequence[Standing]:
         standings = self._local.take_now(wanted)
         if any(standing.wait for standing in standings):

@@ -49,7 +49,9 @@ def count_usage(usage: Usage | None) -> None:
     if usage is not None:
         numbers.TOKENS_IN.add(usage.prompt_tokens)
         numbers.TOKENS_OUT.add(usage.completion_tokens)
-        numbers.TOKENS_CACHED.add(usage.cached_tokens)
+        # Most servers tell of none.
+        if usage.cached_tokens:
+            numbers.TOKENS_CACHED.add(usage.cached_tokens)
 
 
 @contextmanager

@@ -198,7 +198,9 @@ def to_reserve(
         besides += knowledge_share(size.context, budgets.knowledge_tokens)
     margin = max(MARGIN, size.factor)
     uncut = int(besides * margin) + FRAME_TOKENS
-    prompt = min(uncut + int(past_tokens * margin), max(size.context, uncut))
+    prompt = uncut + int(past_tokens * margin)
+    if prompt > size.context:
+        prompt = max(size.context, uncut)
     return Usage(prompt, reply, estimated=True)
 
 
@@ -226,7 +228,7 @@ def _lines(budget: Budget, spent: Spent) -> list[_Line]:
     return lines
 
 
-def _has_room(budget: Budget, spent: Spent, wanted: Reservation) -> bool:
+def has_room(budget: Budget, spent: Spent, wanted: Reservation) -> bool:
     """Whether the reply passes none of its limits: so it is for nearly all, and this is all that they cost."""
     tokens = spent.held_tokens + wanted.tokens
     money = spent.held_money + wanted.money
@@ -240,9 +242,7 @@ def _has_room(budget: Budget, spent: Spent, wanted: Reservation) -> bool:
 def over_budget(
     budget: Budget, spent: Spent, wanted: Reservation, now: Micros, of: LimitOf = "user", currency: str = ""
 ) -> Sequence[OverBudget]:
-    """A refusal for each limit of the budget that the reply may pass; none where it can be made."""
-    if _has_room(budget, spent, wanted):
-        return ()
+    """A refusal for each limit of the budget that the reply may pass."""
     refusals = []
     for line in _lines(budget, spent):
         is_money = line.name == "money_a_month"

@@ -48,10 +48,19 @@ class LimitRules(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """A limit, and what has to be had for it; by a holder who is yet to be named, where it is held for one moment."""
+    """Limits, and what has to be had for each; by a holder who is yet to be named, where it is held for one moment."""
 
-    limit: Limit
-    wanted: Wanted
+    limits: tuple[Limit, ...] = ()
+    wanted: tuple[Wanted, ...] = ()
+
+    def and_of(self, other: "Asked") -> "Asked":
+        """Both, to be had together or not at all."""
+        if not (self.wanted and other.wanted):
+            return self if self.wanted else other
+        return Asked(self.limits + other.limits, self.wanted + other.wanted)
+
+
+NOTHING = Asked()
 
 
 class Given(Struct, frozen=True):
@@ -145,14 +154,13 @@ class Limits:
         Raises `RateLimited`; then nothing was counted.
         """
         grant = Grant(self._counts)
-        asked = self._turn_of_caller(user, address)
-        met = await self._take(asked, grant)
-        if met:
+        asked = self._of_caller(user, address)
+        if asked.wanted and (met := await self._take(asked, grant)):
             grant.refusal = _to_refusal(met)
             if not may_wait or any(limit.name != "replies_at_once" for limit, _ in met):
                 raise grant.refusal
             # Nothing but too many replies at once stands against it: all the rest is had.
-            await self._have([one for one in asked if one.limit.name != "replies_at_once"], grant)
+            await self._have(self._of_caller(user, address, replies=False), grant)
             grant.shown += met
         of_its_users = user.kind == "app" and (self.rules.turns_a_minute or self._own)
         if of_its_users or self.rules.conversation_turns_a_minute:
@@ -162,30 +170,25 @@ class Limits:
     async def allow_search(self, user: User, address: str | None = None) -> Grant:
         """Whether this caller may have documents searched now: it counts as a turn, and holds no reply's place. As
         `allow_turn`."""
-        asked = self._turn_of_caller(user, address)
-        return await self._have([one for one in asked if one.limit.name == "turns_a_minute"])
+        return await self._have(self._of_caller(user, address, replies=False))
 
     async def allow_among_people(self, speaker: User, conversation: str, *, by_app: bool) -> Grant:
         """What only the conversation tells, and for whom of its users an application speaks: that one has the limits of
         any other. What the caller may was asked before. Raises `RateLimited`, and `NotFound` for who is not in it."""
-        asked: list[Asked] = []
-        if by_app:
-            asked += [one for one in self._turn_of_caller(speaker, None) if one.limit.of == "user"]
-            asked = [one for one in asked if one.limit.name == "turns_a_minute"]
+        asked = self._of_user(speaker, replies=False) if by_app else NOTHING
         most = self.rules.conversation_turns_a_minute
         if most:
             assert self._store is not None, "limits of conversations want a store"
             # Nobody else can use up what it takes.
             await self._store.connections.check(speaker.id, conversation)
-            asked += _ask_turn("conversation", f"conversation:{conversation}", most)
+            asked = asked.and_of(_ask_turn("conversation", f"conversation:{conversation}", most))
         return await self._have(asked)
 
     async def allow_reply(self, user: User) -> Grant:
         """Whether one more reply may be made for this one, who has said something to people and named a bot: the
         message was counted before. As `allow_turn`."""
         grant = Grant(self._counts)
-        asked = [one for one in self._turn_of_caller(user, None) if one.limit.name == "replies_at_once"]
-        if met := await self._take(asked, grant):
+        if met := await self._take(self._of_caller(user, turns=False), grant):
             grant.refusal = _to_refusal(met)
             grant.shown += met
         return grant
@@ -219,64 +222,69 @@ class Limits:
 
     async def allow_socket(self, user: User | None, address: str, *, known: bool = True) -> Grant:
         """Whether there may be one more socket of that caller, and from that address. Raises `RateLimited`."""
-        asked: tuple[Asked, ...] = ()
+        asked = NOTHING
         rules, own = self.rules, self._own_of(user)
         if user is not None and known:
             default = 0 if user.kind == "app" else rules.sockets_at_once
             most = _pick(own.sockets_at_once, default)
             asked = _ask("sockets_at_once", "user", f"sockets:{_name(user)}", most)
         most = rules.address_sockets_at_once
-        return await self._have(asked + _ask("sockets_at_once", "address", f"sockets:address:{address}", most))
+        of_address = _ask("sockets_at_once", "address", f"sockets:address:{address}", most)
+        return await self._have(asked.and_of(of_address))
 
     async def allow_upload(self, user: User) -> Grant:
         """Whether there may be one more document on its way from that caller. Raises `RateLimited`."""
         return await self._have(_ask("uploads_at_once", "user", f"uploads:{_name(user)}", self.rules.uploads_at_once))
 
-    def _turn_of_caller(self, user: User, address: str | None) -> tuple[Asked, ...]:
-        asked: tuple[Asked, ...] = ()
-        rules = self.rules
-        if user.kind != "app":
-            own = self._own_of(user)
-            turns = _pick(own.turns_a_minute, rules.turns_a_minute)
-            replies = _pick(own.replies_at_once, rules.replies_at_once)
-            if turns or replies:
-                name = _name(user) if address is None else f"address:{address}"
-                asked = _ask_turn("user", name, turns, replies)
+    def _of_caller(self, user: User, address: str | None = None, *, turns: bool = True, replies: bool = True) -> Asked:
+        """What a turn takes, or a message without a reply, or a reply without a message."""
         app_id = user.id if user.kind == "app" else user.app_id
-        if app_id is not None:
-            own = self._own.get(app_id, NO_OWN)
-            turns = _pick(own.turns_a_minute, rules.app_turns_a_minute)
-            replies = _pick(own.replies_at_once, rules.app_replies_at_once)
-            asked += _ask_turn("app", f"app:{app_id}", turns, replies)
-        return asked
+        asked = self._of_user(user, address, turns=turns, replies=replies)
+        if app_id is None:
+            return asked
+        own, rules = self._own.get(app_id, NO_OWN), self.rules
+        most = _pick(own.turns_a_minute, rules.app_turns_a_minute) if turns else 0
+        most_replies = _pick(own.replies_at_once, rules.app_replies_at_once) if replies else 0
+        return asked.and_of(_ask_turn("app", f"app:{app_id}", most, most_replies))
 
-    def _turn_in_conversation(self, reader: Reader, uuid: str, owner: UserId) -> tuple[Asked, ...]:
+    def _of_user(self, user: User, address: str | None = None, *, turns: bool = True, replies: bool = True) -> Asked:
+        """What of it counts for a person or an application's user; nothing where the application speaks itself."""
+        own, rules = self._own_of(user), self.rules
+        most = _pick(own.turns_a_minute, rules.turns_a_minute) if turns else 0
+        most_replies = _pick(own.replies_at_once, rules.replies_at_once) if replies else 0
+        if user.kind == "app" or not (most or most_replies):
+            return NOTHING
+        name = _name(user) if address is None else f"address:{address}"
+        return _ask_turn("user", name, most, most_replies)
+
+    def _turn_in_conversation(self, reader: Reader, uuid: str, owner: UserId) -> Asked:
         rules = self.rules
         asked = _ask_turn("conversation", f"conversation:{uuid}", rules.conversation_turns_a_minute)
-        if reader.app_id is not None and owner != reader.user_id:
-            # The application speaks for one of its users, who has the limits of any other.
-            own = self._own.get(owner, NO_OWN)
-            asked += _ask_turn("user", f"user:{owner}", _pick(own.turns_a_minute, rules.turns_a_minute))
-        return asked
+        if reader.app_id is None or owner == reader.user_id:
+            return asked
+        # The application speaks for one of its users, who has the limits of any other.
+        own = self._own.get(owner, NO_OWN)
+        return asked.and_of(_ask_turn("user", f"user:{owner}", _pick(own.turns_a_minute, rules.turns_a_minute)))
 
-    async def _have(self, asked: Sequence[Asked], grant: Grant | None = None) -> Grant:
+    async def _have(self, asked: Asked, grant: Grant | None = None) -> Grant:
         grant = grant or Grant(self._counts)
         met = await self._take(asked, grant)
         if met:
             raise _to_refusal(met)
         return grant
 
-    async def _take(self, asked: Sequence[Asked], grant: Grant) -> Sequence[tuple[Limit, Standing]]:
+    async def _take(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]]:
         """Adds what was asked for to the grant; or nothing, and gives the limits that were met."""
-        if not asked:
+        if not asked.wanted:
             return ()
-        limits = [one.limit for one in asked]
-        wanted = [one.wanted if one.wanted.seconds else self._hold(one.wanted) for one in asked]
-        standings = await self._counts.take(wanted)
+        wanted = [one if one.seconds else self._hold(one) for one in asked.wanted]
+        standings = self._counts.take_now(wanted)
+        if standings is None:
+            standings = await self._counts.take(wanted)
         for standing in standings:
             if standing.wait:
-                return [(limit, each) for limit, each in zip(limits, standings, strict=True) if each.wait]
-        grant.add(limits, wanted, standings)
+                return [(limit, each) for limit, each in zip(asked.limits, standings, strict=True) if each.wait]
+        grant.add(asked.limits, wanted, standings)
         return ()
 
     def _hold(self, wanted: Wanted) -> Wanted:
@@ -364,16 +372,17 @@ _to_limit = lru_cache(maxsize=1000)(Limit)
 
 # The same at each turn of somebody.
 @lru_cache(maxsize=4000)
-def _ask_turn(of: LimitOf, name: str, turns: int, replies: int = 0) -> tuple[Asked, ...]:
-    return _ask("turns_a_minute", of, f"turns:{name}", turns) + _ask("replies_at_once", of, f"replies:{name}", replies)
+def _ask_turn(of: LimitOf, name: str, turns: int, replies: int = 0) -> Asked:
+    counted = _ask("turns_a_minute", of, f"turns:{name}", turns)
+    return counted.and_of(_ask("replies_at_once", of, f"replies:{name}", replies))
 
 
-def _ask(name: LimitName, of: LimitOf, key: str, most: int) -> tuple[Asked, ...]:
+def _ask(name: LimitName, of: LimitOf, key: str, most: int) -> Asked:
     """Nothing, where there is no such limit."""
     if not most:
-        return ()
+        return NOTHING
     seconds = MINUTE_SECONDS if name == "turns_a_minute" else 0
-    return (Asked(_to_limit(name, most, seconds, of), Wanted(key, most, seconds)),)
+    return Asked((_to_limit(name, most, seconds, of),), (Wanted(key, most, seconds),))
 
 
 def _pick(own: int | None, default: int) -> int:

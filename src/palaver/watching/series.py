@@ -32,7 +32,7 @@ class Count:
 class Spread:
     """How many observations came to lie where, and their sum. Bounds hold what is equal to them."""
 
-    __slots__ = ("_at", "_bounds")
+    __slots__ = ("_at", "_bounds", "_sum_at")
 
     def __init__(self, name: str, labels: str, bounds: Sequence[float]) -> None:
         self._bounds = bounds
@@ -40,11 +40,12 @@ class Spread:
         names = [f'{name}_bucket{{{before}le="{bound:g}"}}' for bound in (*bounds, float("inf"))]
         names.append(f"{name}_sum{{{labels}}}" if labels else f"{name}_sum")
         self._at = board.add([name.replace('le="inf"', 'le="+Inf"') for name in names])
+        self._sum_at = self._at + len(bounds) + 1
 
     def observe(self, value: float) -> None:
-        cells, at = board.cells, self._at
-        cells[at + bisect_left(self._bounds, value)] += 1.0
-        cells[at + len(self._bounds) + 1] += value
+        cells = board.cells
+        cells[self._at + bisect_left(self._bounds, value)] += 1.0
+        cells[self._sum_at] += value
 
 
 class Family(Generic[Child]):

@@ -68,6 +68,10 @@ class Counts(Protocol):
         """All of them or, where one cannot be had, none. Never raises, and takes no longer than a moment."""
         ...
 
+    def take_now(self, wanted: Sequence[Wanted]) -> Sequence[Standing] | None:
+        """As `take`. None where others have to be asked, and nothing is had yet."""
+        ...
+
     async def look(self, wanted: Wanted) -> Standing:
         """As it would stand if it were asked for now; nothing is had."""
         ...

@@ -22,6 +22,7 @@ from palaver.chat.ledger import (
     Price,
     Reservation,
     Spent,
+    has_room,
     over_budget,
     over_conversation,
     to_cost,
@@ -31,7 +32,7 @@ from palaver.chat.ledger import (
 from palaver.chat.limit import LimitOf
 from palaver.chat.user import UserId
 from palaver.store.database import Transaction
-from palaver.store.going_on import read_histories
+from palaver.store.going_on import to_histories
 from palaver.store.payers import Payer, payers_within
 from palaver.store.postgres_spending import HELD_BY as HELD_ON_POSTGRES
 from palaver.store.postgres_spending import add_up_held, look_and_lock
@@ -39,6 +40,7 @@ from palaver.store.prices import NO_PRICES, Prices, price_at
 from palaver.store.prompt_size import PROMPT_SIZE
 from palaver.store.sqlite_spending import HELD_BY as HELD_ON_SQLITE
 from palaver.store.sqlite_spending import recall
+from palaver.store.summaries import PAST
 
 OWN_BUDGET = f"SELECT {', '.join(Budget.__struct_fields__)}, user_id FROM limits WHERE user_id = $1"
 HELD_IN_CONVERSATION = (
@@ -71,6 +73,8 @@ class Wish(Struct):
     reads_past: bool = False
     """Whether the `history` is wanted, and not its size alone."""
     history: Sequence[Past] | None = None
+    wanted: Reservation | None = None
+    """What is to be held back, once it is known who pays and how much is sent."""
 
 
 class _Bot(Struct, frozen=True):
@@ -89,39 +93,57 @@ async def reserve(
     replies have to be written in it. Those are to be locked before that this transaction changes and that run (see
     store/locks.py), and the conversations of the wishes.
     """
-    payers = await _find_payers(tx, wishes, budgets)
-    counted = [wish for wish in wishes if wish is not None and wish.payers is not None]
+    own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
+    payers: dict[str, Payer] = {}
+    counts_money = False
+    counted: list[Wish] = []
+    reading: list[Wish] = []
+    unknown: list[Wish] = []
+    for wish in wishes:
+        if wish is None:
+            continue
+        if wish.reads_past and wish.before > 1:
+            reading.append(wish)
+        of_payers = _payers_of(wish, budgets, own)
+        wish.payers = of_payers if of_payers or budgets.conversation_tokens else None
+        if wish.payers is None:
+            continue
+        for payer in of_payers:
+            payers[payer.scope] = payer
+            if payer.budget.money_a_month:
+                counts_money = True
+        counted.append(wish)
+        # Nothing was said before in a conversation that is yet to be made.
+        if wish.conversation_id and (wish.standing is None or (wish.past is None and not wish.reads_past)):
+            unknown.append(wish)
     if not counted:
         return [None] * len(wishes)
-    await _measure(tx, counted)
-    reading = [wish for wish in wishes if wish is not None and wish.reads_past and wish.before > 1]
+    if unknown:
+        await _measure(tx, unknown)
     spent, mark = await _look(tx, payers, reading, now)
-    counts_money = any(payer.budget.money_a_month for payer in payers.values())
-    prices = await known.all(tx, mark) if counts_money else NO_PRICES
+    prices = NO_PRICES
+    if counts_money:
+        latest = known.latest(mark)
+        prices = await known.read(tx, mark) if latest is None else latest
     held_there = await _held_in_conversations(tx, counted) if budgets.conversation_tokens else {}
     # What is known of a bot is looked up once for all that ask the same one.
     bots: dict[tuple[str | None, str | None], _Bot] = {}
-    wanted: list[Reservation | None] = []
-    for wish in wishes:
-        if wish is None or wish.payers is None:
-            wanted.append(None)
-            continue
+    for wish in counted:
         named = (wish.speaking.provider, wish.speaking.model)
         bot = bots.get(named)
         if bot is None:
             bot = bots[named] = _to_bot(wish.speaking, prices, budgets, now)
-        wanted.append(_to_reservation(wish, bot, budgets))
-    answers = _decide(wishes, wanted, spent, held_there, budgets, now)
+        wish.wanted = _to_reservation(wish, bot, budgets)
+    answers = _decide(wishes, spent, held_there, budgets, now)
     if tx.lock and any(isinstance(answer, OverBudget) for answer in answers):
         # What ended while a row was waited for may be in both: in what was used, and in what is held.
         await add_up_held(tx, payers.values(), spent, now)
-        answers = _decide(wishes, wanted, spent, held_there, budgets, now)
+        answers = _decide(wishes, spent, held_there, budgets, now)
     return answers
 
 
 def _decide(
     wishes: Sequence[Wish | None],
-    reservations: Sequence[Reservation | None],
     spent: Mapping[str, Spent],
     held_there: Mapping[ConversationId, int],
     budgets: Budgets,
@@ -129,16 +151,19 @@ def _decide(
 ) -> list[Reservation | OverBudget | None]:
     """One after the other: what the first gets is held back from the next."""
     answers: list[Reservation | OverBudget | None] = []
-    for wish, wanted in zip(wishes, reservations, strict=True):
-        if wish is None or wish.payers is None or wanted is None:
+    for wish in wishes:
+        if wish is None or wish.payers is None or wish.wanted is None:
             answers.append(None)
             continue
+        wanted = wish.wanted
         refusals: list[OverBudget] = []
         if budgets.conversation_tokens:
             held = held_there.get(wish.conversation_id, 0)
             refusals += over_conversation(budgets.conversation_tokens, wish.used, held, wanted)
         for payer in wish.payers:
-            refusals += over_budget(payer.budget, spent[payer.scope], wanted, now, payer.of, budgets.currency)
+            used = spent[payer.scope]
+            if not has_room(payer.budget, used, wanted):
+                refusals += over_budget(payer.budget, used, wanted, now, payer.of, budgets.currency)
         if refusals:
             answers.append(worst_of(refusals))
             continue
@@ -164,27 +189,21 @@ def _to_reservation(wish: Wish, bot: _Bot, budgets: Budgets) -> Reservation:
 
 
 def _most_cost(usage: Usage, prices: Sequence[Price]) -> int:
-    return max([to_cost(usage, price) for price in prices]) if prices else 0
+    most = 0
+    for price in prices:
+        most = max(most, to_cost(usage, price))
+    return most
 
 
-async def _find_payers(tx: Transaction, wishes: Sequence[Wish | None], budgets: Budgets) -> Mapping[str, Payer]:
-    """Sets the payers of each of them, and gives all of these by their scopes."""
-    own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
-    found: dict[str, Payer] = {}
-    for wish in wishes:
-        if wish is None:
-            continue
-        of_user, of_app = budgets.person, budgets.app
-        if own:
-            if wish.payer_id in own:
-                of_user = own[wish.payer_id].or_else(of_user)
-            if wish.app_id in own:
-                of_app = own[wish.app_id].or_else(of_app)
-        payers = payers_within(wish.payer_id, wish.app_id, of_user, of_app)
-        for payer in payers:
-            found[payer.scope] = payer
-        wish.payers = payers if payers or budgets.conversation_tokens else None
-    return found
+def _payers_of(wish: Wish, budgets: Budgets, own: Mapping[int | None, Budget]) -> Sequence[Payer]:
+    """Those who pay for it and have a budget."""
+    of_user, of_app = budgets.person, budgets.app
+    if own:
+        if wish.payer_id in own:
+            of_user = own[wish.payer_id].or_else(of_user)
+        if wish.app_id in own:
+            of_app = own[wish.app_id].or_else(of_app)
+    return payers_within(wish.payer_id, wish.app_id, of_user, of_app)
 
 
 async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mapping[int | None, Budget]:
@@ -194,25 +213,19 @@ async def _own_budgets(tx: Transaction, wishes: Sequence[Wish | None]) -> Mappin
 
 
 async def _measure(tx: Transaction, wishes: Sequence[Wish]) -> None:
-    """Sets what is not known, but for the size of a past that is going to be read."""
-    # Nothing was said before in a conversation that is yet to be made.
-    unknown = [
-        wish
-        for wish in wishes
-        if wish.conversation_id and (wish.standing is None or (wish.past is None and not wish.reads_past))
-    ]
-    if not unknown:
-        return
-    asked = [_past_of(wish) for wish in unknown]
-    for wish, row in zip(unknown, await tx.all_many(PROMPT_SIZE, asked), strict=True):
+    """Sets the sizes of the past and of what stands before it."""
+    asked = [_past_of(wish) for wish in wishes]
+    for wish, row in zip(wishes, await tx.all_many(PROMPT_SIZE, asked), strict=True):
         wish.past, wish.standing = row
 
 
 def _to_bot(speaking: Speaking, prices: Mapping[str, Sequence[DatedPrice]], budgets: Budgets, now: Micros) -> _Bot:
     may_hold = []
     if prices:
-        found = [price_at(prices.get(name, ()), now) for name in _may_be_billed_as(speaking, budgets)]
-        may_hold = [price for price in found if price is not None]
+        for name in _may_be_billed_as(speaking, budgets):
+            price = price_at(prices.get(name, ()), now)
+            if price is not None:
+                may_hold.append(price)
     return _Bot(budgets.size_of(speaking), may_hold)
 
 
@@ -233,7 +246,7 @@ async def _look(
     if tx.lock and payers:
         spent, mark, histories = await look_and_lock(tx, payers, pasts, now)
     else:
-        histories = await read_histories(tx, pasts)
+        histories = to_histories(await tx.all_many(PAST, pasts)) if pasts else {}
         spent, mark = await recall(tx, payers.values(), now) if payers else ({}, None)
     for wish in reading:
         wish.history = histories.get(wish.conversation_id, ())

@@ -100,7 +100,7 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
         await add_reply_notices(tx, told, kept[0].now)
     counted = [_count_row(ending, written[ending.reply_id]) for ending in kept]
     entries = to_spending(kept, written)
-    budgets = any(one.may_have_budget for one in written.values())
+    budgets = bool(tx.lock) and any(one.may_have_budget for one in written.values())
     # Not where others go on: they would be read while all who pay with these wait for the rows.
     spends_at_once = bool(tx.lock and entries) and not any(one.goes_on for one in written.values())
     if spends_at_once:

@@ -77,7 +77,7 @@ async def add_history(
     ]
     if not (asked or known):
         return begun
-    past = {**known, **await read_histories(tx, asked)}
+    past = {**known, **await read_histories(tx, asked)} if asked else known
     summaries = await read_summaries(
         tx, [one.turn.conversation.id for one in started if one.turn.conversation.summary_to]
     )

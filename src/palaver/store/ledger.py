@@ -7,9 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from msgspec import Struct
-from msgspec.structs import astuple
-
 from palaver.chat.clock import DAY, Micros
 from palaver.chat.conversation import Speaking, Usage
 from palaver.chat.errors import NotFound, OverBudget
@@ -81,7 +78,8 @@ def spent_and_added_up(first: int) -> str:
 
 
 SPEND_AND_ADD_UP = f"WITH {spent_and_added_up(1)} SELECT 1"
-NOTHING_SPENT, NOTHING_ADDED = (None,) * 5, (None,) * 10
+NOTHING_SPENT: tuple[object, ...] = (None,) * 5
+NOTHING_ADDED: tuple[object, ...] = (None,) * 10
 ADD_RESERVATION = (
     "INSERT INTO reservations (payer_id, payer_app_id, tokens, money, until) VALUES ($1, $2, $3, $4, $5) RETURNING id"
 )
@@ -123,19 +121,10 @@ NAMED: Mapping[By, tuple[str, str]] = {
 }
 UNNAMED = ("NULL, NULL, NULL", "")
 
-# Of a row of the ledger: user, day, application, model, preset.
+# Of a row of the ledger: user, day, application, model, preset; and turns, tokens in, out and cached, and the cost.
 _Key: TypeAlias = tuple[UserId, int, UserId, str, int]
+_Sums: TypeAlias = tuple[int, int, int, int, int]
 NO_APP = UserId(0)
-
-
-class _Sum(Struct):
-    """What was used of a kind, in the order of the ledger's columns."""
-
-    turns: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    cost: int
 
 
 async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) -> None:
@@ -152,41 +141,42 @@ def to_rows(entries: Sequence[Spending], *, budgets: bool) -> list[tuple[object,
     sums = _add_up(entries)
     spent, added = _to_spending(sums) if budgets else [], _to_added(sums)
     if not spent:
-        return [(*NOTHING_SPENT, *row) for row in added]
-    rows = [(*row, *NOTHING_ADDED) for row in spent[:-1]] + [(*spent[-1], *added[0])]
-    return rows + [(*NOTHING_SPENT, *row) for row in added[1:]]
+        return [NOTHING_SPENT + row for row in added]
+    both = spent[-1] + added[0]
+    if len(spent) == len(added) == 1:
+        return [both]
+    return [*[row + NOTHING_ADDED for row in spent[:-1]], both, *[NOTHING_SPENT + row for row in added[1:]]]
 
 
-def _add_up(entries: Sequence[Spending]) -> Mapping[_Key, _Sum]:
-    sums: dict[_Key, _Sum] = {}
+def _add_up(entries: Sequence[Spending]) -> Mapping[_Key, _Sums]:
+    sums: dict[_Key, _Sums] = {}
     for one in entries:
-        key = (one.user_id, one.now // DAY, one.app_id or NO_APP, one.model, one.preset_id or 0)
-        known, usage = sums.get(key), one.usage
-        if known is None:
-            sums[key] = _Sum(1, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, one.cost)
-        else:
-            known.turns += 1
-            known.prompt_tokens += usage.prompt_tokens
-            known.completion_tokens += usage.completion_tokens
-            known.cached_tokens += usage.cached_tokens
-            known.cost += one.cost
+        key, usage = (one.user_id, one.now // DAY, one.app_id or NO_APP, one.model, one.preset_id or 0), one.usage
+        used = (1, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, one.cost)
+        known = sums.get(key)
+        sums[key] = used if known is None else _plus(known, used)
     return sums
 
 
-def _to_added(sums: Mapping[_Key, _Sum]) -> list[tuple[object, ...]]:
+def _plus(known: _Sums, used: _Sums) -> _Sums:
+    return (known[0] + used[0], known[1] + used[1], known[2] + used[2], known[3] + used[3], known[4] + used[4])
+
+
+def _to_added(sums: Mapping[_Key, _Sums]) -> list[tuple[object, ...]]:
     """For `ADD_UP`."""
-    return [(*key, *astuple(sums[key])) for key in sorted(sums)]
+    return [key + used for key, used in sorted(sums.items())]
 
 
-def _to_spending(sums: Mapping[_Key, _Sum]) -> list[tuple[str, int, int, int, int]]:
+def _to_spending(sums: Mapping[_Key, _Sums]) -> list[tuple[object, ...]]:
     """For `SPEND`, and in its order."""
-    spent: dict[tuple[str, int, int], list[int]] = {}
-    for (user_id, day, app_id, *_), used in sums.items():
+    spent: dict[tuple[str, int, int], tuple[int, int]] = {}
+    for (user_id, day, app_id, _model, _preset), (_turns, tokens_in, tokens_out, _cached, cost) in sums.items():
+        month = month_with(day).first_day
         for payer in payers_of(user_id, app_id or None):
-            of_payer = spent.setdefault((payer.scope, day, month_with(day).first_day), [0, 0])
-            of_payer[0] += used.prompt_tokens + used.completion_tokens
-            of_payer[1] += used.cost
-    return [(*key, tokens, money) for key, (tokens, money) in sorted(spent.items())]
+            key = (payer.scope, day, month)
+            tokens, money = spent.get(key, (0, 0))
+            spent[key] = (tokens + tokens_in + tokens_out, money + cost)
+    return [key + used for key, used in sorted(spent.items())]
 
 
 class SqlLedger:

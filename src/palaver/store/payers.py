@@ -19,6 +19,8 @@ class Payer(Struct, frozen=True):
     budget: Budget = NO_BUDGET
 
 
+# The same at each turn of somebody.
+@lru_cache(maxsize=4000)
 def payers_of(
     user_id: UserId, app_id: UserId | None, of_user: Budget = NO_BUDGET, of_app: Budget = NO_BUDGET
 ) -> Sequence[Payer]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from msgspec import Struct
+from msgspec.json import Decoder
 
 from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.conversation import ConversationId, Past
@@ -47,6 +48,7 @@ HELD_BY: Mapping[LimitOf, str] = {
 SPENT = (
     f"spending.scope, day, month, tokens_today, tokens_this_month, money_this_month, {MARK}, held.tokens, held.money"
 )
+LOOKED = "scope, day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, is_sure"
 # Who had to wait for the row finds in it what was used until then, but what is held is as it was before. That is too
 # little only where somebody else has looked meanwhile, and then the last column is false.
 LOOK_AND_LOCK: Mapping[LimitOf, str] = {
@@ -56,14 +58,12 @@ LOOK_AND_LOCK: Mapping[LimitOf, str] = {
     for of, held in HELD_BY.items()
 }
 # The same, and what a bot is to see of the past, unless $4 to $7 are NULL: together they take one round trip, which is
-# most of their cost. What was looked at has no conversation, and its numbers in one text with the mark last, which may
-# be missing: the rows of the past, which are many, carry nothing for it. To look at nobody with each of many pasts took
-# PostgreSQL as long as all the rest of the turn.
+# most of their cost. What was looked at has no conversation, and is a list in the row's text: the rows of the past,
+# which are many, carry nothing for it. To look at nobody with each of many pasts took PostgreSQL as long as all the
+# rest of the turn.
 LOOK_LOCK_AND_READ: Mapping[LimitOf, str] = {
-    of: "WITH looked (scope, day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, "
-    f"is_sure) AS ({sql}) SELECT past.* FROM ({select_past(4)}) AS past UNION ALL "
-    "SELECT NULL, NULL, scope, CONCAT_WS(' ', day, month, tokens_today, tokens_this_month, money, held_tokens, "
-    "held_money, CAST(is_sure AS INTEGER), mark), NULL FROM looked"
+    of: f"WITH looked ({LOOKED}) AS ({sql}) SELECT past.* FROM ({select_past(4)}) AS past UNION ALL "
+    f"SELECT NULL, NULL, NULL, CAST(JSON_BUILD_ARRAY({LOOKED}) AS TEXT), NULL FROM looked"
     for of, sql in LOOK_AND_LOCK.items()
 }
 NOTHING_PAST = (None,) * 4
@@ -74,8 +74,8 @@ Histories: TypeAlias = Mapping[ConversationId, Sequence[Past]]
 PastAsked: TypeAlias = tuple[ConversationId, int, int, int]
 
 
-class _Looked(Struct, frozen=True):
-    """What was found of one who pays: `SPENT` in its order, and whether what is held may be relied on."""
+class _Looked(Struct, frozen=True, array_like=True):
+    """What was found of one who pays: `LOOKED`. `is_sure`: what is held may be relied on."""
 
     scope: str
     day: int
@@ -89,22 +89,23 @@ class _Looked(Struct, frozen=True):
     is_sure: bool
 
 
+_to_looked = Decoder(_Looked).decode
+
+
 async def look_and_lock(
     tx: Transaction, payers: Mapping[str, Payer], pasts: Sequence[PastAsked], now: Micros
 ) -> tuple[Mapping[str, Spent], str | None, Histories]:
     """What each of them has spent, the mark of the prices, and the pasts that are asked for: one round trip where one
     asks. The rows of those who pay are locked from then on. What is held may be told as more than it is."""
-    in_order = [payers[scope] for scope in sorted(payers)]
+    by_kind: dict[LimitOf, list[Payer]] = {}
+    for scope in sorted(payers):
+        by_kind.setdefault(payers[scope].of, []).append(payers[scope])
     day, month, mark = now // DAY, month_of(now).first_day, None
     spent: dict[str, Spent] = {}
     unsure: list[Payer] = []
     read: list[Row] = []
-    for of in HELD_BY:
-        some = [payer for payer in in_order if payer.of == of]
-        if not some:
-            continue
-        looked, past = await _look(tx, of, some, now, pasts)
-        read += past
+    for of, some in by_kind.items():
+        looked = await _look(tx, of, some, now, pasts, read)
         for one in looked:
             mark = one.mark
             spent[one.scope] = _to_spent(one, day, month)
@@ -117,40 +118,33 @@ async def look_and_lock(
 
 
 async def _look(
-    tx: Transaction, of: LimitOf, payers: Sequence[Payer], now: Micros, pasts: Sequence[PastAsked] = ()
-) -> tuple[list[_Looked], Sequence[Row]]:
-    """And the rows of the pasts."""
+    tx: Transaction, of: LimitOf, payers: Sequence[Payer], now: Micros, pasts: Sequence[PastAsked], read: list[Row]
+) -> list[_Looked]:
+    """Adds to `read` the rows of the pasts."""
     asked = [(payer.id, now, payer.scope) for payer in payers]
-    past: list[Row] = []
+    # Those of a later day are made anew.
+    latest = (now + CLOCKS_DIFFER) // DAY
+    looked: list[_Looked] = []
     if pasts:
         # The first who pays goes with the last past: where there is one of each, that is one round trip.
-        *others, last = pasts
-        read = list(await tx.all_many(PAST, others)) if others else []
-        rows = [(*asked[0], *last), *((*one, *NOTHING_PAST) for one in asked[1:])]
-        found = await tx.all_many(LOOK_LOCK_AND_READ[of], rows)
-        past = read + [row for row in found if row[0] is not None]
-        looked = [_looked_by(row) for row in found if row[0] is None]
+        if len(pasts) > 1:
+            read += await tx.all_many(PAST, pasts[:-1])
+        rows = [asked[0] + pasts[-1], *[one + NOTHING_PAST for one in asked[1:]]]
+        for row in await tx.all_many(LOOK_LOCK_AND_READ[of], rows):
+            if row[0] is not None:
+                read.append(row)
+            elif (found := _to_looked(row[3])).day <= latest:
+                looked.append(found)
     else:
-        looked = [_Looked(*row) for row in await tx.all_many(LOOK_AND_LOCK[of], asked)]
-    looked = [one for one in looked if one.day <= (now + CLOCKS_DIFFER) // DAY]
+        looked += [_Looked(*row) for row in await tx.all_many(LOOK_AND_LOCK[of], asked) if row[1] <= latest]
     if len(looked) < len(payers):
         known = {one.scope for one in looked}
         new = [payer for payer in payers if payer.scope not in known]
         day, month = day_of(now).first_day, month_of(now).first_day
         for payer in new:
             await tx.run(OPEN_SPENDING.format(whose=f"{of}_id"), payer.scope, day, month, payer.id)
-        looked += (await _look(tx, of, new, now))[0]
-    return looked, past
-
-
-def _looked_by(row: Row) -> _Looked:
-    """What stands in a row of `LOOK_LOCK_AND_READ`, in the columns of the past."""
-    numbers = row[3].split(" ")
-    day, month, tokens_today, tokens_this_month, money, held_tokens, held_money, is_sure = map(int, numbers[:8])
-    mark = numbers[8] if len(numbers) > 8 else None
-    return _Looked(
-        row[2], day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, bool(is_sure)
-    )  # fmt: skip
+        looked += await _look(tx, of, new, now, (), read)
+    return looked
 
 
 async def add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping[str, Spent], now: Micros) -> None:

@@ -32,20 +32,25 @@ class Prices:
     def __init__(self) -> None:
         self._known: tuple[str | None, Mapping[str, Sequence[DatedPrice]]] | None = None
 
-    async def all(self, tx: Transaction, mark: str | None) -> Mapping[str, Sequence[DatedPrice]]:
-        """What the models cost and when, by model, in that order. `mark`: the latest that `tx` has seen, or None where
-        nobody has left one yet."""
+    def latest(self, mark: str | None) -> Mapping[str, Sequence[DatedPrice]] | None:
+        """What the models cost and when, by model, in that order. `mark`: the latest that the transaction has seen, or
+        None where nobody has left one yet. None where they have to be read."""
         known = self._known
-        if known is None or known[0] != mark:
-            # Read after the mark, they may be newer: then the next mark is another one, and has them read again.
-            known = self._known = (mark, await _by_model(tx))
-        return known[1]
+        return known[1] if known is not None and known[0] == mark else None
+
+    async def read(self, tx: Transaction, mark: str | None) -> Mapping[str, Sequence[DatedPrice]]:
+        # Read after the mark, they may be newer: then the next mark is another one, and has them read again.
+        prices = await _by_model(tx)
+        self._known = (mark, prices)
+        return prices
 
 
 def price_at(dated: Sequence[DatedPrice], now: Micros) -> Price | None:
     """What a model costs at that time, by its prices in their order; None where none has begun."""
-    begun = [one.price for one in dated if one.since <= now]
-    return begun[-1] if begun else None
+    for one in reversed(dated):
+        if one.since <= now:
+            return one.price
+    return None
 
 
 async def read_prices(tx: Transaction) -> list[DatedPrice]:

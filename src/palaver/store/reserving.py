@@ -35,7 +35,8 @@ async def reserve_all(
     tx: Transaction, turns: Sequence[NewTurn], places: Sequence[Place | None], texts: Texts, prices: Prices
 ) -> Sequence[Reservation | OverBudget | None]:
     """What is held back for the reply to each, or why there is to be none. Nothing is changed by it."""
-    budgets = next((turn.budgets for turn in turns if turn.budgets is not None), None)
+    # What holds by now, for those as well who came just before that was known.
+    budgets = turns[-1].budgets
     if budgets is None:
         return [None] * len(turns)
     wishes: list[Wish | None] = []

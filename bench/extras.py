@@ -1,9 +1,9 @@
 """What limits, ledger and metrics cost a turn together: `.venv/bin/python bench/extras.py [--quick]`.
 
 Three servers: ours as it comes; ours with a limit of each kind for users, as one would set them; and ours with every
-limit and budget there is. Each takes the same turns with and without all that (bench/bare.py), in turn and in many
-short rounds, and is compared with itself alone: two processes of the very same server differ by more than what is
-asked here, for as long as they live.
+limit and budget there is. Each takes the same turns with and without all that (bench/bare.py), in turn, and is compared
+with itself alone: two processes of the very same server differ by more than what is asked here, for as long as they
+live. Rounds are short and many: one of them may differ from the next by a fifth, whatever the machine does besides.
 """
 
 import argparse
@@ -41,18 +41,20 @@ TITLES: Mapping[Kind, str] = {
 STORES: Sequence[Store] = ("sqlite", "postgres")
 AT_ONCE = (1, 16, 64)
 STARTS = 2
-ROUNDS = 12
+ROUNDS = 60
+SETTLED_EVERY = 10
 
 
 class Size(Struct, frozen=True):
-    """Turns of each round; after each change of what it does a server is slower for some turns, which `settle` it."""
+    """Turns of each round, two for each that is asked at once at the least; after each change of what it does a server
+    is slower for some turns, which `settle` it."""
 
     turns: int
     settle: int
     warm_up: int
 
 
-FULL, QUICK = Size(turns=200, settle=30, warm_up=500), Size(turns=32, settle=1, warm_up=1)
+FULL, QUICK = Size(turns=60, settle=16, warm_up=500), Size(turns=32, settle=1, warm_up=1)
 
 MANY = "100000"
 PLENTY = "1000000000000"
@@ -117,9 +119,10 @@ class Switched:
         system.gauge.reset()
         if database is not None:
             database.reset()
-        await self._take(at_once, size.turns)
+        turns = max(size.turns, 2 * at_once)
+        await self._take(at_once, turns)
         own = 0 if database is None else database.cpu_seconds()
-        return Cpu(system.gauge.cpu_seconds() / size.turns * 1000, own / size.turns * 1000)
+        return Cpu(system.gauge.cpu_seconds() / turns * 1000, own / turns * 1000)
 
     async def _take(self, at_once: int, turns: int) -> None:
         """Asked for by this very process: to start one for each of so many rounds would take longer than the round."""
@@ -173,7 +176,8 @@ async def _measure_once(
     for at_once, of_kinds in costs.items():
         for round_ in range(rounds):
             for kind, server in servers.items():
-                server.system.settle()
+                if round_ % SETTLED_EVERY == 0:
+                    server.system.settle()
                 # Each about as often before as after the other.
                 for bare in (True, False) if round_ % 2 else (False, True):
                     found = of_kinds[kind].bare if bare else of_kinds[kind].whole

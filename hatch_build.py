@@ -11,11 +11,16 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+if sys.platform != "win32":
+    import fcntl
 
 # The first that runs TypeScript as it is, which the unit tests rely on.
 LEAST_NODE = (22, 18)
@@ -42,8 +47,14 @@ def build(root: Path) -> None:
     if _wanted() == "skip" or is_current(root):
         return
     _say("Building the web app.")
+    with _alone(root):
+        if not is_current(root):
+            _build(root)
+
+
+def _build(root: Path) -> None:
     try:
-        run(root, "build")
+        _run(root, "build")
     except Failed as failure:
         if _wanted() == "require":
             raise SystemExit(f"The web app cannot be built: {failure}") from None
@@ -73,7 +84,26 @@ def hash_of(root: Path) -> str:
 
 def run(root: Path, script: str) -> None:
     """Runs a script of `web/package.json`, with everything that it needs. Raises `Failed`."""
+    with _alone(root):
+        _run(root, script)
+
+
+def _run(root: Path, script: str) -> None:
     _call(root / "web", fetch(root), "run", "--silent", script)
+
+
+@contextmanager
+def _alone(root: Path) -> Iterator[None]:
+    """One in a checkout at a time: `npm ci` begins by removing what another one may be using."""
+    if sys.platform == "win32":
+        yield
+        return
+    folder = os.open(root / "web", os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def fetch(root: Path) -> list[str]:

@@ -1,9 +1,12 @@
 """How the web app gets into the package: once, and not at all where it cannot be."""
 
 import asyncio
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,22 @@ async def test_what_is_built_from_the_same_sources_is_not_built_again(clone: Pat
     (clone / "web" / "src" / "app.tsx").write_text("// changed")
     changed = await build(clone, **NO_REGISTRY)
     assert "The web app is not built" in changed.stderr
+
+
+async def test_what_another_one_is_just_building_is_waited_for_and_not_built_again(clone: Path) -> None:
+    folder = os.open(clone / "web", os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    waiting = await asyncio.create_subprocess_exec(
+        sys.executable, "hatch_build.py", cwd=clone, env={**bare_environment(), **NO_REGISTRY}, stderr=PIPE
+    )
+    assert waiting.stderr is not None
+    assert await waiting.stderr.readline() == b"Building the web app.\n"
+    built = clone / "src" / "palaver" / "ui" / ".built-from"
+    built.parent.mkdir()
+    built.write_text(hash_of(clone))
+    os.close(folder)
+    assert await waiting.stderr.read() == b""
+    assert await waiting.wait() == 0
 
 
 def test_lock_names_no_address_and_every_platform() -> None:

@@ -60,7 +60,7 @@ class RedisCounts:
             self._give_back(had)
         return standings
 
-    def take_now(self, wanted: Sequence[Wanted]) -> None:  # noqa: ARG002 (Redis is asked for any)
+    def take_now(self, _wanted: Sequence[Wanted], /) -> None:
         return None
 
     def _take_alone(self, wanted: Sequence[Wanted], asked: Sequence[asyncio.Future[Any]]) -> Sequence[Standing]:

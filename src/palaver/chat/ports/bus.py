@@ -68,7 +68,7 @@ class Counts(Protocol):
         """All of them or, where one cannot be had, none. Never raises, and takes no longer than a moment."""
         ...
 
-    def take_now(self, wanted: Sequence[Wanted]) -> Sequence[Standing] | None:
+    def take_now(self, wanted: Sequence[Wanted], /) -> Sequence[Standing] | None:
         """As `take`. None where others have to be asked, and nothing is had yet."""
         ...
 

@@ -19,6 +19,7 @@ import hypothesis
 import pytest
 from playwright.async_api import Browser
 
+from tests.parts import compiled
 from tests.parts.chromium import find_chromium, open_browser
 from tests.parts.llm import LLM
 from tests.parts.palaver import Database, Server, StartServer, StoreKind, make_sqlite_template, migrate
@@ -140,6 +141,15 @@ _STORES = _Either(
 # Most of what the web app does it does alike on both. What is about where things are on the page says so:
 # `pytest.mark.over_both`.
 _DEVICES = _Either("device", ("desktop", "phone"), ("tests/web/",), over_both=("tests/web/test_narrow.py",))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """A worker of many does its part of what each of them would do."""
+    worker_input: dict[str, Any] | None = getattr(session.config, "workerinput", None)
+    if worker_input is not None:
+        number = int(worker_input["workerid"].removeprefix("gw"))
+        compiled.share(session.config.args, number, worker_input["workercount"])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -44,12 +44,13 @@ prove: ready  ## Measure everything and try it at full size: docs/performance.md
 promises: $(VENV)/.test-done  ## Write docs/promises.md anew, of what was tried before.
 	@PYTHONPATH=. $(BIN)/python scripts/promises.py
 
+# Reading the types keeps one core busy for half a minute. What takes as long in all goes on meanwhile.
 check: install $(VENV)/.test-done  ## Check format, lint, types and import arrows.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/mypy
-	@$(BIN)/python hatch_build.py check
-	@$(BIN)/python -m pytest tests/meta
+	@$(BIN)/mypy & types=$$!; \
+	$(BIN)/python hatch_build.py check && $(BIN)/python -m pytest tests/meta; others=$$?; \
+	wait $$types && exit $$others
 
 format: $(VENV)/.test-done  ## Format the code and repair what the linter can repair.
 	@$(BIN)/ruff format .

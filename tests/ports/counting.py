@@ -51,7 +51,7 @@ class _CountingTransaction:
         self._transaction = transaction
         self._asked = asked
         self.lock = transaction.lock
-        self.others = transaction.others
+        self.sums = transaction.sums
 
     async def one(self, sql: str, *values: Any) -> Row | None:
         row = await self._transaction.one(sql, *values)

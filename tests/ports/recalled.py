@@ -1,17 +1,20 @@
 """What is known of those who pay: on PostgreSQL it stands in rows, SQLite's writer remembers it."""
 
-from collections.abc import Sequence
+from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from palaver.chat.ledger import Spent
 from palaver.chat.limit import LimitOf
 from palaver.store import SqlStore
-from palaver.store.database import Row, Transaction
+from palaver.store.database import Transaction
 from palaver.store.payers import Payer
-from palaver.store.sqlite_spending import ADD_UP_BY, recall
+from palaver.store.sqlite_spending import ADD_UP_BY, BESIDES, recall
+from palaver.store.sums import Besides, Sum
 from tests.ports.talking import NOW, rows
 
 OFS: dict[str, LimitOf] = {"app": "app", "user": "user"}
-IS_THERE = "SELECT 1 FROM sqlite_temp_master WHERE name = 'sums'"
+Remembered: TypeAlias = tuple[LimitOf, int, Sum]
 
 
 async def spent_by(store: SqlStore, scope: str) -> Spent:
@@ -32,20 +35,32 @@ async def check_remembered(store: SqlStore) -> None:
     """Whatever has happened: what is remembered is what the database says, or somebody could pass a budget."""
     known = await remembered(store)
 
-    async def work(tx: Transaction) -> None:
-        for payer, state, day, month, *_ in known:
-            await tx.run(ADD_UP_BY["app" if payer % 2 else "user"], payer // 2, state, day, month)
+    async def work(tx: Transaction) -> list[Remembered]:
+        added_up: list[Remembered] = []
+        for of, id_, sum_ in known:
+            row = await tx.one(ADD_UP_BY[of], id_, sum_.day, sum_.month)
+            assert row is not None
+            added_up.append((of, id_, Sum(sum_.day, sum_.month, *row)))
+        return added_up
 
-    await store.database.write(work)
-    assert await remembered(store) == known
+    assert await store.database.write(work) == known
+    besides = await store.database.write(_besides)
+    if besides is not None:
+        [(mark, for_answers)] = await rows(store, BESIDES)
+        assert besides == Besides(mark, bool(for_answers))
 
 
-async def remembered(store: SqlStore) -> Sequence[Row]:
-    """The rows that count, as they stand."""
+async def remembered(store: SqlStore) -> list[Remembered]:
+    """The sums of those who pay, as they stand."""
 
-    async def work(tx: Transaction) -> Sequence[Row]:
-        if store.engine == "postgres" or await tx.one(IS_THERE) is None:
-            return ()
-        return await tx.all("SELECT * FROM sums WHERE state = $1 ORDER BY payer", tx.others)
+    async def work(tx: Transaction) -> list[Remembered]:
+        if tx.sums is None:
+            return []
+        known: list[Remembered] = [("user", id_, replace(sum_)) for id_, sum_ in sorted(tx.sums.people.items())]
+        return known + [("app", id_, replace(sum_)) for id_, sum_ in sorted(tx.sums.apps.items())]
 
     return await store.database.write(work)
+
+
+async def _besides(tx: Transaction) -> Besides | None:
+    return None if tx.sums is None else tx.sums.besides

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from palaver.store.sums import Sums
 from palaver.watching.numbers import COMMIT_SIZE
 
 Row = Sequence[Any]
@@ -21,8 +22,10 @@ class Transaction(Protocol):
     lock: str
     """What makes a SELECT hold its rows: ` FOR UPDATE`, and nothing where the writer is alone."""
 
-    others: int
-    """Another number once others have written, for a writer that is alone and remembers what it has read."""
+    @property
+    def sums(self) -> Sums | None:
+        """What a writer that is alone remembers."""
+        ...
 
     async def one(self, sql: str, *values: Any) -> Row | None: ...
     async def all(self, sql: str, *values: Any) -> Sequence[Row]: ...

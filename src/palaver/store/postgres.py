@@ -53,7 +53,7 @@ ABANDON_SECONDS = 3
 
 class PostgresTransaction:
     lock = " FOR UPDATE"
-    others = 0
+    sums = None
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

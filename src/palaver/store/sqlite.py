@@ -23,6 +23,8 @@ import apsw
 
 from palaver.chat.errors import StoreUnavailable
 from palaver.store.database import Item, Result, Row, Transaction, Work
+from palaver.store.sqlite_spending import tell_all
+from palaver.store.sums import Sums
 from palaver.watching.numbers import COMMIT_SECONDS, COMMIT_SIZE
 
 T = TypeVar("T")
@@ -66,9 +68,9 @@ UNUSABLE = (
 class SqliteTransaction:
     lock = ""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, sums: Sums | None = None) -> None:
         self._connection = connection
-        self.others = 0
+        self.sums = sums
         self._open()
 
     def _open(self) -> None:
@@ -119,6 +121,8 @@ class SqliteDatabase:
         with _alone_opening(path):
             self._connection = connect(path)
         self._execute = self._connection.cursor().execute
+        self._sums = Sums()
+        tell_all(self._connection, self._sums)
         # Of the file, as the last commit has left it: it is another one with every commit, whoever makes it.
         self._version = self._connection.data_version()
         self._log = _Log(self._connection)
@@ -189,7 +193,7 @@ class SqliteDatabase:
             self._jobs.put(gathered)
 
     def _write_all(self) -> None:
-        transaction = SqliteTransaction(self._connection)
+        transaction = SqliteTransaction(self._connection, self._sums)
         waiting: list[_Job] = []
         closes = False
         while waiting or not closes:
@@ -218,7 +222,7 @@ class SqliteDatabase:
                 execute(OVERWRITE).fetchall()
             execute("BEGIN IMMEDIATE")
             if self._connection.data_version() != self._version:
-                transaction.others += 1
+                self._sums.forget()
             for batch in _to_batches(jobs):
                 results += zip(batch, self._carry_out(batch, transaction), strict=True)
             execute("COMMIT")
@@ -227,6 +231,7 @@ class SqliteDatabase:
         except BaseException as error:  # noqa: BLE001 (a thread's outer edge: whoever waits gets the error)
             transaction.recover()
             self._roll_back()
+            self._sums.undo()
             failure = _to_error(error)
             results = [(job, failure) for job in jobs]
         if for_good:
@@ -243,6 +248,7 @@ class SqliteDatabase:
         """A result for each, or its failure, which undoes what the job did and nothing of its neighbours'."""
         execute = self._execute
         execute("SAVEPOINT batch")
+        self._sums.has_changed = False
         try:
             return _carry_out_now(batch, transaction)
         except UNUSABLE:
@@ -250,6 +256,8 @@ class SqliteDatabase:
         except Exception as error:  # noqa: BLE001 (whoever waits for this job gets it)
             transaction.recover()
             execute("ROLLBACK TO batch")
+            if self._sums.has_changed:
+                self._sums.undo()
             if len(batch) == 1:
                 return [_Failure(error)]
         finally:

@@ -163,8 +163,8 @@ class Dispatcher:
         try:
             spelled = await self._spell(call, receive, origin)
             # A path that nobody has may come with any method.
-            REQUESTS.of("-" if call.route == "-" else scope["method"], call.route, spelled.status).add()
-            REQUEST_SECONDS.of(call.api).observe(perf_counter() - began)
+            REQUESTS.of["-" if call.route == "-" else scope["method"], call.route, spelled.status].add()
+            REQUEST_SECONDS.of[call.api].observe(perf_counter() - began)
             spelled.headers.extend(missing(self._guards, spelled.headers))
             spelled.headers.append((b"x-request-id", request_id.encode()))
             if origin:
@@ -226,7 +226,7 @@ class Dispatcher:
             spelled = _spell_refusal(Overloaded(), call, operation)
             guards = missing(self._guards, spelled.headers)
             headers = [*spelled.headers, *guards, (b"content-length", str(len(spelled.body)).encode())]
-            counted = REQUESTS.of(operation.method, operation.path, spelled.status)
+            counted = REQUESTS.of[operation.method, operation.path, spelled.status]
             known = Refused(spelled.status, _to_lines(headers), spelled.body, counted)
             self._spelled_refusals[key] = known
         return known

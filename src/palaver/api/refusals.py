@@ -114,7 +114,7 @@ def retry_after(error: ChatError) -> int | None:
 
 
 def count_refused(error: RateLimited) -> None:
-    REFUSED.of("other" if error.limit is None else error.limit.name).add()
+    REFUSED.of["other" if error.limit is None else error.limit.name].add()
 
 
 def tell_refused(error: ChatError, status: int, call: Call) -> None:

@@ -80,7 +80,7 @@ async def begin_reply(pool: Pool, options: AskingOptions, completion: Completion
     while True:
         place = await asking.take_next()
         if left is not None and place.server is not left:
-            UPSTREAM_FAILOVERS.of(left.named.name).add()
+            UPSTREAM_FAILOVERS.of[left.named.name].add()
         left = place.server
         begun: Begun | None = None
         try:
@@ -160,7 +160,7 @@ class _Asking:
     def note(self, server: LlmServer, failed: _Failed, request_id: str) -> None:
         """What follows from it for the next try. Raises `BotUnavailable` where there is to be none."""
         backoff = self._options.backoff
-        UPSTREAM_FAILURES.of(server.named.name, failed.why).add()
+        UPSTREAM_FAILURES.of[server.named.name, failed.why].add()
         tries = self._tries[server] = self._tries.get(server, 0) + 1
         counted = f"(try {tries} of {backoff.tries}) " if failed.passes else ""
         server.upstream.log_failure(request_id, counted + failed.words)

@@ -49,7 +49,7 @@ class OpenAIBot:
 def _give_up(begun: Begun, request_id: str) -> None:
     failure = begun.stream.failure or begun.answer.failure
     server = begun.place.server
-    UPSTREAM_FAILURES.of(server.named.name, BROKE_OFF).add()
+    UPSTREAM_FAILURES.of[server.named.name, BROKE_OFF].add()
     server.upstream.log_failure(request_id, failure or "ended its stream without a finish mark")
     if failure is not None:
         raise BotUnavailable

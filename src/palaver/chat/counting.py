@@ -22,7 +22,7 @@ class Tally:
         self._telling = telling
         # Heard once: looking at each piece for whether it is the first would cost all of them.
         telling.wakes(self._first_piece)
-        numbers.BEGUN.of(self._api).add()
+        numbers.BEGUN.of[self._api].add()
         numbers.RUNNING.add()
 
     def _first_piece(self) -> None:
@@ -35,8 +35,8 @@ class Tally:
         numbers.RUNNING.add(-1)
         if kept is None:
             return
-        numbers.ENDED.of(self._api, "lost" if lost else kept.status).add()
-        numbers.TURN_SECONDS.of(self._api).observe(perf_counter() - self._began)
+        numbers.ENDED.of[self._api, "lost" if lost else kept.status].add()
+        numbers.TURN_SECONDS.of[self._api].observe(perf_counter() - self._began)
         numbers.PIECES.add(self._telling.log.pieces)
         numbers.CHARACTERS.add(self._telling.log.length)
         if kept.cached:
@@ -58,7 +58,7 @@ def count_usage(usage: Usage | None) -> None:
 def counted() -> Iterator[None]:
     """Around an answer that is stored nowhere."""
     api, began = asked_by.get(), perf_counter()
-    numbers.BEGUN.of(api).add()
+    numbers.BEGUN.of[api].add()
     numbers.RUNNING.add()
     end = "failed"
     try:
@@ -69,5 +69,5 @@ def counted() -> Iterator[None]:
         raise
     finally:
         numbers.RUNNING.add(-1)
-        numbers.ENDED.of(api, end).add()
-        numbers.TURN_SECONDS.of(api).observe(perf_counter() - began)
+        numbers.ENDED.of[api, end].add()
+        numbers.TURN_SECONDS.of[api].observe(perf_counter() - began)

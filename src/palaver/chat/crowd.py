@@ -10,7 +10,7 @@ from itertools import islice
 from palaver.chat.errors import Overloaded
 from palaver.watching.numbers import REFUSED
 
-REFUSED_FULL = REFUSED.of("overload")
+REFUSED_FULL = REFUSED.of["overload"]
 
 # So few that wait are no overload, however long they do: the store may stand still for a moment. And they are enough to
 # share commits well: with more that wait hardly anything is done faster.

@@ -128,7 +128,7 @@ class Orphans:
         if not ended.done:
             return
         log.warning("reply %s was left behind by its worker and ends %s", left.reply_id, ending.end)
-        ENDED.of(NOBODY, ending.end).add()
+        ENDED.of[NOBODY, ending.end].add()
         kept = await self._turns.get(left.reply_id)
         if kept is not None:
             await replies.tell_end(kept.turn, ended)

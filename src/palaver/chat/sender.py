@@ -201,4 +201,4 @@ def _count(claimed: Claimed, settled: Settled) -> None:
     if settled.state == "dead":
         log.warning("delivery %s to %s is given up: %s", claimed.id, claimed.host, settled.problem)
     outcome = {"waiting": "failed", "not_needed": "gone"}.get(settled.state, settled.state)
-    DELIVERIES.of(claimed.channel, outcome).add()
+    DELIVERIES.of[claimed.channel, outcome].add()

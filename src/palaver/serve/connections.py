@@ -105,7 +105,7 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_made(transport)
         self._awaited_since = self.loop.time()
         if self.most_connections is not None and len(self.connections) > self.most_connections:
-            REFUSED.of("connections").add()
+            REFUSED.of["connections"].add()
             self._refuse(*TOO_MANY)
 
     def on_message_begin(self) -> None:

@@ -24,14 +24,12 @@ _SPARE = 64
 
 class Board:
     def __init__(self) -> None:
-        self._lay(memoryview(bytearray(_BYTES)))
+        self._memory = memoryview(bytearray(_VALUES_AT))
+        # As long as nobody else reads them: to count in a list takes a seventh of the time.
+        self.cells: list[float] | memoryview[float] = [0.0] * CELLS
         self._count = 0
         self.file: Path | None = None
         """Where it lies; None where nobody else reads it."""
-
-    def _lay(self, memory: memoryview) -> None:
-        self._memory = memory
-        self.cells = memory[_VALUES_AT:].cast("d")
 
     def add(self, names: Sequence[str]) -> int:
         """Places for these series, side by side: the cell of the first."""
@@ -52,27 +50,31 @@ class Board:
             # All of it at once: where memory ran out later, counting would kill the process.
             os.posix_fallocate(file.fileno(), 0, _BYTES)
             memory = memoryview(mmap.mmap(file.fileno(), _BYTES))
+        cells = memory[_VALUES_AT:].cast("d")
+        for at, value in enumerate(self.cells):
+            cells[at] = value
         # The length last, as above.
-        memory[_USED.size :] = self._memory[_USED.size :]
+        memory[_USED.size : _VALUES_AT] = self._memory[_USED.size : _VALUES_AT]
         memory[: _USED.size] = self._memory[: _USED.size]
-        self._lay(memory)
-        self.file = path
+        self._memory, self.cells, self.file = memory, cells, path
 
     def read(self) -> dict[str, float]:
-        return _read(self._memory)
+        return dict(zip(_read_names(self._memory), self.cells, strict=False))
 
 
 def read_board(path: Path) -> dict[str, float]:
     """The series in a board's file, in the order in which they came to be. Raises `OSError`."""
     data = path.read_bytes()
     # A worker that is only beginning has a file that is not whole yet.
-    return _read(memoryview(data)) if len(data) == _BYTES else {}
+    if len(data) != _BYTES:
+        return {}
+    memory = memoryview(data)
+    return dict(zip(_read_names(memory), memory[_VALUES_AT:].cast("d"), strict=False))
 
 
-def _read(memory: memoryview) -> dict[str, float]:
+def _read_names(memory: memoryview) -> list[str]:
     (used,) = _USED.unpack_from(memory)
-    names = bytes(memory[_USED.size : _USED.size + used]).decode().splitlines()
-    return dict(zip(names, memory[_VALUES_AT:].cast("d"), strict=False))
+    return bytes(memory[_USED.size : _USED.size + used]).decode().splitlines()
 
 
 # This process's own.

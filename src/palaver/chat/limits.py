@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import count
-from typing import NoReturn, Self
+from typing import NoReturn, Self, TypeAlias
 from uuid import UUID
 
 from msgspec import Struct
@@ -71,26 +71,26 @@ class Given(Struct, frozen=True):
     limits: OwnLimits
 
 
-class Grant:
-    """What somebody was granted. What is held of it for one moment is given back when the block ends, or, where a reply
-    has claimed it, with that reply.
+Shown: TypeAlias = tuple[tuple[Limit, ...], Sequence[Standing]]
+
+
+class Grant(Struct, eq=False):
+    """What somebody was granted by `counts`. What is held of it for one moment is given back when the block ends, or,
+    where a reply has claimed it, with that reply.
 
     `refusal`: there are too many replies at once. That forbids no turn whose reply has to wait for another one: it
     takes that one's place. The turn that would start one is refused with it.
     """
 
-    __slots__ = ("_counted", "_counts", "_held", "claimed", "of_conversation", "refusal", "shown")
-
-    def __init__(self, counts: Counts | None = None) -> None:
-        self._counts = counts
-        self._held: list[Wanted] = []
-        self._counted: list[Wanted] = []
-        self.claimed = False
-        self.refusal: RateLimited | None = None
-        self.shown: list[tuple[Limit, Standing]] = []
-        """The limits at work, and how each of them stands now."""
-        self.of_conversation: Limits | None = None
-        """Set where there is more to ask once the conversation is known."""
+    counts: Counts | None = None
+    claimed: bool = False
+    refusal: RateLimited | None = None
+    shown: list[Shown] = []
+    """The limits at work that were asked for together, and how each of them stands now."""
+    of_conversation: "Limits | None" = None
+    """Set where there is more to ask once the conversation is known."""
+    held: list[Wanted] = []
+    counted: list[Wanted] = []
 
     def __enter__(self) -> Self:
         return self
@@ -104,22 +104,22 @@ class Grant:
         if self.of_conversation is not None:
             await self.of_conversation.allow_conversation(reader, conversation, new, self)
 
-    def add(self, limits: Sequence[Limit], had: Sequence[Wanted], standings: Sequence[Standing]) -> None:
+    def add(self, limits: tuple[Limit, ...], had: Sequence[Wanted], standings: Sequence[Standing]) -> None:
         """These were had."""
         for one in had:
-            (self._counted if one.seconds else self._held).append(one)
-        self.shown += zip(limits, standings, strict=True)
+            (self.counted if one.seconds else self.held).append(one)
+        self.shown.append((limits, standings))
 
     def release(self) -> None:
-        if self._held and self._counts is not None:
-            held, self._held = self._held, []
-            self._counts.give_back(held)
+        if self.held and self.counts is not None:
+            held, self.held = self.held, []
+            self.counts.give_back(held)
 
     def undo(self) -> None:
         """There was no turn: what was counted is as if it had not been."""
-        if self._counted and self._counts is not None:
-            counted, self._counted = self._counted, []
-            self._counts.give_back(counted)
+        if self.counted and self.counts is not None:
+            counted, self.counted = self.counted, []
+            self.counts.give_back(counted)
 
 
 class Limits:
@@ -161,7 +161,7 @@ class Limits:
                 raise grant.refusal
             # Nothing but too many replies at once stands against it: all the rest is had.
             await self._have(self._of_caller(user, address, replies=False), grant)
-            grant.shown += met
+            grant.shown.append(_to_shown(met))
         of_its_users = user.kind == "app" and (self.rules.turns_a_minute or self._own)
         if of_its_users or self.rules.conversation_turns_a_minute:
             grant.of_conversation = self
@@ -190,7 +190,7 @@ class Limits:
         grant = Grant(self._counts)
         if met := await self._take(self._of_caller(user, turns=False), grant):
             grant.refusal = _to_refusal(met)
-            grant.shown += met
+            grant.shown.append(_to_shown(met))
         return grant
 
     async def allow_conversation(
@@ -223,10 +223,10 @@ class Limits:
     async def allow_socket(self, user: User | None, address: str, *, known: bool = True) -> Grant:
         """Whether there may be one more socket of that caller, and from that address. Raises `RateLimited`."""
         asked = NOTHING
-        rules, own = self.rules, self._own_of(user)
+        rules = self.rules
         if user is not None and known:
             default = 0 if user.kind == "app" else rules.sockets_at_once
-            most = _pick(own.sockets_at_once, default)
+            most = _pick(self._own.get(user.id, NO_OWN).sockets_at_once, default)
             asked = _ask("sockets_at_once", "user", f"sockets:{_name(user)}", most)
         most = rules.address_sockets_at_once
         of_address = _ask("sockets_at_once", "address", f"sockets:address:{address}", most)
@@ -249,7 +249,7 @@ class Limits:
 
     def _of_user(self, user: User, address: str | None = None, *, turns: bool = True, replies: bool = True) -> Asked:
         """What of it counts for a person or an application's user; nothing where the application speaks itself."""
-        own, rules = self._own_of(user), self.rules
+        own, rules = self._own.get(user.id, NO_OWN), self.rules
         most = _pick(own.turns_a_minute, rules.turns_a_minute) if turns else 0
         most_replies = _pick(own.replies_at_once, rules.replies_at_once) if replies else 0
         if user.kind == "app" or not (most or most_replies):
@@ -277,7 +277,13 @@ class Limits:
         """Adds what was asked for to the grant; or nothing, and gives the limits that were met."""
         if not asked.wanted:
             return ()
-        wanted = [one if one.seconds else self._hold(one) for one in asked.wanted]
+        wanted: list[Wanted] = []
+        for one in asked.wanted:
+            if one.seconds:
+                wanted.append(one)
+            else:
+                # By somebody who is nobody else in any worker.
+                wanted.append(Wanted(one.key, one.most, 0, f"{self._name}:{next(self._numbers)}"))
         standings = self._counts.take_now(wanted)
         if standings is None:
             standings = await self._counts.take(wanted)
@@ -287,14 +293,7 @@ class Limits:
         grant.add(asked.limits, wanted, standings)
         return ()
 
-    def _hold(self, wanted: Wanted) -> Wanted:
-        """By somebody who is nobody else in any worker."""
-        return Wanted(wanted.key, wanted.most, 0, f"{self._name}:{next(self._numbers)}")
-
     # What admins give
-
-    def _own_of(self, user: User | None) -> OwnLimits:
-        return self._own.get(user.id, NO_OWN) if user is not None and self._own else NO_OWN
 
     async def all_given(self) -> Sequence[Given]:
         """Of all who have limits of their own, by name."""
@@ -387,6 +386,11 @@ def _ask(name: LimitName, of: LimitOf, key: str, most: int) -> Asked:
 
 def _pick(own: int | None, default: int) -> int:
     return default if own is None else own
+
+
+def _to_shown(met: Sequence[tuple[Limit, Standing]]) -> Shown:
+    limits, standings = zip(*met, strict=True)
+    return limits, standings
 
 
 def _to_refusal(met: Sequence[tuple[Limit, Standing]]) -> RateLimited:

@@ -196,12 +196,12 @@ def to_reserve(
     past_tokens += waits_for * (reply + TOKENS_AROUND)
     if may_know(speaking):
         besides += knowledge_share(size.context, budgets.knowledge_tokens)
-    margin = max(MARGIN, size.factor)
+    margin = size.factor if size.factor > MARGIN else MARGIN
     uncut = int(besides * margin) + FRAME_TOKENS
     prompt = uncut + int(past_tokens * margin)
     if prompt > size.context:
         prompt = max(size.context, uncut)
-    return Usage(prompt, reply, estimated=True)
+    return Usage(prompt, reply, 0, True)
 
 
 class _Line(Struct, frozen=True):

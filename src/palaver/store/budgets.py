@@ -32,7 +32,7 @@ from palaver.chat.ledger import (
 from palaver.chat.limit import LimitOf
 from palaver.chat.user import UserId
 from palaver.store.database import Transaction
-from palaver.store.going_on import to_histories
+from palaver.store.going_on import Histories, PastAsked, to_histories
 from palaver.store.payers import Payer, payers_within
 from palaver.store.postgres_spending import HELD_BY as HELD_ON_POSTGRES
 from palaver.store.postgres_spending import add_up_held, look_and_lock
@@ -98,12 +98,14 @@ async def reserve(
     counts_money = False
     counted: list[Wish] = []
     reading: list[Wish] = []
+    pasts: list[PastAsked] = []
     unknown: list[Wish] = []
     for wish in wishes:
         if wish is None:
             continue
         if wish.reads_past and wish.before > 1:
             reading.append(wish)
+            pasts.append(_past_of(wish))
         of_payers = _payers_of(wish, budgets, own)
         wish.payers = of_payers if of_payers or budgets.conversation_tokens else None
         if wish.payers is None:
@@ -120,7 +122,9 @@ async def reserve(
         return [None] * len(wishes)
     if unknown:
         await _measure(tx, unknown)
-    spent, mark = await _look(tx, payers, reading, now)
+    spent, mark, histories = await _look(tx, payers, pasts, now)
+    for wish in reading:
+        _set_past(wish, histories.get(wish.conversation_id, ()))
     prices = NO_PRICES
     if counts_money:
         latest = known.latest(mark)
@@ -152,10 +156,11 @@ def _decide(
     """One after the other: what the first gets is held back from the next."""
     answers: list[Reservation | OverBudget | None] = []
     for wish in wishes:
-        if wish is None or wish.payers is None or wish.wanted is None:
+        if wish is None or wish.payers is None:
             answers.append(None)
             continue
         wanted = wish.wanted
+        assert wanted is not None, "whoever counts wants something"
         refusals: list[OverBudget] = []
         if budgets.conversation_tokens:
             held = held_there.get(wish.conversation_id, 0)
@@ -191,7 +196,9 @@ def _to_reservation(wish: Wish, bot: _Bot, budgets: Budgets) -> Reservation:
 def _most_cost(usage: Usage, prices: Sequence[Price]) -> int:
     most = 0
     for price in prices:
-        most = max(most, to_cost(usage, price))
+        cost = to_cost(usage, price)
+        if cost > most:
+            most = cost
     return most
 
 
@@ -223,8 +230,8 @@ def _to_bot(speaking: Speaking, prices: Mapping[str, Sequence[DatedPrice]], budg
     may_hold = []
     if prices:
         for name in _may_be_billed_as(speaking, budgets):
-            price = price_at(prices.get(name, ()), now)
-            if price is not None:
+            dated = prices.get(name)
+            if dated and (price := price_at(dated, now)) is not None:
                 may_hold.append(price)
     return _Bot(budgets.size_of(speaking), may_hold)
 
@@ -234,27 +241,33 @@ def _may_be_billed_as(speaking: Speaking, budgets: Budgets) -> Sequence[str]:
     provider = speaking.provider or budgets.default_provider
     if provider is not None and provider not in BILLED_BY_MODEL:
         return [provider]
-    return [model for model in (speaking.model, budgets.default_model) if model is not None]
+    models: list[str] = []
+    for model in (speaking.model, budgets.default_model):
+        if model is not None and model not in models:
+            models.append(model)
+    return models
 
 
 async def _look(
-    tx: Transaction, payers: Mapping[str, Payer], reading: Sequence[Wish], now: Micros
-) -> tuple[Mapping[str, Spent], str | None]:
-    """What each of them has spent, and the mark of the prices. What is held may be told as more than it is. With it the
-    past is read that is wanted."""
-    pasts = [_past_of(wish) for wish in reading]
+    tx: Transaction, payers: Mapping[str, Payer], pasts: Sequence[PastAsked], now: Micros
+) -> tuple[Mapping[str, Spent], str | None, Histories]:
+    """What each of them has spent, the mark of the prices, and the pasts that are asked for. What is held may be told
+    as more than it is."""
     if tx.lock and payers:
-        spent, mark, histories = await look_and_lock(tx, payers, pasts, now)
-    else:
-        histories = to_histories(await tx.all_many(PAST, pasts)) if pasts else {}
-        spent, mark = await recall(tx, payers.values(), now) if payers else ({}, None)
-    for wish in reading:
-        wish.history = histories.get(wish.conversation_id, ())
-        wish.past = sum([one.token_count for one in wish.history]) + TOKENS_AROUND * len(wish.history)
-    return spent, mark
+        return await look_and_lock(tx, payers, pasts, now)
+    histories = to_histories(await tx.all_many(PAST, pasts)) if pasts else {}
+    spent, mark = await recall(tx, payers.values(), now) if payers else ({}, None)
+    return spent, mark, histories
 
 
-def _past_of(wish: Wish) -> tuple[ConversationId, int, int, int]:
+def _set_past(wish: Wish, history: Sequence[Past]) -> None:
+    tokens = TOKENS_AROUND * len(history)
+    for one in history:
+        tokens += one.token_count
+    wish.history, wish.past = history, tokens
+
+
+def _past_of(wish: Wish) -> PastAsked:
     return wish.conversation_id, wish.context_from, wish.before, wish.limit
 
 

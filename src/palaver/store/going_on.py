@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -34,6 +35,11 @@ ONE_BESIDE = (
 )
 
 
+Histories: TypeAlias = Mapping[ConversationId, Sequence[Past]]
+# The conversation, from which number of a message, before which, and how many at most.
+PastAsked: TypeAlias = tuple[ConversationId, int, int, int]
+
+
 async def read_turn(tx: Transaction, reply: Message) -> Turn:
     conversation = await tx.one(CONVERSATION_BY_ID, reply.conversation_id)
     prompt = await tx.one(MESSAGE_BY_NUMBER, reply.conversation_id, reply.parent_number)
@@ -43,14 +49,12 @@ async def read_turn(tx: Transaction, reply: Message) -> Turn:
     return paid_by(Turn(to_conversation(conversation), said, replace(reply, parent_uuid=said.uuid)))
 
 
-async def read_histories(
-    tx: Transaction, asked: Sequence[tuple[ConversationId, int, int, int]]
-) -> Mapping[ConversationId, Sequence[Past]]:
-    """What the bots are to see of the past, newest first: from one number on, before another, and at most so many."""
+async def read_histories(tx: Transaction, asked: Sequence[PastAsked]) -> Histories:
+    """What the bots are to see of the past, newest first."""
     return to_histories(await tx.all_many(PAST, [one for one in asked if one[2] > 1]) if asked else ())
 
 
-def to_histories(rows: Iterable[Row]) -> Mapping[ConversationId, Sequence[Past]]:
+def to_histories(rows: Iterable[Row]) -> Histories:
     """Of the rows of `PAST`."""
     past: dict[ConversationId, list[Past]] = {}
     for conversation_id, number, role, content, token_count in rows:
@@ -61,7 +65,7 @@ def to_histories(rows: Iterable[Row]) -> Mapping[ConversationId, Sequence[Past]]
 async def add_history(
     tx: Transaction,
     begun: list[Begun | Exception],
-    known: Mapping[ConversationId, Sequence[Past]] = MappingProxyType({}),
+    known: Histories = MappingProxyType({}),
 ) -> list[Begun | Exception]:
     """`known`: what was read of it already."""
     started = [one for one in begun if isinstance(one, Begun) and one.state == "started"]

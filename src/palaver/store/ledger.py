@@ -164,7 +164,7 @@ def _plus(known: _Sums, used: _Sums) -> _Sums:
 
 def _to_added(sums: Mapping[_Key, _Sums]) -> list[tuple[object, ...]]:
     """For `ADD_UP`."""
-    return [key + used for key, used in sorted(sums.items())]
+    return [key + sums[key] for key in sorted(sums)]
 
 
 def _to_spending(sums: Mapping[_Key, _Sums]) -> list[tuple[object, ...]]:
@@ -176,7 +176,7 @@ def _to_spending(sums: Mapping[_Key, _Sums]) -> list[tuple[object, ...]]:
             key = (payer.scope, day, month)
             tokens, money = spent.get(key, (0, 0))
             spent[key] = (tokens + tokens_in + tokens_out, money + cost)
-    return [key + used for key, used in sorted(spent.items())]
+    return [key + spent[key] for key in sorted(spent)]
 
 
 class SqlLedger:

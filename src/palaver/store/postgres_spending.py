@@ -4,17 +4,15 @@ rows of replies. For SQLite see store/sqlite_spending.py.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.json import Decoder
 
 from palaver.chat.clock import DAY, SECOND, Micros
-from palaver.chat.conversation import ConversationId, Past
 from palaver.chat.ledger import Spent, day_of, month_of
 from palaver.chat.limit import LimitOf
 from palaver.store.database import Row, Transaction
-from palaver.store.going_on import to_histories
+from palaver.store.going_on import Histories, PastAsked, to_histories
 from palaver.store.payers import Payer
 from palaver.store.prices import MARK
 from palaver.store.summaries import PAST, select_past
@@ -69,9 +67,6 @@ LOOK_LOCK_AND_READ: Mapping[LimitOf, str] = {
 NOTHING_PAST = (None,) * 4
 # By so much at the most, between workers. At midnight a row may be of tomorrow.
 CLOCKS_DIFFER = 60 * SECOND
-
-Histories: TypeAlias = Mapping[ConversationId, Sequence[Past]]
-PastAsked: TypeAlias = tuple[ConversationId, int, int, int]
 
 
 class _Looked(Struct, frozen=True, array_like=True):
@@ -158,9 +153,9 @@ async def add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping
 def _to_spent(looked: _Looked, day: int, month: int) -> Spent:
     is_of_day, is_of_month = looked.day >= day, looked.month >= month
     return Spent(
-        tokens_today=looked.tokens_today if is_of_day else 0,
-        tokens_this_month=looked.tokens_this_month if is_of_month else 0,
-        money_this_month=looked.money_this_month if is_of_month else 0,
-        held_tokens=looked.held_tokens,
-        held_money=looked.held_money,
+        looked.tokens_today if is_of_day else 0,
+        looked.tokens_this_month if is_of_month else 0,
+        looked.money_this_month if is_of_month else 0,
+        looked.held_tokens,
+        looked.held_money,
     )

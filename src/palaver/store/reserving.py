@@ -1,7 +1,7 @@
 """What a turn wants to have held back for its reply, before it is begun."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from palaver.chat.ports import NewTurn
 from palaver.chat.turn import decide_known, decide_new
 from palaver.store.budgets import Wish, reserve
 from palaver.store.database import Database, Transaction, Work
+from palaver.store.going_on import Histories
 from palaver.store.locks import LOCK_RUNNING
 from palaver.store.prices import Prices
 from palaver.store.texts import Texts
@@ -22,26 +23,29 @@ T = TypeVar("T")
 
 
 class Place(Struct):
-    """Where a message goes: the conversation as it was, and what was said there under the same client id. `history`
-    is what the bot is to see of the past, where that was read already."""
+    """Where a message goes: the conversation as it was, and what was said there under the same client id."""
 
     conversation: Conversation
     prompt: Message | None = None
     reply: Message | None = None
-    history: Sequence[Past] | None = None
+
+
+Held: TypeAlias = Reservation | OverBudget | None
 
 
 async def reserve_all(
     tx: Transaction, turns: Sequence[NewTurn], places: Sequence[Place | None], texts: Texts, prices: Prices
-) -> Sequence[Reservation | OverBudget | None]:
-    """What is held back for the reply to each, or why there is to be none. Nothing is changed by it."""
+) -> tuple[Sequence[Held], Histories]:
+    """What is held back for the reply to each, or why there is to be none; and of the conversations whose past was read
+    for it, what their bots are to see of that. Nothing is changed by it."""
     # What holds by now, for those as well who came just before that was known.
     budgets = turns[-1].budgets
     if budgets is None:
-        return [None] * len(turns)
+        return [None] * len(turns), {}
     wishes: list[Wish | None] = []
     stops: list[ConversationId] = []
-    for turn, place in zip(turns, places, strict=True):
+    for index, turn in enumerate(turns):
+        place = places[index]
         wish = _wish(turn, place)
         wishes.append(wish)
         if place is None:
@@ -54,14 +58,15 @@ async def reserve_all(
             wish.reads_past = True
             wish.standing = _standing(place.conversation, texts)
     if not any(wishes):
-        return [None] * len(turns)
+        return [None] * len(turns), {}
     if tx.lock and stops:
         await tx.all(LOCK_RUNNING, stops)
     held = await reserve(tx, wishes, budgets, prices, turns[0].now)
-    for place, wish in zip(places, wishes, strict=True):
-        if place is not None and wish is not None:
-            place.history = wish.history
-    return held
+    read: dict[ConversationId, Sequence[Past]] = {}
+    for wish in wishes:
+        if wish is not None and wish.history is not None:
+            read[wish.conversation_id] = wish.history
+    return held, read
 
 
 def _standing(conversation: Conversation, texts: Texts) -> int | None:

@@ -176,7 +176,7 @@ class SqlTurns:
 
     async def _begin_all(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[Begun | Exception]:
         places = await self._places(tx, turns)
-        reserved = await reserve_all(tx, turns, places, self._texts, self._prices)
+        reserved, histories = await reserve_all(tx, turns, places, self._texts, self._prices)
         begun: list[Begun | Exception] = []
         for turn, place, held in zip(turns, places, reserved, strict=True):
             try:
@@ -191,8 +191,7 @@ class SqlTurns:
             if turn.new and not place and isinstance(one, Begun)
         ]
         await count_use(tx, fresh)
-        known = {place.conversation.id: place.history for place in places if place and place.history is not None}
-        return await add_history(tx, begun, known)
+        return await add_history(tx, begun, histories)
 
     async def _places(self, tx: Transaction, turns: Sequence[NewTurn]) -> list[Place | None]:
         asked = [

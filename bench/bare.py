@@ -6,7 +6,7 @@ nothing. Only bench/extras.py runs it, as `python -m bench.bare serve …`.
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from palaver.chat import running
 from palaver.chat.limits import Grant, Limits
 from palaver.cli import main
 from palaver.store import ending, turns
+from palaver.store.database import Transaction
 from palaver.store.ledger import COST
 from palaver.watching import series
 
@@ -25,13 +26,6 @@ ALL_THE_SAME = "CASE WHEN CAST($17 AS BIGINT) < CAST($19 AS BIGINT) AND CAST($18
 
 def _count_nothing(*_arguments: object) -> None:
     return
-
-
-class _Uncounted:
-    add = set = observe = staticmethod(_count_nothing)
-
-
-_UNCOUNTED = _Uncounted()
 
 
 class _NoTally:
@@ -46,8 +40,15 @@ async def _grant(*_arguments: object, **_named: object) -> Grant:
     return Grant()
 
 
-async def _reserve_nothing(_tx: object, asked: Sequence[object], *_more: object) -> Sequence[None]:
-    return [None] * len(asked)
+async def _reserve_nothing(
+    tx: Transaction, asked: Sequence[object], *_more: object
+) -> tuple[Sequence[None], Mapping[object, object]]:
+    if tx.sums is not None and tx.sums.is_told:
+        # What tells of each reply costs something, although there is nothing to tell.
+        for (name,) in await tx.all("SELECT name FROM sqlite_temp_master WHERE type = 'trigger'"):
+            await tx.run(f"DROP TRIGGER temp.{name}")
+        tx.sums.undo()
+    return [None] * len(asked), {}
 
 
 async def _nothing(*_arguments: object, **_named: object) -> None:
@@ -73,7 +74,6 @@ PARTS = (
     _Part(series.Count, "add", _count_nothing),
     _Part(series.Count, "set", _count_nothing),
     _Part(series.Spread, "observe", _count_nothing),
-    _Part(series.Family, "of", lambda *_labels: _UNCOUNTED),
     _Part(running, "Tally", _NoTally),
     _Part(Limits, "allow_turn", _grant),
     _Part(Grant, "ask_conversation", _nothing),

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import apsw
@@ -355,6 +355,25 @@ async def test_what_is_undone_is_remembered_by_nobody(store: SqlStore) -> None:
     await check_remembered(store)
     await look_up(store, alice)
     assert await remembered(store) == before
+
+
+async def test_statement_that_fails_half_way_is_remembered_by_nobody_though_its_work_goes_on(store: SqlStore) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    budgets = Budgets(Budget(10**9))
+    for _ in range(2):
+        await store.turns.begin(replace(said(alice, "hello", new_conversation(alice)), budgets=budgets))
+    reply = "(SELECT MAX(id) FROM messages)"
+
+    async def go_on(tx: Transaction) -> None:
+        with suppress(apsw.ConstraintError):
+            # The first reply is changed before the second may not have the number of its prompt.
+            await tx.run(
+                f"UPDATE messages SET reserved_tokens = 1, number = number - (id = {reply}) WHERE status = 'running'"
+            )
+
+    before = await look_up(store, alice)
+    await store.database.write(go_on)
+    assert await look_up(store, alice) == before
 
 
 async def test_triggers_whose_making_was_undone_are_made_again(store: SqlStore) -> None:

@@ -16,9 +16,7 @@ Result = TypeVar("Result")
 class Transaction(Protocol):
     """SQL with `$1`, `$2`… in the dialect that both engines speak.
 
-    A transaction awaits nothing but its own methods: on SQLite it runs in the writer's thread from start to end. A
-    statement that changes replies or the ledger and fails is to end its work: what it had told `sums` until then is
-    undone in the database alone, unless the error leaves the work (docs/decisions/0023-remembered-sums.md).
+    A transaction awaits nothing but its own methods: on SQLite it runs in the writer's thread from start to end.
     """
 
     lock: str

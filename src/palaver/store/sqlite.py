@@ -89,23 +89,32 @@ class SqliteTransaction:
         self._open()
 
     async def one(self, sql: str, *values: Any) -> Row | None:
-        rows = self._execute(to_sqlite(sql), values).fetchall()
+        rows = self._fetch(self._execute, sql, values)
         return rows[0] if rows else None
 
     async def all(self, sql: str, *values: Any) -> Sequence[Row]:
-        return self._execute(to_sqlite(sql), values).fetchall()
+        return self._fetch(self._execute, sql, values)
 
     async def run(self, sql: str, *values: Any) -> None:
-        self._execute(to_sqlite(sql), values).fetchall()
+        self._fetch(self._execute, sql, values)
 
     async def run_long(self, sql: str, *values: Any) -> None:
-        self._execute(to_sqlite(sql), values).fetchall()
+        self._fetch(self._execute, sql, values)
 
     async def run_many(self, sql: str, many: Sequence[Sequence[Any]]) -> None:
-        self._execute_many(to_sqlite(sql), many).fetchall()
+        self._fetch(self._execute_many, sql, many)
 
     async def all_many(self, sql: str, many: Sequence[Sequence[Any]]) -> Sequence[Row]:
-        return self._execute_many(to_sqlite(sql), many).fetchall()
+        return self._fetch(self._execute_many, sql, many)
+
+    def _fetch(self, execute: Callable[[str, Any], apsw.Cursor], sql: str, values: Sequence[Any]) -> Sequence[Row]:
+        try:
+            return execute(to_sqlite(sql), values).fetchall()
+        except BaseException:
+            # SQLite undoes what the statement did until it failed, and the work may go on.
+            if self.sums is not None and self.sums.has_changed:
+                self.sums.undo()
+            raise
 
 
 class SqliteDatabase:

@@ -56,7 +56,7 @@ class DatedPrice(Struct, frozen=True):
 
 def to_cost(usage: Usage, price: Price) -> int:
     """Rounded once, over all of it. The store says the same in SQL."""
-    cached = min(usage.cached_tokens, usage.prompt_tokens)
+    cached = usage.cached_tokens if usage.cached_tokens < usage.prompt_tokens else usage.prompt_tokens
     parts = (usage.prompt_tokens - cached) * price.input + cached * price.cached_input
     return (parts + usage.completion_tokens * price.output + MILLION // 2) // MILLION
 

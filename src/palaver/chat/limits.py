@@ -30,6 +30,9 @@ MINUTE_SECONDS = 60
 # The one that was looked up first is forgotten first.
 REMEMBERED_CONVERSATIONS = 10_000
 
+# Of so many it is known what a turn takes; all are forgotten where one more comes.
+REMEMBERED_CALLERS = 10_000
+
 # How soon every worker holds to what an admin has given somebody.
 LOOK_SECONDS = 2.0
 
@@ -132,6 +135,7 @@ class Limits:
         self._counts = counts or LocalCounts()
         self._store = store
         self._own: Mapping[UserId, OwnLimits] = {}
+        self._known: dict[UserId, Asked] = {}
         self._conversations: dict[str, Conversation] = {}
         self._seen: str | None = None
         self._look = asyncio.Event()
@@ -154,7 +158,7 @@ class Limits:
         Raises `RateLimited`; then nothing was counted.
         """
         grant = Grant(self._counts)
-        asked = self._of_caller(user, address)
+        asked = self._of_turn(user, address)
         if asked.wanted and (met := await self._take(asked, grant)):
             grant.refusal = _to_refusal(met)
             if not may_wait or any(limit.name != "replies_at_once" for limit, _ in met):
@@ -235,6 +239,17 @@ class Limits:
     async def allow_upload(self, user: User) -> Grant:
         """Whether there may be one more document on its way from that caller. Raises `RateLimited`."""
         return await self._have(_ask("uploads_at_once", "user", f"uploads:{_name(user)}", self.rules.uploads_at_once))
+
+    def _of_turn(self, user: User, address: str | None) -> Asked:
+        """What a turn takes: the same one after the other."""
+        if address is not None or user.kind == "guest":
+            return self._of_caller(user, address)
+        asked = self._known.get(user.id)
+        if asked is None:
+            if len(self._known) >= REMEMBERED_CALLERS:
+                self._known.clear()
+            asked = self._known[user.id] = self._of_caller(user)
+        return asked
 
     def _of_caller(self, user: User, address: str | None = None, *, turns: bool = True, replies: bool = True) -> Asked:
         """What a turn takes, or a message without a reply, or a reply without a message."""
@@ -325,6 +340,7 @@ class Limits:
         changes = await self._store.limits.changes()
         if changes != self._seen:
             self._own = await self._store.limits.all()
+            self._known.clear()
             self._seen = changes
 
     async def watch(self) -> NoReturn:

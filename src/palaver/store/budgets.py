@@ -32,7 +32,7 @@ from palaver.chat.ledger import (
 from palaver.chat.limit import LimitOf
 from palaver.chat.user import UserId
 from palaver.store.database import Transaction
-from palaver.store.going_on import Histories, PastAsked, to_histories
+from palaver.store.going_on import PastAsked, to_histories
 from palaver.store.payers import Payer, payers_within
 from palaver.store.postgres_spending import HELD_BY as HELD_ON_POSTGRES
 from palaver.store.postgres_spending import add_up_held, look_and_lock
@@ -122,7 +122,12 @@ async def reserve(
         return [None] * len(wishes)
     if unknown:
         await _measure(tx, unknown)
-    spent, mark, histories = await _look(tx, payers, pasts, now)
+    # What each of them has spent, the mark of the prices, and the pasts. What is held may be told as more than it is.
+    if tx.lock and payers:
+        spent, mark, histories = await look_and_lock(tx, payers, pasts, now)
+    else:
+        histories = to_histories(await tx.all_many(PAST, pasts)) if pasts else {}
+        spent, mark = await recall(tx, payers.values(), now) if payers else ({}, None)
     for wish in reading:
         _set_past(wish, histories.get(wish.conversation_id, ()))
     prices = NO_PRICES
@@ -139,7 +144,7 @@ async def reserve(
             bot = bots[named] = _to_bot(wish.speaking, prices, budgets, now)
         wish.wanted = _to_reservation(wish, bot, budgets)
     answers = _decide(wishes, spent, held_there, budgets, now)
-    if tx.lock and any(isinstance(answer, OverBudget) for answer in answers):
+    if tx.lock and OverBudget in map(type, answers):
         # What ended while a row was waited for may be in both: in what was used, and in what is held.
         await add_up_held(tx, payers.values(), spent, now)
         answers = _decide(wishes, spent, held_there, budgets, now)
@@ -241,23 +246,10 @@ def _may_be_billed_as(speaking: Speaking, budgets: Budgets) -> Sequence[str]:
     provider = speaking.provider or budgets.default_provider
     if provider is not None and provider not in BILLED_BY_MODEL:
         return [provider]
-    models: list[str] = []
-    for model in (speaking.model, budgets.default_model):
-        if model is not None and model not in models:
-            models.append(model)
-    return models
-
-
-async def _look(
-    tx: Transaction, payers: Mapping[str, Payer], pasts: Sequence[PastAsked], now: Micros
-) -> tuple[Mapping[str, Spent], str | None, Histories]:
-    """What each of them has spent, the mark of the prices, and the pasts that are asked for. What is held may be told
-    as more than it is."""
-    if tx.lock and payers:
-        return await look_and_lock(tx, payers, pasts, now)
-    histories = to_histories(await tx.all_many(PAST, pasts)) if pasts else {}
-    spent, mark = await recall(tx, payers.values(), now) if payers else ({}, None)
-    return spent, mark, histories
+    wanted, default = speaking.model, budgets.default_model
+    if wanted is None:
+        return () if default is None else (default,)
+    return (wanted,) if default is None or default == wanted else (wanted, default)
 
 
 def _set_past(wish: Wish, history: Sequence[Past]) -> None:

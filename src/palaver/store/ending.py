@@ -14,7 +14,7 @@ from palaver.chat.user import UserId
 from palaver.store.database import Row, Transaction
 from palaver.store.events import KEPT, lowest_open
 from palaver.store.going_on import promote
-from palaver.store.ledger import COST, SPEND_AND_ADD_UP, spend, spent_and_added_up, to_rows
+from palaver.store.ledger import COST, SPENT_AND_ADDED_UP, spend, to_values_alone
 from palaver.store.locks import LOCK_CONVERSATIONS
 from palaver.store.outbox import add_reply_notices
 from palaver.store.prompt_size import PROMPT_SIZE
@@ -50,8 +50,13 @@ COUNT_REPLY = (
     "last_message_at = CASE WHEN $2 > 0 THEN $7 ELSE last_message_at END WHERE id = $1 "
     "RETURNING id, exchange_count, open_replies, revision, event, last_number"
 )
-# For PostgreSQL what the reply has used goes with it, which else is one more round trip for each turn.
-COUNT_AND_SPEND = f"WITH {spent_and_added_up(11)} {COUNT_REPLY}"
+# For PostgreSQL what the reply has used goes with it where no other ends in the same moment: else it is one more round
+# trip. The tokens and the cost are those that are counted anyway.
+COUNT_AND_SPEND = "WITH " + SPENT_AND_ADDED_UP.format(
+    tokens="CAST($5 AS BIGINT) + CAST($6 AS BIGINT)", money="CAST($10 AS BIGINT)", scope="$11", month="$12",
+    user="$13", day="$14", added_day="$14", app="$15", model="$16", preset="$17",
+    added="1, CAST($5 AS BIGINT), CAST($6 AS BIGINT), CAST($9 AS BIGINT), CAST($10 AS BIGINT)",
+) + " " + COUNT_REPLY  # fmt: skip
 KEEP_SOURCES = "UPDATE messages SET sources = $2 WHERE id = $1"
 FORGET_LOG = "DELETE FROM reply_log WHERE message_id = $1"
 LEFT_RUNNING = (
@@ -101,12 +106,14 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
     counted = [_count_row(ending, written[ending.reply_id]) for ending in kept]
     entries = to_spending(kept, written)
     budgets = bool(tx.lock) and any(one.may_have_budget for one in written.values())
-    # Not where others go on: they would be read while all who pay with these wait for the rows.
-    spends_at_once = bool(tx.lock and entries) and not any(one.goes_on for one in written.values())
-    if spends_at_once:
-        counts = await _count_and_spend(tx, counted, to_rows(entries, budgets=budgets))
-    else:
+    goes_with = None
+    if tx.lock and entries and len(kept) == 1 and not written[kept[0].reply_id].goes_on:
+        # Not where others go on: they would be read while all who pay with these wait for the rows.
+        goes_with = to_values_alone(entries[0], budgets=budgets)
+    if goes_with is None:
         counts = _to_counts(await tx.all_many(COUNT_REPLY, counted))
+    else:
+        counts = _to_counts(await tx.all(COUNT_AND_SPEND, *counted[0], *goes_with))
     ended: list[EndedReply | Exception] = []
     for ending in endings:
         if ending.reply_id not in written:
@@ -127,22 +134,9 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
                 mark=Mark(revision, event, lowest),
             )
         )
-    if entries and not spends_at_once:
+    if entries and goes_with is None:
         await spend(tx, entries, budgets=budgets)
     return ended
-
-
-async def _count_and_spend(
-    tx: Transaction, counted: Sequence[tuple[object, ...]], spent: Sequence[tuple[object, ...]]
-) -> Mapping[ConversationId, Row]:
-    *others, last = counted
-    rows = [
-        *(await tx.all_many(COUNT_REPLY, others) if others else ()),
-        *await tx.all(COUNT_AND_SPEND, *last, *spent[0]),
-    ]
-    if len(spent) > 1:
-        await tx.run_many(SPEND_AND_ADD_UP, spent[1:])
-    return _to_counts(rows)
 
 
 def _to_counts(rows: Iterable[Row]) -> Mapping[ConversationId, Row]:

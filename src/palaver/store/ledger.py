@@ -3,7 +3,6 @@
 With them go, on PostgreSQL, the sums by which budgets are looked at before a reply is made: store/postgres_spending.py.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -56,28 +55,23 @@ SOME_HAVE_THEIR_OWN = (
 )
 # A new day begins with what is spent first in it. A worker whose clock is behind another's adds to the later day.
 SPEND = (
-    "UPDATE spending SET tokens_today = CASE WHEN day < $2 THEN 0 ELSE tokens_today END + $4, "
-    "tokens_this_month = CASE WHEN month < $3 THEN 0 ELSE tokens_this_month END + $4, "
-    "money_this_month = CASE WHEN month < $3 THEN 0 ELSE money_this_month END + $5, "
-    "day = CASE WHEN day < $2 THEN $2 ELSE day END, month = CASE WHEN month < $3 THEN $3 ELSE month END "
-    "WHERE scope = $1"
+    "UPDATE spending SET tokens_today = CASE WHEN day < {day} THEN 0 ELSE tokens_today END + {tokens}, "
+    "tokens_this_month = CASE WHEN month < {month} THEN 0 ELSE tokens_this_month END + {tokens}, "
+    "money_this_month = CASE WHEN month < {month} THEN 0 ELSE money_this_month END + {money}, "
+    "day = CASE WHEN day < {day} THEN {day} ELSE day END, "
+    "month = CASE WHEN month < {month} THEN {month} ELSE month END WHERE scope = {scope}"
 )
-# For PostgreSQL both, or one of the two as $1 or $6 is NULL: together they take one round trip, which is most of their
-# cost. What is spent comes first, as the ledger asks for it; see store/locks.py.
-_SPENT_AND_ADDED_UP = (
-    f"spent AS ({SPEND} RETURNING 1), added AS ({INTO_LEDGER}SELECT CAST($6 AS BIGINT), CAST($7 AS BIGINT), "
-    "CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), CAST($12 AS BIGINT), "
-    "CAST($13 AS BIGINT), CAST($14 AS BIGINT), CAST($15 AS BIGINT) "
-    f"WHERE CAST($6 AS BIGINT) IS NOT NULL AND (SELECT COUNT(*) FROM spent) >= 0 {IF_IT_IS_THERE} RETURNING 1)"
+# For PostgreSQL both, or one of the two as the scope or the user is NULL: together they take one round trip, which is
+# most of their cost. What is spent comes first, as the ledger asks for it; see store/locks.py.
+SPENT_AND_ADDED_UP = (
+    f"spent AS ({SPEND} RETURNING 1), added AS ({INTO_LEDGER}SELECT CAST({{user}} AS BIGINT), "
+    "CAST({added_day} AS BIGINT), CAST({app} AS BIGINT), CAST({model} AS TEXT), CAST({preset} AS BIGINT), {added} "
+    f"WHERE CAST({{user}} AS BIGINT) IS NOT NULL AND (SELECT COUNT(*) FROM spent) >= 0 {IF_IT_IS_THERE} RETURNING 1)"
 )
-
-
-def spent_and_added_up(first: int) -> str:
-    """Those two, as parts of another statement: its values from the `first` on are theirs."""
-    return re.sub(r"\$(\d+)", lambda found: f"${int(found[1]) + first - 1}", _SPENT_AND_ADDED_UP)
-
-
-SPEND_AND_ADD_UP = f"WITH {spent_and_added_up(1)} SELECT 1"
+SPEND_AND_ADD_UP = "WITH " + SPENT_AND_ADDED_UP.format(
+    scope="$1", day="$2", month="$3", tokens="$4", money="$5", user="$6", added_day="$7", app="$8", model="$9",
+    preset="$10", added=", ".join(f"CAST(${at} AS BIGINT)" for at in range(11, 16)),
+) + " SELECT 1"  # fmt: skip
 NOTHING_SPENT: tuple[object, ...] = (None,) * 5
 NOTHING_ADDED: tuple[object, ...] = (None,) * 10
 ADD_RESERVATION = (
@@ -131,31 +125,48 @@ async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) 
     """Adds what was used to the ledger, and on PostgreSQL to what those with a budget have spent; `budgets`: there may
     be such. What SQLite's writer remembers of them is kept up by itself."""
     if tx.lock:
-        await tx.run_many(SPEND_AND_ADD_UP, to_rows(entries, budgets=budgets))
+        await tx.run_many(SPEND_AND_ADD_UP, _to_rows(entries, budgets=budgets))
     else:
-        await tx.run_many(ADD_UP, _to_added(_add_up(entries)))
+        one, *others = entries
+        await tx.run_many(ADD_UP, _to_added(_add_up(entries)) if others else [_key_of(one) + _sums_of(one)])
 
 
-def to_rows(entries: Sequence[Spending], *, budgets: bool) -> list[tuple[object, ...]]:
+def to_values_alone(one: Spending, *, budgets: bool) -> tuple[object, ...] | None:
+    """Of what nothing else goes with: the scope of who pays, the first day of the month, and the ledger's key. None
+    where more than one pays, who come one after the other."""
+    key = _key_of(one)
+    if not budgets:
+        return None, None, *key
+    payers = payers_of(one.user_id, one.app_id)
+    return (payers[0].scope, month_with(key[1]).first_day, *key) if len(payers) == 1 else None
+
+
+def _to_rows(entries: Sequence[Spending], *, budgets: bool) -> list[tuple[object, ...]]:
     """For `SPEND_AND_ADD_UP`, and to be carried out in this order: see store/locks.py."""
     sums = _add_up(entries)
     spent, added = _to_spending(sums) if budgets else [], _to_added(sums)
     if not spent:
         return [NOTHING_SPENT + row for row in added]
     both = spent[-1] + added[0]
-    if len(spent) == len(added) == 1:
-        return [both]
     return [*[row + NOTHING_ADDED for row in spent[:-1]], both, *[NOTHING_SPENT + row for row in added[1:]]]
 
 
 def _add_up(entries: Sequence[Spending]) -> Mapping[_Key, _Sums]:
     sums: dict[_Key, _Sums] = {}
     for one in entries:
-        key, usage = (one.user_id, one.now // DAY, one.app_id or NO_APP, one.model, one.preset_id or 0), one.usage
-        used = (1, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, one.cost)
+        key, used = _key_of(one), _sums_of(one)
         known = sums.get(key)
         sums[key] = used if known is None else _plus(known, used)
     return sums
+
+
+def _key_of(one: Spending) -> _Key:
+    return one.user_id, one.now // DAY, one.app_id or NO_APP, one.model, one.preset_id or 0
+
+
+def _sums_of(one: Spending) -> _Sums:
+    usage = one.usage
+    return 1, usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, one.cost
 
 
 def _plus(known: _Sums, used: _Sums) -> _Sums:
@@ -163,7 +174,7 @@ def _plus(known: _Sums, used: _Sums) -> _Sums:
 
 
 def _to_added(sums: Mapping[_Key, _Sums]) -> list[tuple[object, ...]]:
-    """For `ADD_UP`."""
+    """For `ADD_UP`, and in its order."""
     return [key + sums[key] for key in sorted(sums)]
 
 

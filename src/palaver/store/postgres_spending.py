@@ -3,7 +3,7 @@ write: who pays has a row in `spending`, which is locked as it is looked at, and
 rows of replies. For SQLite see store/sqlite_spending.py.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.json import Decoder
@@ -92,16 +92,12 @@ async def look_and_lock(
 ) -> tuple[Mapping[str, Spent], str | None, Histories]:
     """What each of them has spent, the mark of the prices, and the pasts that are asked for: one round trip where one
     asks. The rows of those who pay are locked from then on. What is held may be told as more than it is."""
-    by_kind: dict[LimitOf, list[Payer]] = {}
-    for scope in sorted(payers):
-        by_kind.setdefault(payers[scope].of, []).append(payers[scope])
     day, month, mark = now // DAY, month_of(now).first_day, None
     spent: dict[str, Spent] = {}
     unsure: list[Payer] = []
     read: list[Row] = []
-    for of, some in by_kind.items():
-        looked = await _look(tx, of, some, now, pasts, read)
-        for one in looked:
+    for some in _by_kind(payers):
+        for one in await _look(tx, some, now, pasts, read):
             mark = one.mark
             spent[one.scope] = _to_spent(one, day, month)
             if not one.is_sure:
@@ -112,11 +108,21 @@ async def look_and_lock(
     return spent, mark, to_histories(read)
 
 
+def _by_kind(payers: Mapping[str, Payer]) -> Iterable[Sequence[Payer]]:
+    """In the order of their scopes, those of each kind apart."""
+    if len(payers) == 1:
+        return ((*payers.values(),),)
+    by_kind: dict[LimitOf, list[Payer]] = {}
+    for scope in sorted(payers):
+        by_kind.setdefault(payers[scope].of, []).append(payers[scope])
+    return by_kind.values()
+
+
 async def _look(
-    tx: Transaction, of: LimitOf, payers: Sequence[Payer], now: Micros, pasts: Sequence[PastAsked], read: list[Row]
+    tx: Transaction, payers: Sequence[Payer], now: Micros, pasts: Sequence[PastAsked], read: list[Row]
 ) -> list[_Looked]:
-    """Adds to `read` the rows of the pasts."""
-    asked = [(payer.id, now, payer.scope) for payer in payers]
+    """Those who pay are of one kind. Adds to `read` the rows of the pasts."""
+    of = payers[0].of
     # Those of a later day are made anew.
     latest = (now + CLOCKS_DIFFER) // DAY
     looked: list[_Looked] = []
@@ -124,21 +130,25 @@ async def _look(
         # The first who pays goes with the last past: where there is one of each, that is one round trip.
         if len(pasts) > 1:
             read += await tx.all_many(PAST, pasts[:-1])
-        rows = [asked[0] + pasts[-1], *[one + NOTHING_PAST for one in asked[1:]]]
-        for row in await tx.all_many(LOOK_LOCK_AND_READ[of], rows):
+        first, *others = payers
+        asked: list[tuple[object, ...]] = [(first.id, now, first.scope, *pasts[-1])]
+        if others:
+            asked += [(payer.id, now, payer.scope, *NOTHING_PAST) for payer in others]
+        for row in await tx.all_many(LOOK_LOCK_AND_READ[of], asked):
             if row[0] is not None:
                 read.append(row)
             elif (found := _to_looked(row[3])).day <= latest:
                 looked.append(found)
     else:
-        looked += [_Looked(*row) for row in await tx.all_many(LOOK_AND_LOCK[of], asked) if row[1] <= latest]
+        rows = await tx.all_many(LOOK_AND_LOCK[of], [(payer.id, now, payer.scope) for payer in payers])
+        looked += [_Looked(*row) for row in rows if row[1] <= latest]
     if len(looked) < len(payers):
         known = {one.scope for one in looked}
         new = [payer for payer in payers if payer.scope not in known]
         day, month = day_of(now).first_day, month_of(now).first_day
         for payer in new:
             await tx.run(OPEN_SPENDING.format(whose=f"{of}_id"), payer.scope, day, month, payer.id)
-        looked += await _look(tx, of, new, now, (), read)
+        looked += await _look(tx, new, now, (), read)
     return looked
 
 

@@ -53,7 +53,7 @@ class Person:
     async def turns_left(self) -> int:
         with await self.limits.allow_turn(self.user) as granted:
             granted.undo()
-            told = [pair for limits, standings in granted.shown for pair in zip(limits, standings, strict=True)]
+            told = zip(granted.limits, granted.standings, strict=True)
             [left] = [standing.left for limit, standing in told if limit.name == "turns_a_minute"]
             return left + 1
 

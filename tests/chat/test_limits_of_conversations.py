@@ -52,7 +52,7 @@ async def test_stranger_does_not_find_a_conversation_that_is_known_here_and_uses
         with pytest.raises(NotFound):
             await limits.allow_conversation(Reader(mallory.id), conversation.uuid, None)
     granted = await limits.allow_conversation(Reader(alice.id), conversation.uuid, None)
-    [(_, [standing])] = granted.shown
+    [standing] = granted.standings
     assert standing.left == A_MINUTE - 2
 
 

@@ -305,8 +305,8 @@ class Dispatcher:
         finally:
             if call.granted is not None and not call.granted.claimed:
                 call.granted.release()
-        if call.granted is not None and call.granted.shown and spelled.status not in (402, 429):
-            spelled.headers.extend(standing_headers(call.granted.shown))
+        if call.granted is not None and call.granted.limits and spelled.status not in (402, 429):
+            spelled.headers.extend(standing_headers(call.granted.limits, call.granted.standings))
         if call.given_again:
             spelled.headers.append(GIVEN_AGAIN)
         if new_guest is not None:

@@ -9,7 +9,6 @@ from palaver.api.language import LANGUAGES, Language, text
 from palaver.chat.errors import ChatError, OverBudget, RateLimited
 from palaver.chat.ledger import MILLION
 from palaver.chat.limit import Limit, LimitName
-from palaver.chat.limits import Shown
 from palaver.chat.ports import Standing
 
 POLICIES: dict[LimitName, str] = {
@@ -122,18 +121,15 @@ def met_headers(error: RateLimited) -> list[tuple[bytes, bytes]]:
     """Of a refusal: the limit that was met, and what is left of it."""
     if error.limit is None:
         return []
-    return standing_headers([((error.limit,), (Standing(0, error.left, error.reset),))])
+    return standing_headers((error.limit,), (Standing(0, error.left, error.reset),))
 
 
-def standing_headers(shown: Sequence[Shown]) -> list[tuple[bytes, bytes]]:
-    """Of a success: all limits at work, and how they stand."""
-    limits, standings = shown[0]
-    for more, stand in shown[1:]:
-        limits, standings = (*limits, *more), (*standings, *stand)
+def standing_headers(limits: tuple[Limit, ...], standings: Sequence[Standing]) -> list[tuple[bytes, bytes]]:
+    """Of a success: all limits at work, and how each of them stands."""
     policies, form = _to_forms(limits)
     numbers: list[int] = []
-    for index, limit in enumerate(limits):
-        standing = standings[index]
+    for index, standing in enumerate(standings):
+        limit = limits[index]
         numbers.append(standing.left if standing.left < LARGEST else LARGEST)
         if limit.seconds:
             numbers.append(math.ceil(standing.reset))

@@ -401,7 +401,7 @@ async def may_stay(call: Call, send: Send, headers: list[tuple[bytes, bytes]], u
         words, seconds = limit_words(error, call.language), whole_seconds(error.retry_after)
         await _turn_away(send, headers, words, "rate_limited", TOO_MANY, retry_after=seconds)
         return False
-    call.granted = granted if granted.shown else None
+    call.granted = granted if granted.limits else None
     return True
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import count
-from typing import NoReturn, Self, TypeAlias
+from typing import NoReturn, Self
 from uuid import UUID
 
 from msgspec import Struct
@@ -74,9 +74,6 @@ class Given(Struct, frozen=True):
     limits: OwnLimits
 
 
-Shown: TypeAlias = tuple[tuple[Limit, ...], Sequence[Standing]]
-
-
 class Grant(Struct, eq=False):
     """What somebody was granted by `counts`. What is held of it for one moment is given back when the block ends, or,
     where a reply has claimed it, with that reply.
@@ -88,8 +85,9 @@ class Grant(Struct, eq=False):
     counts: Counts | None = None
     claimed: bool = False
     refusal: RateLimited | None = None
-    shown: list[Shown] = []
-    """The limits at work that were asked for together, and how each of them stands now."""
+    limits: tuple[Limit, ...] = ()
+    """Those at work that were asked for; and in the same order how each of them stands now."""
+    standings: list[Standing] = []
     of_conversation: "Limits | None" = None
     """Set where there is more to ask once the conversation is known."""
     held: list[Wanted] = []
@@ -111,7 +109,12 @@ class Grant(Struct, eq=False):
         """These were had."""
         for one in had:
             (self.counted if one.seconds else self.held).append(one)
-        self.shown.append((limits, standings))
+        self.show(limits, standings)
+
+    def show(self, limits: tuple[Limit, ...], standings: Sequence[Standing]) -> None:
+        """Whoever asked is told of these, too."""
+        self.limits += limits
+        self.standings += standings
 
     def release(self) -> None:
         if self.held and self.counts is not None:
@@ -165,7 +168,7 @@ class Limits:
                 raise grant.refusal
             # Nothing but too many replies at once stands against it: all the rest is had.
             await self._have(self._of_caller(user, address, replies=False), grant)
-            grant.shown.append(_to_shown(met))
+            grant.show(*_to_shown(met))
         of_its_users = user.kind == "app" and (self.rules.turns_a_minute or self._own)
         if of_its_users or self.rules.conversation_turns_a_minute:
             grant.of_conversation = self
@@ -194,7 +197,7 @@ class Limits:
         grant = Grant(self._counts)
         if met := await self._take(self._of_caller(user, turns=False), grant):
             grant.refusal = _to_refusal(met)
-            grant.shown.append(_to_shown(met))
+            grant.show(*_to_shown(met))
         return grant
 
     async def allow_conversation(
@@ -404,7 +407,7 @@ def _pick(own: int | None, default: int) -> int:
     return default if own is None else own
 
 
-def _to_shown(met: Sequence[tuple[Limit, Standing]]) -> Shown:
+def _to_shown(met: Sequence[tuple[Limit, Standing]]) -> tuple[tuple[Limit, ...], Sequence[Standing]]:
     limits, standings = zip(*met, strict=True)
     return limits, standings
 

@@ -49,4 +49,4 @@ async def count_for(call: Call, speaker: User) -> None:
     by_app = call.user.kind == "app"
     granted = await call.site.limits.allow_among_people(speaker, call.parameters["id"], by_app=by_app)
     if call.granted is not None:
-        call.granted.shown += granted.shown
+        call.granted.show(granted.limits, granted.standings)

@@ -100,6 +100,7 @@ async def reserve(
     reading: list[Wish] = []
     pasts: list[PastAsked] = []
     unknown: list[Wish] = []
+    waiting: list[Wish] = []
     for wish in wishes:
         if wish is None:
             continue
@@ -115,6 +116,8 @@ async def reserve(
             if payer.budget.money_a_month:
                 counts_money = True
         counted.append(wish)
+        if wish.waits_for and budgets.conversation_tokens:
+            waiting.append(wish)
         # Nothing was said before in a conversation that is yet to be made.
         if wish.conversation_id and (wish.standing is None or (wish.past is None and not wish.reads_past)):
             unknown.append(wish)
@@ -134,7 +137,7 @@ async def reserve(
     if counts_money:
         latest = known.latest(mark)
         prices = await known.read(tx, mark) if latest is None else latest
-    held_there = await _held_in_conversations(tx, counted) if budgets.conversation_tokens else {}
+    held_there = await _held_in_conversations(tx, waiting) if waiting else {}
     # What is known of a bot is looked up once for all that ask the same one.
     bots: dict[tuple[str | None, str | None], _Bot] = {}
     for wish in counted:
@@ -269,7 +272,7 @@ def held_by(tx: Transaction) -> Mapping[LimitOf, str]:
 
 
 async def _held_in_conversations(tx: Transaction, wishes: Sequence[Wish]) -> Mapping[ConversationId, int]:
-    """What is held back there for replies that come before it."""
-    busy = [(wish.conversation_id, wish.payer_id) for wish in wishes if wish.waits_for]
-    rows = await tx.all_many(HELD_IN_CONVERSATION, busy) if busy else ()
-    return {asked[0]: row[0] for asked, row in zip(busy, rows, strict=True)}
+    """What is held back there for the replies that each of them waits for."""
+    asked = [(wish.conversation_id, wish.payer_id) for wish in wishes]
+    rows = await tx.all_many(HELD_IN_CONVERSATION, asked)
+    return {wish.conversation_id: row[0] for wish, row in zip(wishes, rows, strict=True)}

@@ -138,7 +138,7 @@ class Limits:
         self._counts = counts or LocalCounts()
         self._store = store
         self._own: Mapping[UserId, OwnLimits] = {}
-        self._known: dict[UserId, Asked] = {}
+        self._asked: dict[UserId, Asked] = {}
         self._conversations: dict[str, Conversation] = {}
         self._seen: str | None = None
         self._look = asyncio.Event()
@@ -247,11 +247,11 @@ class Limits:
         """What a turn takes: the same one after the other."""
         if address is not None or user.kind == "guest":
             return self._of_caller(user, address)
-        asked = self._known.get(user.id)
+        asked = self._asked.get(user.id)
         if asked is None:
-            if len(self._known) >= REMEMBERED_CALLERS:
-                self._known.clear()
-            asked = self._known[user.id] = self._of_caller(user)
+            if len(self._asked) >= REMEMBERED_CALLERS:
+                self._asked.clear()
+            asked = self._asked[user.id] = self._of_caller(user)
         return asked
 
     def _of_caller(self, user: User, address: str | None = None, *, turns: bool = True, replies: bool = True) -> Asked:
@@ -343,7 +343,7 @@ class Limits:
         changes = await self._store.limits.changes()
         if changes != self._seen:
             self._own = await self._store.limits.all()
-            self._known.clear()
+            self._asked.clear()
             self._seen = changes
 
     async def watch(self) -> NoReturn:

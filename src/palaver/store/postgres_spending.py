@@ -92,14 +92,14 @@ async def look_and_lock(
 ) -> tuple[Mapping[str, Spent], str | None, Histories]:
     """What each of them has spent, the mark of the prices, and the pasts that are asked for: one round trip where one
     asks. The rows of those who pay are locked from then on. What is held may be told as more than it is."""
-    day, month, mark = now // DAY, month_of(now).first_day, None
+    mark = None
     spent: dict[str, Spent] = {}
     unsure: list[Payer] = []
     read: list[Row] = []
     for some in _by_kind(payers):
         for one in await _look(tx, some, now, pasts, read):
             mark = one.mark
-            spent[one.scope] = _to_spent(one, day, month)
+            spent[one.scope] = _to_spent(one, now)
             if not one.is_sure:
                 unsure.append(payers[one.scope])
         pasts = ()
@@ -160,12 +160,11 @@ async def add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping
             spent[payer.scope].held_tokens, spent[payer.scope].held_money = row
 
 
-def _to_spent(looked: _Looked, day: int, month: int) -> Spent:
-    is_of_day, is_of_month = looked.day >= day, looked.month >= month
-    return Spent(
-        looked.tokens_today if is_of_day else 0,
-        looked.tokens_this_month if is_of_month else 0,
-        looked.money_this_month if is_of_month else 0,
-        looked.held_tokens,
-        looked.held_money,
-    )
+def _to_spent(looked: _Looked, now: Micros) -> Spent:
+    today = looked.tokens_today
+    this_month, money = looked.tokens_this_month, looked.money_this_month
+    if looked.day < now // DAY:
+        today = 0
+        if looked.month < month_of(now).first_day:
+            this_month = money = 0
+    return Spent(today, this_month, money, looked.held_tokens, looked.held_money)

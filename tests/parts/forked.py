@@ -1,7 +1,7 @@
 """`palaver` processes that need not import anything: forks of one that has (`imported.py`).
 
-They are what `make test` starts. With PALAVER_PROVE=1, and where an environment says something to Python itself, it is
-the command in the way people run it.
+They are what `make test` starts, and so are a server's workers. With PALAVER_PROVE=1, and where an environment says
+something to Python itself, it is the command in the way people run it.
 """
 
 import atexit

@@ -4,9 +4,13 @@ To import them is five sixths of what a start costs. What is asked for comes ove
 arguments, the environment, the folder and whether a warning is an error, with the descriptors of the standard streams
 and of the pipe that is told how it ended. The answer, by the fork itself once it leads a session of its own, is its
 number.
+
+The workers of a server are forks of its supervisor, where the system tells of the end of a process by a descriptor.
 """
 
+import asyncio
 import gc
+import itertools
 import json
 import os
 import selectors
@@ -14,13 +18,17 @@ import signal
 import socket
 import sys
 import time
+import traceback
 import warnings
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
+
+from palaver.serve import process
 
 _MODULES = (
     "palaver.app",
-    "palaver.serve.alone",
+    *(f"palaver.serve.{name}" for name in ("alone", "supervisor", "worker")),
     *(f"palaver.cli.{name}" for name in ("app", "export", "faults", "import", "installation", "migrate")),
     *(f"palaver.cli.{name}" for name in ("serve", "sync_models", "token", "user")),
 )
@@ -89,6 +97,59 @@ def _take_on(asker: socket.socket, request: dict[str, Any], descriptors: list[in
         warnings.simplefilter("error")
 
 
+class _Worker:
+    """A fork of a supervisor, as `palaver.serve.process` wants to see it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._end = os.pidfd_open(pid)
+        self._code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().add_reader(self._end, self._bury)
+
+    async def wait(self) -> int:
+        return await asyncio.shield(self._code)
+
+    def send_signal(self, sig: int) -> None:
+        if self._code.done():
+            raise ProcessLookupError
+        os.kill(self.pid, sig)
+
+    def _bury(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._end)
+        os.close(self._end)
+        self._code.set_result(os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]))
+
+
+async def _start_worker(command: Sequence[str], descriptors: Sequence[int]) -> _Worker:
+    pid = os.fork()
+    if pid == 0:
+        _work(command[command.index("serve") :], descriptors)
+    return _Worker(pid)
+
+
+def _work(arguments: Sequence[str], descriptors: Sequence[int]) -> NoReturn:
+    """What the supervisor has is left as it is, and nothing of its own is run or closed by this process."""
+    code = 1
+    try:
+        gc.freeze()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        kept = [2, *sorted(descriptors), os.sysconf("SC_OPEN_MAX")]
+        for below, above in itertools.pairwise(kept):
+            os.closerange(below + 1, above)
+        import_module("palaver.cli").main(arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:  # noqa: BLE001 (above this there is the supervisor)
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
 if __name__ == "__main__":
     for name in _MODULES:
         import_module(name)
@@ -98,4 +159,6 @@ if __name__ == "__main__":
     asker = socket.socket(fileno=0)
     request, descriptors = _fork_at_each_request(asker)
     _take_on(asker, json.loads(request), descriptors)
+    if hasattr(os, "pidfd_open"):
+        process.start_child = _start_worker
     import_module("palaver.cli").main()

@@ -4,21 +4,36 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from palaver.serve.listening import Listener
 from palaver.serve.orders import Order, Ready, decode_ready, encode_order
 from palaver.settings import Settings
 
 
+class Child(Protocol):
+    """As much of `asyncio.subprocess.Process` as is needed."""
+
+    @property
+    def pid(self) -> int: ...
+
+    async def wait(self) -> int: ...
+
+    def send_signal(self, signal: int, /) -> None: ...
+
+
+async def start_child(command: Sequence[str], descriptors: Sequence[int]) -> Child:
+    """It has these descriptors of ours, by the same numbers. The tests have a quicker way to the same."""
+    return await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, pass_fds=descriptors)
+
+
 class WorkerProcess:
     """A process that has been started, and may be anything from new to ended."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, process: Child, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._process = process
         self._writer = writer
         self._clock = asyncio.get_running_loop().time
@@ -36,10 +51,9 @@ class WorkerProcess:
         with theirs:
             reader, writer = await asyncio.open_unix_connection(sock=ours)
             try:
-                process = await asyncio.create_subprocess_exec(
-                    *_to_command(settings, listener.fileno(), theirs.fileno(), board),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=(listener.fileno(), theirs.fileno()),
+                process = await start_child(
+                    _to_command(settings, listener.fileno(), theirs.fileno(), board),
+                    (listener.fileno(), theirs.fileno()),
                 )
             except BaseException:
                 writer.close()

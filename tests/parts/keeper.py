@@ -1,4 +1,4 @@
-"""Ends what a test run has started, and removes its folder, once the run is over or has died.
+"""Ends what a test run has started, and removes its folders, once the run is over or has died.
 
 Run by `tests/parts/run.py` as a process of its own. The run holds the other end of its standard input and never writes
 to it, so the end of that input is the end of the run, be it by SIGKILL.
@@ -17,10 +17,16 @@ _TRIES = 6000
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
+    # The first one is the run's own: it has the notes.
+    folders = [Path(argument) for argument in sys.argv[1:]]
     sys.stdin.buffer.read()
-    for note in (folder / "keep").iterdir():
+    for note in (folders[0] / "keep").iterdir():
         _end(int(note.name), signal.Signals[note.read_text()])
+    for folder in folders:
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
     # A process that is just ending may still write; its folder is gone when it is.
     for _ in range(_TRIES):
         shutil.rmtree(folder, ignore_errors=True)

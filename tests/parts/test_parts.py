@@ -194,16 +194,21 @@ from tests.parts.run import open_run
 with open_run() as run:
     postgres = Postgres(run)
     sleeper = Process(run, ["sleep", "600"], name="sleep", log=run.folder / "log")
-    postmaster = (run.folder / "postgres" / "data" / "postmaster.pid").read_text().split()[0]
-    print(run.folder, sleeper.pid, postmaster, flush=True)
+    postmaster = (postgres.folder / "data" / "postmaster.pid").read_text().split()[0]
+    print(run.folder, run.memory, sleeper.pid, postmaster, flush=True)
     signal.pause()
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", source]
     doomed = Process(run, command, name="run", log=tmp_path / "log", environment=environment)
-    line = await doomed.wait_for_line(r"^(\S+) (\d+) (\d+)$", seconds=60)
-    folder, pids = Path(line[1]), [int(line[2]), int(line[3])]
+    line = await doomed.wait_for_line(r"^(\S+) (\S+) (\d+) (\d+)$", seconds=60)
+    folders, pids = [Path(line[1]), Path(line[2])], [int(line[3]), int(line[4])]
+    assert [folder.exists() for folder in folders] == [True, True]
     assert [is_alive(pid) for pid in pids] == [True, True]
     doomed.send(how)
     await doomed.wait_for_end(seconds=60)
-    assert await wait_until(lambda: not folder.exists() and not any(is_alive(pid) for pid in pids), seconds=60)
+
+    def is_gone() -> bool:
+        return not any(folder.exists() for folder in folders) and not any(is_alive(pid) for pid in pids)
+
+    assert await wait_until(is_gone, seconds=60)

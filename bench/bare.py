@@ -51,10 +51,6 @@ async def _reserve_nothing(
     return [None] * len(asked), {}
 
 
-async def _nothing(*_arguments: object, **_named: object) -> None:
-    return
-
-
 def _without(statement: str, *changes: tuple[str, str]) -> str:
     for part, to in changes:
         assert part in statement, "the statement is another by now"
@@ -76,7 +72,6 @@ PARTS = (
     _Part(series.Spread, "observe", _count_nothing),
     _Part(running, "Tally", _NoTally),
     _Part(Limits, "allow_turn", _grant),
-    _Part(Grant, "ask_conversation", _nothing),
     _Part(turns, "reserve_all", _reserve_nothing),
     _Part(ending, "to_spending", lambda *_ended: []),
     _Part(

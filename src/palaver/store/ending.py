@@ -105,11 +105,12 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
         await add_reply_notices(tx, told, kept[0].now)
     counted = [_count_row(ending, written[ending.reply_id]) for ending in kept]
     entries = to_spending(kept, written)
-    budgets = bool(tx.lock) and any(one.may_have_budget for one in written.values())
     goes_with = None
-    if tx.lock and entries and len(kept) == 1 and not written[kept[0].reply_id].goes_on:
+    if tx.lock and entries and len(kept) == 1:
+        alone = written[kept[0].reply_id]
         # Not where others go on: they would be read while all who pay with these wait for the rows.
-        goes_with = to_values_alone(entries[0], budgets=budgets)
+        if not alone.goes_on:
+            goes_with = to_values_alone(entries[0], budgets=alone.may_have_budget)
     if goes_with is None:
         counts = _to_counts(await tx.all_many(COUNT_REPLY, counted))
     else:
@@ -135,6 +136,7 @@ async def finish_all(tx: Transaction, endings: Sequence[Ending]) -> list[EndedRe
             )
         )
     if entries and goes_with is None:
+        budgets = bool(tx.lock) and any(one.may_have_budget for one in written.values())
         await spend(tx, entries, budgets=budgets)
     return ended
 

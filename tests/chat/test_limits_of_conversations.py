@@ -64,3 +64,21 @@ async def test_only_so_many_conversations_are_remembered(
     for each in (one, other, one):
         await limits.allow_conversation(Reader(alice.id), each.uuid, None)
     assert looked_up == {one.uuid: 2, other.uuid: 1}
+
+
+async def test_what_a_conversation_refuses_does_not_count_for_its_caller(
+    store: SqlStore, alice: User, conversation: Conversation
+) -> None:
+    limits = Limits(LimitRules(turns_a_minute=A_MINUTE + 2, conversation_turns_a_minute=A_MINUTE), None, store)
+
+    async def say() -> None:
+        with await limits.allow_turn(alice) as granted:
+            await limits.allow_conversation(Reader(alice.id), conversation.uuid, None, granted)
+
+    for _ in range(A_MINUTE):
+        await say()
+    for _ in range(A_MINUTE):
+        with pytest.raises(RateLimited):
+            await say()
+    [standing] = (await limits.allow_turn(alice)).standings
+    assert standing.left == 1

@@ -216,6 +216,8 @@ class Limits:
             grant = Grant(self._counts)
         met = await self._take(self._turn_in_conversation(reader, uuid, owner), grant)
         if met:
+            # What the conversation refuses counts for its caller neither.
+            grant.undo()
             raise _to_refusal(met)
         return grant
 

@@ -100,12 +100,16 @@ class Grant(Struct, eq=False):
         if not self.claimed:
             self.release()
 
+    async def ask_conversation(self, reader: Reader, conversation: str | None, new: NewConversation | None) -> None:
+        """As `Limits.allow_conversation`."""
+        if self.of_conversation is not None:
+            await self.of_conversation.allow_conversation(reader, conversation, new, self)
+
     def add(self, limits: tuple[Limit, ...], had: Sequence[Wanted], standings: Sequence[Standing]) -> None:
         """These were had."""
         for one in had:
             (self.counted if one.seconds else self.held).append(one)
-        self.limits += limits
-        self.standings += standings
+        self.show(limits, standings)
 
     def show(self, limits: tuple[Limit, ...], standings: Sequence[Standing]) -> None:
         """Whoever asked is told of these, too."""
@@ -212,14 +216,7 @@ class Limits:
         else:
             assert new is not None, "a turn is in a conversation"
             uuid, owner = new.uuid, new.owner_id
-        if grant is None:
-            grant = Grant(self._counts)
-        met = await self._take(self._turn_in_conversation(reader, uuid, owner), grant)
-        if met:
-            # What the conversation refuses counts for its caller neither.
-            grant.undo()
-            raise _to_refusal(met)
-        return grant
+        return await self._have(self._turn_in_conversation(reader, uuid, owner), grant)
 
     async def _look_up(self, reader: Reader, uuid: str) -> Conversation:
         """Whose it is never changes: a conversation that goes on is looked up once."""
@@ -291,6 +288,8 @@ class Limits:
         grant = grant or Grant(self._counts)
         met = await self._take(asked, grant)
         if met:
+            # What was granted before counts for nothing, if this is refused.
+            grant.undo()
             raise _to_refusal(met)
         return grant
 

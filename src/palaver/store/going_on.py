@@ -58,11 +58,7 @@ def to_histories(rows: Iterable[Row]) -> Histories:
     """Of the rows of `PAST`."""
     past: dict[ConversationId, list[Past]] = {}
     for conversation_id, number, role, content, token_count in rows:
-        one = Past(number, role, content, token_count or 0)
-        if conversation_id in past:
-            past[conversation_id].append(one)
-        else:
-            past[conversation_id] = [one]
+        past.setdefault(conversation_id, []).append(Past(number, role, content, token_count or 0))
     return past
 
 

@@ -127,6 +127,7 @@ async def spend(tx: Transaction, entries: Sequence[Spending], *, budgets: bool) 
     if tx.lock:
         await tx.run_many(SPEND_AND_ADD_UP, _to_rows(entries, budgets=budgets))
     else:
+        # Nearly always one alone, which is added up by nobody.
         one, *others = entries
         await tx.run_many(ADD_UP, _to_added(_add_up(entries)) if others else [_key_of(one) + _sums_of(one)])
 

@@ -111,7 +111,7 @@ async def look_and_lock(
 def _by_kind(payers: Mapping[str, Payer]) -> Iterable[Sequence[Payer]]:
     """In the order of their scopes, those of each kind apart."""
     if len(payers) == 1:
-        return ((*payers.values(),),)
+        return [list(payers.values())]
     by_kind: dict[LimitOf, list[Payer]] = {}
     for scope in sorted(payers):
         by_kind.setdefault(payers[scope].of, []).append(payers[scope])

@@ -1,7 +1,7 @@
 """What is counted for limits, between two workers: in one process, and over Redis."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal
 
@@ -61,21 +61,21 @@ def a_minute(most: int, key: str = "alice") -> Wanted:
     return Wanted(key, most, 60)
 
 
-def at_once(most: int, holder: str, key: str = "alice") -> Wanted:
-    return Wanted(key, most, 0, holder)
+def at_once(most: int, key: str = "alice") -> Wanted:
+    return Wanted(key, most)
 
 
 def clock() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def had(counts: Counts, *wanted: Wanted) -> bool:
-    return not any(standing.wait for standing in await counts.take(wanted))
+async def had(counts: Counts, *wanted: Wanted, holder: str = "") -> bool:
+    return not any(standing.wait for standing in await counts.take(wanted, holder))
 
 
-async def wait_until_had(counts: Counts, wanted: Wanted) -> None:
+async def wait_until_had(counts: Counts, wanted: Wanted, holder: str = "") -> None:
     async with asyncio.timeout(PATIENT_SECONDS):
-        while not await had(counts, wanted):
+        while not await had(counts, wanted, holder=holder):
             pass
 
 
@@ -146,10 +146,10 @@ async def test_looking_has_nothing(here: Counts, there: Counts) -> None:
 
 async def test_all_or_none(here: Counts, there: Counts) -> None:
     assert await had(here, a_minute(1, "full"))
-    wanted = (a_minute(1, "free"), at_once(1, "1", "free at once"), a_minute(1, "full"))
-    standings = await there.take(wanted)
+    wanted = (a_minute(1, "free"), at_once(1, "free at once"), a_minute(1, "full"))
+    standings = await there.take(wanted, "1")
     assert [bool(standing.wait) for standing in standings] == [False, False, True]
-    assert await had(there, *wanted[:2])
+    assert await had(there, *wanted[:2], holder="2")
 
 
 async def test_each_key_counts_for_itself(here: Counts) -> None:
@@ -183,15 +183,15 @@ async def test_limit_that_was_lowered_holds_for_what_was_had_before(here: Counts
 
 
 async def test_so_many_are_held_at_once_and_the_next_once_one_is_given_back(here: Counts, there: Counts) -> None:
-    asked = [(counts, at_once(5, f"{counts} {number}")) for counts in (here, there) for number in range(10)]
-    answers = await asyncio.gather(*(had(counts, one) for counts, one in asked))
+    asked = [(counts, f"{counts} {number}") for counts in (here, there) for number in range(10)]
+    answers = await asyncio.gather(*(had(counts, at_once(5), holder=holder) for counts, holder in asked))
     held = [one for one, answer in zip(asked, answers, strict=True) if answer]
     assert len(held) == 5
-    assert not await had(here, at_once(5, "one more"))
+    assert not await had(here, at_once(5), holder="one more")
     worker, first = held[0]
-    worker.give_back([first])
-    await wait_until_had(there, at_once(5, "one more"))
-    assert not await had(here, at_once(5, "and another"))
+    worker.give_back([at_once(5)], first)
+    await wait_until_had(there, at_once(5), "one more")
+    assert not await had(here, at_once(5), holder="and another")
 
 
 # Redis alone
@@ -210,7 +210,7 @@ def test_what_is_held_stays_held_for_as_long_as_its_worker_lives(redis_url: str)
     async def hold_for_long() -> None:
         client: Any = Client.from_url(redis_url)
         async with client, worker(redis_url) as here:
-            assert await had(here, at_once(1, "long"))
+            assert await had(here, at_once(1), holder="long")
             for _ in range(3):
                 until = await client.zscore("{palaver:limits:alice}", "long")
                 # It has two more such times before it is given up.
@@ -225,9 +225,9 @@ def test_what_is_held_stays_held_for_as_long_as_its_worker_lives(redis_url: str)
 async def test_what_a_dead_worker_held_is_free_again(redis_url: str) -> None:
     async with worker(redis_url) as there:
         async with worker(redis_url, hold_seconds=0.3) as here:
-            assert await had(here, at_once(1, "here"))
+            assert await had(here, at_once(1), holder="here")
         # It gave nothing back: it is as if it had been killed.
-        await wait_until_had(there, at_once(1, "there"))
+        await wait_until_had(there, at_once(1), "there")
 
 
 async def test_redis_may_take_as_long_to_answer_as_is_set(redis: Redis) -> None:
@@ -242,28 +242,28 @@ async def test_redis_may_take_as_long_to_answer_as_is_set(redis: Redis) -> None:
         assert not await waiting
 
 
-@pytest.mark.parametrize("two", [lambda _: a_minute(2), lambda holder: at_once(2, holder)], ids=["a minute", "at once"])
+@pytest.mark.parametrize("two", [a_minute(2), at_once(2)], ids=["a minute", "at once"])
 async def test_what_redis_grants_too_late_to_a_worker_that_has_refused_it_is_given_back(
-    redis: Redis, monkeypatch: pytest.MonkeyPatch, two: Callable[[str], Wanted]
+    redis: Redis, monkeypatch: pytest.MonkeyPatch, two: Wanted
 ) -> None:
     client: Any = Client.from_url(redis.url)
     # What is held is not named again meanwhile.
     async with client, worker(redis.url, hold_seconds=3600) as here, worker(redis.url) as there:
-        assert await had(here, two("first"))
-        assert await had(here, two("second"))
+        assert await had(here, two, holder="first")
+        assert await had(here, two, holder="second")
         # Now Redis knows of less than the worker does.
         await client.delete("{palaver:limits:alice}")
-        assert await had(there, two("there"))
+        assert await had(there, two, holder="there")
         with monkeypatch.context() as hasty:
             hasty.setattr(redis_counts, "ANSWER_SECONDS", 0)
             redis.process.freeze()
             # It grants the one, and refuses the other.
-            assert [await had(here, two(late)) for late in ("third", "fourth")] == [False, False]
+            assert [await had(here, two, holder=late) for late in ("third", "fourth")] == [False, False]
             redis.process.thaw()
         # What was asked later is answered later.
         await here.look(a_minute(1, "bob"))
-        await wait_until_had(there, two("one more"))
-        assert not await had(there, two("and another"))
+        await wait_until_had(there, two, "one more")
+        assert not await had(there, two, holder="and another")
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3, 4])

@@ -46,50 +46,52 @@ class RedisCounts:
         self.asker = Asker(server, report, first=first)
         self._local = LocalCounts()
 
-    async def take(self, wanted: Sequence[Wanted]) -> Sequence[Standing]:
-        questions = [self._taking(one) for one in wanted]
+    async def take(self, wanted: Sequence[Wanted], holder: str = "") -> Sequence[Standing]:
+        questions = [self._asking(b"take" if one.seconds else b"hold", one, holder) for one in wanted]
         asked = self._send(questions)
         answers = await self._hear(questions, asked)
         if answers is None:
-            return self._take_alone(wanted, asked)
+            return self._take_alone(wanted, holder, asked)
         standings = [_to_standing(answer) for answer in answers]
         had = [one for one, standing in zip(wanted, standings, strict=True) if not standing.wait]
         if len(had) == len(wanted):
-            self._local.note(wanted)
+            self._local.note(wanted, holder)
         else:
-            self._give_back(had)
+            self._give_back(had, holder)
         return standings
 
-    def take_now(self, _wanted: Sequence[Wanted], /) -> None:
+    def take_now(self, _wanted: Sequence[Wanted], _holder: str = "", /) -> None:
         return None
 
-    def _take_alone(self, wanted: Sequence[Wanted], asked: Sequence[asyncio.Future[Any]]) -> Sequence[Standing]:
-        standings = self._local.take_now(wanted)
+    def _take_alone(
+        self, wanted: Sequence[Wanted], holder: str, asked: Sequence[asyncio.Future[Any]]
+    ) -> Sequence[Standing]:
+        standings = self._local.take_now(wanted, holder)
         if any(standing.wait for standing in standings):
             # Redis may carry it out all the same, only later: it would keep what nobody has.
             for one, answer in zip(wanted, asked, strict=True):
-                answer.add_done_callback(partial(self._give_back_late, one))
+                answer.add_done_callback(partial(self._give_back_late, one, holder))
         return standings
 
-    def _give_back_late(self, wanted: Wanted, answer: asyncio.Future[Any]) -> None:
+    def _give_back_late(self, wanted: Wanted, holder: str, answer: asyncio.Future[Any]) -> None:
         said = answer.result()
         if isinstance(said, list) and not _to_standing(said).wait:
-            self._give_back([wanted])
+            self._give_back([wanted], holder)
 
     async def look(self, wanted: Wanted) -> Standing:
-        answers = await self._ask([self._asking(b"look", wanted)])
+        answers = await self._ask([self._asking(b"look", wanted, "")])
         return await self._local.look(wanted) if answers is None else _to_standing(answers[0])
 
-    def give_back(self, wanted: Sequence[Wanted]) -> None:
-        self._local.give_back(wanted)
-        self._give_back(wanted)
+    def give_back(self, wanted: Sequence[Wanted], holder: str = "") -> None:
+        self._local.give_back(wanted, holder)
+        self._give_back(wanted, holder)
 
-    def _give_back(self, wanted: Sequence[Wanted]) -> None:
+    def _give_back(self, wanted: Sequence[Wanted], holder: str) -> None:
         for one in wanted:
             if one.seconds:
                 self.asker.ask(pack(b"LPOP", self._key(one.key)))
             else:
-                self.asker.ask(pack(b"ZREM", self._key(one.key), one.holder.encode()))
+                self.asker.ask(pack(b"ZREM", self._key(one.key), holder.encode()))
 
     def forget(self, key: str) -> None:
         self._local.forget(key)
@@ -104,12 +106,9 @@ class RedisCounts:
                 some = held[first : first + KEPT_TOGETHER]
                 await self._ask([(self._key(key), b"keep", b"0", self._hold, holder.encode()) for key, holder in some])
 
-    def _taking(self, wanted: Wanted) -> tuple[bytes, ...]:
-        return self._asking(b"take" if wanted.seconds else b"hold", wanted)
-
-    def _asking(self, what: bytes, wanted: Wanted) -> tuple[bytes, ...]:
+    def _asking(self, what: bytes, wanted: Wanted, holder: str) -> tuple[bytes, ...]:
         span = b"%d" % (wanted.seconds * MICROS) if wanted.seconds else self._hold
-        return (self._key(wanted.key), what, b"%d" % wanted.most, span, wanted.holder.encode())
+        return (self._key(wanted.key), what, b"%d" % wanted.most, span, holder.encode())
 
     async def _ask(self, questions: Sequence[tuple[bytes, ...]]) -> list[Any] | None:
         return await self._hear(questions, self._send(questions))

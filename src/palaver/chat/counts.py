@@ -27,16 +27,16 @@ class LocalCounts:
         self._had: OrderedDict[str, deque[float]] = OrderedDict()
         self._held: dict[str, set[str]] = {}
 
-    async def take(self, wanted: Sequence[Wanted]) -> Sequence[Standing]:
-        return self.take_now(wanted)
+    async def take(self, wanted: Sequence[Wanted], holder: str = "") -> Sequence[Standing]:
+        return self.take_now(wanted, holder)
 
-    def take_now(self, wanted: Sequence[Wanted]) -> Sequence[Standing]:
+    def take_now(self, wanted: Sequence[Wanted], holder: str = "", /) -> Sequence[Standing]:
         now = self._clock()
         standings: list[Standing] = []
         for one in wanted:
-            standing = self._take(one, now) if one.seconds else self._hold(one)
+            standing = self._take(one, now) if one.seconds else self._hold(one, holder)
             if standing.wait:
-                self.give_back(wanted[: len(standings)])
+                self.give_back(wanted[: len(standings)], holder)
                 return [self._stand(one, now) for one in wanted]
             standings.append(standing)
         return standings
@@ -44,23 +44,23 @@ class LocalCounts:
     async def look(self, wanted: Wanted) -> Standing:
         return self._stand(wanted, self._clock())
 
-    def note(self, wanted: Sequence[Wanted]) -> None:
+    def note(self, wanted: Sequence[Wanted], holder: str) -> None:
         """These were had, whatever their limits say."""
         now = self._clock()
         for one in wanted:
             if one.seconds:
                 self._times(one, now).append(now)
             else:
-                self._held.setdefault(one.key, set()).add(one.holder)
+                self._held.setdefault(one.key, set()).add(holder)
 
-    def give_back(self, wanted: Sequence[Wanted]) -> None:
+    def give_back(self, wanted: Sequence[Wanted], holder: str = "") -> None:
         for one in wanted:
             if one.seconds:
                 times = self._had.get(one.key)
                 if times:
                     times.pop()
             elif holders := self._held.get(one.key):
-                holders.discard(one.holder)
+                holders.discard(holder)
                 if not holders:
                     del self._held[one.key]
 
@@ -71,14 +71,14 @@ class LocalCounts:
         """All keys that somebody here holds, with the holder."""
         return ((key, holder) for key, holders in tuple(self._held.items()) for holder in tuple(holders))
 
-    def _hold(self, wanted: Wanted) -> Standing:
+    def _hold(self, wanted: Wanted, holder: str) -> Standing:
         """It was had, unless there is something to wait for."""
         holders = self._held.get(wanted.key)
         if holders is None:
             holders = self._held[wanted.key] = set()
         if len(holders) >= wanted.most:
             return NONE_FREE
-        holders.add(wanted.holder)
+        holders.add(holder)
         return Standing(0, wanted.most - len(holders), 0)
 
     def _take(self, wanted: Wanted, now: float) -> Standing:

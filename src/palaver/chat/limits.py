@@ -51,19 +51,30 @@ class LimitRules(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """Limits, and what has to be had for each; by a holder who is yet to be named, where it is held for one moment."""
+    """Limits, and what has to be had for each: some is `counted` within a time, and some `held` for one moment."""
 
     limits: tuple[Limit, ...] = ()
     wanted: tuple[Wanted, ...] = ()
+    counted: tuple[Wanted, ...] = ()
+    held: tuple[Wanted, ...] = ()
 
     def and_of(self, other: "Asked") -> "Asked":
         """Both, to be had together or not at all."""
         if not (self.wanted and other.wanted):
             return self if self.wanted else other
-        return Asked(self.limits + other.limits, self.wanted + other.wanted)
+        return Asked(
+            self.limits + other.limits, self.wanted + other.wanted, self.counted + other.counted, self.held + other.held
+        )
 
 
 NOTHING = Asked()
+
+
+class _Known(Struct, frozen=True):
+    """A conversation that goes on, and what anybody's turn in it takes."""
+
+    conversation: Conversation
+    asked: Asked
 
 
 class Given(Struct, frozen=True):
@@ -83,6 +94,7 @@ class Grant(Struct, eq=False):
     """
 
     counts: Counts | None = None
+    holder: str = ""
     claimed: bool = False
     refusal: RateLimited | None = None
     limits: tuple[Limit, ...] = ()
@@ -90,8 +102,8 @@ class Grant(Struct, eq=False):
     standings: list[Standing] = []
     of_conversation: "Limits | None" = None
     """Set where there is more to ask once the conversation is known."""
-    held: list[Wanted] = []
-    counted: list[Wanted] = []
+    held: tuple[Wanted, ...] = ()
+    counted: tuple[Wanted, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -105,11 +117,15 @@ class Grant(Struct, eq=False):
         if self.of_conversation is not None:
             await self.of_conversation.allow_conversation(reader, conversation, new, self)
 
-    def add(self, limits: tuple[Limit, ...], had: Sequence[Wanted], standings: Sequence[Standing]) -> None:
-        """These were had."""
-        for one in had:
-            (self.counted if one.seconds else self.held).append(one)
-        self.show(limits, standings)
+    def add(self, asked: Asked, standings: Sequence[Standing]) -> Sequence[tuple[Limit, Standing]]:
+        """All of it was had; or nothing, and the limits that were met are given."""
+        for standing in standings:
+            if standing.wait:
+                return [(limit, each) for limit, each in zip(asked.limits, standings, strict=True) if each.wait]
+        self.counted += asked.counted
+        self.held += asked.held
+        self.show(asked.limits, standings)
+        return ()
 
     def show(self, limits: tuple[Limit, ...], standings: Sequence[Standing]) -> None:
         """Whoever asked is told of these, too."""
@@ -118,13 +134,13 @@ class Grant(Struct, eq=False):
 
     def release(self) -> None:
         if self.held and self.counts is not None:
-            held, self.held = self.held, []
-            self.counts.give_back(held)
+            held, self.held = self.held, ()
+            self.counts.give_back(held, self.holder)
 
     def undo(self) -> None:
         """There was no turn: what was counted is as if it had not been."""
         if self.counted and self.counts is not None:
-            counted, self.counted = self.counted, []
+            counted, self.counted = self.counted, ()
             self.counts.give_back(counted)
 
 
@@ -139,7 +155,7 @@ class Limits:
         self._store = store
         self._own: Mapping[UserId, OwnLimits] = {}
         self._asked: dict[UserId, Asked] = {}
-        self._conversations: dict[str, Conversation] = {}
+        self._conversations: dict[str, _Known] = {}
         self._seen: str | None = None
         self._look = asyncio.Event()
         self._name = secrets.token_hex(6)
@@ -162,7 +178,10 @@ class Limits:
         """
         grant = Grant(self._counts)
         asked = self._of_turn(user, address)
-        if asked.wanted and (met := await self._take(asked, grant)):
+        met = self._take_here(asked, grant)
+        if met is None:
+            met = await self._take_there(asked, grant)
+        if met:
             grant.refusal = _to_refusal(met)
             if not may_wait or any(limit.name != "replies_at_once" for limit, _ in met):
                 raise grant.refusal
@@ -183,19 +202,22 @@ class Limits:
         """What only the conversation tells, and for whom of its users an application speaks: that one has the limits of
         any other. What the caller may was asked before. Raises `RateLimited`, and `NotFound` for who is not in it."""
         asked = self._of_user(speaker, replies=False) if by_app else NOTHING
-        most = self.rules.conversation_turns_a_minute
-        if most:
+        if self.rules.conversation_turns_a_minute:
             assert self._store is not None, "limits of conversations want a store"
             # Nobody else can use up what it takes.
             await self._store.connections.check(speaker.id, conversation)
-            asked = asked.and_of(_ask_turn("conversation", f"conversation:{conversation}", most))
+            asked = asked.and_of(self._of_conversation(conversation))
         return await self._have(asked)
 
     async def allow_reply(self, user: User) -> Grant:
         """Whether one more reply may be made for this one, who has said something to people and named a bot: the
         message was counted before. As `allow_turn`."""
         grant = Grant(self._counts)
-        if met := await self._take(self._of_caller(user, turns=False), grant):
+        asked = self._of_caller(user, turns=False)
+        met = self._take_here(asked, grant)
+        if met is None:
+            met = await self._take_there(asked, grant)
+        if met:
             grant.refusal = _to_refusal(met)
             grant.show(*_to_shown(met))
         return grant
@@ -209,23 +231,28 @@ class Limits:
         Raises `RateLimited`, and `NotFound` for one that is not the reader's: nobody else can use up its limit.
         """
         if conversation is not None:
-            found = self._conversations.get(conversation)
-            if found is None or not found.admits(reader):
-                found = await self._look_up(reader, conversation)
-            uuid, owner = found.uuid, found.owner_id
+            known = self._conversations.get(conversation)
+            if known is None or not known.conversation.admits(reader):
+                known = await self._look_up(reader, conversation)
+            owner, asked = known.conversation.owner_id, known.asked
         else:
             assert new is not None, "a turn is in a conversation"
-            uuid, owner = new.uuid, new.owner_id
-        return await self._have(self._turn_in_conversation(reader, uuid, owner), grant)
+            owner, asked = new.owner_id, self._of_conversation(new.uuid)
+        if reader.app_id is not None and owner != reader.user_id:
+            # The application speaks for one of its users, who has the limits of any other.
+            own = self._own.get(owner, NO_OWN)
+            most = _pick(own.turns_a_minute, self.rules.turns_a_minute)
+            asked = asked.and_of(_ask_turn("user", f"user:{owner}", most))
+        return await self._have(asked, grant)
 
-    async def _look_up(self, reader: Reader, uuid: str) -> Conversation:
+    async def _look_up(self, reader: Reader, uuid: str) -> _Known:
         """Whose it is never changes: a conversation that goes on is looked up once."""
         assert self._store is not None, "limits of conversations want a store"
         found = await self._store.conversations.access(reader, uuid)
         if len(self._conversations) >= REMEMBERED_CONVERSATIONS:
             del self._conversations[next(iter(self._conversations))]
-        self._conversations[found.uuid] = found
-        return found
+        known = self._conversations[found.uuid] = _Known(found, self._of_conversation(found.uuid))
+        return known
 
     async def allow_socket(self, user: User | None, address: str, *, known: bool = True) -> Grant:
         """Whether there may be one more socket of that caller, and from that address. Raises `RateLimited`."""
@@ -275,43 +302,34 @@ class Limits:
         name = _name(user) if address is None else f"address:{address}"
         return _ask_turn("user", name, most, most_replies)
 
-    def _turn_in_conversation(self, reader: Reader, uuid: str, owner: UserId) -> Asked:
-        rules = self.rules
-        asked = _ask_turn("conversation", f"conversation:{uuid}", rules.conversation_turns_a_minute)
-        if reader.app_id is None or owner == reader.user_id:
-            return asked
-        # The application speaks for one of its users, who has the limits of any other.
-        own = self._own.get(owner, NO_OWN)
-        return asked.and_of(_ask_turn("user", f"user:{owner}", _pick(own.turns_a_minute, rules.turns_a_minute)))
+    def _of_conversation(self, uuid: str) -> Asked:
+        """What a turn in it takes, whoever says it."""
+        return _ask_turn("conversation", f"conversation:{uuid}", self.rules.conversation_turns_a_minute)
 
     async def _have(self, asked: Asked, grant: Grant | None = None) -> Grant:
         grant = grant or Grant(self._counts)
-        met = await self._take(asked, grant)
+        met = self._take_here(asked, grant)
+        if met is None:
+            met = await self._take_there(asked, grant)
         if met:
             # What was granted before counts for nothing, if this is refused.
             grant.undo()
             raise _to_refusal(met)
         return grant
 
-    async def _take(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]]:
-        """Adds what was asked for to the grant; or nothing, and gives the limits that were met."""
+    def _take_here(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]] | None:
+        """Adds what was asked for to the grant; or nothing, and gives the limits that were met. None where others have
+        to be asked."""
         if not asked.wanted:
             return ()
-        wanted: list[Wanted] = []
-        for one in asked.wanted:
-            if one.seconds:
-                wanted.append(one)
-            else:
-                # By somebody who is nobody else in any worker.
-                wanted.append(Wanted(one.key, one.most, 0, f"{self._name}:{next(self._numbers)}"))
-        standings = self._counts.take_now(wanted)
-        if standings is None:
-            standings = await self._counts.take(wanted)
-        for standing in standings:
-            if standing.wait:
-                return [(limit, each) for limit, each in zip(asked.limits, standings, strict=True) if each.wait]
-        grant.add(asked.limits, wanted, standings)
-        return ()
+        if asked.held and not grant.holder:
+            grant.holder = f"{self._name}:{next(self._numbers)}"
+        standings = self._counts.take_now(asked.wanted, grant.holder)
+        return None if standings is None else grant.add(asked, standings)
+
+    async def _take_there(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]]:
+        """As `_take_here`, where others have to be asked."""
+        return grant.add(asked, await self._counts.take(asked.wanted, grant.holder))
 
     # What admins give
 
@@ -402,7 +420,8 @@ def _ask(name: LimitName, of: LimitOf, key: str, most: int) -> Asked:
     if not most:
         return NOTHING
     seconds = MINUTE_SECONDS if name == "turns_a_minute" else 0
-    return Asked((_to_limit(name, most, seconds, of),), (Wanted(key, most, seconds),))
+    wanted = (Wanted(key, most, seconds),)
+    return Asked((_to_limit(name, most, seconds, of),), wanted, wanted if seconds else (), () if seconds else wanted)
 
 
 def _pick(own: int | None, default: int) -> int:

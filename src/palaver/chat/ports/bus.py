@@ -43,13 +43,12 @@ class Bus(Protocol):
 
 
 class Wanted(Struct, frozen=True):
-    """One of the `most` that may be had of `key` within `seconds`. With 0 seconds, at one moment: then `holder` has it
+    """One of the `most` that may be had of `key` within `seconds`. With 0 seconds, at one moment: then a holder has it
     until it is given back."""
 
     key: str
     most: int
     seconds: float = 0
-    holder: str = ""
 
 
 class Standing(Struct, frozen=True):
@@ -62,13 +61,16 @@ class Standing(Struct, frozen=True):
 
 
 class Counts(Protocol):
-    """What is limited, counted for all workers together, or for this one alone while what joins them is away."""
+    """What is limited, counted for all workers together, or for this one alone while what joins them is away.
 
-    async def take(self, wanted: Sequence[Wanted]) -> Sequence[Standing]:
+    `holder`: who holds of it what is held, a name that nobody else has in any worker.
+    """
+
+    async def take(self, wanted: Sequence[Wanted], holder: str = "") -> Sequence[Standing]:
         """All of them or, where one cannot be had, none. Never raises, and takes no longer than a moment."""
         ...
 
-    def take_now(self, wanted: Sequence[Wanted], /) -> Sequence[Standing] | None:
+    def take_now(self, wanted: Sequence[Wanted], holder: str = "", /) -> Sequence[Standing] | None:
         """As `take`. None where others have to be asked, and nothing is had yet."""
         ...
 
@@ -76,7 +78,7 @@ class Counts(Protocol):
         """As it would stand if it were asked for now; nothing is had."""
         ...
 
-    def give_back(self, wanted: Sequence[Wanted]) -> None:
+    def give_back(self, wanted: Sequence[Wanted], holder: str = "") -> None:
         """What is held for one moment is free again; what was had last within a time is as if it had not been.
 
         What a worker that died held comes free by itself.

@@ -415,6 +415,7 @@ async def test_ends_that_the_same_people_pay_for_never_wait_for_each_other(
 
 async def test_what_has_ended_is_looked_at_once_more_and_never_again(store: SqlStore, postgres_url: str) -> None:
     alice, shop = [await store.accounts.add_user(new_user(name)) for name in ("alice", "shop")]
+    payers = {"user": alice, "app": shop}
     conversation = (await store.turns.begin(said(alice, "hello", new_conversation(alice)))).turn.conversation
     connection = await asyncpg.connect(postgres_url)
     # Nothing is marked dead before what ended it is synced.
@@ -437,7 +438,7 @@ async def test_what_has_ended_is_looked_at_once_more_and_never_again(store: SqlS
     async def look() -> tuple[list[tuple[int, int]], int]:
         """What is held back for both, and how much was read for it in the indexes."""
         before = await read()
-        held = [await connection.fetchrow(HELD_BY[of], payer.id, NOW) for of, payer in (("user", alice), ("app", shop))]
+        held = [await connection.fetchrow(sql, payers[of].id, NOW) for of, sql in HELD_BY.items()]
         return [tuple(row) for row in held if row is not None], await read() - before
 
     async def read() -> int:

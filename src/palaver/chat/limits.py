@@ -178,10 +178,7 @@ class Limits:
         """
         grant = Grant(self._counts)
         asked = self._of_turn(user, address)
-        met = self._take_here(asked, grant)
-        if met is None:
-            met = await self._take_there(asked, grant)
-        if met:
+        if met := await self._take(asked, grant):
             grant.refusal = _to_refusal(met)
             if not may_wait or any(limit.name != "replies_at_once" for limit, _ in met):
                 raise grant.refusal
@@ -213,11 +210,7 @@ class Limits:
         """Whether one more reply may be made for this one, who has said something to people and named a bot: the
         message was counted before. As `allow_turn`."""
         grant = Grant(self._counts)
-        asked = self._of_caller(user, turns=False)
-        met = self._take_here(asked, grant)
-        if met is None:
-            met = await self._take_there(asked, grant)
-        if met:
+        if met := await self._take(self._of_caller(user, turns=False), grant):
             grant.refusal = _to_refusal(met)
             grant.show(*_to_shown(met))
         return grant
@@ -308,28 +301,23 @@ class Limits:
 
     async def _have(self, asked: Asked, grant: Grant | None = None) -> Grant:
         grant = grant or Grant(self._counts)
-        met = self._take_here(asked, grant)
-        if met is None:
-            met = await self._take_there(asked, grant)
-        if met:
+        if met := await self._take(asked, grant):
             # What was granted before counts for nothing, if this is refused.
             grant.undo()
             raise _to_refusal(met)
         return grant
 
-    def _take_here(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]] | None:
-        """Adds what was asked for to the grant; or nothing, and gives the limits that were met. None where others have
-        to be asked."""
+    async def _take(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]]:
+        """Adds what was asked for to the grant; or nothing, and gives the limits that were met."""
         if not asked.wanted:
             return ()
         if asked.held and not grant.holder:
+            # Somebody who is nobody else in any worker.
             grant.holder = f"{self._name}:{next(self._numbers)}"
         standings = self._counts.take_now(asked.wanted, grant.holder)
-        return None if standings is None else grant.add(asked, standings)
-
-    async def _take_there(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]]:
-        """As `_take_here`, where others have to be asked."""
-        return grant.add(asked, await self._counts.take(asked.wanted, grant.holder))
+        if standings is None:
+            standings = await self._counts.take(asked.wanted, grant.holder)
+        return grant.add(asked, standings)
 
     # What admins give
 

@@ -19,6 +19,7 @@ from palaver.chat.user import Reader, User, UserId
 from palaver.store import SqlStore, StoreOptions, going_on, open_store, postgres, turns
 from palaver.store.budgets import Wish, reserve
 from palaver.store.database import Row, Transaction
+from palaver.store.ending import END_REPLY
 from palaver.store.ledger import ADD_RESERVATION, END_RESERVATION, spend
 from palaver.store.migrate import ADVISORY_LOCK, migrate, migrations
 from palaver.store.people import groups
@@ -455,6 +456,32 @@ async def test_what_has_ended_is_looked_at_once_more_and_never_again(store: SqlS
     await connection.execute("DELETE FROM reservations")
     await look()
     assert await look() == ([(0, 0)] * 2, 0)
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [END_REPLY, turns.RENEW, turns.STILL_HELD, turns.ASK_TO_STOP],
+    ids=["it ends", "it goes on", "it is looked for", "it is to stop"],
+)
+async def test_reply_that_runs_is_found_by_its_id_and_not_among_all_that_run(
+    store: SqlStore, postgres_url: str, sql: str
+) -> None:
+    alice = await store.accounts.add_user(new_user("alice"))
+    conversation = (await store.turns.begin(said(alice, "hello", new_conversation(alice)))).turn.conversation
+    connection = await asyncpg.connect(postgres_url, statement_cache_size=0)
+    await connection.execute(
+        "INSERT INTO messages (conversation_id, number, uuid, role, status, content, created_at) "
+        f"SELECT {conversation.id}, 10 + at, 'm-' || at, 'user', 'complete', '', 1 FROM generate_series(1, 5000) at"
+    )
+    # As the planner sees it in a quiet hour.
+    await connection.execute("ANALYZE messages; SET plan_cache_mode = force_generic_plan")
+    await connection.execute(f"PREPARE it AS {sql}")
+    [(values,)] = await connection.fetch("SELECT CARDINALITY(parameter_types) FROM pg_prepared_statements LIMIT 1")
+    plan = await connection.fetch(f"EXPLAIN EXECUTE it ({', '.join(['NULL'] * values)})")
+    found = [line for (line,) in plan if " on messages" in line and "Scan" in line]
+    assert len(found) == 1
+    assert "using messages_pkey" in found[0]
     await connection.close()
 
 

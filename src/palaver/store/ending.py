@@ -18,7 +18,7 @@ from palaver.store.ledger import COST, SPENT_AND_ADDED_UP, spend, to_values_alon
 from palaver.store.locks import LOCK_CONVERSATIONS
 from palaver.store.outbox import add_reply_notices
 from palaver.store.prompt_size import PROMPT_SIZE
-from palaver.store.rows import SHOW_LEAF, from_sources
+from palaver.store.rows import IT_RUNS, SHOW_LEAF, from_sources
 
 # An ended conversation counts no more exchanges: what was told when it ended stays true.
 # The attempt and its worker fence: whoever woke up after its lease was taken over changes nothing.
@@ -31,7 +31,7 @@ END_REPLY = (
     "end_event = (SELECT c.event + 2 FROM conversations c WHERE c.id = conversation_id), "
     "cost = CASE WHEN CAST($9 AS BIGINT) IS NOT NULL THEN "
     + COST.format(prompt="$9", cached="$17", completion="$10", model="$18", now="$19")
-    + " END WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' AND lease_until < $13 "
+    + f" END WHERE id = $1 AND attempt = $2 AND worker = $3 AND {IT_RUNS} AND lease_until < $13 "
     "RETURNING id, exchange, in_view, cost, "
     "payer_id IS NOT NULL OR EXISTS (SELECT 1 FROM spending WHERE scope > ''), "
     "(SELECT c.app_id FROM conversations c WHERE c.id = conversation_id), "

@@ -30,6 +30,7 @@ from palaver.store.prices import Prices
 from palaver.store.reserving import Place, reserve_all, reserve_in, write_unless_refused
 from palaver.store.rows import (
     CONVERSATION,
+    IT_RUNS,
     MESSAGE,
     OPEN,
     SHOW_LEAF,
@@ -106,10 +107,10 @@ ADVANCE_AGAIN = (
     "open_replies = open_replies + 1, updated_at = $3, event = event + $4 WHERE id = $1"
 )
 RUNNING = "SELECT id FROM messages WHERE conversation_id = $1 AND status = 'running'"
-ASK_TO_STOP = "UPDATE messages SET stop_asked = TRUE WHERE id = $1 AND status = 'running' RETURNING worker"
+ASK_TO_STOP = f"UPDATE messages SET stop_asked = TRUE WHERE id = $1 AND {IT_RUNS} RETURNING worker"
 COUNT_USE = "UPDATE presets SET usage_count = usage_count + 1 WHERE id = $1"
 RENEW = (
-    "UPDATE messages SET lease_until = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running' "
+    f"UPDATE messages SET lease_until = $4 WHERE id = $1 AND attempt = $2 AND worker = $3 AND {IT_RUNS} "
     "RETURNING id, stop_asked"
 )
 # A checkpoint whose answer was lost is written again, and is longer by then.
@@ -118,9 +119,7 @@ KEEP = (
     "ON CONFLICT (message_id, attempt, position) DO UPDATE SET text = excluded.text"
 )
 HELD_BY = "SELECT id, attempt, worker, conversation_id FROM messages WHERE status = 'running' AND worker = $1"
-STILL_HELD = (
-    "SELECT payer_id IS NOT NULL FROM messages WHERE id = $1 AND attempt = $2 AND worker = $3 AND status = 'running'"
-)
+STILL_HELD = f"SELECT payer_id IS NOT NULL FROM messages WHERE id = $1 AND attempt = $2 AND worker = $3 AND {IT_RUNS}"
 RUNNING_REPLY = f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'running'"
 QUEUED_REPLY = (
     f"SELECT {MESSAGE} FROM messages m WHERE m.conversation_id = $1 AND m.status = 'queued' ORDER BY m.number LIMIT 1"

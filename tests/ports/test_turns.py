@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from palaver.chat.clock import Micros
 from palaver.chat.conversation import Conversation, End, Message, Usage
 from palaver.chat.errors import Busy, Conflict, Ended, NotFound
+from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.ports import Begun
 from palaver.chat.turn import number_in
 from palaver.chat.user import Reader, User
@@ -114,6 +115,26 @@ async def test_reply_comes_with_the_past_newest_first_and_the_system_prompt(
         (1, "user", "one"),
     ]
     assert begun.system_prompt == "Be kind."
+
+
+@pytest.mark.parametrize("budgets", [None, Budgets(Budget(tokens_a_day=1_000_000))], ids=["no budget", "a budget"])
+async def test_replies_that_begin_together_come_each_with_the_past_of_their_own_conversation(
+    store: SqlStore, alice: User, bob: User, budgets: Budgets | None
+) -> None:
+    talks: dict[str, User] = {}
+    for number in range(7):
+        who, new = (alice, bob)[number % 2], new_conversation((alice, bob)[number % 2])
+        for exchange in range(number):
+            where = new.uuid if exchange else new
+            await answer(store, await store.turns.begin(said(who, f"{number}: {exchange}", where)), f"yes, {exchange}")
+        if not number:
+            await answer(store, await store.turns.begin(said(who, "", new)), "", "failed")
+        talks[new.uuid] = who
+    turns = [replace(said(who, "and?", uuid), budgets=budgets) for uuid, who in talks.items()]
+    for number, begun in enumerate(await asyncio.gather(*map(store.turns.begin, turns))):
+        pairs = [(f"yes, {exchange}", f"{number}: {exchange}") for exchange in reversed(range(number))]
+        assert [past.content for past in begun.history] == [text for pair in pairs for text in pair]
+        assert begun.is_reserved == (budgets is not None)
 
 
 async def test_reply_that_failed_is_no_part_of_the_past(

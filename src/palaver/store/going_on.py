@@ -16,7 +16,7 @@ from palaver.store.database import Row, Transaction
 from palaver.store.events import ONE_MORE_EVENT, lowest_open
 from palaver.store.people.history import among_people, paid_by
 from palaver.store.rows import CONVERSATION, MESSAGE, to_conversation, to_message
-from palaver.store.summaries import PAST, read_summaries
+from palaver.store.summaries import PAST, PASTS, read_summaries
 
 CONVERSATION_BY_ID = f"SELECT {CONVERSATION} FROM conversations c WHERE c.id = $1"
 MESSAGE_BY_ID = f"SELECT {MESSAGE} FROM messages m WHERE m.id = $1"
@@ -51,7 +51,15 @@ async def read_turn(tx: Transaction, reply: Message) -> Turn:
 
 async def read_histories(tx: Transaction, asked: Sequence[PastAsked]) -> Histories:
     """What the bots are to see of the past, newest first."""
-    return to_histories(await tx.all_many(PAST, [one for one in asked if one[2] > 1]) if asked else ())
+    asked = [one for one in asked if one[2] > 1]
+    if tx.lock and len(asked) > 1:
+        return to_histories(await tx.all(PASTS, *to_lists(asked)))
+    return to_histories(await tx.all_many(PAST, asked) if asked else ())
+
+
+def to_lists(asked: Sequence[PastAsked]) -> Sequence[Sequence[int]]:
+    """For `PASTS`."""
+    return list(zip(*asked, strict=True))
 
 
 def to_histories(rows: Iterable[Row]) -> Histories:

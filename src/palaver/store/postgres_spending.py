@@ -12,10 +12,10 @@ from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.ledger import Spent, day_of, month_of
 from palaver.chat.limit import LimitOf
 from palaver.store.database import Row, Transaction
-from palaver.store.going_on import Histories, PastAsked, to_histories
+from palaver.store.going_on import Histories, PastAsked, to_histories, to_lists
 from palaver.store.payers import Payer
 from palaver.store.prices import MARK
-from palaver.store.summaries import PAST, select_past
+from palaver.store.summaries import select_past, select_pasts
 
 FROM_LEDGER = (
     "CAST(COALESCE(SUM(CASE WHEN day = CAST($2 AS BIGINT) THEN prompt_tokens + completion_tokens ELSE 0 END), 0) "
@@ -60,15 +60,16 @@ LOOK_AND_LOCK: Mapping[LimitOf, str] = {
     f"WHERE spending.scope = $3 RETURNING {SPENT}, spending.looks = seen.looks + 1"
     for of, held in HELD_BY.items()
 }
-# The same, and what a bot is to see of the past, unless $4 to $7 are NULL: together they take one round trip, which is
+# The same, and what bots are to see of the past, unless $4 to $7 are NULL: together they take one round trip, which is
 # most of their cost. What was looked at has no conversation, and is a list in the row's text: the rows of the past,
-# which are many, carry nothing for it. To look at nobody with each of many pasts took PostgreSQL as long as all the
-# rest of the turn.
+# which are many, carry nothing for it.
 LOOK_LOCK_AND_READ: Mapping[LimitOf, str] = {
-    of: f"WITH looked ({LOOKED}) AS ({sql}) SELECT past.* FROM ({select_past(4)}) AS past UNION ALL "
+    of: f"WITH looked ({LOOKED}) AS ({sql}) SELECT past.* FROM ({{past}}) AS past UNION ALL "
     f"SELECT NULL, NULL, NULL, CAST(JSON_BUILD_ARRAY({LOOKED}) AS TEXT), NULL FROM looked"
     for of, sql in LOOK_AND_LOCK.items()
 }
+AND_READ_ONE = {of: sql.format(past=select_past(4)) for of, sql in LOOK_LOCK_AND_READ.items()}
+AND_READ_MANY = {of: sql.format(past=select_pasts(4)) for of, sql in LOOK_LOCK_AND_READ.items()}
 NOTHING_PAST = (None,) * 4
 # By so much at the most, between workers. At midnight a row may be of tomorrow.
 CLOCKS_DIFFER = 60 * SECOND
@@ -132,14 +133,12 @@ async def _look(
     latest = (now + CLOCKS_DIFFER) // DAY
     looked: list[_Looked] = []
     if pasts:
-        # The first who pays goes with the last past: where there is one of each, that is one round trip.
-        if len(pasts) > 1:
-            read += await tx.all_many(PAST, pasts[:-1])
+        sql, past = (AND_READ_ONE[of], pasts[0]) if len(pasts) == 1 else (AND_READ_MANY[of], to_lists(pasts))
         first, *others = payers
-        asked: list[tuple[object, ...]] = [(first.id, now, first.scope, *pasts[-1])]
+        asked: list[tuple[object, ...]] = [(first.id, now, first.scope, *past)]
         if others:
             asked += [(payer.id, now, payer.scope, *NOTHING_PAST) for payer in others]
-        for row in await tx.all_many(LOOK_LOCK_AND_READ[of], asked):
+        for row in await tx.all_many(sql, asked):
             if row[0] is not None:
                 read.append(row)
             elif (found := _to_looked(row[3])).day <= latest:

@@ -8,19 +8,32 @@ from palaver.chat.conversation import ConversationId, Past
 from palaver.chat.ports import Unsummarised
 from palaver.store.database import Database, Transaction
 
+# What is in view and was said: a failed reply and one that has only begun are no part of what a bot sees.
+_PAST = (
+    "SELECT conversation_id, number, role, content, token_count FROM messages "
+    "WHERE conversation_id = {conversation} AND number >= {start} AND number < {before} AND in_view "
+    "AND role IN ('user', 'assistant') AND content <> '' AND status IN ('complete', 'stopped', 'interrupted') "
+    "ORDER BY number DESC LIMIT {most}"
+)
+
 
 def select_past(first: int) -> str:
-    """What is in view and was said: a failed reply and one that has only begun are no part of what a bot sees. The
-    values from the `first` on: the conversation, from which number, before which, and how many at most."""
-    return (
-        "SELECT conversation_id, number, role, content, token_count FROM messages "
-        f"WHERE conversation_id = ${first} AND number >= ${first + 1} AND number < ${first + 2} AND in_view "
-        "AND role IN ('user', 'assistant') AND content <> '' AND status IN ('complete', 'stopped', 'interrupted') "
-        f"ORDER BY number DESC LIMIT ${first + 3}"
-    )
+    """What a bot is to see. The values from the `first` on: the conversation, from which number, before which, and how
+    many at most."""
+    conversation, start, before, most = (f"${at}" for at in range(first, first + 4))
+    return _PAST.format(conversation=conversation, start=start, before=before, most=most)
+
+
+def select_pasts(first: int) -> str:
+    """The same of many conversations, on PostgreSQL, where each execution costs as much as what it reads: the values
+    are lists."""
+    lists = ", ".join(f"CAST(${at} AS BIGINT[])" for at in range(first, first + 4))
+    past = _PAST.format(conversation="asked.id", start="asked.start", before="asked.before", most="asked.most")
+    return f"SELECT past.* FROM UNNEST({lists}) AS asked (id, start, before, most), LATERAL ({past}) AS past"
 
 
 PAST = select_past(1)
+PASTS = select_pasts(1)
 # One maker at a time, in any worker. Whoever died while making it is followed once the lease has run out.
 CLAIM = (
     "UPDATE conversations SET summary_lease = $3 WHERE id = $1 AND context_from = $2 AND summary_to < $2 "

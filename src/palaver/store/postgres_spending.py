@@ -60,16 +60,21 @@ LOOK_AND_LOCK: Mapping[LimitOf, str] = {
     f"WHERE spending.scope = $3 RETURNING {SPENT}, spending.looks = seen.looks + 1"
     for of, held in HELD_BY.items()
 }
-# The same, and what bots are to see of the past, unless $4 to $7 are NULL: together they take one round trip, which is
-# most of their cost. What was looked at has no conversation, and is a list in the row's text: the rows of the past,
-# which are many, carry nothing for it.
-LOOK_LOCK_AND_READ: Mapping[LimitOf, str] = {
-    of: f"WITH looked ({LOOKED}) AS ({sql}) SELECT past.* FROM ({{past}}) AS past UNION ALL "
-    f"SELECT NULL, NULL, NULL, CAST(JSON_BUILD_ARRAY({LOOKED}) AS TEXT), NULL FROM looked"
-    for of, sql in LOOK_AND_LOCK.items()
-}
-AND_READ_ONE = {of: sql.format(past=select_past(4)) for of, sql in LOOK_LOCK_AND_READ.items()}
-AND_READ_MANY = {of: sql.format(past=select_pasts(4)) for of, sql in LOOK_LOCK_AND_READ.items()}
+
+
+def _look_lock_and_read(past: str) -> Mapping[LimitOf, str]:
+    """The same, and what bots are to see of the past, unless $4 to $7 are NULL: together they take one round trip,
+    which is most of their cost. What was looked at has no conversation, and is a list in the row's text: the rows of
+    the past, which are many, carry nothing for it."""
+    return {
+        of: f"WITH looked ({LOOKED}) AS ({sql}) SELECT past.* FROM ({past}) AS past UNION ALL "
+        f"SELECT NULL, NULL, NULL, CAST(JSON_BUILD_ARRAY({LOOKED}) AS TEXT), NULL FROM looked"
+        for of, sql in LOOK_AND_LOCK.items()
+    }
+
+
+AND_READ_ONE = _look_lock_and_read(select_past(4))
+AND_READ_MANY = _look_lock_and_read(select_pasts(4))
 NOTHING_PAST = (None,) * 4
 # By so much at the most, between workers. At midnight a row may be of tomorrow.
 CLOCKS_DIFFER = 60 * SECOND

@@ -63,7 +63,7 @@ LOOK_AND_LOCK: Mapping[LimitOf, str] = {
 
 
 def _look_lock_and_read(past: str) -> Mapping[LimitOf, str]:
-    """The same, and what bots are to see of the past, unless $4 to $7 are NULL: together they take one round trip,
+    """`LOOK_AND_LOCK`, and what bots are to see of the past unless $4 to $7 are NULL: together they are one round trip,
     which is most of their cost. What was looked at has no conversation, and is a list in the row's text: the rows of
     the past, which are many, carry nothing for it."""
     return {

@@ -24,7 +24,6 @@ from palaver.store.ledger import ADD_RESERVATION, END_RESERVATION, spend
 from palaver.store.migrate import ADVISORY_LOCK, migrate, migrations
 from palaver.store.people import groups
 from palaver.store.postgres import PostgresTransaction
-from palaver.store.postgres_spending import HELD_BY
 from palaver.store.prices import Prices
 from palaver.store.rows import USER, to_user
 from tests.ports.talking import HERE, LATER, LEASE, NOW, answer, ending, new_conversation, new_user, rows, said
@@ -412,51 +411,6 @@ async def test_ends_that_the_same_people_pay_for_never_wait_for_each_other(
     await settling
     assert told(caplog) == []
     assert [one.turns for one in await store.ledger.usage("user", day_of(NOW))] == [2, 2, 2]
-
-
-async def test_what_has_ended_is_looked_at_once_more_and_never_again(store: SqlStore, postgres_url: str) -> None:
-    alice, shop = [await store.accounts.add_user(new_user(name)) for name in ("alice", "shop")]
-    payers = {"user": alice, "app": shop}
-    conversation = (await store.turns.begin(said(alice, "hello", new_conversation(alice)))).turn.conversation
-    connection = await asyncpg.connect(postgres_url)
-    # Nothing is marked dead before what ended it is synced.
-    await connection.execute("SET synchronous_commit = on")
-    # So many that the planner would rather have a bitmap of them, by what it knows of the table.
-    await connection.execute(
-        "INSERT INTO messages (conversation_id, number, uuid, role, status, content, created_at, payer_id, "
-        "payer_app_id, reserved_tokens, reserved_money) SELECT $1, 10 + at, 'm-' || at, 'assistant', "
-        "CASE WHEN at % 20 = 0 THEN 'queued' ELSE 'complete' END, '', 1, $2, $3, 5, 7 "
-        "FROM generate_series(1, 20000) at",
-        conversation.id, alice.id, shop.id,
-    )  # fmt: skip
-    await connection.execute(
-        "INSERT INTO reservations (payer_id, payer_app_id, tokens, money, until) "
-        "SELECT $1, $2, 5, 7, CAST($3 AS BIGINT) + at FROM generate_series(1, 1000) at",
-        alice.id, shop.id, LATER,
-    )  # fmt: skip
-    await connection.execute("ANALYZE messages, reservations")
-
-    async def look() -> tuple[list[tuple[int, int]], int]:
-        """What is held back for both, and how much was read for it in the indexes."""
-        before = await read()
-        held = [await connection.fetchrow(sql, payers[of].id, NOW) for of, sql in HELD_BY.items()]
-        return [tuple(row) for row in held if row is not None], await read() - before
-
-    async def read() -> int:
-        await connection.execute("SELECT pg_stat_force_next_flush()")
-        return int(
-            await connection.fetchval(
-                "SELECT SUM(idx_tup_read) FROM pg_stat_user_indexes "
-                "WHERE indexrelname LIKE 'messages_reserved%' OR indexrelname LIKE 'reservations_by_%'"
-            )
-        )
-
-    assert (await look())[0] == [(10_000, 14_000)] * 2
-    await connection.execute("UPDATE messages SET status = 'complete' WHERE status = 'queued'")
-    await connection.execute("DELETE FROM reservations")
-    await look()
-    assert await look() == ([(0, 0)] * 2, 0)
-    await connection.close()
 
 
 @pytest.mark.parametrize(

@@ -44,12 +44,14 @@ prove: ready  ## Measure everything and try it at full size: docs/performance.md
 promises: $(VENV)/.test-done  ## Write docs/promises.md anew, of what was tried before.
 	@PYTHONPATH=. $(BIN)/python scripts/promises.py
 
-# Reading the types keeps one core busy for half a minute. What takes as long in all goes on meanwhile.
+# Reading the types keeps one core busy for half a minute. What takes as long in all goes on meanwhile: the last is that
+# every test can be found, and what pytest makes of their text is kept for all that run them.
 check: install $(VENV)/.test-done  ## Check format, lint, types and import arrows.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy & types=$$!; \
-	$(BIN)/python hatch_build.py check && $(BIN)/python -m pytest tests/meta; others=$$?; \
+	$(BIN)/python hatch_build.py check && $(BIN)/python -m pytest tests/meta && \
+	{ found=$$($(BIN)/python -m pytest -q --collect-only) || { echo "$$found"; false; }; }; others=$$?; \
 	wait $$types && exit $$others
 
 format: $(VENV)/.test-done  ## Format the code and repair what the linter can repair.
@@ -68,12 +70,12 @@ bench-stream: install $(VENV)/.test-done  ## Measure what a stream costs.
 bench-retrieval: install $(VENV)/.test-done  ## Measure how well passages of documents are found.
 	@$(BIN)/python bench/retrieval.py $(ARGS)
 
-# A later file is held to the pins of the earlier ones: all three are installed into one .venv.
+# A later file is held to the pins of the earlier ones: all are installed into one .venv.
 requirements:  ## Pin requirements/*.in again. ARGS="--upgrade" takes newer versions.
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT INT TERM; \
 	$(PYTHON) -m venv "$$tools"; \
 	"$$tools/bin/python" -m pip --disable-pip-version-check install --quiet $(PIP_TOOLS); \
-	for name in run build test; do \
+	for name in pip run build test; do \
 		echo "Pinning requirements/$$name.in"; \
 		"$$tools/bin/"$(PIP_COMPILE) --allow-unsafe --output-file requirements/$$name.txt $(ARGS) requirements/$$name.in; \
 	done
@@ -93,8 +95,10 @@ screenshots: ready  ## Make pictures of the web app's main states in build/scree
 clean:  ## Remove .venv and what tools have left.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-$(VENV)/.made-done:
+# The pip that comes with Python 3.11 takes twice as long to find what is pinned.
+$(VENV)/.made-done: requirements/pip.txt
 	@scripts/make-venv "$(PYTHON)" $(VENV)
+	@$(PIP_INSTALL) --require-hashes -r requirements/pip.txt
 	@touch $@
 
 $(VENV)/.run-done: $(VENV)/.made-done requirements/build.txt requirements/run.txt
@@ -106,7 +110,8 @@ $(VENV)/.project-done: $(VENV)/.run-done pyproject.toml
 	@PALAVER_WEB_APP=skip $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.test-done: $(VENV)/.run-done requirements/test.txt
+# Where make does two things at once (.ci/run), one of them alone may be pip.
+$(VENV)/.test-done: $(VENV)/.run-done requirements/test.txt | $(VENV)/.project-done
 	@echo "Installing what the tests need (requirements/test.txt)."
 	@$(PIP_INSTALL) --require-hashes -r requirements/test.txt
 	@touch $@

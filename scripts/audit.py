@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PINS = ("run", "build", "test")
+PINS = ("run", "pip", "build", "test")
 
 
 class NotAsked(Exception):

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 ROOT = Path(__file__).parents[1]
 RUN = "run"
-NOT_SHIPPED = ("build", "test")
+NOT_SHIPPED = ("pip", "build", "test")
 
 # The name of a document is made from what it says.
 SPACE = uuid.UUID("6f1f3c1e-6f1b-4c8e-9a55-5d7c8c3b7b11")

@@ -89,7 +89,7 @@ def test_audit_asks_for_all_that_is_pinned(tmp_path: Path) -> None:
     done = audit(tmp_path, SOUND, SOUND_NPM)
     assert (done.returncode, done.stdout) == (0, "No known weakness is in what is pinned.\n")
     asked = (tmp_path / "pip-audit.asked").read_text().splitlines()
-    assert [re.findall(r"(\w+)\.txt", line) for line in asked] == [["run"], ["build"], ["test"]]
+    assert [re.findall(r"(\w+)\.txt", line) for line in asked] == [["run"], ["pip"], ["build"], ["test"]]
     assert all("--require-hashes --disable-pip" in line for line in asked)
     assert (tmp_path / "npm.asked").read_text() == "audit --json\n"
 
@@ -98,7 +98,7 @@ def test_audit_says_what_is_weak_and_what_to_do(tmp_path: Path) -> None:
     done = audit(tmp_path, WEAK, WEAK_NPM)
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        *(f"weak 1.0 ({name}): GHSA-1, mended in 1.1" for name in ("run", "build", "test")),
+        *(f"weak 1.0 ({name}): GHSA-1, mended in 1.1" for name in ("run", "pip", "build", "test")),
         "on-it * (web): high, by another, no version yet",
         "weak <2.0.0 (web): high, Runs anything, npm audit fix",
     ]

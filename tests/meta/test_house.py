@@ -116,7 +116,7 @@ def test_what_palaver_needs_is_what_is_pinned() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["run", "build", "test"])
+@pytest.mark.parametrize("kind", ["pip", "run", "build", "test"])
 def test_every_requirement_is_pinned_and_hashed(kind: str) -> None:
     pinned = read(REQUIREMENTS / f"{kind}.txt")
     asked = read(REQUIREMENTS / f"{kind}.in")

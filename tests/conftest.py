@@ -21,7 +21,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.parts import compiled
-from tests.parts.chromium import find_chromium, open_browser
+from tests.parts.chromium import find_chromium, find_shell, open_browser
 from tests.parts.llm import LLM
 from tests.parts.palaver import Database, Server, StartServer, StoreKind, make_sqlite_template, migrate
 from tests.parts.postgres import Postgres
@@ -334,13 +334,15 @@ async def llm(_started_llm: LLM) -> LLM:
 
 
 @pytest.fixture(scope="session")
-def chromium_path() -> Path:
-    return find_chromium()
+async def browser(prove: bool) -> AsyncIterator[Browser]:
+    """Shows pages. What a browser does besides takes a `whole_browser`; in full it is that one throughout."""
+    async with open_browser(find_chromium() if prove else find_shell()) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")
-async def browser(chromium_path: Path) -> AsyncIterator[Browser]:
-    async with open_browser(chromium_path) as browser:
+async def whole_browser() -> AsyncIterator[Browser]:
+    async with open_browser(find_chromium()) as browser:
         yield browser
 
 

@@ -1,4 +1,8 @@
-"""The system's Chromium, driven by Playwright."""
+"""The system's Chromium, driven by Playwright: the whole browser, or its headless shell.
+
+The shell shows pages by the same code, and needs a fourth less of a core for it, as it has no tabs, no address bar and
+no processes for those. It takes no pushed messages and installs nothing.
+"""
 
 import os
 import shutil
@@ -11,6 +15,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from tests.parts import PartMissing
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_SHELL = "chromium-headless-shell"
 _APPS = tuple(f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Google Chrome", "Chromium"))
 _FEATURES_OFF = (
     # What a window shows while somebody types an address is two pages with processes of their own, loaded with each
@@ -30,6 +35,8 @@ _FEATURES_OFF = (
     "OptimizationHints",
     "PaintHolding",
     "PreconnectToSearch",
+    # A process for the page that might be opened next.
+    "SpareRendererForSitePerProcess",
     "ThirdPartyStoragePartitioning",
 )
 # No sandbox, because root has none; and nothing but what a test asks for goes over the network.
@@ -51,6 +58,12 @@ def find_chromium() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise PartMissing(f"No Chromium is on the PATH ({', '.join(_NAMES)}). `make ready` installs one.")
+
+
+def find_shell() -> Path:
+    """Where the headless shell is, or the whole browser: not every system offers a shell."""
+    found = shutil.which(_SHELL)
+    return find_chromium() if found is None else Path(found)
 
 
 async def open_page(context: BrowserContext, *, own_pace: bool = False) -> Page:

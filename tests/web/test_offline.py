@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.parts.llm import LLM
 from tests.parts.palaver import Server
@@ -37,6 +37,11 @@ REMEMBERED = """async () => {
 @pytest.fixture(scope="module")
 def keeps_page() -> bool:
     return True
+
+
+@pytest.fixture
+def browser(whole_browser: Browser) -> Browser:
+    return whole_browser
 
 
 async def test_app_can_be_installed(window: Window) -> None:

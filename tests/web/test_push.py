@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 
 import pytest
-from playwright.async_api import CDPSession, Worker, expect
+from playwright.async_api import Browser, CDPSession, Worker, expect
 
 from tests.parts.palaver import Server
 from tests.web.test_administration import add_admin
@@ -122,6 +122,11 @@ def server_environment() -> Mapping[str, str]:
 @pytest.fixture(scope="module")
 def keeps_page() -> bool:
     return True
+
+
+@pytest.fixture
+def browser(whole_browser: Browser) -> Browser:
+    return whole_browser
 
 
 @pytest.fixture

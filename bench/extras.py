@@ -3,7 +3,8 @@
 Three servers: ours as it comes; ours with a limit of each kind for users, as one would set them; and ours with every
 limit and budget there is. Each takes the same turns with and without all that (bench/bare.py), in turn, and is compared
 with itself alone: two processes of the very same server differ by more than what is asked here, for as long as they
-live. Rounds are short and many: one of them may differ from the next by a fifth, whatever the machine does besides.
+live. What they differ by is in the comparison as well, if less: each is started several times. Rounds are short and
+many: one of them may differ from the next by a fifth, whatever the machine does besides.
 """
 
 import argparse
@@ -40,8 +41,8 @@ TITLES: Mapping[Kind, str] = {
 }
 STORES: Sequence[Store] = ("sqlite", "postgres")
 AT_ONCE = (1, 16, 64)
-STARTS = 2
-ROUNDS = 60
+STARTS = 4
+ROUNDS = 30
 SETTLED_EVERY = 10
 
 

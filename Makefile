@@ -70,7 +70,7 @@ bench-stream: install $(VENV)/.test-done  ## Measure what a stream costs.
 bench-retrieval: install $(VENV)/.test-done  ## Measure how well passages of documents are found.
 	@$(BIN)/python bench/retrieval.py $(ARGS)
 
-# A later file is held to the pins of the earlier ones: all are installed into one .venv.
+# A later file is held to the pins of the earlier ones, but pip's: all are installed into one .venv.
 requirements:  ## Pin requirements/*.in again. ARGS="--upgrade" takes newer versions.
 	@set -e; tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT INT TERM; \
 	$(PYTHON) -m venv "$$tools"; \

@@ -13,9 +13,22 @@ from palaver.chat.errors import Busy, Conflict, Ended, NotFound
 from palaver.chat.ledger import Budget, Budgets
 from palaver.chat.ports import Begun
 from palaver.chat.turn import number_in
-from palaver.chat.user import Reader, User
+from palaver.chat.user import Reader, User, UserKind
 from palaver.store import SqlStore
-from tests.ports.talking import HERE, LATER, NOW, THERE, answer, dump, ending, new_conversation, rows, said, seen
+from tests.ports.talking import (
+    HERE,
+    LATER,
+    NOW,
+    THERE,
+    answer,
+    dump,
+    ending,
+    new_conversation,
+    new_user,
+    rows,
+    said,
+    seen,
+)
 
 
 async def begin(store: SqlStore, who: User, text: str, conversation: Conversation) -> Begun:
@@ -117,13 +130,24 @@ async def test_reply_comes_with_the_past_newest_first_and_the_system_prompt(
     assert begun.system_prompt == "Be kind."
 
 
-@pytest.mark.parametrize("budgets", [None, Budgets(Budget(tokens_a_day=1_000_000))], ids=["no budget", "a budget"])
+PLENTY = Budget(tokens_a_day=1_000_000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "budgets"),
+    [("person", None), ("person", Budgets(PLENTY)), ("app_user", Budgets(PLENTY, PLENTY))],
+    ids=["no budget", "a budget", "their own and their application's"],
+)
 async def test_replies_that_begin_together_come_each_with_the_past_of_their_own_conversation(
-    store: SqlStore, alice: User, bob: User, budgets: Budgets | None
+    store: SqlStore, kind: UserKind, budgets: Budgets | None
 ) -> None:
+    shop = await store.accounts.add_user(new_user("shop", "app"))
+    app_id = shop.id if kind == "app_user" else None
+    people = [await store.accounts.add_user(new_user(name, kind, app_id=app_id)) for name in ("eve", "dan")]
     talks: dict[str, User] = {}
     for number in range(7):
-        who, new = (alice, bob)[number % 2], new_conversation((alice, bob)[number % 2])
+        who = people[number % 2]
+        new = new_conversation(who)
         for exchange in range(number):
             where = new.uuid if exchange else new
             await answer(store, await store.turns.begin(said(who, f"{number}: {exchange}", where)), f"yes, {exchange}")

@@ -7,19 +7,23 @@ import asyncpg
 import pytest
 
 from palaver.store import SqlStore, StoreOptions, open_store
+from palaver.store.database import Transaction
 from palaver.store.migrate import migrate
-from palaver.store.postgres_spending import HELD_BY
+from palaver.store.payers import payers_of
+from palaver.store.postgres_spending import look_and_lock
 from tests.parts.postgres import open_cluster
 from tests.parts.run import Run
 from tests.ports.talking import LATER, NOW, new_conversation, new_user, said
 
 
-@pytest.fixture
-def lone_url(run: Run) -> Iterator[str]:
+@pytest.fixture(params=["force_custom_plan", "force_generic_plan"])
+def lone_url(run: Run, request: pytest.FixtureRequest) -> Iterator[str]:
     """A database whose cluster has no other. PostgreSQL marks nothing dead that a transaction ended of whose log not
     all is synced, nor of those near it by number, which may be anybody's in the cluster."""
     with open_cluster(run) as cluster:
-        yield cluster.url(cluster.create_database())
+        name = cluster.create_database()
+        cluster.execute(f"ALTER DATABASE {name} SET plan_cache_mode = {request.param}")
+        yield cluster.url(name)
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ async def store(lone_url: str, tmp_path: Path) -> AsyncIterator[SqlStore]:
 
 async def test_what_has_ended_is_looked_at_once_more_and_never_again(store: SqlStore, lone_url: str) -> None:
     alice, shop = [await store.accounts.add_user(new_user(name)) for name in ("alice", "shop")]
-    payers = {"user": alice, "app": shop}
+    payers = {payer.scope: payer for payer in payers_of(alice.id, shop.id)}
     conversation = (await store.turns.begin(said(alice, "hello", new_conversation(alice)))).turn.conversation
     connection = await asyncpg.connect(lone_url)
     # So many that the planner would rather have a bitmap of them, by what it knows of the table.
@@ -52,11 +56,15 @@ async def test_what_has_ended_is_looked_at_once_more_and_never_again(store: SqlS
     async def look() -> tuple[list[tuple[int, int]], int]:
         """What is held back for both, and how much was read for it in the indexes."""
         before = await read()
-        held = [await connection.fetchrow(sql, payers[of].id, NOW) for of, sql in HELD_BY.items()]
-        return [tuple(row) for row in held if row is not None], await read() - before
+        held = await store.database.write(look_once)
+        return held, await read() - before
+
+    async def look_once(tx: Transaction) -> list[tuple[int, int]]:
+        await tx.all("SELECT pg_stat_force_next_flush()")
+        spent, _, _ = await look_and_lock(tx, payers, [(conversation.id, 0, 2, 10)], NOW)
+        return [(one.held_tokens, one.held_money) for one in spent.values()]
 
     async def read() -> int:
-        await connection.execute("SELECT pg_stat_force_next_flush()")
         return int(
             await connection.fetchval(
                 "SELECT SUM(idx_tup_read) FROM pg_stat_user_indexes "

@@ -24,8 +24,10 @@ from palaver.store.ledger import ADD_RESERVATION, END_RESERVATION, spend
 from palaver.store.migrate import ADVISORY_LOCK, migrate, migrations
 from palaver.store.people import groups
 from palaver.store.postgres import PostgresTransaction
+from palaver.store.postgres_spending import AND_READ_MANY, AND_READ_ONE
 from palaver.store.prices import Prices
 from palaver.store.rows import USER, to_user
+from palaver.store.summaries import PAST, PASTS
 from tests.ports.talking import HERE, LATER, LEASE, NOW, answer, ending, new_conversation, new_user, rows, said
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -385,6 +387,37 @@ async def test_budget_costs_a_turn_no_round_trip(store: SqlStore, monkeypatch: p
         assert (await answer(store, begun, usage=Usage(10, 5))).done
         needed.append(trips)
     assert needed[3] == needed[1]
+
+
+@pytest.mark.parametrize("budgets", [None, PLENTY], ids=["no budget", "a budget"])
+async def test_pasts_of_turns_that_begin_together_are_read_by_one_execution(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch, budgets: Budgets | None
+) -> None:
+    reading = {PAST, PASTS, *AND_READ_ONE.values(), *AND_READ_MANY.values()}
+    read = 0
+    ask, ask_many = PostgresTransaction.all, PostgresTransaction.all_many
+
+    async def count(tx: PostgresTransaction, sql: str, *values: object) -> Sequence[Row]:
+        nonlocal read
+        read += sql in reading
+        return await ask(tx, sql, *values)
+
+    async def count_many(tx: PostgresTransaction, sql: str, values: Sequence[Sequence[object]]) -> Sequence[Row]:
+        nonlocal read
+        # One alone goes through `all`.
+        read += len(values) if sql in reading and len(values) > 1 else 0
+        return await ask_many(tx, sql, values)
+
+    alice = await store.accounts.add_user(new_user("alice"))
+    talks = [new_conversation(alice) for _ in range(5)]
+    for talk in talks:
+        await answer(store, await store.turns.begin(said(alice, "hello", talk)))
+    monkeypatch.setattr(PostgresTransaction, "all", count)
+    monkeypatch.setattr(PostgresTransaction, "all_many", count_many)
+    turns = [replace(said(alice, "and?", talk.uuid), budgets=budgets) for talk in talks]
+    begun = await asyncio.gather(*map(store.turns.begin, turns))
+    assert [[one.content for one in each.history] for each in begun] == [["An answer.", "hello"]] * 5
+    assert read == 1
 
 
 async def test_ends_that_the_same_people_pay_for_never_wait_for_each_other(

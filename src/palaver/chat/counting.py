@@ -8,16 +8,16 @@ from palaver.chat.conversation import Message, Usage
 from palaver.chat.errors import BotUnavailable
 from palaver.chat.telling import Telling
 from palaver.watching import numbers
-from palaver.watching.asking import asked_by
+from palaver.watching.asking import NOBODY, asked_by
 
 
 class Tally:
-    """One reply's, which `api` has asked for."""
+    """One reply's. `request_id`: of what has just begun it; "" where no request did."""
 
     __slots__ = ("_api", "_began", "_telling")
 
-    def __init__(self, telling: Telling, api: str) -> None:
-        self._api = api
+    def __init__(self, telling: Telling, request_id: str) -> None:
+        self._api = asked_by.get() if request_id else NOBODY
         self._began = perf_counter()
         self._telling = telling
         # Heard once: looking at each piece for whether it is the first would cost all of them.

@@ -12,7 +12,6 @@ from palaver.chat.limits import Grant
 from palaver.chat.pieces import Finished, Prompt, Sources
 from palaver.chat.ports import Begun
 from palaver.chat.telling import Telling
-from palaver.watching.asking import NOBODY, asked_by
 
 
 class ReplyLimits(Struct, frozen=True):
@@ -62,7 +61,7 @@ class RunningReply:
         """Who talks, once somebody does."""
         self.request_id = request_id
         self.telling = Telling(begun.turn.reply, None)
-        self.tally = Tally(self.telling, asked_by.get() if request_id else NOBODY)
+        self.tally = Tally(self.telling, request_id)
         self.log = self.telling.log
         self.finished: Finished | None = None
         self.given: Sources | None = None

@@ -112,11 +112,6 @@ class Grant(Struct, eq=False):
         if not self.claimed:
             self.release()
 
-    async def ask_conversation(self, reader: Reader, conversation: str | None, new: NewConversation | None) -> None:
-        """As `Limits.allow_conversation`."""
-        if self.of_conversation is not None:
-            await self.of_conversation.allow_conversation(reader, conversation, new, self)
-
     def add(self, asked: Asked, standings: Sequence[Standing]) -> Sequence[tuple[Limit, Standing]]:
         """All of it was had; or nothing, and the limits that were met are given."""
         for standing in standings:
@@ -178,7 +173,10 @@ class Limits:
         """
         grant = Grant(self._counts)
         asked = self._of_turn(user, address)
-        if met := await self._take(asked, grant):
+        met = self._take_now(asked, grant)
+        if met is None:
+            met = await self._take(asked, grant)
+        if met:
             grant.refusal = _to_refusal(met)
             if not may_wait or any(limit.name != "replies_at_once" for limit, _ in met):
                 raise grant.refusal
@@ -210,7 +208,11 @@ class Limits:
         """Whether one more reply may be made for this one, who has said something to people and named a bot: the
         message was counted before. As `allow_turn`."""
         grant = Grant(self._counts)
-        if met := await self._take(self._of_caller(user, turns=False), grant):
+        asked = self._of_caller(user, turns=False)
+        met = self._take_now(asked, grant)
+        if met is None:
+            met = await self._take(asked, grant)
+        if met:
             grant.refusal = _to_refusal(met)
             grant.show(*_to_shown(met))
         return grant
@@ -301,23 +303,28 @@ class Limits:
 
     async def _have(self, asked: Asked, grant: Grant | None = None) -> Grant:
         grant = grant or Grant(self._counts)
-        if met := await self._take(asked, grant):
+        met = self._take_now(asked, grant)
+        if met is None:
+            met = await self._take(asked, grant)
+        if met:
             # What was granted before counts for nothing, if this is refused.
             grant.undo()
             raise _to_refusal(met)
         return grant
 
-    async def _take(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]]:
-        """Adds what was asked for to the grant; or nothing, and gives the limits that were met."""
+    def _take_now(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]] | None:
+        """Adds what was asked for to the grant; or nothing, and gives the limits that were met. None where it has to be
+        waited for: then `_take` does so. Nearly all turns need not wait, and a coroutine is what this would cost."""
         if not asked.wanted:
             return ()
         if asked.held and not grant.holder:
             # Somebody who is nobody else in any worker.
             grant.holder = f"{self._name}:{next(self._numbers)}"
         standings = self._counts.take_now(asked.wanted, grant.holder)
-        if standings is None:
-            standings = await self._counts.take(asked.wanted, grant.holder)
-        return grant.add(asked, standings)
+        return None if standings is None else grant.add(asked, standings)
+
+    async def _take(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]]:
+        return grant.add(asked, await self._counts.take(asked.wanted, grant.holder))
 
     # What admins give
 

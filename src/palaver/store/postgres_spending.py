@@ -5,7 +5,6 @@ rows of replies. For SQLite see store/sqlite_spending.py.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from msgspec import Struct
 from msgspec.json import Decoder
 
 from palaver.chat.clock import DAY, SECOND, Micros
@@ -49,9 +48,9 @@ HELD_BY: Mapping[LimitOf, str] = {
 }  # fmt: skip
 # What is held and the prices' mark come with it: to look for either alone would be a round trip more for each turn.
 SPENT = (
-    f"spending.scope, day, month, tokens_today, tokens_this_month, money_this_month, {MARK}, held.tokens, held.money"
+    f"tokens_today, tokens_this_month, money_this_month, held.tokens, held.money, spending.scope, day, month, {MARK}"
 )
-LOOKED = "scope, day, month, tokens_today, tokens_this_month, money, mark, held_tokens, held_money, is_sure"
+LOOKED = "tokens_today, tokens_this_month, money, held_tokens, held_money, scope, day, month, mark, is_sure"
 # Who had to wait for the row finds in it what was used until then, but what is held is as it was before. That is too
 # little only where somebody else has looked meanwhile, and then the last column is false.
 LOOK_AND_LOCK: Mapping[LimitOf, str] = {
@@ -80,19 +79,14 @@ NOTHING_PAST = (None,) * 4
 CLOCKS_DIFFER = 60 * SECOND
 
 
-class _Looked(Struct, frozen=True, array_like=True):
+class _Looked(Spent, array_like=True):
     """What was found of one who pays: `LOOKED`. `is_sure`: what is held may be relied on."""
 
-    scope: str
-    day: int
-    month: int
-    tokens_today: int
-    tokens_this_month: int
-    money_this_month: int
-    mark: str | None
-    held_tokens: int
-    held_money: int
-    is_sure: bool
+    scope: str = ""
+    day: int = 0
+    month: int = 0
+    mark: str | None = None
+    is_sure: bool = False
 
 
 _to_looked = Decoder(_Looked).decode
@@ -104,13 +98,16 @@ async def look_and_lock(
     """What each of them has spent, the mark of the prices, and the pasts that are asked for: one round trip where one
     asks. The rows of those who pay are locked from then on. What is held may be told as more than it is."""
     mark = None
+    today = now // DAY
     spent: dict[str, Spent] = {}
     unsure: list[Payer] = []
     read: list[Row] = []
     for some in _by_kind(payers):
         for one in await _look(tx, some, now, pasts, read):
             mark = one.mark
-            spent[one.scope] = _to_spent(one, now)
+            if one.day < today:
+                _begin_day(one, now)
+            spent[one.scope] = one
             if not one.is_sure:
                 unsure.append(payers[one.scope])
         pasts = ()
@@ -150,7 +147,7 @@ async def _look(
                 looked.append(found)
     else:
         rows = await tx.all_many(LOOK_AND_LOCK[of], [(payer.id, now, payer.scope) for payer in payers])
-        looked += [_Looked(*row) for row in rows if row[1] <= latest]
+        looked += [one for row in rows if (one := _Looked(*row)).day <= latest]
     if len(looked) < len(payers):
         known = {one.scope for one in looked}
         new = [payer for payer in payers if payer.scope not in known]
@@ -169,11 +166,8 @@ async def add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping
             spent[payer.scope].held_tokens, spent[payer.scope].held_money = row
 
 
-def _to_spent(looked: _Looked, now: Micros) -> Spent:
-    today = looked.tokens_today
-    this_month, money = looked.tokens_this_month, looked.money_this_month
-    if looked.day < now // DAY:
-        today = 0
-        if looked.month < month_of(now).first_day:
-            this_month = money = 0
-    return Spent(today, this_month, money, looked.held_tokens, looked.held_money)
+def _begin_day(looked: _Looked, now: Micros) -> None:
+    """Nothing was used since the day that it tells of."""
+    looked.tokens_today = 0
+    if looked.month < month_of(now).first_day:
+        looked.tokens_this_month = looked.money_this_month = 0

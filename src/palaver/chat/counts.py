@@ -34,11 +34,17 @@ class LocalCounts:
         now = self._clock()
         standings: list[Standing] = []
         for one in wanted:
-            standing = self._take(one, now) if one.seconds else self._hold(one, holder)
-            if standing.wait:
+            had = self._times(one, now) if one.seconds else self._holders(one)
+            left = one.most - len(had) - 1
+            if left < 0:
                 self.give_back(wanted[: len(standings)], holder)
                 return [self._stand(one, now) for one in wanted]
-            standings.append(standing)
+            if isinstance(had, set):
+                had.add(holder)
+                standings.append(Standing(0, left, 0))
+            else:
+                had.append(now)
+                standings.append(Standing(0, left, had[0] + one.seconds - now))
         return standings
 
     async def look(self, wanted: Wanted) -> Standing:
@@ -71,23 +77,11 @@ class LocalCounts:
         """All keys that somebody here holds, with the holder."""
         return ((key, holder) for key, holders in tuple(self._held.items()) for holder in tuple(holders))
 
-    def _hold(self, wanted: Wanted, holder: str) -> Standing:
-        """It was had, unless there is something to wait for."""
+    def _holders(self, wanted: Wanted) -> set[str]:
         holders = self._held.get(wanted.key)
         if holders is None:
             holders = self._held[wanted.key] = set()
-        if len(holders) >= wanted.most:
-            return NONE_FREE
-        holders.add(holder)
-        return Standing(0, wanted.most - len(holders), 0)
-
-    def _take(self, wanted: Wanted, now: float) -> Standing:
-        """As `_hold`, of what may be had within a time."""
-        times = self._times(wanted, now)
-        if len(times) >= wanted.most:
-            return _used_up(wanted, times, now)
-        times.append(now)
-        return Standing(0, wanted.most - len(times), times[0] + wanted.seconds - now)
+        return holders
 
     def _stand(self, wanted: Wanted, now: float) -> Standing:
         if not wanted.seconds:

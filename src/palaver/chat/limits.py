@@ -85,7 +85,7 @@ class Given(Struct, frozen=True):
     limits: OwnLimits
 
 
-class Grant(Struct, eq=False):
+class Grant:
     """What somebody was granted by `counts`. What is held of it for one moment is given back when the block ends, or,
     where a reply has claimed it, with that reply.
 
@@ -93,17 +93,22 @@ class Grant(Struct, eq=False):
     takes that one's place. The turn that would start one is refused with it.
     """
 
-    counts: Counts | None = None
-    holder: str = ""
-    claimed: bool = False
-    refusal: RateLimited | None = None
-    limits: tuple[Limit, ...] = ()
-    """Those at work that were asked for; and in the same order how each of them stands now."""
-    standings: list[Standing] = []
-    of_conversation: "Limits | None" = None
-    """Set where there is more to ask once the conversation is known."""
-    held: tuple[Wanted, ...] = ()
-    counted: tuple[Wanted, ...] = ()
+    __slots__ = (
+        "claimed", "counted", "counts", "held", "holder", "limits", "of_conversation", "refusal", "standings",
+    )  # fmt: skip
+
+    def __init__(self, counts: Counts | None = None) -> None:
+        self.counts = counts
+        self.holder = ""
+        self.claimed = False
+        self.refusal: RateLimited | None = None
+        self.limits: tuple[Limit, ...] = ()
+        """Those at work that were asked for; and in the same order how each of them stands now."""
+        self.standings: Sequence[Standing] = ()
+        self.of_conversation: Limits | None = None
+        """Set where there is more to ask once the conversation is known."""
+        self.held: tuple[Wanted, ...] = ()
+        self.counted: tuple[Wanted, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -117,6 +122,10 @@ class Grant(Struct, eq=False):
         for standing in standings:
             if standing.wait:
                 return [(limit, each) for limit, each in zip(asked.limits, standings, strict=True) if each.wait]
+        if not self.limits:
+            self.limits, self.standings = asked.limits, standings
+            self.counted, self.held = asked.counted, asked.held
+            return ()
         self.counted += asked.counted
         self.held += asked.held
         self.show(asked.limits, standings)
@@ -125,7 +134,7 @@ class Grant(Struct, eq=False):
     def show(self, limits: tuple[Limit, ...], standings: Sequence[Standing]) -> None:
         """Whoever asked is told of these, too."""
         self.limits += limits
-        self.standings += standings
+        self.standings = [*self.standings, *standings]
 
     def release(self) -> None:
         if self.held and self.counts is not None:

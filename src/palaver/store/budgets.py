@@ -73,8 +73,6 @@ class Wish(Struct):
     reads_past: bool = False
     """Whether the `history` is wanted, and not its size alone."""
     history: Sequence[Past] | None = None
-    wanted: Reservation | None = None
-    """What is to be held back, once it is known who pays and how much is sent."""
 
 
 class _Bot(Struct, frozen=True):
@@ -95,8 +93,7 @@ async def reserve(
     """
     own = await _own_budgets(tx, wishes) if budgets.some_have_their_own else {}
     payers: dict[str, Payer] = {}
-    counts_money = False
-    counted: list[Wish] = []
+    some_count = counts_money = False
     reading: list[Wish] = []
     pasts: list[PastAsked] = []
     unknown: list[Wish] = []
@@ -115,13 +112,13 @@ async def reserve(
             payers[payer.scope] = payer
             if payer.budget.money_a_month:
                 counts_money = True
-        counted.append(wish)
+        some_count = True
         if wish.waits_for and budgets.conversation_tokens:
             waiting.append(wish)
         # Nothing was said before in a conversation that is yet to be made.
         if wish.conversation_id and (wish.standing is None or (wish.past is None and not wish.reads_past)):
             unknown.append(wish)
-    if not counted:
+    if not some_count:
         return [None] * len(wishes)
     if unknown:
         await _measure(tx, unknown)
@@ -138,19 +135,11 @@ async def reserve(
         latest = known.latest(mark)
         prices = await known.read(tx, mark) if latest is None else latest
     held_there = await _held_in_conversations(tx, waiting) if waiting else {}
-    # What is known of a bot is looked up once for all that ask the same one.
-    bots: dict[tuple[str | None, str | None], _Bot] = {}
-    for wish in counted:
-        named = (wish.speaking.provider, wish.speaking.model)
-        bot = bots.get(named)
-        if bot is None:
-            bot = bots[named] = _to_bot(wish.speaking, prices, budgets, now)
-        wish.wanted = _to_reservation(wish, bot, budgets)
-    answers = _decide(wishes, spent, held_there, budgets, now)
+    answers = _decide(wishes, spent, held_there, prices, budgets, now)
     if tx.lock and OverBudget in map(type, answers):
         # What ended while a row was waited for may be in both: in what was used, and in what is held.
         await add_up_held(tx, payers.values(), spent, now)
-        answers = _decide(wishes, spent, held_there, budgets, now)
+        answers = _decide(wishes, spent, held_there, prices, budgets, now)
     return answers
 
 
@@ -158,29 +147,36 @@ def _decide(
     wishes: Sequence[Wish | None],
     spent: Mapping[str, Spent],
     held_there: Mapping[ConversationId, int],
+    prices: Mapping[str, Sequence[DatedPrice]],
     budgets: Budgets,
     now: Micros,
 ) -> list[Reservation | OverBudget | None]:
     """One after the other: what the first gets is held back from the next."""
+    most_there = budgets.conversation_tokens
+    # What is known of a bot is looked up once for all that ask the same one.
+    bots: dict[tuple[str | None, str | None], _Bot] = {}
     answers: list[Reservation | OverBudget | None] = []
     for wish in wishes:
         if wish is None or wish.payers is None:
             answers.append(None)
             continue
-        wanted = wish.wanted
-        assert wanted is not None, "whoever counts wants something"
-        refusals: list[OverBudget] = []
-        if budgets.conversation_tokens:
-            held = held_there.get(wish.conversation_id, 0)
-            refusals += over_conversation(budgets.conversation_tokens, wish.used, held, wanted)
-        for payer in wish.payers:
-            used = spent[payer.scope]
-            if not has_room(payer.budget, used, wanted):
-                refusals += over_budget(payer.budget, used, wanted, now, payer.of, budgets.currency)
-        if refusals:
+        speaking, payers = wish.speaking, wish.payers
+        named = (speaking.provider, speaking.model)
+        bot = bots.get(named)
+        if bot is None:
+            bot = bots[named] = _to_bot(speaking, prices, budgets, now)
+        wanted = _to_reservation(wish, bot, budgets)
+        held = held_there.get(wish.conversation_id, 0)
+        fits = not most_there or wish.used + held + wanted.tokens <= most_there
+        for payer in payers:
+            fits = fits and has_room(payer.budget, spent[payer.scope], wanted)
+        if not fits:
+            refusals = [*over_conversation(most_there, wish.used, held, wanted)]
+            for payer in payers:
+                refusals += over_budget(payer.budget, spent[payer.scope], wanted, now, payer.of, budgets.currency)
             answers.append(worst_of(refusals))
             continue
-        for payer in wish.payers:
+        for payer in payers:
             of_payer = spent[payer.scope]
             of_payer.held_tokens += wanted.tokens
             of_payer.held_money += wanted.money

@@ -144,7 +144,7 @@ class Bench:
                     )
                     for _ in range(size.repeats)
                 ]
-                costs[listeners][kind] = median(_micros(heard) for heard in found)
+                costs[listeners][kind] = median(micros(heard) for heard in found)
         for listeners, by_kind in costs.items():
             most = 10 if listeners == 1 else None
             self.table.add(Row(f"piece in a burst, CPU µs, {listeners} listening", by_kind, most=most, digits=1))
@@ -165,7 +165,7 @@ class Bench:
                     )
                     for _ in range(size.repeats if listeners == 1 else 1)
                 ]
-                costs[listeners][kind] = median(_micros(heard) for heard in found)
+                costs[listeners][kind] = median(micros(heard) for heard in found)
                 late[listeners][kind] = sorted(found, key=lambda heard: heard.late_p99)[len(found) // 2]
         name = f"{size.paced_replies} replies × 100 a second"
         for listeners, by_kind in costs.items():
@@ -269,8 +269,8 @@ class Bench:
                     kind, replies=size.paced_replies, rate=100, seconds=size.paced_seconds, listeners=listeners,
                     system=pair,
                 )  # fmt: skip
-            costs = {kind: _micros(heard) for kind, heard in late.items()}
-            apart = sum(median(_micros(heard, part) for heard in late.values()) for part in pair.apart)
+            costs = {kind: micros(heard) for kind, heard in late.items()}
+            apart = sum(median(micros(heard, part) for heard in late.values()) for part in pair.apart)
             what = f"piece over two servers, {name}, CPU µs of both, {listeners} listening"
             self.table.add(Row(what, costs, digits=1, database=apart))
             self._add_late(late, direct, listeners=listeners, most=None)
@@ -289,27 +289,19 @@ class Bench:
     async def _take_paced(
         self, kind: Kind, *, replies: int, rate: int, seconds: float, listeners: int, system: System | None = None
     ) -> Heard:
-        return await self._take(
-            kind, replies=replies, pieces=int(rate * seconds), delay=1 / rate, first=self._size.paced_first,
-            listeners=listeners, together=True, held=True, spread=self._size.paced_first / 4, seconds=seconds,
-            system=system,
+        return await take_paced(
+            kind, system or self._systems[kind], self._llm_port, replies=replies, rate=rate, seconds=seconds,
+            listeners=listeners, first=self._size.paced_first,
         )  # fmt: skip
 
     async def _take(
         self, kind: Kind, *, replies: int, pieces: int, delay: float = 0.0, first: float = 0.0, listeners: int = 1,
         together: bool = False, held: bool = False, spread: float = 0.0, seconds: float = 0.0, stamped: bool = True,
-        system: System | None = None,
     ) -> Heard:  # fmt: skip
-        """`held`: however long they take to come, no piece is said before all listeners are there."""
-        where = system or self._systems[kind]
-        load = StreamLoad(
-            way=_way_of(kind), port=where.port, elsewhere=where.elsewhere, token=where.token, path=_path_of(kind),
-            message=_to_message(pieces, delay, first, stamped=stamped, held=held),
-            held_by=self._llm_port if held else None,
-            sessions=await _add_sessions(kind, where, replies), listeners=listeners, pieces=pieces, stamped=stamped,
-            together=together, spread=spread, seconds=seconds + first, gauges=where.gauges,
+        return await take(
+            kind, self._systems[kind], self._llm_port, replies=replies, pieces=pieces, delay=delay, first=first,
+            listeners=listeners, together=together, held=held, spread=spread, seconds=seconds, stamped=stamped,
         )  # fmt: skip
-        return await _run(load)
 
     async def _take_direct(self, replies: int, rate: int, seconds: float) -> Heard:
         say(f"{replies} replies of {rate} pieces a second, from the model itself.")
@@ -328,6 +320,30 @@ class Bench:
             seconds=0,
         )  # fmt: skip
         return await _run(load)
+
+
+async def take_paced(
+    kind: Kind, where: System, llm_port: int, *, replies: int, rate: int, seconds: float, listeners: int, first: float
+) -> Heard:
+    return await take(
+        kind, where, llm_port, replies=replies, pieces=int(rate * seconds), delay=1 / rate, first=first,
+        listeners=listeners, together=True, held=True, spread=first / 4, seconds=seconds,
+    )  # fmt: skip
+
+
+async def take(
+    kind: Kind, where: System, llm_port: int, *, replies: int, pieces: int, delay: float = 0.0, first: float = 0.0,
+    listeners: int = 1, together: bool = False, held: bool = False, spread: float = 0.0, seconds: float = 0.0,
+    stamped: bool = True,
+) -> Heard:  # fmt: skip
+    """`held`: however long they take to come, no piece is said before all listeners are there."""
+    load = StreamLoad(
+        way=_way_of(kind), port=where.port, elsewhere=where.elsewhere, token=where.token, path=_path_of(kind),
+        message=_to_message(pieces, delay, first, stamped=stamped, held=held), held_by=llm_port if held else None,
+        sessions=await _add_sessions(kind, where, replies), listeners=listeners, pieces=pieces, stamped=stamped,
+        together=together, spread=spread, seconds=seconds + first, gauges=where.gauges,
+    )  # fmt: skip
+    return await _run(load)
 
 
 async def _run(load: StreamLoad) -> Heard:
@@ -370,7 +386,7 @@ def _to_message(pieces: int, delay: float, first: float, *, stamped: bool, held:
     return f"[[pieces={pieces}&delay={delay:g}&first={first:g}{further}]]"
 
 
-def _micros(heard: Heard, name: str = "server") -> float:
+def micros(heard: Heard, name: str = "server") -> float:
     return heard.cpu[name] / heard.pieces * 1e6
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -115,7 +116,9 @@ class Server:
 
     async def cli(self, *arguments: str, stdin: str = "") -> str:
         """What `palaver …` prints, run beside the server with the same settings. `PartFailed` when it fails."""
-        printed = await asyncio.to_thread(palaver, *arguments, environment=self.environment, stdin=stdin)
+        printed = await asyncio.to_thread(
+            palaver, *arguments, environment=self.environment, stdin=stdin, command=self._command
+        )
         secrets.note_printed(arguments, printed, url=self.url)
         return printed
 
@@ -142,9 +145,18 @@ class PalaverProcess(Process):
         return start_palaver(command, environment, stdout=output, stderr=output)
 
 
-def palaver(*arguments: str, environment: Mapping[str, str], stdin: str = "") -> str:
-    """What the command prints to its standard output. `PartFailed`, with all that it printed, when it fails."""
-    done = run_palaver(arguments, environment, stdin=stdin, seconds=_SECONDS_FOR_COMMAND)
+def palaver(*arguments: str, environment: Mapping[str, str], stdin: str = "", command: Sequence[str] = ()) -> str:
+    """What the command prints to its standard output. `PartFailed`, with all that it printed, when it fails.
+
+    `command` stands for `palaver`.
+    """
+    if command:
+        done = subprocess.run(
+            [*command, *arguments], env=dict(environment), input=stdin, capture_output=True, text=True,
+            timeout=_SECONDS_FOR_COMMAND, check=False,
+        )  # fmt: skip
+    else:
+        done = run_palaver(arguments, environment, stdin=stdin, seconds=_SECONDS_FOR_COMMAND)
     if done.returncode != 0:
         shown = f"palaver {' '.join(arguments)}"
         raise PartFailed(f"`{shown}` failed with {done.returncode}:\n{done.stdout}{done.stderr}")

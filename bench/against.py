@@ -10,7 +10,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -22,8 +22,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.parts.run import open_run
 
-from bench import measure as turns
-from bench.measure import measure_system, say
+from bench.measure import AT_ONCE, BARS, Figures, measure_system, say
+from bench.measure import FULL as FULL_TURNS
+from bench.measure import QUICK as QUICK_TURNS
+from bench.measure import Size as TurnSize
 from bench.stream_measure import Kind as Way
 from bench.stream_measure import micros, take, take_paced
 from bench.stream_systems import System
@@ -33,15 +35,13 @@ from bench.table import Row, Table
 
 Side = Literal["other", "this"]
 
-AT_ONCE = turns.AT_ONCE
 WAYS: Mapping[Way, str] = {"sse": "SSE", "ws": "WebSocket"}
-
 PALAVER = Path(".venv", "bin", "palaver")
 
 NOTES = """\
-CPU is user and system time of the server's process, by the scheduler's count; PostgreSQL's own is not in it. All are
-medians of rounds that the two took in turn. Pieces are on SQLite, with one listening to each reply; a burst counts the
-whole turn."""
+CPU is user and system time of the server's process, by the scheduler's count; PostgreSQL's comes on top. All are
+medians of rounds that the two took in turn; "times that" is the median of what it was in each round. Pieces are on
+SQLite, with one listening to each reply; a burst counts the whole turn."""
 
 
 class Size(Struct, frozen=True):
@@ -50,7 +50,7 @@ class Size(Struct, frozen=True):
     stores: Sequence[Store]
     at_once: Sequence[int]
     rounds: int
-    turns: turns.Size
+    in_round: TurnSize
     burst_pieces: int
     paced_replies: int
     paced_seconds: float
@@ -58,11 +58,11 @@ class Size(Struct, frozen=True):
 
 
 FULL = Size(
-    stores=("sqlite", "postgres"), at_once=AT_ONCE, rounds=5, turns=turns.FULL, burst_pieces=3000, paced_replies=64,
+    stores=("sqlite", "postgres"), at_once=AT_ONCE, rounds=6, in_round=FULL_TURNS, burst_pieces=3000, paced_replies=64,
     paced_seconds=5, paced_first=2,
 )  # fmt: skip
 QUICK = Size(
-    stores=("sqlite",), at_once=AT_ONCE[:1], rounds=1, turns=turns.QUICK, burst_pieces=200, paced_replies=4,
+    stores=("sqlite",), at_once=AT_ONCE[:1], rounds=1, in_round=QUICK_TURNS, burst_pieces=200, paced_replies=4,
     paced_seconds=0.2, paced_first=0.3,
 )  # fmt: skip
 
@@ -75,7 +75,7 @@ class Bench:
         self._size = size
         self._commands = commands
         titles: Mapping[Side, str] = {"other": name, "this": "this code"}
-        self.table: Table[Side] = Table(titles, (), apart="times", notes=NOTES)
+        self.table: Table[Side] = Table(titles, ("this",), apart="", notes=NOTES)
 
     async def run(self) -> None:
         await self._house.start_llm()
@@ -89,12 +89,14 @@ class Bench:
                 await server.stop()
 
     async def _measure_turns(self, store: Store, servers: Mapping[Side, Ours], at_once: int) -> None:
-        costs: dict[Side, list[float]] = {side: [] for side in servers}
-        for number in range(1, self._size.rounds + 1):
-            say(f"Turns, {store}, {at_once} at once, round {number} of {self._size.rounds}.")
-            for side, server in servers.items():
-                costs[side].append((await measure_system(server, self._size.turns, at_once)).cpu)
-        self._add(f"stored turn, {store}, {at_once} at once, CPU ms", costs)
+        found: dict[Side, list[Figures]] = {side: [] for side in servers}
+        for side in self._in_turn(f"Turns, {store}, {at_once} at once"):
+            found[side].append(await measure_system(servers[side], self._size.in_round, at_once))
+        cpu = {side: [figures.cpu for figures in some] for side, some in found.items()}
+        self._add(f"stored turn, {store}, {at_once} at once, CPU ms", cpu, BARS.get(at_once))
+        if store == "postgres":
+            own = {side: median(figures.database_cpu for figures in some) for side, some in found.items()}
+            self.table.add(Row("- PostgreSQL", own))
 
     async def _measure_pieces(self, servers: Mapping[Side, Ours]) -> None:
         size, port = self._size, self._house.llm_port
@@ -102,21 +104,27 @@ class Bench:
         for way, title in WAYS.items():
             bursts: dict[Side, list[float]] = {side: [] for side in systems}
             paced: dict[Side, list[float]] = {side: [] for side in systems}
-            for number in range(1, size.rounds + 1):
-                say(f"Pieces, {title}, round {number} of {size.rounds}.")
-                for side, system in systems.items():
-                    bursts[side].append(micros(await take(way, system, port, replies=8, pieces=size.burst_pieces)))
-                    heard = await take_paced(
-                        way, system, port, replies=size.paced_replies, rate=100, seconds=size.paced_seconds,
-                        listeners=1, first=size.paced_first,
-                    )  # fmt: skip
-                    paced[side].append(micros(heard))
-            self._add(f"piece in a burst, {title}, CPU µs", bursts)
-            self._add(f"piece, {size.paced_replies} replies × 100 a second, {title}, CPU µs", paced)
+            for side in self._in_turn(f"Pieces, {title}"):
+                heard = await take(way, systems[side], port, replies=8, pieces=size.burst_pieces)
+                bursts[side].append(micros(heard))
+                heard = await take_paced(
+                    way, systems[side], port, replies=size.paced_replies, rate=100, seconds=size.paced_seconds,
+                    listeners=1, first=size.paced_first,
+                )  # fmt: skip
+                paced[side].append(micros(heard))
+            self._add(f"piece in a burst, {title}, CPU µs", bursts, 10)
+            self._add(f"piece, {size.paced_replies} replies × 100 a second, {title}, CPU µs", paced, 40)
 
-    def _add(self, what: str, costs: Mapping[Side, Sequence[float]]) -> None:
-        times = median(now / before for now, before in zip(costs["this"], costs["other"], strict=True))
-        self.table.add(Row(what, {side: median(some) for side, some in costs.items()}, database=times))
+    def _in_turn(self, what: str) -> Iterable[Side]:
+        """Each in every round, about as often before as after the other."""
+        for number in range(self._size.rounds):
+            say(f"{what}, round {number + 1} of {self._size.rounds}.")
+            yield from ("this", "other") if number % 2 else ("other", "this")
+
+    def _add(self, what: str, costs: Mapping[Side, Sequence[float]], most: float | None) -> None:
+        times = median(this / other for this, other in zip(costs["this"], costs["other"], strict=True))
+        self.table.add(Row(what, {side: median(some) for side, some in costs.items()}, most=most))
+        self.table.add(Row("- times that", {"other": 1, "this": times}))
 
 
 async def measure(size: Size, checkout: Path) -> Table[Side]:

@@ -39,6 +39,8 @@ asks the model for a stream, floor and baseline for one answer. Written to disk 
 PostgreSQL wchar. Waiting times are noise on a busy machine."""
 
 AT_ONCE = (1, 16, 64)
+# CPU ms of a turn, by how many are asked for at once.
+BARS = {1: 0.8, 16: 0.5}
 LENGTHS = (10, 1_000, 10_000)
 
 
@@ -198,13 +200,12 @@ def _to_median(figures: Sequence[Figures]) -> Figures:
 def _add_turns(
     table: Table[Kind], kinds: Sequence[Kind], found: dict[tuple[Kind, int], Figures], direct: dict[int, Figures]
 ) -> None:
-    bars = {1: 0.8, 16: 0.5}
     for at_once in AT_ONCE:
         table.add(
             Row(
                 f"stored turn, CPU ms, {at_once} at once",
                 {kind: found[kind, at_once].cpu for kind in kinds},
-                most=bars.get(at_once),
+                most=BARS.get(at_once),
                 digits=2,
                 database=found["postgres", at_once].database_cpu,
             )
@@ -212,7 +213,7 @@ def _add_turns(
     for at_once in AT_ONCE:
         floor = found["floor", at_once].cpu
         ratios = {kind: found[kind, at_once].cpu / floor for kind in kinds}
-        table.add(Row(f"- times the floor, {at_once} at once", ratios, most=3 if at_once in bars else None, digits=1))
+        table.add(Row(f"- times the floor, {at_once} at once", ratios, most=3 if at_once in BARS else None, digits=1))
     for at_once in AT_ONCE[:2]:
         for name, alone in (("p50", direct[at_once].p50), ("p99", direct[at_once].p99)):
             added = {kind: getattr(found[kind, at_once], name) - alone for kind in kinds}

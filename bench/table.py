@@ -52,8 +52,8 @@ class Table(Generic[K]):
             *(_to_line(self._to_cells(row)) for row in self.rows),
         ]
         judged = [row.is_met(kind) for row in self.rows for kind in row.figures if self.is_judged(row, kind)]
-        verdict = ["", f"{sum(judged)} of {len(judged)} bars are met."] if judged else []
-        return "\n".join([*lines, *verdict, "", self.notes])
+        verdict = f"{sum(judged)} of {len(judged)} bars are met."
+        return "\n".join([*lines, "", verdict, "", self.notes])
 
     def _to_cells(self, row: Row[K]) -> list[str]:
         own = "" if row.database is None else f"{row.database:.{row.digits}f}"

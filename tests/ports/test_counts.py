@@ -283,6 +283,17 @@ def test_worker_that_is_held_up_itself_counts_with_the_others_all_the_same(redis
     run(be_held_up())
 
 
+def test_what_was_had_is_free_again_in_the_very_moment_that_its_wait_ends() -> None:
+    """Also where `now - 60` is rounded otherwise than `then + 60`."""
+    moments = iter([1000.1, 1060.1])
+    counts = LocalCounts(lambda: next(moments))
+    one = a_minute(1)
+    for _ in range(2):
+        [standing] = counts.take_now([one])
+        assert (standing.wait, standing.left) == (0, 0)
+        assert standing.reset == pytest.approx(60)
+
+
 def test_counts_of_one_process_forget_the_oldest_names_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("palaver.chat.counts.REMEMBERED", 2)
     counts = LocalCounts(lambda: 1.0)

@@ -34,17 +34,11 @@ class LocalCounts:
         now = self._clock()
         standings: list[Standing] = []
         for one in wanted:
-            had = self._times(one, now) if one.seconds else self._holders(one)
-            left = one.most - len(had) - 1
-            if left < 0:
+            standing = self._take(one, now) if one.seconds else self._hold(one, holder)
+            if standing.wait:
                 self.give_back(wanted[: len(standings)], holder)
                 return [self._stand(one, now) for one in wanted]
-            if isinstance(had, set):
-                had.add(holder)
-                standings.append(Standing(0, left, 0))
-            else:
-                had.append(now)
-                standings.append(Standing(0, left, had[0] + one.seconds - now))
+            standings.append(standing)
         return standings
 
     async def look(self, wanted: Wanted) -> Standing:
@@ -77,11 +71,23 @@ class LocalCounts:
         """All keys that somebody here holds, with the holder."""
         return ((key, holder) for key, holders in tuple(self._held.items()) for holder in tuple(holders))
 
-    def _holders(self, wanted: Wanted) -> set[str]:
+    def _hold(self, wanted: Wanted, holder: str) -> Standing:
+        """It was had, unless there is something to wait for."""
         holders = self._held.get(wanted.key)
         if holders is None:
             holders = self._held[wanted.key] = set()
-        return holders
+        if len(holders) >= wanted.most:
+            return NONE_FREE
+        holders.add(holder)
+        return Standing(0, wanted.most - len(holders), 0)
+
+    def _take(self, wanted: Wanted, now: float) -> Standing:
+        """As `_hold`, of what may be had within a time."""
+        times = self._times(wanted, now)
+        if len(times) >= wanted.most:
+            return _used_up(wanted, times, now)
+        times.append(now)
+        return Standing(0, wanted.most - len(times), times[0] + wanted.seconds - now)
 
     def _stand(self, wanted: Wanted, now: float) -> Standing:
         if not wanted.seconds:
@@ -102,8 +108,8 @@ class LocalCounts:
                 self._had.popitem(last=False)
             return times
         self._had.move_to_end(wanted.key)
-        over = now - wanted.seconds
-        while times and times[0] <= over:
+        # Reckoned as `_used_up` does: the difference to now may be rounded otherwise, and what is used up has a wait.
+        while times and times[0] + wanted.seconds <= now:
             times.popleft()
         return times
 

@@ -96,8 +96,8 @@ async def continue_chat(
     has changed.
     """
     chat.replies.check_stays()
-    if granted is not None and granted.of_conversation is not None:
-        await granted.of_conversation.allow_conversation(reader, conversation, new, granted)
+    if granted is not None:
+        await granted.ask_conversation(reader, conversation, new)
     turn = NewTurn(
         reader=reader,
         text=text,
@@ -186,8 +186,8 @@ async def ask_for_another(
     changed.
     """
     chat.replies.check_stays()
-    if granted is not None and granted.of_conversation is not None:
-        await granted.of_conversation.allow_conversation(reader, conversation, None, granted)
+    if granted is not None:
+        await granted.ask_conversation(reader, conversation, None)
     asked = AnotherReply(
         reader=reader,
         conversation=conversation,

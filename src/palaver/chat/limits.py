@@ -85,7 +85,7 @@ class Given(Struct, frozen=True):
     limits: OwnLimits
 
 
-class Grant:
+class Grant(Struct, eq=False):
     """What somebody was granted by `counts`. What is held of it for one moment is given back when the block ends, or,
     where a reply has claimed it, with that reply.
 
@@ -93,22 +93,17 @@ class Grant:
     takes that one's place. The turn that would start one is refused with it.
     """
 
-    __slots__ = (
-        "claimed", "counted", "counts", "held", "holder", "limits", "of_conversation", "refusal", "standings",
-    )  # fmt: skip
-
-    def __init__(self, counts: Counts | None = None) -> None:
-        self.counts = counts
-        self.holder = ""
-        self.claimed = False
-        self.refusal: RateLimited | None = None
-        self.limits: tuple[Limit, ...] = ()
-        """Those at work that were asked for; and in the same order how each of them stands now."""
-        self.standings: Sequence[Standing] = ()
-        self.of_conversation: Limits | None = None
-        """Set where there is more to ask once the conversation is known."""
-        self.held: tuple[Wanted, ...] = ()
-        self.counted: tuple[Wanted, ...] = ()
+    counts: Counts | None = None
+    holder: str = ""
+    claimed: bool = False
+    refusal: RateLimited | None = None
+    limits: tuple[Limit, ...] = ()
+    """Those at work that were asked for; and in the same order how each of them stands now."""
+    standings: Sequence[Standing] = ()
+    of_conversation: "Limits | None" = None
+    """Set where there is more to ask once the conversation is known."""
+    held: tuple[Wanted, ...] = ()
+    counted: tuple[Wanted, ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -117,12 +112,18 @@ class Grant:
         if not self.claimed:
             self.release()
 
+    async def ask_conversation(self, reader: Reader, conversation: str | None, new: NewConversation | None) -> None:
+        """As `Limits.allow_conversation`."""
+        if self.of_conversation is not None:
+            await self.of_conversation.allow_conversation(reader, conversation, new, self)
+
     def add(self, asked: Asked, standings: Sequence[Standing]) -> Sequence[tuple[Limit, Standing]]:
         """All of it was had; or nothing, and the limits that were met are given."""
         for standing in standings:
             if standing.wait:
                 return [(limit, each) for limit, each in zip(asked.limits, standings, strict=True) if each.wait]
         if not self.limits:
+            # Nearly all is asked for at once.
             self.limits, self.standings = asked.limits, standings
             self.counted, self.held = asked.counted, asked.held
             return ()
@@ -182,10 +183,7 @@ class Limits:
         """
         grant = Grant(self._counts)
         asked = self._of_turn(user, address)
-        met = self._take_now(asked, grant)
-        if met is None:
-            met = await self._take(asked, grant)
-        if met:
+        if met := await self._take(asked, grant):
             grant.refusal = _to_refusal(met)
             if not may_wait or any(limit.name != "replies_at_once" for limit, _ in met):
                 raise grant.refusal
@@ -217,11 +215,7 @@ class Limits:
         """Whether one more reply may be made for this one, who has said something to people and named a bot: the
         message was counted before. As `allow_turn`."""
         grant = Grant(self._counts)
-        asked = self._of_caller(user, turns=False)
-        met = self._take_now(asked, grant)
-        if met is None:
-            met = await self._take(asked, grant)
-        if met:
+        if met := await self._take(self._of_caller(user, turns=False), grant):
             grant.refusal = _to_refusal(met)
             grant.show(*_to_shown(met))
         return grant
@@ -312,28 +306,23 @@ class Limits:
 
     async def _have(self, asked: Asked, grant: Grant | None = None) -> Grant:
         grant = grant or Grant(self._counts)
-        met = self._take_now(asked, grant)
-        if met is None:
-            met = await self._take(asked, grant)
-        if met:
+        if met := await self._take(asked, grant):
             # What was granted before counts for nothing, if this is refused.
             grant.undo()
             raise _to_refusal(met)
         return grant
 
-    def _take_now(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]] | None:
-        """Adds what was asked for to the grant; or nothing, and gives the limits that were met. None where it has to be
-        waited for: then `_take` does so. Nearly all turns need not wait, and a coroutine is what this would cost."""
+    async def _take(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]]:
+        """Adds what was asked for to the grant; or nothing, and gives the limits that were met."""
         if not asked.wanted:
             return ()
         if asked.held and not grant.holder:
             # Somebody who is nobody else in any worker.
             grant.holder = f"{self._name}:{next(self._numbers)}"
         standings = self._counts.take_now(asked.wanted, grant.holder)
-        return None if standings is None else grant.add(asked, standings)
-
-    async def _take(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]]:
-        return grant.add(asked, await self._counts.take(asked.wanted, grant.holder))
+        if standings is None:
+            standings = await self._counts.take(asked.wanted, grant.holder)
+        return grant.add(asked, standings)
 
     # What admins give
 

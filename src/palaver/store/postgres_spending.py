@@ -5,6 +5,7 @@ rows of replies. For SQLite see store/sqlite_spending.py.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from msgspec import convert
 from msgspec.json import Decoder
 
 from palaver.chat.clock import DAY, SECOND, Micros
@@ -50,6 +51,7 @@ HELD_BY: Mapping[LimitOf, str] = {
 SPENT = (
     f"tokens_today, tokens_this_month, money_this_month, held.tokens, held.money, spending.scope, day, month, {MARK}"
 )
+# The fields of `_Looked`, in their order: those of `Spent` come first.
 LOOKED = "tokens_today, tokens_this_month, money, held_tokens, held_money, scope, day, month, mark, is_sure"
 # Who had to wait for the row finds in it what was used until then, but what is held is as it was before. That is too
 # little only where somebody else has looked meanwhile, and then the last column is false.
@@ -79,14 +81,14 @@ NOTHING_PAST = (None,) * 4
 CLOCKS_DIFFER = 60 * SECOND
 
 
-class _Looked(Spent, array_like=True):
-    """What was found of one who pays: `LOOKED`. `is_sure`: what is held may be relied on."""
+class _Looked(Spent, array_like=True, kw_only=True):
+    """One who pays: `LOOKED`, which is reckoned with as it was found. `is_sure`: what is held may be relied on."""
 
-    scope: str = ""
-    day: int = 0
-    month: int = 0
-    mark: str | None = None
-    is_sure: bool = False
+    scope: str
+    day: int
+    month: int
+    mark: str | None
+    is_sure: bool
 
 
 _to_looked = Decoder(_Looked).decode
@@ -147,7 +149,7 @@ async def _look(
                 looked.append(found)
     else:
         rows = await tx.all_many(LOOK_AND_LOCK[of], [(payer.id, now, payer.scope) for payer in payers])
-        looked += [one for row in rows if (one := _Looked(*row)).day <= latest]
+        looked += [one for row in rows if (one := convert(tuple(row), _Looked)).day <= latest]
     if len(looked) < len(payers):
         known = {one.scope for one in looked}
         new = [payer for payer in payers if payer.scope not in known]

@@ -41,8 +41,8 @@ TITLES: Mapping[Kind, str] = {
 }
 STORES: Sequence[Store] = ("sqlite", "postgres")
 AT_ONCE = (1, 16, 64)
-STARTS = 4
-ROUNDS = 30
+STARTS = 8
+ROUNDS = 15
 SETTLED_EVERY = 10
 
 

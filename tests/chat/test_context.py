@@ -18,6 +18,7 @@ from palaver.chat.context import (
     history_limit,
     reply_share,
     to_seen,
+    tokens_of,
 )
 from palaver.chat.conversation import Conversation, ConversationId, Past, Role, Speaking
 from palaver.chat.pieces import Prompt
@@ -54,6 +55,7 @@ class Story:
         read = newest_first[: history_limit(self.conversation.speaking)]
         self.read.append(len(read))
         seen = to_seen(self.conversation, read, self.budget)
+        assert to_seen(self.conversation, read, self.budget, tokens_of(read)) == seen
         self._add(number, "user", prompt_tokens)
         if answered:
             self._add(number + 1, "assistant", reply_tokens)

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
+from palaver.chat.context import tokens_of
 from palaver.chat.conversation import Conversation, End, Message, Usage
 from palaver.chat.errors import Busy, Conflict, Ended, NotFound
 from palaver.chat.ledger import Budget, Budgets
@@ -127,6 +128,7 @@ async def test_reply_comes_with_the_past_newest_first_and_the_system_prompt(
         (2, "assistant", "uno"),
         (1, "user", "one"),
     ]
+    assert begun.history_tokens == tokens_of(begun.history) > 0
     assert begun.system_prompt == "Be kind."
 
 

@@ -77,13 +77,24 @@ def _window(speaking: Speaking) -> int:
     return MOST_MESSAGES if speaking.window is None else speaking.window
 
 
-def to_seen(conversation: Conversation, newest_first: Sequence[Past], budget: int) -> Seen:
+def tokens_of(messages: Sequence[Past]) -> int:
+    """What they take in a prompt, as it is counted here."""
+    tokens = TOKENS_AROUND * len(messages)
+    for message in messages:
+        tokens += message.token_count
+    return tokens
+
+
+def to_seen(conversation: Conversation, newest_first: Sequence[Past], budget: int, tokens: int | None = None) -> Seen:
     """Keep the front as it was while the bounds hold; once one is passed, cut back to half of it in one go.
+
+    `tokens`: those of all of it, where they are known.
 
     A front that moves with every turn would make every turn miss the provider's prompt cache.
     """
     window = _window(conversation.speaking)
-    messages = within_budget(newest_first, budget)
+    fits = tokens is not None and tokens <= budget
+    messages = newest_first if fits else within_budget(newest_first, budget)
     too_many = len(messages) > window
     too_long = len(messages) < len(newest_first)
     if conversation.speaking.slides:

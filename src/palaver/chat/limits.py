@@ -183,7 +183,10 @@ class Limits:
         """
         grant = Grant(self._counts)
         asked = self._of_turn(user, address)
-        if met := await self._take(asked, grant):
+        met = self._take_now(asked, grant)
+        if met is None:
+            met = await self._take(asked, grant)
+        if met:
             grant.refusal = _to_refusal(met)
             if not may_wait or any(limit.name != "replies_at_once" for limit, _ in met):
                 raise grant.refusal
@@ -314,15 +317,20 @@ class Limits:
 
     async def _take(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]]:
         """Adds what was asked for to the grant; or nothing, and gives the limits that were met."""
+        met = self._take_now(asked, grant)
+        if met is None:
+            met = grant.add(asked, await self._counts.take(asked.wanted, grant.holder))
+        return met
+
+    def _take_now(self, asked: Asked, grant: Grant) -> Sequence[tuple[Limit, Standing]] | None:
+        """As `_take`, without a coroutine, for what every turn asks; None where it has to be waited for."""
         if not asked.wanted:
             return ()
         if asked.held and not grant.holder:
             # Somebody who is nobody else in any worker.
             grant.holder = f"{self._name}:{next(self._numbers)}"
         standings = self._counts.take_now(asked.wanted, grant.holder)
-        if standings is None:
-            standings = await self._counts.take(asked.wanted, grant.holder)
-        return grant.add(asked, standings)
+        return None if standings is None else grant.add(asked, standings)
 
     # What admins give
 

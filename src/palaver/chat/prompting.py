@@ -65,7 +65,7 @@ class Prompting:
             factor=self._tokens.factor(allowance.key),
             most=conversation.speaking.token_budget,
         )
-        return to_seen(conversation, begun.history, budget)
+        return to_seen(conversation, begun.history, budget, begun.history_tokens)
 
     def ask(self, reply: RunningReply, provider: str, prompt: Prompt) -> AsyncIterator[Piece]:
         """The bot's answer, or one that it has given before where that is wanted."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from palaver.chat.context import TOKENS_AROUND, Allowance, Seen
+from palaver.chat.context import Allowance, Seen, tokens_of
 from palaver.chat.conversation import End, MessageId, Turn
 from palaver.chat.counting import Tally
 from palaver.chat.limits import Grant
@@ -86,9 +86,11 @@ class RunningReply:
 
     def counted(self) -> int:
         """The tokens of all that the bot was sent, as they are counted here."""
-        history = self.seen.history
         besides = self.allowance.besides + (0 if self.given is None else self.given.tokens)
-        return besides + sum([past.token_count for past in history]) + TOKENS_AROUND * len(history)
+        history, tokens = self.seen.history, self.begun.history_tokens
+        if tokens is None or len(history) < len(self.begun.history):
+            tokens = tokens_of(history)
+        return besides + tokens
 
     def has_ended(self, outcome: Outcome) -> None:
         """The first word stands: whoever waited may have been told already that the end cannot be kept just now."""

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from palaver.chat.clock import Micros
-from palaver.chat.context import TOKENS_AROUND
-from palaver.chat.conversation import ConversationId, Past, Speaking, Usage
+from palaver.chat.conversation import ConversationId, Speaking, Usage
 from palaver.chat.errors import OverBudget
 from palaver.chat.ledger import (
     BILLED_BY_MODEL,
@@ -32,7 +31,7 @@ from palaver.chat.ledger import (
 from palaver.chat.limit import LimitOf
 from palaver.chat.user import UserId
 from palaver.store.database import Transaction
-from palaver.store.going_on import PastAsked, to_histories
+from palaver.store.going_on import NO_HISTORY, History, PastAsked, to_histories
 from palaver.store.payers import Payer, payers_within
 from palaver.store.postgres_spending import HELD_BY as HELD_ON_POSTGRES
 from palaver.store.postgres_spending import add_up_held, look_and_lock
@@ -72,7 +71,7 @@ class Wish(Struct):
     payers: Sequence[Payer] | None = None
     reads_past: bool = False
     """Whether the `history` is wanted, and not its size alone."""
-    history: Sequence[Past] | None = None
+    history: History | None = None
 
 
 class _Bot(Struct, frozen=True):
@@ -129,7 +128,8 @@ async def reserve(
         histories = to_histories(await tx.all_many(PAST, pasts)) if pasts else {}
         spent, mark = await recall(tx, payers.values(), now) if payers else ({}, None)
     for wish in reading:
-        _set_past(wish, histories.get(wish.conversation_id, ()))
+        history = histories.get(wish.conversation_id, NO_HISTORY)
+        wish.history, wish.past = history, history.tokens
     prices = NO_PRICES
     if counts_money:
         latest = known.latest(mark)
@@ -249,13 +249,6 @@ def _may_be_billed_as(speaking: Speaking, budgets: Budgets) -> Sequence[str]:
     if wanted is None:
         return () if default is None else (default,)
     return (wanted,) if default is None or default == wanted else (wanted, default)
-
-
-def _set_past(wish: Wish, history: Sequence[Past]) -> None:
-    tokens = TOKENS_AROUND * len(history)
-    for one in history:
-        tokens += one.token_count
-    wish.history, wish.past = history, tokens
 
 
 def _past_of(wish: Wish) -> PastAsked:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TypeAlias
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
-from palaver.chat.context import history_limit
+from palaver.chat.context import history_limit, tokens_of
 from palaver.chat.conversation import ConversationId, Message, MessageId, Past, Turn
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import NotFound
@@ -35,7 +36,15 @@ ONE_BESIDE = (
 )
 
 
-Histories: TypeAlias = Mapping[ConversationId, Sequence[Past]]
+class History(Struct, frozen=True):
+    """What a bot is to see of the past, newest first, and the tokens of all of it as messages."""
+
+    messages: Sequence[Past]
+    tokens: int
+
+
+Histories: TypeAlias = Mapping[ConversationId, History]
+NO_HISTORY = History((), 0)
 # The conversation, from which number of a message, before which, and how many at most.
 PastAsked: TypeAlias = tuple[ConversationId, int, int, int]
 
@@ -63,11 +72,11 @@ def to_lists(asked: Sequence[PastAsked]) -> Sequence[Sequence[int]]:
 
 
 def to_histories(rows: Iterable[Row]) -> Histories:
-    """Of the rows of `PAST`."""
+    """Of the rows of `PAST`. What a past takes is added up here, once for all who ask."""
     past: dict[ConversationId, list[Past]] = {}
     for conversation_id, number, role, content, token_count in rows:
         past.setdefault(conversation_id, []).append(Past(number, role, content, token_count or 0))
-    return past
+    return {conversation_id: History(messages, tokens_of(messages)) for conversation_id, messages in past.items()}
 
 
 async def add_history(
@@ -94,15 +103,15 @@ async def add_history(
         tx, [one.turn.conversation.id for one in started if one.turn.conversation.summary_to]
     )
     return [
-        replace(
-            one,
-            history=past.get(one.turn.conversation.id, ()),
-            summary=summaries.get(one.turn.conversation.id, ""),
-        )
-        if isinstance(one, Begun) and one.state == "started"
-        else one
-        for one in begun
+        _with_past(one, past, summaries) if isinstance(one, Begun) and one.state == "started" else one for one in begun
     ]
+
+
+def _with_past(begun: Begun, past: Histories, summaries: Mapping[ConversationId, str]) -> Begun:
+    id_ = begun.turn.conversation.id
+    history = past.get(id_, NO_HISTORY)
+    summary = summaries.get(id_, "")
+    return replace(begun, history=history.messages, history_tokens=history.tokens, summary=summary)
 
 
 async def promote(

@@ -7,14 +7,14 @@ from msgspec import Struct
 
 from palaver.chat.clock import Micros
 from palaver.chat.context import count_tokens, history_limit
-from palaver.chat.conversation import Conversation, ConversationId, Message, Past
+from palaver.chat.conversation import Conversation, ConversationId, Message
 from palaver.chat.errors import ChatError, OverBudget
 from palaver.chat.ledger import Budgets, Reservation
 from palaver.chat.ports import NewTurn
 from palaver.chat.turn import decide_known, decide_new
 from palaver.store.budgets import Wish, reserve
 from palaver.store.database import Database, Transaction, Work
-from palaver.store.going_on import Histories
+from palaver.store.going_on import Histories, History
 from palaver.store.locks import LOCK_RUNNING
 from palaver.store.prices import Prices
 from palaver.store.texts import Texts
@@ -62,7 +62,7 @@ async def reserve_all(
     if tx.lock and stops:
         await tx.all(LOCK_RUNNING, stops)
     held = await reserve(tx, wishes, budgets, prices, turns[0].now)
-    read: dict[ConversationId, Sequence[Past]] = {}
+    read: dict[ConversationId, History] = {}
     for wish in wishes:
         if wish is not None and wish.history is not None:
             read[wish.conversation_id] = wish.history

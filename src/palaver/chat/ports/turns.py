@@ -74,6 +74,8 @@ class Begun(Struct, frozen=True):
     turn: Turn
     state: Literal["started", "queued", "known"]
     history: Sequence[Past] = ()
+    history_tokens: int | None = None
+    """What all of the history takes in a prompt, where that was added up."""
     system_prompt: str = ""
     exchanges: int = 0
     interrupts: MessageId | None = None

@@ -309,7 +309,10 @@ class Limits:
 
     async def _have(self, asked: Asked, grant: Grant | None = None) -> Grant:
         grant = grant or Grant(self._counts)
-        if met := await self._take(asked, grant):
+        met = self._take_now(asked, grant)
+        if met is None:
+            met = await self._take(asked, grant)
+        if met:
             # What was granted before counts for nothing, if this is refused.
             grant.undo()
             raise _to_refusal(met)

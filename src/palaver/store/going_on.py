@@ -45,6 +45,7 @@ class History(Struct, frozen=True):
 
 Histories: TypeAlias = Mapping[ConversationId, History]
 NO_HISTORY = History((), 0)
+NO_HISTORIES: Histories = MappingProxyType({})
 # The conversation, from which number of a message, before which, and how many at most.
 PastAsked: TypeAlias = tuple[ConversationId, int, int, int]
 
@@ -71,10 +72,17 @@ def to_lists(asked: Sequence[PastAsked]) -> Sequence[Sequence[int]]:
     return list(zip(*asked, strict=True))
 
 
-def to_histories(rows: Iterable[Row]) -> Histories:
-    """Of the rows of `PAST`. What a past takes is added up here, once for all who ask."""
+def to_histories(rows: Iterable[Row], besides: list[str] | None = None) -> Histories:
+    """Of the rows of `PAST`. What a past takes is added up here, once for all who ask.
+
+    A row of no conversation came with them: what stands in its text is added to `besides`.
+    """
     past: dict[ConversationId, list[Past]] = {}
     for conversation_id, number, role, content, token_count in rows:
+        if conversation_id is None:
+            assert besides is not None, "only who asked for more is told more"
+            besides.append(content)
+            continue
         past.setdefault(conversation_id, []).append(Past(number, role, content, token_count or 0))
     return {conversation_id: History(messages, tokens_of(messages)) for conversation_id, messages in past.items()}
 
@@ -82,7 +90,7 @@ def to_histories(rows: Iterable[Row]) -> Histories:
 async def add_history(
     tx: Transaction,
     begun: list[Begun | Exception],
-    known: Histories = MappingProxyType({}),
+    known: Histories = NO_HISTORIES,
 ) -> list[Begun | Exception]:
     """`known`: what was read of it already."""
     started = [one for one in begun if isinstance(one, Begun) and one.state == "started"]

@@ -11,8 +11,8 @@ from msgspec.json import Decoder
 from palaver.chat.clock import DAY, SECOND, Micros
 from palaver.chat.ledger import Spent, day_of, month_of
 from palaver.chat.limit import LimitOf
-from palaver.store.database import Row, Transaction
-from palaver.store.going_on import Histories, PastAsked, to_histories, to_lists
+from palaver.store.database import Transaction
+from palaver.store.going_on import NO_HISTORIES, Histories, PastAsked, to_histories, to_lists
 from palaver.store.payers import Payer
 from palaver.store.prices import MARK
 from palaver.store.summaries import select_past, select_pasts
@@ -103,19 +103,23 @@ async def look_and_lock(
     today = now // DAY
     spent: dict[str, Spent] = {}
     unsure: list[Payer] = []
-    read: list[Row] = []
+    histories: Histories = NO_HISTORIES
     for some in _by_kind(payers):
-        for one in await _look(tx, some, now, pasts, read):
+        if pasts:
+            looked, histories = await _look_and_read(tx, some, now, pasts)
+            pasts = ()
+        else:
+            looked = await _look(tx, some, now)
+        for one in await _with_new(tx, looked, some, now):
             mark = one.mark
             if one.day < today:
                 _begin_day(one, now)
             spent[one.scope] = one
             if not one.is_sure:
                 unsure.append(payers[one.scope])
-        pasts = ()
     if unsure:
         await add_up_held(tx, unsure, spent, now)
-    return spent, mark, to_histories(read)
+    return spent, mark, histories
 
 
 def _by_kind(payers: Mapping[str, Payer]) -> Iterable[Sequence[Payer]]:
@@ -128,36 +132,41 @@ def _by_kind(payers: Mapping[str, Payer]) -> Iterable[Sequence[Payer]]:
     return by_kind.values()
 
 
-async def _look(
-    tx: Transaction, payers: Sequence[Payer], now: Micros, pasts: Sequence[PastAsked], read: list[Row]
-) -> list[_Looked]:
-    """Those who pay are of one kind. Adds to `read` the rows of the pasts."""
+async def _look_and_read(
+    tx: Transaction, payers: Sequence[Payer], now: Micros, pasts: Sequence[PastAsked]
+) -> tuple[list[_Looked], Histories]:
+    """Those who pay are of one kind. Who has no row yet is not among what was found."""
     of = payers[0].of
-    # Those of a later day are made anew.
+    sql, past = (AND_READ_ONE[of], pasts[0]) if len(pasts) == 1 else (AND_READ_MANY[of], to_lists(pasts))
+    first, *others = payers
+    asked: list[tuple[object, ...]] = [(first.id, now, first.scope, *past)]
+    if others:
+        asked += [(payer.id, now, payer.scope, *NOTHING_PAST) for payer in others]
+    found: list[str] = []
+    histories = to_histories(await tx.all_many(sql, asked), found)
+    return [_to_looked(one) for one in found], histories
+
+
+async def _look(tx: Transaction, payers: Sequence[Payer], now: Micros) -> list[_Looked]:
+    """As `_look_and_read`, of who pays alone."""
+    rows = await tx.all_many(LOOK_AND_LOCK[payers[0].of], [(payer.id, now, payer.scope) for payer in payers])
+    return [convert(tuple(row), _Looked) for row in rows]
+
+
+async def _with_new(
+    tx: Transaction, looked: Sequence[_Looked], payers: Sequence[Payer], now: Micros
+) -> Sequence[_Looked]:
+    """And of those who had no row yet, or one of a later day, which is made anew."""
     latest = (now + CLOCKS_DIFFER) // DAY
-    looked: list[_Looked] = []
-    if pasts:
-        sql, past = (AND_READ_ONE[of], pasts[0]) if len(pasts) == 1 else (AND_READ_MANY[of], to_lists(pasts))
-        first, *others = payers
-        asked: list[tuple[object, ...]] = [(first.id, now, first.scope, *past)]
-        if others:
-            asked += [(payer.id, now, payer.scope, *NOTHING_PAST) for payer in others]
-        for row in await tx.all_many(sql, asked):
-            if row[0] is not None:
-                read.append(row)
-            elif (found := _to_looked(row[3])).day <= latest:
-                looked.append(found)
-    else:
-        rows = await tx.all_many(LOOK_AND_LOCK[of], [(payer.id, now, payer.scope) for payer in payers])
-        looked += [one for row in rows if (one := convert(tuple(row), _Looked)).day <= latest]
-    if len(looked) < len(payers):
-        known = {one.scope for one in looked}
-        new = [payer for payer in payers if payer.scope not in known]
-        day, month = day_of(now).first_day, month_of(now).first_day
-        for payer in new:
-            await tx.run(OPEN_SPENDING.format(whose=f"{of}_id"), payer.scope, day, month, payer.id)
-        looked += await _look(tx, new, now, (), read)
-    return looked
+    known = [one for one in looked if one.day <= latest]
+    if len(known) == len(payers):
+        return known
+    scopes = {one.scope for one in known}
+    new = [payer for payer in payers if payer.scope not in scopes]
+    day, month = day_of(now).first_day, month_of(now).first_day
+    for payer in new:
+        await tx.run(OPEN_SPENDING.format(whose=f"{payer.of}_id"), payer.scope, day, month, payer.id)
+    return [*known, *await _with_new(tx, await _look(tx, new, now), new, now)]
 
 
 async def add_up_held(tx: Transaction, payers: Collection[Payer], spent: Mapping[str, Spent], now: Micros) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from palaver.chat.context import count_tokens
+from palaver.chat.context import TOKENS_AROUND, count_tokens
 from palaver.chat.conversation import Conversation, Speaking, Usage
 from palaver.chat.flow import Chat, continue_chat, wait_for_answer
 from palaver.chat.pieces import Finished, Prompt
@@ -79,6 +79,19 @@ async def test_nonsense_that_a_server_reports_leaves_the_past_as_it_is(
     for _ in range(10):
         await turn(chat, bot, alice, conversation, reported=nonsense)
     assert chat.replies.tokens.factor(GPT) == UNLEARNED
+
+
+async def test_what_was_sent_is_counted_where_no_server_tells_it_and_not_what_was_cut(
+    start_chat: StartChat, store: SqlStore, bot: HandBot, alice: User, conversation: Conversation
+) -> None:
+    chat = await start_chat(context_tokens=3000)
+    prompts = [await turn(chat, bot, alice, conversation) for _ in range(20)]
+    assert any(len(later.history) < len(earlier.history) for earlier, later in pairwise(prompts))
+    besides = count_tokens(ANSWER) + count_tokens("Be kind.") + 2 * TOKENS_AROUND
+    kept = await rows(store, "SELECT prompt_tokens FROM messages WHERE role = 'assistant' ORDER BY number")
+    assert [row[0] for row in kept] == [
+        size(prompt) + TOKENS_AROUND * len(prompt.history) + besides for prompt in prompts
+    ]
 
 
 async def test_counts_of_the_tokenizer_are_kept_with_the_messages(

@@ -131,8 +131,9 @@ function More({ words, busy, failed, onMore }: MoreProps) {
   useEffect(() => {
     const shown = button.current;
     if (shown === null || busy || failed) return;
-    const watch = new IntersectionObserver(([seen]) => {
-      if (seen?.isIntersecting) void more.current();
+    const watch = new IntersectionObserver((seen) => {
+      // The last is how it is now: a browser that has much to do tells several at once.
+      if (seen.at(-1)?.isIntersecting) void more.current();
     });
     watch.observe(shown);
     return () => watch.disconnect();

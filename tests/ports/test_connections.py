@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from palaver.chat.clock import SECOND, Micros
+from palaver.chat.context import count_tokens, tokens_of
 from palaver.chat.conversation import PresetId, Speaking
 from palaver.chat.cursor import Mark
 from palaver.chat.errors import Conflict, Ended, Invalid, NotFound, NotManager, Unreachable
 from palaver.chat.events import MessageSaid
-from palaver.chat.ledger import Budget, Budgets
+from palaver.chat.ledger import Budget, Budgets, to_reserve
 from palaver.chat.ports import Begun, BotAsked, Connection, NewBot, NewSaid, Seat, Spoken
 from palaver.chat.ports.notify import FcmTarget
 from palaver.chat.room import to_events
@@ -20,6 +21,7 @@ from palaver.store import SqlStore
 from tests.ports.talking import HERE, LATER, LEASE, NOW, answer, dump, new_user, rows
 
 LATEST = Micros(NOW + 60 * SECOND)
+PLENTY = Budgets(Budget(tokens_a_day=10**9))
 
 
 @pytest.fixture
@@ -220,15 +222,16 @@ async def test_group_has_room_for_so_many(store: SqlStore, alice: User, carl: Us
         await store.connections.invite(Seat(alice.id), made.conversation.uuid, [carl], NOW, 1)
 
 
-async def invite_bot(store: SqlStore, who: User, where: str) -> None:
-    speaking = Speaking(model="gpt-4", window=3, slides=True)
+SPEAKING = Speaking(model="gpt-4", window=3, slides=True)
+
+
+async def invite_bot(store: SqlStore, who: User, where: str, speaking: Speaking = SPEAKING) -> None:
     bot = NewBot(PresetId(1), "general", "You help.", speaking)
     await store.connections.invite_bot(Seat(who.id), where, bot, NOW)
 
 
 async def ask(store: SqlStore, spoken: Spoken, who: User) -> Begun:
-    plenty = Budgets(Budget(tokens_a_day=10**9))
-    asked = BotAsked(spoken.conversation.id, spoken.written.message.id, who.id, NOW, HERE, LEASE, budgets=plenty)
+    asked = BotAsked(spoken.conversation.id, spoken.written.message.id, who.id, NOW, HERE, LEASE, budgets=PLENTY)
     return await store.connections.ask_bot(asked)
 
 
@@ -259,6 +262,33 @@ async def test_bot_sees_who_said_what_up_to_its_window(
     assert left.owner_id == carl.id
     with pytest.raises(NotFound):
         await ask(store, spoken, carl)
+
+
+@pytest.mark.parametrize("name", ["a" * 150, "\u4f60" * 60], ids=["latin", "chinese"])
+async def test_names_that_the_bot_reads_are_held_back_too(store: SqlStore, alice: User, name: str) -> None:
+    wordy = await store.accounts.add_user(new_user(name))
+    made = await store.connections.make_group(alice, [wordy], "Walkers", str(uuid.uuid4()), NOW)
+    where = made.conversation.uuid
+    await invite_bot(store, alice, where, Speaking(window=20, slides=True, max_tokens=50))
+    for _ in range(15):
+        await say(store, wordy, where, "ok")
+    first = await ask(store, await say(store, wordy, where, "@general one"), wordy)
+    waiting = await ask(store, await say(store, wordy, where, "@general two"), wordy)
+    assert await is_held_back(store, first)
+    ended = await answer(store, first, "Yes.", promote=True)
+    assert ended.next is not None
+    assert ended.next.turn.reply.id == waiting.turn.reply.id
+    assert await is_held_back(store, ended.next)
+
+
+async def is_held_back(store: SqlStore, begun: Begun) -> bool:
+    """All that the bot is sent, and its answer."""
+    turn = begun.turn
+    besides = (turn.prompt.token_count or 0) + count_tokens(begun.system_prompt or "")
+    speaking = turn.conversation.speaking
+    most = to_reserve(tokens_of(begun.history), besides, speaking, PLENTY.size_of(speaking), PLENTY)
+    [[held]] = await rows(store, "SELECT reserved_tokens FROM messages WHERE id = $1", turn.reply.id)
+    return bool(held >= most.total_tokens)
 
 
 async def test_bot_that_is_busy_answers_the_next_when_it_is_done(

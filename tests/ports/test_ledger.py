@@ -725,6 +725,23 @@ async def test_what_many_hold_back_is_looked_up_at_once(store: SqlStore, alice: 
         assert [isinstance(one, OverBudget) for one in answers] == refused
 
 
+async def test_who_never_asked_before_is_counted_beside_those_who_did(
+    store: SqlStore, alice: User, bob: User
+) -> None:
+    limits = budgets(10_000)
+    await finish(store, await say(store, alice, limits))
+    used = (await spent_by(store, f"user:{alice.id}")).tokens_today
+    wishes = [Wish(who.id, None, SPEAKING, 10) for who in (bob, alice)]
+    [one, other] = await store.database.write(lambda tx: reserve(tx, wishes, limits, Prices(), NOW))
+    assert isinstance(one, Reservation)
+    assert isinstance(other, Reservation)
+    assert one.tokens == other.tokens
+    # Enough for bob, of whom nothing is known, and too little for alice, who has used some.
+    little = budgets(one.tokens + used - 1)
+    answers = await store.database.write(lambda tx: reserve(tx, wishes, little, Prices(), NOW))
+    assert [isinstance(answer, OverBudget) for answer in answers] == [False, True]
+
+
 async def test_conversation_has_a_budget_of_its_own(store: SqlStore, alice: User) -> None:
     limits = budgets(conversation=300)
     begun = await say(store, alice, limits)

@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from palaver.chat.clock import Micros
-from palaver.chat.context import tokens_of
+from palaver.chat.context import TOKENS_AROUND, count_tokens, tokens_of
 from palaver.chat.conversation import Conversation, End, Message, Usage
 from palaver.chat.errors import Busy, Conflict, Ended, NotFound
-from palaver.chat.ledger import Budget, Budgets
+from palaver.chat.ledger import Budget, Budgets, to_reserve
 from palaver.chat.ports import Begun
 from palaver.chat.turn import number_in
 from palaver.chat.user import Reader, User, UserKind
@@ -160,7 +160,15 @@ async def test_replies_that_begin_together_come_each_with_the_past_of_their_own_
     for number, begun in enumerate(await asyncio.gather(*map(store.turns.begin, turns))):
         pairs = [(f"yes, {exchange}", f"{number}: {exchange}") for exchange in reversed(range(number))]
         assert [past.content for past in begun.history] == [text for pair in pairs for text in pair]
+        assert (begun.history_tokens or 0) == tokens_of(begun.history)
         assert begun.is_reserved == (budgets is not None)
+        if budgets is not None:
+            turn = begun.turn
+            besides = (turn.prompt.token_count or 0) + count_tokens(begun.system_prompt or "") + TOKENS_AROUND
+            speaking = turn.conversation.speaking
+            most = to_reserve(tokens_of(begun.history), besides, speaking, budgets.size_of(speaking), budgets)
+            kept = await rows(store, "SELECT reserved_tokens FROM messages WHERE id = $1", turn.reply.id)
+            assert kept == [(most.total_tokens,)]
 
 
 async def test_reply_that_failed_is_no_part_of_the_past(

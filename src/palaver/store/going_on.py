@@ -15,7 +15,7 @@ from palaver.chat.errors import NotFound
 from palaver.chat.ports import Begun
 from palaver.store.database import Row, Transaction
 from palaver.store.events import ONE_MORE_EVENT, lowest_open
-from palaver.store.people.history import among_people, paid_by
+from palaver.store.people.history import among_people, paid_by, with_name
 from palaver.store.rows import CONVERSATION, MESSAGE, to_conversation, to_message
 from palaver.store.summaries import PAST, PASTS, read_summaries
 
@@ -144,7 +144,7 @@ async def read_started(tx: Transaction, reply_id: MessageId, *, is_reserved: boo
         turn=turn, state="started", mark=mark, replaces=None if beside is None else beside[0], is_reserved=is_reserved
     )
     if turn.conversation.is_of_people:
-        return await among_people(tx, begun)
+        return await among_people(tx, begun, await with_name(tx, turn.prompt))
     with_history = (await add_history(tx, [begun]))[0]
     assert isinstance(with_history, Begun)
     return with_history

@@ -10,7 +10,7 @@ from palaver.chat.turn import make_message_uuid
 from palaver.store.database import Database, Transaction
 from palaver.store.events import lowest_open
 from palaver.store.going_on import CONVERSATION_BY_ID, MESSAGE_BY_ID
-from palaver.store.people.history import among_people, paid_by
+from palaver.store.people.history import among_people, paid_by, with_name
 from palaver.store.prices import Prices
 from palaver.store.reserving import reserve_in, write_unless_refused
 from palaver.store.rows import to_conversation, to_message
@@ -50,7 +50,8 @@ async def _ask(tx: Transaction, asked: BotAsked, prices: Prices) -> Begun | Over
     number, waits = conversation.last_number + 1, conversation.open_replies > 0
     if asked.refusal is not None and not waits:
         raise asked.refusal
-    held = await reserve_in(tx, asked.budgets, asked.now, conversation, prompt, prices)
+    spoken = await with_name(tx, prompt)
+    held = await reserve_in(tx, asked.budgets, asked.now, conversation, spoken, prices)
     if isinstance(held, OverBudget):
         return held
     event = conversation.event if waits else conversation.event + 1
@@ -68,4 +69,4 @@ async def _ask(tx: Transaction, asked: BotAsked, prices: Prices) -> Begun | Over
         mark=Mark(conversation.revision, event, await lowest_open(tx, conversation.id, number)),
         is_reserved=held is not None,
     )
-    return begun if waits else await among_people(tx, begun)
+    return begun if waits else await among_people(tx, begun, spoken)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from palaver.chat.context import count_tokens, history_limit
+from palaver.chat.context import count_tokens, history_limit, tokens_of
 from palaver.chat.conversation import Conversation, Message, Past, Turn
 from palaver.chat.ports import Begun
 from palaver.store.database import Transaction
@@ -28,11 +28,11 @@ async def read_people(tx: Transaction, conversation: Conversation, before: int) 
     ]
 
 
-async def among_people(tx: Transaction, begun: Begun) -> Begun:
-    """With what its bot is to see, and who it is that asks."""
+async def among_people(tx: Transaction, begun: Begun, prompt: Message) -> Begun:
+    """With what its bot is to see, and the `prompt` as it is to see it."""
     turn = begun.turn
     history = await read_people(tx, turn.conversation, turn.prompt.number)
-    return replace(begun, turn=replace(turn, prompt=await _named(tx, turn.prompt)), history=history)
+    return replace(begun, turn=replace(turn, prompt=prompt), history=history, history_tokens=tokens_of(history))
 
 
 def paid_by(turn: Turn) -> Turn:
@@ -43,7 +43,8 @@ def paid_by(turn: Turn) -> Turn:
     return replace(turn, conversation=replace(turn.conversation, owner_id=asker))
 
 
-async def _named(tx: Transaction, prompt: Message) -> Message:
+async def with_name(tx: Transaction, prompt: Message) -> Message:
+    """What is said to a bot, with who says it."""
     row = None if prompt.sender_id is None else await tx.one(NAME, prompt.sender_id)
     name = None if row is None else row[0]
     tokens = (prompt.token_count or 0) + _extra(name)

@@ -725,9 +725,7 @@ async def test_what_many_hold_back_is_looked_up_at_once(store: SqlStore, alice: 
         assert [isinstance(one, OverBudget) for one in answers] == refused
 
 
-async def test_who_never_asked_before_is_counted_beside_those_who_did(
-    store: SqlStore, alice: User, bob: User
-) -> None:
+async def test_who_never_asked_before_is_counted_beside_those_who_did(store: SqlStore, alice: User, bob: User) -> None:
     limits = budgets(10_000)
     await finish(store, await say(store, alice, limits))
     used = (await spent_by(store, f"user:{alice.id}")).tokens_today
